@@ -1,0 +1,41 @@
+# Two commands do everything on a fresh machine with Python 3.11+ and make: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test lint types unit format benchmark clean
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "contextrl needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	# torch first and alone: another package's looser requirement would bring a CUDA build of several gigabytes.
+	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on "torch==2.13.0"
+	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -e ".[dev]"
+	touch $(STAMP)
+
+demo: $(STAMP)  ## train the miniature with ContextRL and show what it learned
+	$(BIN)/contextrl train configs/miniature/contextrl.yaml --set run_dir=runs/demo --overwrite
+
+test: lint types unit  ## what CI runs
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+unit: $(STAMP)
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
+
+format: $(STAMP)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+benchmark: $(STAMP)  ## the figures in README.md; about 40 minutes on two cores
+	$(BIN)/python benchmarks/methods.py --seeds 0,1,2
+	$(BIN)/python benchmarks/step_overhead.py
+
+clean:
+	rm -rf $(VENV) runs build .mypy_cache .ruff_cache .pytest_cache

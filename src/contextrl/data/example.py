@@ -1,0 +1,46 @@
+"""One question with its reference solution: the row that every part of the method passes along."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from PIL import Image
+
+AnswerType = Literal["choice", "number", "text", "yes_no", "math"]
+Task = Literal["perception", "reasoning"]
+
+ANSWER_TYPES: tuple[str, ...] = get_args(AnswerType)
+TASKS: tuple[str, ...] = get_args(Task)
+
+#: An image as it travels through the data loader: a path (decoded when the rollout needs it) or a decoded image.
+ImageHandle = Path | Image.Image
+
+
+@dataclass(frozen=True)
+class Example:
+    """A training or evaluation row.
+
+    Attributes:
+        id: unique within its dataset.
+        question: what the policy is asked; together with `images` the whole of its prompt.
+        images: handles of the images, in the order in which the prompt shows them; empty for a text-only row.
+        solution: the full reference, reasoning included. It never reaches the policy's prompt.
+        answer: the final answer; the end of `solution` states the same.
+        answer_type: how two answers are compared.
+        task: which family the question belongs to, for reports.
+        source: where the row comes from (dataset, config, licence tag: free text).
+        image_ids: what tells images apart when intervals are bootstrapped by image; the images' own where given.
+    """
+
+    id: str
+    question: str
+    solution: str
+    answer: str
+    answer_type: AnswerType = "text"
+    task: Task = "reasoning"
+    images: Sequence[ImageHandle] = ()
+    source: str = ""
+    image_ids: Sequence[str] = ()

@@ -1,0 +1,40 @@
+"""What can go wrong by the user's hand or a service's, each with the exit code of the command line."""
+
+from __future__ import annotations
+
+
+class ContextRLError(Exception):
+    """Base of every error this package raises on purpose; the command line prints it without a traceback."""
+
+    exit_code = 1
+
+
+class InputError(ContextRLError):
+    """The user's configuration, data or model is wrong (exit code 2); raised before work starts.
+
+    Args:
+        expected: what would have been right, in the user's terms.
+        found: what was there.
+        where: file, row and field, or the configuration key.
+        fix: the setting or file to change.
+    """
+
+    exit_code = 2
+
+    def __init__(self, expected: str, *, found: str = "", where: str = "", fix: str = "") -> None:
+        self.expected, self.found, self.where, self.fix = expected, found, where, fix
+        lines = [f"{where}: expected {expected}" if where else f"expected {expected}"]
+        if found:
+            lines.append(f"found {found}")
+        message = ", ".join(lines)
+        super().__init__(f"{message}. {fix}." if fix else f"{message}.")
+
+
+class ServiceError(ContextRLError):
+    """A service that the run needs (a judge, a model server) failed for good (exit code 3)."""
+
+    exit_code = 3
+
+
+class NonFiniteLossError(ContextRLError):
+    """The loss became NaN or infinite: the run stops before the optimizer can spread it into the weights."""

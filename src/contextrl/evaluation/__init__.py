@@ -1,0 +1,1 @@
+"""Greedy evaluation with intervals that know that images repeat."""

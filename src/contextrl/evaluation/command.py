@@ -1,0 +1,73 @@
+"""`contextrl eval`: which model is meant, and its figures on each benchmark."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from contextrl.config import RunConfig
+from contextrl.evaluation.runner import evaluate
+from contextrl.launch import evaluation_judge
+from contextrl.policies import load_policy, load_processor, policy_config
+from contextrl.run_directory import RunDirectory, write_atomically
+from contextrl.sources import evaluation_examples
+from contextrl.trainer.checkpoints import latest_checkpoint
+from contextrl.trainer.checks import has_vision
+
+#: Longest answer where no configuration gives a limit.
+MAX_NEW_TOKENS = 256
+
+
+def evaluated_model(target: str, settings: RunConfig | None) -> str:
+    """A run's newest checkpoint, else the model it starts from; a model's own path otherwise."""
+    path = settings.model.path if settings else target
+    if settings and (checkpoint := latest_checkpoint(RunDirectory(settings.run_dir).checkpoints)):
+        return str(checkpoint)
+    if path == "miniature":
+        from contextrl.miniature.base import base_policy
+
+        return str(base_policy())
+    return path
+
+
+def evaluate_benchmarks(
+    target: str,
+    settings: RunConfig | None,
+    names: list[str],
+    limit: int,
+    predictions: Path | None,
+    console: Console,
+) -> dict[str, Any]:
+    """Figures by benchmark: `{"model", "benchmarks": {name: {answer_accuracy, process_accuracy, ..., n}}}`."""
+    path = evaluated_model(target, settings)
+    config = policy_config(path)
+    processor = load_processor(path, config)
+    model = load_policy(path)
+    longest = MAX_NEW_TOKENS
+    if settings:
+        longest = int(settings.train.get("max_completion_length", MAX_NEW_TOKENS))
+    results: dict[str, Any] = {"model": path, "benchmarks": {}}
+    lines: list[str] = []
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    for name in names:
+        examples = evaluation_examples(name, limit, vision=has_vision(config))
+        with Progress(*columns, console=console, transient=True) as bar:
+            task = bar.add_task(f"Evaluating {name}", total=len(examples))
+            figures, records = evaluate(
+                model,
+                processor,
+                examples,
+                evaluation_judge(name),
+                max_new_tokens=longest,
+                on_batch=lambda count, bar=bar, task=task: bar.advance(task, count),  # type: ignore[misc]
+            )
+        results["benchmarks"][name] = figures.as_json()
+        lines += [json.dumps({"benchmark": name, **record}, ensure_ascii=False) + "\n" for record in records]
+    if predictions is not None:
+        predictions.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(predictions, "".join(lines))
+    return results

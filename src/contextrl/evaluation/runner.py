@@ -1,0 +1,98 @@
+"""Evaluate a policy on examples with a judge: answer and process accuracy with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from contextrl.data.example import Example
+from contextrl.data.images import image_key
+from contextrl.evaluation.generation import Response, generate_greedy
+from contextrl.evaluation.intervals import image_bootstrap
+from contextrl.judge.types import Judge, JudgeRequest, Verdict
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Accuracies over the scored items, each with its 95 % interval.
+
+    Attributes:
+        process_accuracy: right answer and right process; None where the judge cannot look at the process.
+        n: scored items.
+        unscored: items the judge failed on; in no mean.
+    """
+
+    answer_accuracy: float
+    answer_accuracy_ci95: tuple[float, float]
+    process_accuracy: float | None
+    process_accuracy_ci95: tuple[float, float] | None
+    n: int
+    unscored: int
+
+    @classmethod
+    def from_json(cls, row: dict[str, Any]) -> Evaluation:
+        """What `as_json` wrote."""
+        fields: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in row.items()}
+        return cls(**fields)
+
+    def as_json(self) -> dict[str, Any]:
+        fields = {name: list(v) if isinstance(v, tuple) else v for name, v in vars(self).items()}
+        return {name: _rounded(value) for name, value in fields.items()}
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return round(value, 4)
+    return [round(part, 4) for part in value] if isinstance(value, list) else value
+
+
+def evaluate(
+    model: Any,
+    processor: Any,
+    examples: Sequence[Example],
+    judge: Judge,
+    *,
+    max_new_tokens: int,
+    batch_size: int = 128,
+    on_batch: Callable[[int], None] | None = None,
+) -> tuple[Evaluation, list[dict[str, Any]]]:
+    """Greedy answers, judged. Returns the figures and one record per item (`id, response, verdict`)."""
+    responses = generate_greedy(
+        model, processor, examples, max_new_tokens=max_new_tokens, batch_size=batch_size, on_batch=on_batch
+    )
+    verdicts = judge.judge([JudgeRequest(e, r.text, judge.context) for e, r in zip(examples, responses, strict=True)])
+    records = [_record(*item) for item in zip(examples, responses, verdicts, strict=True)]
+    return summarise(examples, verdicts), records
+
+
+def _record(example: Example, response: Response, verdict: Verdict) -> dict[str, Any]:
+    return {
+        "id": example.id,
+        "response": response.text,
+        "truncated": response.truncated,
+        "status": verdict.status,
+        "answer_correct": verdict.answer_correct,
+        "process_correct": verdict.process_correct,
+    }
+
+
+def summarise(examples: Sequence[Example], verdicts: Sequence[Verdict]) -> Evaluation:
+    """Means and image-bootstrapped intervals; unscored items are counted apart."""
+    scored = [(e, v) for e, v in zip(examples, verdicts, strict=True) if v.status != "unscored"]
+    images = [e.image_ids or [image_key(handle) for handle in e.images] for e, _ in scored]
+    answers = [float(v.answer_correct is True) for _, v in scored]
+    looked = any(v.process_correct is not None for _, v in scored)
+    process = [float(v.answer_correct is True and v.process_correct is True) for _, v in scored]
+    return Evaluation(
+        answer_accuracy=_mean(answers),
+        answer_accuracy_ci95=image_bootstrap(answers, images),
+        process_accuracy=_mean(process) if looked else None,
+        process_accuracy_ci95=image_bootstrap(process, images) if looked else None,
+        n=len(scored),
+        unscored=len(examples) - len(scored),
+    )
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else float("nan")

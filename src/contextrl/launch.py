@@ -1,0 +1,241 @@
+"""One run, from configuration to results: check everything, evaluate, train, evaluate, write results.json."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from transformers import PrinterCallback, ProgressCallback
+
+from contextrl.config import RunConfig
+from contextrl.data.example import Example
+from contextrl.evaluation.runner import Evaluation, evaluate
+from contextrl.judge.rules import RulesJudge
+from contextrl.judge.types import Judge
+from contextrl.policies import freeze_vision, load_policy, load_processor, policy_config
+from contextrl.run_directory import RunDirectory, read_jsonl
+from contextrl.sources import evaluation_examples, training_examples
+from contextrl.trainer.arguments import training_arguments
+from contextrl.trainer.callbacks import (
+    EvaluationCallback,
+    MetricsFileCallback,
+    TerminalCallback,
+    evaluation_metrics,
+)
+from contextrl.trainer.checkpoints import latest_checkpoint
+from contextrl.trainer.checks import check_policy, check_prompts, has_vision, position_limit
+from contextrl.trainer.contextrl_trainer import ContextRLTrainer
+from contextrl.trainer.groups_log import GroupRecorder
+from contextrl.trainer.sft import ReferenceSFTTrainer
+
+
+@dataclass
+class Clock:
+    """Seconds by part of a run, resumed parts included."""
+
+    seconds: dict[str, float] = field(default_factory=lambda: {"base": 0.0, "train": 0.0, "eval": 0.0})
+
+    @contextmanager
+    def measure(self, part: str) -> Iterator[None]:
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[part] += time.perf_counter() - started
+
+
+def build_judge(config: RunConfig) -> Judge:
+    """The rewarded judge."""
+    if config.judge.kind == "rules":
+        return RulesJudge()
+    from contextrl.miniature.steps_judge import StepsJudge
+
+    return StepsJudge(config.judge.context, config.judge.report.disclose)
+
+
+def build_audit(config: RunConfig) -> Judge | None:
+    """The judge that is recorded and never rewarded."""
+    if config.judge.audit is None:
+        return None
+    from contextrl.miniature.steps_judge import StepsJudge
+
+    return StepsJudge("solution")
+
+
+def evaluation_judge(spec: str) -> Judge:
+    """Who counts accuracy: the process verifier with the whole solution for the miniature, rules for other data."""
+    if spec.startswith("miniature"):
+        from contextrl.miniature.steps_judge import StepsJudge
+
+        return StepsJudge("solution")
+    return RulesJudge()
+
+
+class Run:
+    """A training run. Building it checks everything; `train` does the work.
+
+    Args:
+        config: the resolved configuration.
+        console: where progress goes.
+        command: what was typed, for environment.json.
+        resume: continue the run that is in `run_dir`.
+        overwrite: replace it.
+
+    Raises:
+        InputError: before anything is written.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        console: Console,
+        command: list[str],
+        *,
+        resume: bool = False,
+        overwrite: bool = False,
+    ) -> None:
+        self.config, self.console, self.command, self.resume = config, console, command, resume
+        self.directory = RunDirectory(config.run_dir)
+        self.directory.check_free(resume=resume, overwrite=overwrite)
+        self.clock = Clock()
+        self.args = training_arguments(config)
+        self.policy_path = self._resolve_policy()
+        model_config = policy_config(self.policy_path)
+        vision = has_vision(model_config)
+        self.examples = training_examples(config, vision=vision)
+        self.eval_examples: list[Example] = []
+        if config.data.eval is not None:
+            count = max(config.eval.examples, config.eval.final_examples)
+            self.eval_examples = list(evaluation_examples(config.data.eval, count, vision=vision))
+        self.processor = load_processor(self.policy_path, model_config)
+        self.max_new_tokens = getattr(self.args, "max_completion_length", None) or 256
+        self._check_inputs(model_config)
+
+    def _resolve_policy(self) -> str:
+        if self.config.model.path != "miniature":
+            return self.config.model.path
+        from contextrl.miniature.base import base_policy
+
+        with self.clock.measure("base"):
+            return str(base_policy(console=self.console))
+
+    def _check_inputs(self, model_config: Any) -> None:
+        """Everything that a trainer would find out later, after the run directory has been touched."""
+        room = (position_limit(model_config) or 1 << 30) - self.max_new_tokens
+        limit = min(self.config.data.max_prompt_tokens, room)
+        check_prompts(self.processor, [*self.examples, *self.eval_examples], limit)
+        if self.config.method != "sft":
+            check_policy(model_config, self.policy_path, self.args, self.examples)
+
+    # ---- training ------------------------------------------------------------------------------------------------
+
+    def train(self) -> dict[str, Any]:
+        """Evaluate, train, evaluate; returns what results.json holds."""
+        checkpoint = latest_checkpoint(self.directory.checkpoints) if self.resume else None
+        before = self._start(checkpoint)
+        trainer = self._build_trainer()
+        evaluation = EvaluationCallback(self._evaluator(trainer), self.config.eval.every, self.config.eval.examples)
+        terminal = TerminalCallback(self.console, f"Training ({self.config.method})")
+        for unwanted in (PrinterCallback, ProgressCallback):
+            trainer.remove_callback(unwanted)
+        for callback in (evaluation, MetricsFileCallback(self.directory, evaluation), terminal):
+            trainer.add_callback(callback)
+        if before is None:
+            before = self._measure(trainer, "Evaluating before")
+            if before is not None:
+                self.directory.append_metrics({"step": 0, **evaluation_metrics(before), "before": before.as_json()})
+        started = time.perf_counter()
+        try:
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        finally:
+            terminal.close()
+        self.clock.seconds["train"] += time.perf_counter() - started - evaluation.seconds
+        self.clock.seconds["eval"] += evaluation.seconds
+        after = self._measure(trainer, "Evaluating after")
+        results = self._results(trainer, before, after)
+        if after is not None:
+            self.directory.append_metrics({"step": trainer.state.global_step, **evaluation_metrics(after)})
+        self.directory.write_results(results)
+        return results
+
+    def _start(self, checkpoint: Any) -> Evaluation | None:
+        """Open the run directory; a resumed run forgets what came after its checkpoint and keeps its first figures."""
+        self.directory.start(self.config, self.command, resume=self.resume)
+        if not self.resume:
+            return None
+        self.directory.forget_after(int(checkpoint.name.rpartition("-")[2]) if checkpoint else 0)
+        first = next((row for row in read_jsonl(self.directory.path / "metrics.jsonl") if "before" in row), None)
+        return Evaluation.from_json(first["before"]) if first else None
+
+    def _build_trainer(self) -> Any:
+        init_kwargs = dict(getattr(self.args, "model_init_kwargs", None) or {})
+        model = load_policy(self.policy_path, **init_kwargs)
+        if self.config.model.freeze_vision:
+            freeze_vision(model)
+        peft_config = None
+        if self.config.model.lora is not None:
+            from peft import LoraConfig
+
+            peft_config = LoraConfig(**self.config.model.lora)
+        if self.config.method == "sft":
+            return ReferenceSFTTrainer(model, self.args, self.examples, self.processor, peft_config=peft_config)
+        trainer = ContextRLTrainer(
+            model,
+            build_judge(self.config),
+            self.args,
+            self.examples,
+            self.processor,
+            audit=build_audit(self.config),
+            peft_config=peft_config,
+        )
+        trainer.recorder = GroupRecorder(self.directory.path, trainer.accelerator.process_index)
+        return trainer
+
+    # ---- evaluation ----------------------------------------------------------------------------------------------
+
+    def _evaluator(self, trainer: Any) -> Any:
+        def run(count: int, on_batch: Any = None) -> Evaluation:
+            result, _ = evaluate(
+                trainer.accelerator.unwrap_model(trainer.model),
+                self.processor,
+                self.eval_examples[:count],
+                evaluation_judge(str(self.config.data.eval)),
+                max_new_tokens=self.max_new_tokens,
+                batch_size=self.config.eval.batch_size,
+                on_batch=on_batch,
+            )
+            return result
+
+        return run
+
+    def _measure(self, trainer: Any, title: str) -> Evaluation | None:
+        """The evaluation before or after training, with a progress bar."""
+        examples = self.eval_examples[: self.config.eval.final_examples]
+        if not examples:
+            return None
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with self.clock.measure("eval"), Progress(*columns, console=self.console, transient=True) as bar:
+            task = bar.add_task(title, total=len(examples))
+            evaluation: Evaluation = self._evaluator(trainer)(
+                len(examples), on_batch=lambda count: bar.advance(task, count)
+            )
+        return evaluation
+
+    def _results(self, trainer: Any, before: Evaluation | None, after: Evaluation | None) -> dict[str, Any]:
+        progress = trainer.progress
+        seconds = {part: round(value, 1) for part, value in self.clock.seconds.items()}
+        return {
+            "method": self.config.method,
+            "seed": self.config.seed,
+            "steps": trainer.state.global_step,
+            "seconds": {**seconds, "total": round(sum(self.clock.seconds.values()), 1)},
+            "before": before.as_json() if before else None,
+            "after": after.as_json() if after else None,
+            "groups": {"all_negative": progress.groups_all_negative, "recovered": progress.groups_recovered},
+            "tokens": {"sampled": progress.tokens_sampled, "trained": progress.tokens_trained},
+        }

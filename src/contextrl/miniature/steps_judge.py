@@ -1,0 +1,172 @@
+"""The miniature's process verifier: compares what a response says, step by step, with the reference solution.
+
+It reads content, not wording, so that a foreign voice counts as much as the policy's own. What it may use depends on
+the reference context: nothing (is the response consistent in itself?), the final answer, or the whole solution.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from contextrl.data.example import AnswerType, Example
+from contextrl.judge.answers import check_answer, extract_answer
+from contextrl.judge.types import Disclosure, JudgeRequest, ReferenceContext, Verdict
+from contextrl.miniature.tasks import KINDS, Kind, derived_value, final_answer, join, parity_word
+
+_LIST = r"(-?\d+(?:(?:, | and )\d+)*)"
+_DIGITS = re.compile(rf"(?:\bDigits: |\bshows |\bI find ){_LIST}(?=[.\s]|$)")
+_EQUATION = re.compile(r"(\d+(?: (?:\+|-|plus|minus) \d+)+) (?:=|makes|leaves) (-?\d+)")
+_VALUE = re.compile(
+    r"(?:\bLargest: |\bexceeds |\bgreatest one is |\bNumber of \d+: |\bappears |\bturns up |"
+    r"\btotal comes to |\bremains is )(-?\d+)"
+)
+_PARITY = re.compile(r"\b(even|odd)\b")
+
+
+@dataclass(frozen=True)
+class Steps:
+    """What a text states: every reading of the digits, every equation, every intermediate value, the answer."""
+
+    readings: tuple[tuple[int, ...], ...]
+    equations: tuple[tuple[tuple[int, ...], str, int], ...]  # operands, operator, result
+    values: tuple[int, ...]
+    parities: tuple[str, ...]
+    answer: str | None
+
+
+def parse_steps(text: str, answer_type: AnswerType) -> Steps:
+    """Read the content of a solution or a response in either voice; unknown sentences are passed over."""
+    readings = tuple(tuple(map(int, re.findall(r"\d+", m))) for m in _DIGITS.findall(text))
+    equations = []
+    for left, result in _EQUATION.findall(text):
+        operator = "-" if "-" in left or "minus" in left else "+"
+        equations.append((tuple(map(int, re.findall(r"\d+", left))), operator, int(result)))
+    values = tuple(map(int, _VALUE.findall(text)))
+    parities = tuple(_PARITY.findall(text))
+    return Steps(readings, tuple(equations), values, parities, extract_answer(text, answer_type))
+
+
+def question_kind(question: str) -> tuple[Kind, int]:
+    """Kind of a miniature question, and the digit it asks about (0 where it asks about none).
+
+    Raises:
+        ValueError: the question is not one of the miniature's.
+    """
+    for kind, info in KINDS.items():
+        pattern = re.escape(info.question).replace(re.escape("{d}"), r"(\d)")
+        if match := re.fullmatch(pattern, question):
+            return kind, int(match.group(1)) if match.groups() else 0
+    raise ValueError(f"the step judge knows only the miniature's questions, found {question!r}")
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One wrong step: where it is, what is wrong with it, what it should say."""
+
+    step: int
+    hint: str
+    correction: str
+
+
+def find_mistakes(steps: Steps, kind: Kind, asked: int, truth: tuple[int, ...] | None) -> list[Mistake]:
+    """Mistakes in the order of the steps; with `truth` (the reference's digits) readings are compared too."""
+    if not steps.readings:
+        return [Mistake(1, "it does not say which digits are shown", _reading(truth))]
+    mistakes = []
+    if len(set(steps.readings)) > 1:
+        mistakes.append(Mistake(1, "it reads the digits in two ways", "step 1 should read the digits once"))
+    read = steps.readings[-1]
+    if truth is not None and read != truth:
+        mistakes += _misreadings(read, truth)
+    return mistakes + _bad_derivation(steps, kind, asked, read)
+
+
+def _reading(truth: tuple[int, ...] | None) -> str:
+    return f"step 1 should say Digits: {join(truth)}" if truth else "step 1 should say which digits are shown"
+
+
+def _misreadings(read: tuple[int, ...], truth: tuple[int, ...]) -> list[Mistake]:
+    if len(read) != len(truth):
+        return [Mistake(1, "the number of digits is wrong", _reading(truth))]
+    return [
+        Mistake(1, f"digit {place} is misread", _reading(truth))
+        for place, (said, right) in enumerate(zip(read, truth, strict=True), start=1)
+        if said != right
+    ]
+
+
+def _bad_derivation(steps: Steps, kind: Kind, asked: int, read: tuple[int, ...]) -> list[Mistake]:
+    """Does each later step follow from the digits that the response itself read?"""
+    value = derived_value(kind, read, asked)
+    should = f"step 2 should find {value}"
+    mistakes = []
+    stated = [result for _, _, result in steps.equations] + list(steps.values)
+    if kind in ("sum", "parity", "difference") and not steps.equations:
+        mistakes.append(Mistake(2, "the calculation is missing", should))
+    elif kind in ("largest", "count") and not steps.values:
+        mistakes.append(Mistake(2, "the step before the answer is missing", should))
+    elif kind != "read" and (
+        any(result != value for result in stated)
+        or any(operands != read for operands, _, _ in steps.equations)
+        or (kind == "parity" and any(word != parity_word(value) for word in steps.parities))
+    ):
+        mistakes.append(Mistake(2, "the result does not follow", should))
+    if steps.answer is None:
+        mistakes.append(Mistake(3, "there is no final answer", "step 3 should state the answer"))
+    elif check_answer(f"Answer: {steps.answer}", final_answer(kind, read, asked), KINDS[kind].answer_type) is not True:
+        mistakes.append(Mistake(3, "the answer does not follow", "step 3 should follow from step 2"))
+    return mistakes
+
+
+def write_report(mistakes: Sequence[Mistake], disclose: Disclosure, example: Example) -> str:
+    """A mistake report at the given level of disclosure (see `Disclosure`)."""
+    if disclose == "location":
+        return f"Mistake: step {mistakes[0].step} is wrong."
+    if disclose == "hint":
+        return f"Mistake: {', '.join(dict.fromkeys(m.hint for m in mistakes))}."
+    # A later step that only follows from a wrong reading is put right by the reading.
+    first = [m for m in mistakes if m.step == mistakes[0].step]
+    corrections = f"Mistake: {', '.join(dict.fromkeys(m.correction for m in first))}."
+    return corrections if disclose == "correction" else f"{corrections} The answer is {example.answer}."
+
+
+class StepsJudge:
+    """Process verifier for the miniature's questions.
+
+    Args:
+        context: what it may use of the reference.
+        disclose: how much its mistake reports give away.
+    """
+
+    name = "steps"
+
+    def __init__(self, context: ReferenceContext = "solution", disclose: Disclosure = "correction") -> None:
+        self.context: ReferenceContext = context
+        self.disclose: Disclosure = disclose
+
+    def judge(self, requests: Sequence[JudgeRequest]) -> list[Verdict]:
+        return [self._judge(request) for request in requests]
+
+    def _judge(self, request: JudgeRequest) -> Verdict:
+        example = request.example
+        kind, asked = question_kind(example.question)
+        steps = parse_steps(request.response, example.answer_type)
+        truth = None
+        if request.context == "solution":
+            truth = parse_steps(example.solution, example.answer_type).readings[-1]
+        answer_correct = None
+        if request.context != "none":
+            answer_correct = check_answer(request.response, example.answer, example.answer_type) is True
+        mistakes = find_mistakes(steps, kind, asked, truth)
+        if answer_correct is False and not mistakes:
+            mistakes = [Mistake(1, "the final answer is wrong", "look at each digit again")]
+        verdict = Verdict(
+            status="incorrect" if mistakes else "correct",
+            answer_correct=answer_correct,
+            process_correct=not mistakes,
+        )
+        if mistakes and request.wants_report:
+            return replace(verdict, mistake_report=write_report(mistakes, self.disclose, example))
+        return verdict

@@ -1,0 +1,94 @@
+"""What a loss takes and what it gives back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+
+LossType = Literal["grpo", "dapo"]
+RatioKind = Literal["rollback", "shaped"]
+KlScope = Literal["on_policy", "all"]
+
+
+@dataclass(frozen=True)
+class ObjectiveSettings:
+    """Constants of the loss.
+
+    Attributes:
+        loss_type: `grpo` averages over each sequence, then over sequences; `dapo` over all tokens of the batch.
+        epsilon_low, epsilon_high: the ratio is clipped to [1 - epsilon_low, 1 + epsilon_high].
+        beta: weight of the KL term; 0 leaves it out.
+        ratio: `rollback` treats rolled-back tokens as any other (pi_old recomputed under the original prompt);
+            `shaped` puts pi / (pi + gamma) in place of their ratio (LUFFY, arXiv 2504.14945).
+        shaping_gamma: gamma of the shaped ratio.
+        kl_scope: whether rolled-back tokens take part in the KL term.
+    """
+
+    loss_type: LossType = "grpo"
+    epsilon_low: float = 0.2
+    epsilon_high: float = 0.2
+    beta: float = 0.0
+    ratio: RatioKind = "rollback"
+    shaping_gamma: float = 0.1
+    kl_scope: KlScope = "on_policy"
+
+
+@dataclass(frozen=True)
+class LossBatch:
+    """One micro-batch.
+
+    Attributes:
+        per_token_logps: [B, C] under the policy, with gradient.
+        old_per_token_logps: [B, C] under the policy that sampled, given the original prompt.
+        ref_per_token_logps: [B, C] under the reference model, or None where beta is 0.
+        advantages: [B], already scaled.
+        mask: [B, C], 1 for tokens that count.
+        off_policy: [B] bool, True for rolled-back responses.
+        sampler_ratio: [B, C] or [B, 1], correction for a sampler whose probabilities differ (vLLM), or None.
+        accumulation_steps: micro-batches in one optimizer step.
+        token_normalizer: what the token-level loss divides by: completion tokens of one optimizer step, per process.
+    """
+
+    per_token_logps: torch.Tensor
+    old_per_token_logps: torch.Tensor
+    ref_per_token_logps: torch.Tensor | None
+    advantages: torch.Tensor
+    mask: torch.Tensor
+    off_policy: torch.Tensor
+    sampler_ratio: torch.Tensor | None = None
+    accumulation_steps: int = 1
+    token_normalizer: torch.Tensor | float = 1.0
+
+
+@dataclass(frozen=True)
+class TokenLoss:
+    """Per-token quantities, all [B, C] and detached but for `loss`.
+
+    Attributes:
+        loss: policy loss plus beta times KL in scope.
+        kl: k3 estimate on every token, in scope or not; zero where beta is 0.
+        clipped_low, clipped_high: tokens whose ratio the clip holds.
+    """
+
+    loss: torch.Tensor
+    kl: torch.Tensor
+    clipped_low: torch.Tensor
+    clipped_high: torch.Tensor
+
+
+@dataclass(frozen=True)
+class TokenSum:
+    """A sum over tokens and their number, so that processes can be added before dividing."""
+
+    total: torch.Tensor
+    count: torch.Tensor
+
+
+@dataclass(frozen=True)
+class LossResult:
+    """`loss`: scalar with gradient. `sums`: named token sums for logging."""
+
+    loss: torch.Tensor
+    sums: dict[str, TokenSum] = field(default_factory=dict)

@@ -1,0 +1,72 @@
+"""The one path for ratio, clip and KL that every method shares."""
+
+from __future__ import annotations
+
+import torch
+
+from contextrl.objective.batch import LossBatch, ObjectiveSettings, TokenLoss, TokenSum
+from contextrl.objective.contextrl import kl_tokens, shaped_ratio
+
+
+def k3_kl(per_token_logps: torch.Tensor, ref_per_token_logps: torch.Tensor) -> torch.Tensor:
+    """Schulman's k3 estimate of KL(policy || reference) per token: exp(d) - d - 1 with d = log ref - log policy.
+
+    Non-negative, and unbiased for tokens sampled from the policy (arXiv 2402.03300, eq. 4). [B, C] each.
+    """
+    difference = ref_per_token_logps - per_token_logps
+    return torch.exp(difference) - difference - 1
+
+
+def token_loss(batch: LossBatch, settings: ObjectiveSettings) -> TokenLoss:
+    """Clipped policy loss plus KL, per token: -min(rho A, clip(rho) A) + beta KL.
+
+    Args:
+        batch: one micro-batch; settings: constants.
+
+    Returns:
+        Per-token quantities [B, C], not masked: the caller averages over `batch.mask`.
+    """
+    advantages = batch.advantages.unsqueeze(1)
+    ratio = torch.exp(batch.per_token_logps - batch.old_per_token_logps)
+    low, high = 1 - settings.epsilon_low, 1 + settings.epsilon_high
+    loss = -torch.min(ratio * advantages, ratio.clamp(low, high) * advantages)
+    clipped_low = (ratio < low) & (advantages < 0)
+    clipped_high = (ratio > high) & (advantages > 0)
+    if settings.ratio == "shaped":
+        rolled_back = batch.off_policy.unsqueeze(1)
+        shaped = -shaped_ratio(batch.per_token_logps, settings.shaping_gamma) * advantages
+        loss = torch.where(rolled_back, shaped, loss)
+        clipped_low, clipped_high = clipped_low & ~rolled_back, clipped_high & ~rolled_back
+    if batch.sampler_ratio is not None:
+        loss = loss * batch.sampler_ratio
+    kl = torch.zeros_like(batch.per_token_logps)
+    if settings.beta != 0.0:
+        if batch.ref_per_token_logps is None:
+            raise ValueError("beta is not 0, so the batch needs ref_per_token_logps")
+        kl = k3_kl(batch.per_token_logps, batch.ref_per_token_logps)
+        scope = kl_tokens(torch.ones_like(batch.mask), batch.off_policy, settings.kl_scope)
+        # Selected, not multiplied: an overflow on a token out of scope must not become inf * 0.
+        loss = loss + settings.beta * torch.where(scope.bool(), kl, torch.zeros_like(kl))
+    return TokenLoss(loss, kl.detach(), clipped_low, clipped_high)
+
+
+def logged_sums(batch: LossBatch, tokens: TokenLoss, settings: ObjectiveSettings) -> dict[str, TokenSum]:
+    """Token sums behind the logged metrics; names as TRL's where TRL has them."""
+    mask = batch.mask.bool()
+    rolled_back = batch.off_policy.unsqueeze(1) & mask
+    on_policy = mask & ~rolled_back
+
+    def over(values: torch.Tensor, where: torch.Tensor) -> TokenSum:
+        return TokenSum(values[where].float().sum(), where.sum().float())
+
+    sums = {
+        "clip_ratio/low_mean": over(tokens.clipped_low, mask),
+        "clip_ratio/high_mean": over(tokens.clipped_high, mask),
+        "clip_ratio/region_mean": over(tokens.clipped_low | tokens.clipped_high, mask),
+        "off_policy/token_share": over(rolled_back, mask),
+    }
+    if settings.beta != 0.0:
+        sums["kl"] = over(tokens.kl, mask)
+        sums["kl/on_policy"] = over(tokens.kl, on_policy)
+        sums["kl/off_policy"] = over(tokens.kl, rolled_back)
+    return sums

@@ -1,0 +1,74 @@
+"""Dynamic sampling (DAPO, arXiv 2503.14476, section 3.2): refill groups without spread, within a bound.
+
+DAPO draws prompts until the batch is full of groups whose rewards differ. An unbounded loop hangs on a policy that
+has solved (or never solves) its data, so the number of rounds is a setting, and what is still without spread then
+stays in the batch with advantage 0.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+
+from contextrl.rollout.groups import Group
+from contextrl.rollout.two_stage import AnyProcess
+
+#: Samples, judges and returns fresh groups for data rows.
+RollOut = Callable[[Sequence[int]], list[Group]]
+
+
+class RefillCursor:
+    """Which rows a refill draws next: a seeded shuffle of the data, independent of the loader, resumable.
+
+    Args:
+        num_rows: rows in the data.
+        seed: shuffles; processes use different ones so that they draw different rows.
+    """
+
+    def __init__(self, num_rows: int, seed: int) -> None:
+        self.num_rows, self.seed, self.position = num_rows, seed, 0
+
+    def draw(self, count: int) -> list[int]:
+        """The next `count` rows; every row comes once before any comes again."""
+        rows = []
+        for _ in range(count):
+            epoch, place = divmod(self.position, self.num_rows)
+            order = list(range(self.num_rows))
+            random.Random(f"refill-{self.seed}-{epoch}").shuffle(order)
+            rows.append(order[place])
+            self.position += 1
+        return rows
+
+
+def refill(
+    groups: list[Group],
+    needs_refill: Callable[[Group], bool],
+    roll_out: RollOut,
+    cursor: RefillCursor,
+    *,
+    max_rounds: int,
+    any_process: AnyProcess,
+) -> int:
+    """Replace groups without spread by fresh ones that have it, in place.
+
+    Args:
+        groups: this process's groups.
+        needs_refill: whether a group has zero or undefined spread.
+        roll_out: see `RollOut`; called with no rows where only other processes need some.
+        max_rounds: bound on the rounds of sampling.
+
+    Returns:
+        Groups sampled in addition.
+    """
+    sampled = 0
+    for _ in range(max_rounds):
+        open_places = [n for n, group in enumerate(groups) if needs_refill(group)]
+        if not any_process(bool(open_places)):
+            break
+        fresh = roll_out(cursor.draw(len(open_places)))
+        sampled += len(fresh)
+        useful = [group for group in fresh if not needs_refill(group)]
+        for place, group in zip(open_places, useful, strict=False):
+            group.refilled = True
+            groups[place] = group
+    return sampled

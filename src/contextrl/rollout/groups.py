@@ -1,0 +1,132 @@
+"""Attempts and groups: what one example went through in a rollout."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from contextrl.data.example import Example
+from contextrl.judge.types import Verdict
+from contextrl.rollout.prompts import Prompts
+
+GroupKind = Literal["all_negative", "solved", "spread", "unscored"]
+#: Why a stage-2 response was not kept. With `kept` these add up to the attempts of stage 2.
+Rejection = Literal["incorrect", "not_standalone", "truncated", "unscored", "duplicate", "over_cap"]
+
+REJECTIONS: tuple[Rejection, ...] = (
+    "incorrect",
+    "not_standalone",
+    "truncated",
+    "unscored",
+    "duplicate",
+    "over_cap",
+)
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What the policy sampled.
+
+    Attributes:
+        ids: the sampled tokens, end-of-turn included where it was sampled.
+        text: `ids` decoded without special tokens.
+        truncated: the length limit, not the policy, ended it.
+        logps: the sampler's own log-probabilities, where it gives them.
+    """
+
+    ids: tuple[int, ...]
+    text: str
+    truncated: bool
+    logps: tuple[float | None, ...] | None = None
+
+
+@dataclass
+class Attempt:
+    """One response with its verdict.
+
+    Attributes:
+        stage: 1 for the original prompt, 2 for a retry.
+        parent: for a retry, the index of the stage-1 attempt it retries.
+        seen: for a retry, the text of what followed the failed attempt in its prompt.
+        verdict: the rewarded judge's.
+        audit: a second judge's, recorded and never rewarded.
+        rejection: why a retry was not kept; None if it was, and for stage 1.
+    """
+
+    completion: Completion
+    stage: Literal[1, 2] = 1
+    parent: int | None = None
+    seen: str = ""
+    verdict: Verdict | None = None
+    audit: Verdict | None = None
+    rejection: Rejection | None = None
+
+    @property
+    def correct(self) -> bool:
+        return self.verdict is not None and self.verdict.status == "correct"
+
+    @property
+    def scored(self) -> bool:
+        return self.verdict is not None and self.verdict.status != "unscored"
+
+    @property
+    def rolled_back(self) -> bool:
+        """Sampled under the guiding context, trained under the original prompt."""
+        return self.stage == 2
+
+    @property
+    def reward(self) -> float | None:
+        """1, 0, or None where the judge failed."""
+        if not self.scored:
+            return None
+        return 1.0 if self.correct else 0.0
+
+
+@dataclass
+class Group:
+    """One example's G stage-1 attempts, its retries, and the G rows that are trained.
+
+    Attributes:
+        row: position of the example in the data.
+        prompt: the stage-1 prompt, one row.
+        slots: the mixed group; stage-1 attempts until `mix_group` has put kept retries in.
+        refilled: drawn by dynamic sampling in place of a group without spread.
+    """
+
+    example: Example
+    row: int
+    prompt: Prompts
+    attempts: list[Attempt]
+    retries: list[Attempt] = field(default_factory=list)
+    slots: list[Attempt] = field(default_factory=list)
+    refilled: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.slots:
+            self.slots = list(self.attempts)
+
+    @property
+    def kind(self) -> GroupKind:
+        """By the scored stage-1 samples, before mixing."""
+        outcomes = {attempt.correct for attempt in self.attempts if attempt.scored}
+        if not outcomes:
+            return "unscored"
+        if outcomes == {True}:
+            return "solved"
+        return "spread" if True in outcomes else "all_negative"
+
+    @property
+    def recovered(self) -> bool:
+        """All-negative, with at least one retry kept."""
+        return any(retry.rejection is None for retry in self.retries)
+
+    @property
+    def negatives(self) -> list[int]:
+        """Indices of scored incorrect stage-1 attempts."""
+        return [i for i, attempt in enumerate(self.attempts) if attempt.scored and not attempt.correct]
+
+
+def has_spread(rewards: Sequence[float | None]) -> bool:
+    """Whether the scored rewards differ, so that the group has a gradient."""
+    return len({reward for reward in rewards if reward is not None}) > 1

@@ -1,0 +1,73 @@
+"""What a rollout says about its groups, in sums that processes can add before dividing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from contextrl.judge.types import Verdict
+from contextrl.rollout.groups import REJECTIONS, Attempt, Group
+from contextrl.rollout.verify import JudgeTally
+
+
+@dataclass
+class RolloutSums:
+    """`shares`: name to (numerator, denominator). `counts`: name to a number that adds up over processes."""
+
+    shares: dict[str, tuple[float, float]] = field(default_factory=dict)
+    counts: dict[str, float] = field(default_factory=dict)
+
+
+def rollout_sums(groups: Sequence[Group], tally: JudgeTally) -> RolloutSums:
+    """The step's metrics over its groups and stage-1 samples, before mixing.
+
+    `group/all_negative`, `solved`, `spread` and `unscored` add up to 1; `group/recovered` is counted within the first.
+    `stage2/kept` and the rejections add up to `stage2/attempts`. The names are fixed by the design.
+    """
+    sums = RolloutSums()
+    n = float(len(groups))
+    for kind in ("all_negative", "solved", "spread", "unscored"):
+        sums.shares[f"group/{kind}"] = (float(sum(group.kind == kind for group in groups)), n)
+    sums.shares["group/recovered"] = (float(sum(group.recovered for group in groups)), n)
+    _add_accuracy(sums, [attempt for group in groups for attempt in group.attempts])
+    retries = [retry for group in groups for retry in group.retries]
+    sums.counts["stage2/attempts"] = float(len(retries))
+    sums.counts["stage2/kept"] = float(sum(retry.rejection is None for retry in retries))
+    for reason in REJECTIONS:
+        sums.counts[f"stage2/{reason}"] = float(sum(retry.rejection == reason for retry in retries))
+    slots = [slot for group in groups for slot in group.slots]
+    sums.shares["off_policy/sample_share"] = (
+        float(sum(slot.rolled_back for slot in slots)),
+        float(len(slots)),
+    )
+    sums.shares["judge/unscored"] = (float(tally.unscored), float(tally.verdicts))
+    sums.counts["judge/calls"] = float(tally.usage.calls)
+    sums.counts["judge/cache_hits"] = float(tally.usage.cache_hits)
+    sums.counts["judge/tokens"] = float(tally.usage.tokens)
+    sums.counts["judge/seconds"] = tally.usage.seconds
+    sums.shares["report/leaked_answer"] = (float(tally.leaked_reports), float(tally.reports))
+    return sums
+
+
+def shown_verdict(attempt: Attempt) -> Verdict | None:
+    """The verdict that accuracy is counted by: the audit's where there is one, else the rewarded judge's."""
+    return attempt.audit if attempt.audit is not None else attempt.verdict
+
+
+def _add_accuracy(sums: RolloutSums, attempts: Sequence[Attempt]) -> None:
+    """Shares of samples; verdicts that say nothing of the answer or the process are left out."""
+    verdicts = [verdict for attempt in attempts if (verdict := shown_verdict(attempt)) is not None]
+    answers = [verdict for verdict in verdicts if verdict.answer_correct is not None]
+    right = [verdict for verdict in answers if verdict.answer_correct]
+    # A wrong answer has no right process, whether or not anybody looked.
+    looked = [v for v in answers if v.process_correct is not None or not v.answer_correct]
+    both = [verdict for verdict in looked if verdict.answer_correct and verdict.process_correct]
+    checked = [verdict for verdict in right if verdict.process_correct is not None]
+    sums.shares["accuracy/answer"] = (float(len(right)), float(len(answers)))
+    # Processes must agree on the names, so a share that nobody could count is 0 of 0, not left out.
+    counted = bool(checked) or not right
+    sums.shares["accuracy/process"] = (float(len(both)), float(len(looked))) if counted else (0.0, 0.0)
+    sums.shares["judge/false_positive_rate"] = (
+        float(sum(v.false_positive for v in checked)),
+        float(len(checked)),
+    )

@@ -1,0 +1,81 @@
+"""Stage 2: the conversation that shows the policy its failed attempt and the mistake report.
+
+`[user: image + question] [assistant: attempt] [user: report + instruction]`, in token ids. The attempt enters as the
+ids that were sampled: decoding and tokenising it again could give other ids than the policy wrote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+#: What follows the report in stage 2, unless `stage2.instruction` says otherwise.
+DEFAULT_INSTRUCTION = "Answer the question afresh."
+
+# A text that no template treats specially; what the template puts after it is the end of the assistant's turn.
+_SENTINEL = "ATTEMPT0SENTINEL"
+
+
+def neutralise_special_tokens(text: str, tokenizer: Any) -> str:
+    """Break every special token's spelling in untrusted text, so that it is read as plain characters."""
+    for token in sorted(tokenizer.get_added_vocab(), key=len, reverse=True):
+        if token in text:
+            text = text.replace(token, f"{token[0]} {token[1:]}")
+    return text
+
+
+class RetryPrompt:
+    """Builds stage-2 prompts for one tokenizer and chat template.
+
+    Args:
+        tokenizer: the policy's tokenizer (a processor's `tokenizer`).
+        render: renders a conversation to text with a generation prompt (`apply_chat_template(tokenize=False)`).
+        instruction: what to ask after the report.
+        max_context_tokens: budget for the whole stage-2 prompt; the attempt is cut in its middle to fit, the report
+            never.
+    """
+
+    def __init__(self, tokenizer: Any, render: Any, instruction: str, max_context_tokens: int) -> None:
+        self.tokenizer = tokenizer
+        self.render = render
+        self.instruction = instruction
+        self.max_context_tokens = max_context_tokens
+
+    def follow_up(self, report: str) -> list[int]:
+        """Ids of everything after the attempt: the end of its turn, the report, the next generation prompt."""
+        message = f"{neutralise_special_tokens(report, self.tokenizer)} {self.instruction}"
+        text = self.render(
+            [
+                {"role": "user", "content": [{"type": "text", "text": "-"}]},
+                {"role": "assistant", "content": [{"type": "text", "text": _SENTINEL}]},
+                {"role": "user", "content": [{"type": "text", "text": message}]},
+            ]
+        )
+        _, _, after = text.partition(_SENTINEL)
+        return list(self.tokenizer(after, add_special_tokens=False)["input_ids"])
+
+    def build(self, prompt_ids: Sequence[int], attempt_ids: Sequence[int], report: str) -> list[int] | None:
+        """The stage-2 prompt, or None if question and report alone exceed the budget.
+
+        Args:
+            prompt_ids: stage-1 prompt with its image placeholders expanded.
+            attempt_ids: the sampled completion, with or without its end-of-turn token.
+            report: the judge's mistake report.
+        """
+        after = self.follow_up(report)
+        attempt = list(attempt_ids)
+        if attempt and after and attempt[-1] == after[0]:
+            attempt.pop()  # the template closes the turn itself
+        room = self.max_context_tokens - len(prompt_ids) - len(after)
+        if room < 0:
+            return None
+        return [*prompt_ids, *cut_middle(attempt, room), *after]
+
+
+def cut_middle(ids: list[int], room: int) -> list[int]:
+    """Keep the beginning and the end of `ids` within `room` tokens: the mistake may be early, the answer is last."""
+    if len(ids) <= room:
+        return ids
+    head = (room + 1) // 2
+    tail = room - head
+    return ids[:head] + (ids[-tail:] if tail else [])

@@ -1,0 +1,141 @@
+"""The method: sample, judge, retry what failed with a mistake report, keep what stands on its own, roll it back.
+
+ContextRL (arXiv 2602.22623), "two-stage sampling" and "mixed groups". Sampling is a function that the trainer gives,
+so that this file runs with transformers, vLLM or a test's fake alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from contextrl.data.example import Example
+from contextrl.rollout.groups import Attempt, Completion, Group
+from contextrl.rollout.mixing import mix_group
+from contextrl.rollout.prompts import Prompts
+from contextrl.rollout.recovery import RetryPrompt
+from contextrl.rollout.standalone import standalone_problem
+from contextrl.rollout.verify import Verifier
+
+#: Samples one completion per prompt row. `repeats` says that rows come in runs of that many equal prompts.
+Sample = Callable[[Prompts, int], list[Completion]]
+#: Whether a condition holds on any process. Generation is collective (FSDP, ZeRO-3, vLLM): all enter it or none.
+AnyProcess = Callable[[bool], bool]
+
+
+@dataclass(frozen=True)
+class RecoverySettings:
+    """Stage 2.
+
+    Attributes:
+        samples_per_negative: retries of each negative.
+        max_positives: most retries kept in a group.
+        standalone: whether to reject retries that speak of the report or the earlier attempt.
+    """
+
+    samples_per_negative: int = 1
+    max_positives: int = 4
+    standalone: bool = True
+
+
+def sample_groups(
+    examples: Sequence[Example], rows: Sequence[int], prompts: Prompts, num_generations: int, sample: Sample
+) -> list[Group]:
+    """Stage 1: G completions of each of the N prompts."""
+    repeated = [n for n in range(len(examples)) for _ in range(num_generations)]
+    completions = sample(prompts.select(repeated), num_generations)
+    return [
+        Group(
+            example,
+            row,
+            prompts.select([n]),
+            [Attempt(c) for c in completions[n * num_generations : (n + 1) * num_generations]],
+        )
+        for n, (example, row) in enumerate(zip(examples, rows, strict=True))
+    ]
+
+
+def judge_groups(groups: Sequence[Group], verifier: Verifier, *, reports: bool) -> None:
+    """Verify every stage-1 attempt; write mistake reports only where stage 2 will use them."""
+    verifier.verify([(group.example, attempt) for group in groups for attempt in group.attempts])
+    if reports:
+        verifier.add_reports(
+            [(g.example, g.attempts[i]) for g in groups if g.kind == "all_negative" for i in g.negatives]
+        )
+
+
+@dataclass(frozen=True)
+class Retry:
+    """A planned retry: its prompt `context` in token ids, and the `attempt` that sampling will fill."""
+
+    group: Group
+    attempt: Attempt
+    context: list[int]
+    report: str
+
+
+def plan_retries(group: Group, settings: RecoverySettings, retry_prompt: RetryPrompt) -> list[Retry]:
+    """Retries of an all-negative group's negatives that have a mistake report and fit the context budget."""
+    if group.kind != "all_negative":
+        return []
+    planned = []
+    for i in group.negatives:
+        failed = group.attempts[i]
+        report = failed.verdict.mistake_report if failed.verdict else None
+        context = retry_prompt.build(group.prompt.ids[0], failed.completion.ids, report) if report else None
+        if report is None or context is None:
+            continue
+        for _ in range(settings.samples_per_negative):
+            seen = f"{report} {retry_prompt.instruction}"
+            attempt = Attempt(Completion((), "", False), stage=2, parent=i, seen=seen)
+            planned.append(Retry(group, attempt, context, report))
+    return planned
+
+
+def recover(
+    groups: Sequence[Group],
+    *,
+    settings: RecoverySettings,
+    retry_prompt: RetryPrompt,
+    sample: Sample,
+    verifier: Verifier,
+    any_process: AnyProcess,
+) -> None:
+    """Stage 2 on the all-negative groups, in place: retry, filter, mix.
+
+    Args:
+        groups: judged groups.
+        any_process: if any process has an all-negative group, all of them enter generation.
+    """
+    retries = [retry for group in groups for retry in plan_retries(group, settings, retry_prompt)]
+    if not any_process(bool(retries)):
+        return
+    originals = Prompts.join([retry.group.prompt for retry in retries])
+    completions = sample(originals.extended([retry.context for retry in retries]), 1)
+    for retry, completion in zip(retries, completions, strict=True):
+        retry.attempt.completion = completion
+        retry.group.retries.append(retry.attempt)
+    _filter(retries, verifier, settings)
+    for group in groups:
+        if group.retries:
+            mix_group(group, settings.max_positives)
+
+
+def _filter(retries: Sequence[Retry], verifier: Verifier, settings: RecoverySettings) -> None:
+    """Reject retries that are truncated, not standalone, incorrect or unscored; cheap rules before the judge."""
+    for retry in retries:
+        attempt, question = retry.attempt, retry.group.example.question
+        if attempt.completion.truncated:
+            attempt.rejection = "truncated"
+        elif settings.standalone and standalone_problem(attempt.completion.text, retry.report, question):
+            attempt.rejection = "not_standalone"
+    remaining = [(r.group.example, r.attempt) for r in retries if r.attempt.rejection is None]
+    verifier.verify(remaining, wants_standalone=settings.standalone)
+    for _, attempt in remaining:
+        assert attempt.verdict is not None
+        if not attempt.scored:
+            attempt.rejection = "unscored"
+        elif not attempt.correct:
+            attempt.rejection = "incorrect"
+        elif settings.standalone and attempt.verdict.standalone is False:
+            attempt.rejection = "not_standalone"

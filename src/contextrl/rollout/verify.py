@@ -1,0 +1,85 @@
+"""Judging attempts: identical responses of a group once, truncated ones never positive."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from contextrl.data.example import Example
+from contextrl.judge.types import Judge, JudgeRequest, Usage, Verdict
+from contextrl.rollout.groups import Attempt
+
+
+@dataclass
+class JudgeTally:
+    """What judging cost in one rollout."""
+
+    usage: Usage = field(default_factory=Usage)
+    verdicts: int = 0
+    unscored: int = 0
+    leaked_reports: int = 0
+    reports: int = 0
+
+
+class Verifier:
+    """Asks a judge about attempts and remembers what that cost.
+
+    Args:
+        judge: the rewarded judge.
+        audit: a second judge whose verdicts are recorded and never rewarded.
+    """
+
+    def __init__(self, judge: Judge, audit: Judge | None = None) -> None:
+        self.judge = judge
+        self.audit = audit
+        self.tally = JudgeTally()
+
+    def verify(
+        self,
+        attempts: Sequence[tuple[Example, Attempt]],
+        *,
+        wants_report: bool = False,
+        wants_standalone: bool = False,
+    ) -> None:
+        """Set `verdict` (and `audit`) of every attempt in place."""
+        verdicts = self._ask(self.judge, attempts, wants_report, wants_standalone)
+        for (_, attempt), verdict in zip(attempts, verdicts, strict=True):
+            attempt.verdict = _not_positive_if_truncated(attempt, verdict)
+            self.tally.unscored += verdict.status == "unscored"
+        self.tally.verdicts += len(verdicts)
+        if self.audit is not None:
+            for (_, attempt), verdict in zip(attempts, self._ask(self.audit, attempts, False, False), strict=True):
+                attempt.audit = _not_positive_if_truncated(attempt, verdict)
+
+    def add_reports(self, negatives: Sequence[tuple[Example, Attempt]]) -> None:
+        """Ask for mistake reports on attempts already found incorrect; only all-negative groups need them."""
+        answers = self._ask(self.judge, negatives, True, False)
+        for (_, attempt), answer in zip(negatives, answers, strict=True):
+            assert attempt.verdict is not None
+            attempt.verdict = replace(attempt.verdict, mistake_report=answer.mistake_report)
+        self.tally.reports += sum(answer.mistake_report is not None for answer in answers)
+
+    def _ask(
+        self,
+        judge: Judge,
+        attempts: Sequence[tuple[Example, Attempt]],
+        wants_report: bool,
+        wants_standalone: bool,
+    ) -> list[Verdict]:
+        """One request per distinct (example, response); the cost is counted once."""
+        keys = [(example.id, attempt.completion.text) for example, attempt in attempts]
+        distinct = {key: example for key, (example, _) in zip(keys, attempts, strict=True)}
+        requests = [
+            JudgeRequest(example, text, judge.context, wants_report, wants_standalone)
+            for (_, text), example in distinct.items()
+        ]
+        verdicts = dict(zip(distinct, judge.judge(requests) if requests else [], strict=True))
+        self.tally.usage = sum((verdict.usage for verdict in verdicts.values()), self.tally.usage)
+        return [verdicts[key] for key in keys]
+
+
+def _not_positive_if_truncated(attempt: Attempt, verdict: Verdict) -> Verdict:
+    """Text cut at the length limit is not a positive, whatever it says so far."""
+    if not attempt.completion.truncated or verdict.status == "unscored":
+        return verdict
+    return replace(verdict, status="incorrect", answer_correct=False, process_correct=False)

@@ -1,0 +1,48 @@
+"""Where rows come from: the miniature by name, or a file, folder or hub id."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from contextrl.config import RunConfig
+from contextrl.data.example import Example
+from contextrl.data.loading import load_examples
+from contextrl.data.validation import validate_examples
+from contextrl.errors import InputError
+
+#: `miniature` evaluates on the held-out test split; our own choices are made on `miniature:dev`.
+_MINIATURE_EVAL = {"miniature": "test", "miniature:test": "test", "miniature:dev": "dev"}
+#: Held-out questions are the same for every run and seed, so that runs can be compared.
+EVAL_SEED = 20260226
+
+
+def training_examples(config: RunConfig, *, vision: bool) -> list[Example]:
+    """Rows of `data.train`, validated.
+
+    Args:
+        vision: whether the policy has a vision tower.
+
+    Raises:
+        InputError: names file, row and field.
+    """
+    if config.data.train == "miniature":
+        from contextrl.miniature.tasks import miniature_examples
+
+        return miniature_examples("train", config.data.examples, seed=config.seed, voice=config.data.voice)
+    examples = load_examples(config.data.train, limit=config.data.limit)
+    validate_examples(examples, vision=vision, where=config.data.train)
+    return examples
+
+
+def evaluation_examples(spec: str, count: int, *, vision: bool) -> Sequence[Example]:
+    """The first `count` rows of an evaluation set; always the same ones."""
+    if spec in _MINIATURE_EVAL:
+        from contextrl.miniature.tasks import miniature_examples
+
+        split = "dev" if _MINIATURE_EVAL[spec] == "dev" else "test"
+        return miniature_examples(split, count, seed=EVAL_SEED)  # type: ignore[arg-type]
+    if spec.startswith("miniature"):
+        raise InputError(" or ".join(_MINIATURE_EVAL), found=repr(spec), where="data.eval")
+    examples = load_examples(spec, split="test", limit=count)
+    validate_examples(examples, vision=vision, where=spec)
+    return examples

@@ -1,0 +1,123 @@
+"""From a RunConfig to the arguments of a trainer; every mistake is found before a model is loaded."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from contextrl.config import RunConfig, nearest_key
+from contextrl.errors import InputError
+from contextrl.trainer.config import ContextRLConfig
+
+#: Fields of TRL's that another setting decides.
+_DECIDED_ELSEWHERE = {
+    "output_dir": "run_dir",
+    "seed": "seed",
+    "eval_strategy": "eval.every",
+    "eval_steps": "eval.every",
+    "do_eval": "eval.every",
+    "eval_on_start": "eval.every",
+    "resume_from_checkpoint": "--resume",
+    "stage2": "stage2.enabled",
+    "max_prompt_tokens": "data.max_prompt_tokens",
+    "max_unscored_share": "judge.max_unscored_share",
+    "max_failed_steps": "judge.max_failed_steps",
+    "dynamic_sampling_rounds": "dynamic_sampling.max_rounds",
+    "overlong_buffer": "objective.overlong_buffer",
+    "off_policy_advantage_scale": "objective.off_policy_advantage_scale",
+    "ratio": "objective.ratio",
+    "shaping_gamma": "objective.shaping_gamma",
+    "kl_scope": "objective.kl_scope",
+}
+#: What each method means in TRL's fields, unless `train` says otherwise.
+_METHOD_DEFAULTS: dict[str, dict[str, Any]] = {
+    "grpo": {"loss_type": "grpo"},
+    "contextrl": {"loss_type": "grpo"},
+    "dapo": {"loss_type": "dapo", "epsilon": 0.2, "epsilon_high": 0.28, "beta": 0.0},
+}
+_SFT_DEFAULTS = {"logging_steps": 1, "report_to": "none", "gradient_checkpointing": False, "max_length": None}
+
+
+def training_arguments(config: RunConfig) -> Any:
+    """ContextRLConfig, or TRL's SFTConfig for `method: sft`.
+
+    Raises:
+        InputError: unknown field (with the nearest), a field decided elsewhere, a value that TRL refuses.
+    """
+    if config.method == "sft":
+        from trl import SFTConfig
+
+        return _build(SFTConfig, config, dict(_SFT_DEFAULTS))
+    return _build(ContextRLConfig, config, _rl_fields(config))
+
+
+def _rl_fields(config: RunConfig) -> dict[str, Any]:
+    _check_method(config)
+    contextrl = config.method == "contextrl"
+    stage2, objective = config.stage2, config.objective
+    dynamic = config.dynamic_sampling
+    refills = config.method == "dapo" if dynamic.enabled is None else dynamic.enabled
+    return _METHOD_DEFAULTS[config.method] | {
+        "stage2": contextrl if stage2.enabled is None else stage2.enabled,
+        "stage2_samples_per_negative": stage2.samples_per_negative,
+        "stage2_max_positives": stage2.max_positives,
+        "stage2_standalone": stage2.standalone,
+        "stage2_instruction": stage2.instruction,
+        "stage2_max_context_tokens": stage2.max_context_tokens,
+        "off_policy_advantage_scale": objective.off_policy_advantage_scale,
+        "ratio": objective.ratio,
+        "shaping_gamma": objective.shaping_gamma,
+        "kl_scope": objective.kl_scope or ("on_policy" if contextrl else "all"),
+        "overlong_buffer": objective.overlong_buffer,
+        "dynamic_sampling_rounds": dynamic.max_rounds if refills else 0,
+        "max_prompt_tokens": config.data.max_prompt_tokens,
+        "max_unscored_share": config.judge.max_unscored_share,
+        "max_failed_steps": config.judge.max_failed_steps,
+    }
+
+
+def _check_method(config: RunConfig) -> None:
+    if config.method != "contextrl" and config.stage2.enabled:
+        raise InputError(
+            "stage2.enabled only with method: contextrl",
+            found=f"method: {config.method}",
+            where="stage2.enabled",
+        )
+    if config.method != "contextrl" and config.objective.ratio == "shaped":
+        raise InputError(
+            "objective.ratio shaped only with method: contextrl, whose groups hold rolled-back responses",
+            found=f"method: {config.method}",
+            where="objective.ratio",
+        )
+    expected = "dapo" if config.method == "dapo" else None
+    found = config.train.get("loss_type", expected)
+    if expected and found != expected:
+        raise InputError("loss_type dapo for method: dapo", found=repr(found), where="train.loss_type")
+
+
+def _build(arguments: type, config: RunConfig, fields: dict[str, Any]) -> Any:
+    known = [field.name for field in dataclasses.fields(arguments)]
+    for key in config.train:
+        if instead := _DECIDED_ELSEWHERE.get(key) or (key.startswith("stage2_") and f"stage2.{key[7:]}"):
+            raise InputError(f"this in {instead}", found=f"train.{key}", where=f"train.{key}", fix=f"Set {instead}")
+        if key not in known:
+            raise InputError(
+                f"a field of TRL's {'SFTConfig' if config.method == 'sft' else 'GRPOConfig'}",
+                found=f"unknown key train.{key}{nearest_key(key, known)}",
+                where="train",
+            )
+    values = fields | config.train
+    values |= {"output_dir": str(config.run_dir / "checkpoints"), "seed": config.seed, "disable_tqdm": True}
+    if arguments is not ContextRLConfig:
+        values |= _cpu_precision(values) | {"logging_nan_inf_filter": False, "remove_unused_columns": False}
+    try:
+        return arguments(**values)
+    except (ValueError, TypeError, ImportError) as error:
+        raise InputError("values that TRL accepts", found=str(error), where="train") from error
+
+
+def _cpu_precision(values: dict[str, Any]) -> dict[str, Any]:
+    """TRL's default is bfloat16, on a CPU too."""
+    import torch
+
+    return {} if "bf16" in values else {"bf16": torch.cuda.is_available() and not values.get("use_cpu", False)}

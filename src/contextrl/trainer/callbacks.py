@@ -1,0 +1,107 @@
+"""What runs beside training: evaluation, the metrics file, the terminal."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from transformers import TrainerCallback
+
+from contextrl.evaluation.runner import Evaluation
+from contextrl.run_directory import RunDirectory
+
+#: Runs an evaluation of the policy as it is now on so many examples.
+Evaluate = Callable[[int], Evaluation]
+
+
+class EvaluationCallback(TrainerCallback):
+    """Greedy evaluation every so many steps; the figures join the step's own log line.
+
+    Args:
+        evaluate: see `Evaluate`.
+        every: steps between evaluations, 0 for none on the way.
+        examples: examples of each.
+    """
+
+    def __init__(self, evaluate: Evaluate, every: int, examples: int) -> None:
+        self.evaluate, self.every, self.examples = evaluate, every, examples
+        self.seconds = 0.0
+        self.pending: dict[str, Any] = {}
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+        # The last step is evaluated on more examples, after training.
+        if self.every and state.global_step % self.every == 0 and state.global_step < state.max_steps:
+            started = time.perf_counter()
+            self.pending = evaluation_metrics(self.evaluate(self.examples))
+            self.seconds += time.perf_counter() - started
+
+
+def evaluation_metrics(result: Evaluation) -> dict[str, Any]:
+    """Metrics under their fixed names, each interval as [low, high]."""
+    metrics: dict[str, Any] = {
+        "eval/answer_accuracy": result.answer_accuracy,
+        "eval/answer_accuracy_ci95": list(result.answer_accuracy_ci95),
+        "eval/n": result.n,
+    }
+    if result.process_accuracy is not None and result.process_accuracy_ci95 is not None:
+        metrics["eval/process_accuracy"] = result.process_accuracy
+        metrics["eval/process_accuracy_ci95"] = list(result.process_accuracy_ci95)
+    return metrics
+
+
+class MetricsFileCallback(TrainerCallback):
+    """A line of metrics.jsonl per logged step; NaN (nothing to count) is written as null."""
+
+    def __init__(self, run: RunDirectory, evaluation: EvaluationCallback | None = None) -> None:
+        self.run, self.evaluation = run, evaluation
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **_: Any) -> None:  # noqa: ARG002
+        if not state.is_world_process_zero or "train_runtime" in logs:
+            return
+        record: dict[str, Any] = {"step": state.global_step, **logs}
+        if self.evaluation is not None:
+            record |= self.evaluation.pending
+            self.evaluation.pending = {}
+        self.run.append_metrics({name: _json_number(value) for name, value in record.items()})
+
+
+def _json_number(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+class TerminalCallback(TrainerCallback):
+    """One progress bar with reward and recovered groups."""
+
+    def __init__(self, console: Console, title: str) -> None:
+        self.title = title
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}"),
+            TimeRemainingColumn(),
+            console=console,
+        )
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+        self.task = self.bar.add_task(self.title, total=state.max_steps, completed=state.global_step, note="")
+        self.bar.start()
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **_: Any) -> None:  # noqa: ARG002
+        if "reward" in logs and logs["reward"] is not None:
+            recovered = logs.get("group/recovered") or 0.0
+            note = f"reward {logs['reward']:.2f}  recovered {recovered:.0%}"
+        else:
+            note = f"loss {logs['loss']:.3f}" if "loss" in logs else ""
+        self.bar.update(self.task, completed=state.global_step, note=note)
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+        self.close()
+
+    def close(self) -> None:
+        """Also called when training fails: a live display left open would swallow the error."""
+        self.bar.stop()

@@ -1,0 +1,103 @@
+"""What is refused before training starts: rows, policies and prompts that would fail later."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+from contextrl.data.example import Example
+from contextrl.data.images import image_size
+from contextrl.data.loading import rows_to_examples
+from contextrl.errors import InputError
+from contextrl.rollout.prompts import build_prompts
+from contextrl.trainer.config import ContextRLConfig
+
+
+def as_examples(dataset: Any) -> list[Example]:
+    """Examples from Examples, from mappings, or from a `datasets.Dataset` with the columns of Example."""
+    rows = list(dataset)
+    if not rows:
+        raise InputError("at least one row", found="none", where="train_dataset")
+    if all(isinstance(row, Example) for row in rows):
+        return rows
+    return rows_to_examples(rows, where="train_dataset", base=None)
+
+
+def has_vision(config: Any) -> bool:
+    """Whether a model's configuration has a vision tower."""
+    return any(getattr(config, name, None) is not None for name in ("vision_config", "vit_config", "visual"))
+
+
+def check_policy(config: Any, path: str, args: ContextRLConfig, examples: Sequence[Example]) -> None:
+    """The policy can see the rows' images, and its reference model can be loaded.
+
+    Args:
+        config: the policy's transformers config.
+        path: where the reference model is loaded from (`_name_or_path`), empty for an unsaved model.
+    """
+    with_images = next((example for example in examples if example.images), None)
+    if with_images is not None and not has_vision(config):
+        raise InputError(
+            "text-only rows for a model without a vision tower",
+            found=f"{len(with_images.images)} image(s) in row {with_images.id}",
+            where=f"row {with_images.id}, field images",
+            fix=f"Use a vision-language model in model.path (now {config.model_type}) or rows with `images: []`",
+        )
+    if args.beta != 0.0 and not path:
+        raise InputError(
+            "a policy that was loaded from a folder or hub id: the reference model is loaded from there again",
+            found="a model that was never saved",
+            where="model",
+            fix="Save it first and load it from there, or set train.beta to 0",
+        )
+    if len(examples) < (needed := args.generation_batch_size // args.num_generations):
+        raise InputError(
+            f"at least {needed} rows, the prompts of one generation batch",
+            found=str(len(examples)),
+            where="data.train",
+            fix="Lower train.per_device_train_batch_size or add rows",
+        )
+
+
+def position_limit(config: Any) -> int | None:
+    """How many positions the language model has."""
+    limit = getattr(config.get_text_config(), "max_position_embeddings", None)
+    return int(limit) if limit else None
+
+
+def check_prompts(processor: Any, examples: Sequence[Example], limit: int) -> None:
+    """Refuse prompts longer than `limit` tokens, naming the row.
+
+    Only rows that could be too long are tokenised: a byte-level token covers at least one byte, so the bytes of a
+    question bound its tokens, and an image's tokens follow from its size, which its header tells.
+    """
+    tokenizer = getattr(processor, "tokenizer", processor)
+    overhead = _template_tokens(processor)
+
+    @cache
+    def image_tokens(size: tuple[int, int]) -> int:
+        counter = getattr(processor, "_get_num_multimodal_tokens", None)
+        if counter is None:
+            return limit  # unknown: tokenise to be sure
+        width, height = size
+        return int(counter(image_sizes=[(height, width)])["num_image_tokens"][0])
+
+    for example in examples:
+        images = sum(image_tokens(image_size(handle)) + 4 for handle in example.images)
+        if overhead + images + len(example.question.encode()) <= limit:
+            continue
+        length = len(build_prompts(processor, [example]).ids[0])
+        if length > limit:
+            raise InputError(
+                f"a prompt of at most {limit} tokens",
+                found=f"{length} tokens ({len(tokenizer(example.question)['input_ids'])} of them text)",
+                where=f"row {example.id}, fields question and images",
+                fix="Shorten it, use smaller images, or raise data.max_prompt_tokens within the model's positions",
+            )
+
+
+def _template_tokens(processor: Any) -> int:
+    """Tokens of the chat template around an empty question."""
+    probe = Example(id="probe", question="-", solution="-", answer="-")
+    return len(build_prompts(processor, [probe]).ids[0])

@@ -1,0 +1,100 @@
+"""groups.jsonl: a line per group, with everything that happened to it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from contextrl.data.images import image_key, open_image
+from contextrl.judge.types import Verdict
+from contextrl.rollout.groups import Attempt, Group
+
+#: Pictures in the run directory are for looking at: larger ones are scaled down to this side.
+MAX_SIDE = 768
+
+
+class GroupRecorder:
+    """Appends groups to `folder/groups.jsonl` and their pictures, once each, to `folder/images/`.
+
+    Args:
+        folder: the run directory.
+        process_index: processes other than the first write `groups-<index>.jsonl`.
+    """
+
+    def __init__(self, folder: Path, process_index: int = 0) -> None:
+        self.folder = folder
+        self.path = folder / ("groups.jsonl" if process_index == 0 else f"groups-{process_index}.jsonl")
+        (folder / "images").mkdir(parents=True, exist_ok=True)
+
+    def write(self, step: int, groups: Sequence[Group], rewards: Sequence[float], advantages: Sequence[float]) -> None:
+        """Append the groups of one generation batch.
+
+        Args:
+            rewards, advantages: of all slots, group by group; NaN rewards are written as null.
+        """
+        lines, at = [], 0
+        for group in groups:
+            count = len(group.slots)
+            record = self._record(step, group, rewards[at : at + count], advantages[at : at + count])
+            lines.append(json.dumps(record, ensure_ascii=False))
+            at += count
+        # One write per batch: a kill leaves at most one cut line, the last.
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write("".join(line + "\n" for line in lines))
+
+    def _record(self, step: int, group: Group, rewards: Sequence[float], advantages: Sequence[float]) -> dict[str, Any]:
+        scored = {id(slot): (r, a) for slot, r, a in zip(group.slots, rewards, advantages, strict=True)}
+        example = group.example
+        return {
+            "step": step,
+            "example_id": example.id,
+            "question": example.question,
+            "solution": example.solution,
+            "answer": example.answer,
+            "answer_type": example.answer_type,
+            "task": example.task,
+            "source": example.source,
+            "images": [self._save_image(handle) for handle in example.images],
+            "kind": group.kind,
+            "recovered": group.recovered,
+            "refilled": group.refilled,
+            "attempts": [_attempt(attempt, scored.get(id(attempt))) for attempt in [*group.attempts, *group.retries]],
+        }
+
+    def _save_image(self, handle: Any) -> str:
+        name = f"images/{image_key(handle)}.png"
+        if not (self.folder / name).exists():
+            image = open_image(handle)
+            image.thumbnail((MAX_SIDE, MAX_SIDE))
+            scratch = self.folder / f"{name}.partial"
+            image.save(scratch, format="PNG")
+            scratch.replace(self.folder / name)
+        return name
+
+
+def _attempt(attempt: Attempt, slot: tuple[float, float] | None) -> dict[str, Any]:
+    """One attempt; `reward` and `advantage` are null unless it is in the mixed group."""
+    reward, advantage = slot if slot is not None else (None, None)
+    return {
+        "stage": attempt.stage,
+        "parent": attempt.parent,
+        "text": attempt.completion.text,
+        "tokens": len(attempt.completion.ids),
+        "truncated": attempt.completion.truncated,
+        "seen": attempt.seen or None,
+        "verdict": _verdict(attempt.verdict),
+        "audit": _verdict(attempt.audit),
+        "kept": None if attempt.stage == 1 else attempt.rejection is None,
+        "rejection": attempt.rejection,
+        "in_mixed_group": slot is not None,
+        "off_policy": attempt.rolled_back,
+        "reward": None if reward is None or reward != reward else reward,
+        "advantage": advantage,
+    }
+
+
+def _verdict(verdict: Verdict | None) -> dict[str, Any] | None:
+    return None if verdict is None else asdict(verdict)

@@ -1,0 +1,72 @@
+"""SFT on the reference solutions, on TRL's SFTTrainer: the baseline that imitates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from datasets import Dataset
+from trl import SFTTrainer
+
+from contextrl.data.example import Example
+from contextrl.data.images import open_image
+from contextrl.errors import NonFiniteLossError
+from contextrl.rollout.recovery import neutralise_special_tokens
+from contextrl.trainer.checkpoints import CheckpointState, SafeCheckpoints
+
+
+def sft_dataset(examples: Sequence[Example], tokenizer: Any) -> Dataset:
+    """Prompt and completion conversations; images are decoded when a row is read, not before."""
+    vision = any(example.images for example in examples)
+
+    def rows(batch: dict[str, list[int]]) -> dict[str, list[Any]]:
+        chosen = [examples[row] for row in batch["row"]]
+        columns: dict[str, list[Any]] = {
+            "prompt": [[_turn("user", neutralise_special_tokens(e.question, tokenizer))] for e in chosen],
+            "completion": [[_turn("assistant", neutralise_special_tokens(e.solution, tokenizer))] for e in chosen],
+        }
+        if vision:
+            columns["images"] = [[open_image(handle) for handle in e.images] for e in chosen]
+        return columns
+
+    return Dataset.from_dict({"row": list(range(len(examples)))}).with_transform(rows)
+
+
+def _turn(role: str, content: str) -> dict[str, str]:
+    return {"role": role, "content": content}
+
+
+class ReferenceSFTTrainer(SafeCheckpoints, SFTTrainer):
+    """SFTTrainer on `Example.solution`, with checkpoints that a kill cannot spoil and no NaN that goes unnoticed."""
+
+    def __init__(self, model: Any, args: Any, examples: Sequence[Example], processing_class: Any, **kwargs: Any):
+        tokenizer = getattr(processing_class, "tokenizer", processing_class)
+        self.progress = CheckpointState()
+        super().__init__(
+            model=model,
+            args=args,
+            train_dataset=sft_dataset(examples, tokenizer),
+            processing_class=processing_class,
+            **kwargs,
+        )
+
+    def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        """Counts trained tokens and refuses a loss that is not finite."""
+        trained = self.accelerator.reduce((inputs["labels"] != -100).sum(), reduction="sum")
+        self.progress.tokens_trained += int(trained)
+        result = super().compute_loss(model, inputs, *args, **kwargs)
+        loss = result[0] if isinstance(result, tuple) else result
+        if not torch.isfinite(loss):
+            raise NonFiniteLossError(
+                f"the loss is {loss.item()} at step {self.state.global_step + 1}. "
+                f"The last good checkpoint is {self.last_checkpoint() or 'none yet'}; "
+                "resume with a lower train.learning_rate"
+            )
+        return result
+
+    def checkpoint_state(self) -> dict[str, Any]:
+        return {"tokens_trained": self.progress.tokens_trained}
+
+    def restore_state(self, state: dict[str, Any], step: int) -> None:  # noqa: ARG002
+        self.progress.tokens_trained = state["tokens_trained"]
