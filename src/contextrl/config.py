@@ -137,6 +137,9 @@ class RunConfig(Section):
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
+_SECTIONS = ("model", "data", "judge", "stage2", "objective", "dynamic_sampling", "train", "eval")
+
+
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
     """Read a YAML file and apply `key=value` overrides.
 
@@ -165,7 +168,9 @@ def apply_override(raw: dict[str, Any], override: str) -> None:
     node = raw
     *parents, last = key.strip().split(".")
     for parent in parents:
-        node = node.setdefault(parent, {})
+        if node.get(parent) is None:
+            node[parent] = {}
+        node = node[parent]
         if not isinstance(node, dict):
             raise InputError(f"a section at {parent}", found=type(node).__name__, where=f"--set {key}")
     try:
@@ -175,7 +180,11 @@ def apply_override(raw: dict[str, Any], override: str) -> None:
 
 
 def _number(value: Any) -> Any:
-    """YAML 1.1 reads `1e-4` as text; `train` has no pydantic field that would turn it into a number."""
+    """YAML 1.1 reads `1e-4` as text; free sections have no pydantic field that would turn it into a number."""
+    if isinstance(value, dict):
+        return {key: _number(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_number(part) for part in value]
     if isinstance(value, str) and re.fullmatch(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+", value):
         return float(value)
     return value
@@ -183,8 +192,8 @@ def _number(value: Any) -> Any:
 
 def parse_config(raw: dict[str, Any], *, where: str = "config") -> RunConfig:
     """Validate a mapping. Raises InputError with one line per problem."""
-    if isinstance(raw.get("train"), dict):
-        raw = {**raw, "train": {key: _number(value) for key, value in raw["train"].items()}}
+    # A section whose lines are all commented out is read as null: it is empty, not wrong.
+    raw = {key: {} if value is None and key in _SECTIONS else _number(value) for key, value in raw.items()}
     try:
         return RunConfig.model_validate(raw)
     except ValidationError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -101,7 +102,10 @@ class Run:
     ) -> None:
         self.config, self.console, self.command, self.resume = config, console, command, resume
         self.directory = RunDirectory(config.run_dir)
-        self.directory.check_free(resume=resume, overwrite=overwrite)
+        # Every process evaluates, as sharded weights need; the first alone writes.
+        self.is_main = int(os.environ.get("RANK", "0")) == 0
+        if self.is_main:
+            self.directory.check_free(resume=resume, overwrite=overwrite)
         self.clock = Clock()
         self.args = training_arguments(config)
         self.policy_path = self._resolve_policy()
@@ -143,11 +147,12 @@ class Run:
         terminal = TerminalCallback(self.console, f"Training ({self.config.method})")
         for unwanted in (PrinterCallback, ProgressCallback):
             trainer.remove_callback(unwanted)
-        for callback in (evaluation, MetricsFileCallback(self.directory, evaluation), terminal):
+        shown = (MetricsFileCallback(self.directory, evaluation), terminal) if self.is_main else ()
+        for callback in (evaluation, *shown):
             trainer.add_callback(callback)
         if before is None:
             before = self._measure(trainer, "Evaluating before")
-            if before is not None:
+            if before is not None and self.is_main:
                 self.directory.append_metrics({"step": 0, **evaluation_metrics(before), "before": before.as_json()})
         started = time.perf_counter()
         try:
@@ -158,17 +163,20 @@ class Run:
         self.clock.seconds["eval"] += evaluation.seconds
         after = self._measure(trainer, "Evaluating after")
         results = self._results(trainer, before, after)
-        if after is not None:
-            self.directory.append_metrics({"step": trainer.state.global_step, **evaluation_metrics(after)})
-        self.directory.write_results(results)
+        if self.is_main:
+            if after is not None:
+                self.directory.append_metrics({"step": trainer.state.global_step, **evaluation_metrics(after)})
+            self.directory.write_results(results)
         return results
 
     def _start(self, checkpoint: Any) -> Evaluation | None:
         """Open the run directory; a resumed run forgets what came after its checkpoint and keeps its first figures."""
-        self.directory.start(self.config, self.command, resume=self.resume)
+        if self.is_main:
+            self.directory.start(self.config, self.command, resume=self.resume)
         if not self.resume:
             return None
-        self.directory.forget_after(int(checkpoint.name.rpartition("-")[2]) if checkpoint else 0)
+        if self.is_main:
+            self.directory.forget_after(int(checkpoint.name.rpartition("-")[2]) if checkpoint else 0)
         first = next((row for row in read_jsonl(self.directory.path / "metrics.jsonl") if "before" in row), None)
         return Evaluation.from_json(first["before"]) if first else None
 

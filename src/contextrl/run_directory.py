@@ -48,9 +48,9 @@ def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
     """Rows of a JSON lines file; a last line that a kill has cut is left out."""
     if not path.exists():
         return
-    with path.open(encoding="utf-8") as file:
+    with path.open("rb") as file:
         for line in file:
-            if line.endswith("\n"):
+            if line.endswith(b"\n"):
                 yield json.loads(line)
 
 
@@ -78,6 +78,8 @@ class RunDirectory:
         Raises:
             InputError: there is something here, or nothing to resume.
         """
+        if self.path.exists() and not self.path.is_dir():
+            raise InputError("a folder", found="a file", where=str(self.path), fix="Change run_dir")
         if resume and not self.exists():
             raise InputError("a run to resume", found="none", where=str(self.path), fix="Run without --resume")
         if resume or not self.path.exists() or not any(self.path.iterdir()):
@@ -99,8 +101,12 @@ class RunDirectory:
 
     def start(self, config: RunConfig, command: list[str], *, resume: bool) -> None:
         """Make the folder and write what the run is; a run that was here is replaced unless resumed."""
-        if self.path.exists() and not resume:
-            shutil.rmtree(self.path)
+        if self.exists() and not resume:
+            # Moved away first: a kill in the middle must not leave half of the old run under its name.
+            old = self.path.with_name(f".{self.path.name}.replaced")
+            shutil.rmtree(old, ignore_errors=True)
+            self.path.rename(old)
+            shutil.rmtree(old)
         self.checkpoints.mkdir(parents=True, exist_ok=True)
         (self.path / "images").mkdir(exist_ok=True)
         if not resume:

@@ -39,7 +39,7 @@ def generate_greedy(
     """
     tokenizer = getattr(processor, "tokenizer", processor)
     eos = model.generation_config.eos_token_id
-    stop = set(eos if isinstance(eos, list) else [eos]) | {tokenizer.eos_token_id}
+    stop = {tokenizer.eos_token_id, *(eos if isinstance(eos, list) else [eos])} - {None}
     training = model.training
     model.eval()
     # Similar lengths side by side: a batch is as wide as its longest prompt.

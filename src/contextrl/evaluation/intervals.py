@@ -24,6 +24,8 @@ def image_bootstrap(
     Returns:
         Lower and upper bound at 95 %.
     """
+    if len(values) != len(images):
+        raise ValueError(f"{len(values)} values for the images of {len(images)} items")
     if not values:
         return (float("nan"), float("nan"))
     x = np.asarray(values, dtype=float)
@@ -39,4 +41,5 @@ def image_bootstrap(
     totals = weights.sum(axis=1)
     means = (weights @ x)[totals > 0] / totals[totals > 0]
     low, high = np.quantile(means, [0.025, 0.975])
-    return (float(low), float(high))
+    # With few items the linear weights can carry a resample's mean beyond anything that was seen.
+    return (float(max(low, x.min())), float(min(high, x.max())))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from contextrl.data.images import image_key
 from contextrl.evaluation.generation import Response, generate_greedy
 from contextrl.evaluation.intervals import image_bootstrap
 from contextrl.judge.types import Judge, JudgeRequest, Verdict
+from contextrl.rollout.verify import not_positive_if_truncated
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,8 @@ class Evaluation:
 
 def _rounded(value: Any) -> Any:
     if isinstance(value, float):
-        return round(value, 4)
-    return [round(part, 4) for part in value] if isinstance(value, list) else value
+        return round(value, 4) if math.isfinite(value) else None
+    return [_rounded(part) for part in value] if isinstance(value, list) else value
 
 
 def evaluate(
@@ -61,7 +63,11 @@ def evaluate(
     responses = generate_greedy(
         model, processor, examples, max_new_tokens=max_new_tokens, batch_size=batch_size, on_batch=on_batch
     )
-    verdicts = judge.judge([JudgeRequest(e, r.text, judge.context) for e, r in zip(examples, responses, strict=True)])
+    requests = [JudgeRequest(e, r.text, judge.context) for e, r in zip(examples, responses, strict=True)]
+    verdicts = [
+        not_positive_if_truncated(verdict, response.truncated)
+        for verdict, response in zip(judge.judge(requests), responses, strict=True)
+    ]
     records = [_record(*item) for item in zip(examples, responses, verdicts, strict=True)]
     return summarise(examples, verdicts), records
 

@@ -1,7 +1,7 @@
 """The base policy: reads most digit classes, was never shown how to read some, and knows how to retry.
 
 Trained on the spot by SFT on the train images and cached. Blind spots (7, 8, 9 by default) occur in no direct
-question; it meets those images only in retries, where the mistake report says what they are. So groups that need them
+question; it meets those images only in retries, where the conversation says what they are. So groups that need them
 are all-negative at stage 1 and reachable at stage 2, which is the situation the paper is about.
 """
 
@@ -46,9 +46,9 @@ class BaseRecipe:
     """
 
     blind: tuple[int, ...] = (7, 8, 9)
-    steps: int = 440
+    steps: int = 400
     direct: int = 24
-    retries: int = 12
+    retries: int = 11
     quoting: float = 0.2
     kinds: tuple[tuple[Kind, int], ...] = (
         ("read", 2),
@@ -235,7 +235,7 @@ def train_base(recipe: BaseRecipe, folder: Path, *, console: Console | None = No
         processor = build_processor(tokenizer)
         model = build_model(tokenizer)
         sampler = SftSampler(processor, recipe)
-        optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, weight_decay=0.01)
+        optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, weight_decay=0.01, fused=True)
         columns = (TextColumn("Building the base policy"), BarColumn(), TextColumn("{task.fields[loss]}"))
         with Progress(*columns, TimeRemainingColumn(), console=console or Console(stderr=True), transient=True) as bar:
             task = bar.add_task("base", total=recipe.steps, loss="")

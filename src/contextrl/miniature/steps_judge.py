@@ -15,37 +15,61 @@ from contextrl.judge.answers import check_answer, extract_answer
 from contextrl.judge.types import Disclosure, JudgeRequest, ReferenceContext, Verdict
 from contextrl.miniature.tasks import KINDS, Kind, derived_value, final_answer, join, parity_word
 
-_LIST = r"(-?\d+(?:(?:, | and )\d+)*)"
-_DIGITS = re.compile(rf"(?:\bDigits: |\bshows |\bI find ){_LIST}(?=[.\s]|$)")
-_EQUATION = re.compile(r"(\d+(?: (?:\+|-|plus|minus) \d+)+) (?:=|makes|leaves) (-?\d+)")
-_VALUE = re.compile(
-    r"(?:\bLargest: |\bexceeds |\bgreatest one is |\bNumber of \d+: |\bappears |\bturns up |"
-    r"\btotal comes to |\bremains is )(-?\d+)"
+# Responses are hostile: every repetition is bounded, so that matching stays linear and numbers stay small.
+_NUMBER = r"\d{1,4}"
+_READING = re.compile(r"(?:\bdigits:|\bshows\b|\bI find\b)((?:[^.;!?\n]|\.(?=\d)){0,80})", re.IGNORECASE)
+_DIGIT_LIST = re.compile(r"\d(?:(?:, ?| and )\d){0,15}")
+_EQUATION = re.compile(
+    rf"({_NUMBER}(?:\s?(?:\+|-|plus|minus)\s?{_NUMBER}){{1,8}})\s?(?:=|makes|leaves)\s?(-?{_NUMBER})(?!\d|\.\d)"
 )
+_VALUE = re.compile(
+    rf"(?:\bLargest: |\bexceeds |\bgreatest one is |\bNumber of \d: |\bappears |\bturns up |"
+    rf"\btotal comes to |\bremains is )(-?{_NUMBER})(?!\d|\.\d)"
+)
+_COUNTED = re.compile(r"\bNumber of (\d):|\bthese, (\d) appears|\bfigure (\d) turns up")
 _PARITY = re.compile(r"\b(even|odd)\b")
 
 
 @dataclass(frozen=True)
 class Steps:
-    """What a text states: every reading of the digits, every equation, every intermediate value, the answer."""
+    """What a text states: every reading of the digits, every equation, every intermediate value, the answer.
+
+    A reading that is not a plain list of digits is empty, which is never right.
+    """
 
     readings: tuple[tuple[int, ...], ...]
-    equations: tuple[tuple[tuple[int, ...], str, int], ...]  # operands, operator, result
+    equations: tuple[tuple[tuple[int, ...], str, int], ...]  # operands, operators, result
     values: tuple[int, ...]
+    counted: tuple[int, ...]
     parities: tuple[str, ...]
     answer: str | None
 
 
 def parse_steps(text: str, answer_type: AnswerType) -> Steps:
     """Read the content of a solution or a response in either voice; unknown sentences are passed over."""
-    readings = tuple(tuple(map(int, re.findall(r"\d+", m))) for m in _DIGITS.findall(text))
+    plain = text.replace("\u2212", "-")
     equations = []
-    for left, result in _EQUATION.findall(text):
-        operator = "-" if "-" in left or "minus" in left else "+"
-        equations.append((tuple(map(int, re.findall(r"\d+", left))), operator, int(result)))
-    values = tuple(map(int, _VALUE.findall(text)))
-    parities = tuple(_PARITY.findall(text))
-    return Steps(readings, tuple(equations), values, parities, extract_answer(text, answer_type))
+    for left, result in _EQUATION.findall(plain):
+        operators = {"plus": "+", "minus": "-"}
+        used = {operators.get(o, o) for o in re.findall(r"\+|-|plus|minus", left)}
+        equations.append((_digits_in(left), "".join(sorted(used)), int(result)))
+    return Steps(
+        readings=tuple(_read(segment) for segment in _READING.findall(plain)),
+        equations=tuple(equations),
+        values=tuple(map(int, _VALUE.findall(plain))),
+        counted=tuple(int("".join(found)) for found in _COUNTED.findall(plain)),
+        parities=tuple(_PARITY.findall(plain)),
+        answer=extract_answer(text, answer_type),
+    )
+
+
+def _read(segment: str) -> tuple[int, ...]:
+    listed = segment.strip()
+    return _digits_in(listed) if _DIGIT_LIST.fullmatch(listed) else ()
+
+
+def _digits_in(text: str) -> tuple[int, ...]:
+    return tuple(map(int, re.findall(r"\d+", text)))
 
 
 def question_kind(question: str) -> tuple[Kind, int]:
@@ -80,6 +104,8 @@ def find_mistakes(steps: Steps, kind: Kind, asked: int, truth: tuple[int, ...] |
     read = steps.readings[-1]
     if truth is not None and read != truth:
         mistakes += _misreadings(read, truth)
+    if not read:
+        return mistakes or [Mistake(1, "the reading is not a list of digits", _reading(truth))]
     return mistakes + _bad_derivation(steps, kind, asked, read)
 
 
@@ -109,15 +135,24 @@ def _bad_derivation(steps: Steps, kind: Kind, asked: int, read: tuple[int, ...])
         mistakes.append(Mistake(2, "the step before the answer is missing", should))
     elif kind != "read" and (
         any(result != value for result in stated)
-        or any(operands != read for operands, _, _ in steps.equations)
+        or not all(_calculates(equation, kind, read) for equation in steps.equations)
         or (kind == "parity" and any(word != parity_word(value) for word in steps.parities))
+        or (kind == "count" and any(digit != asked for digit in steps.counted))
     ):
         mistakes.append(Mistake(2, "the result does not follow", should))
     if steps.answer is None:
-        mistakes.append(Mistake(3, "there is no final answer", "step 3 should state the answer"))
+        mistakes.append(Mistake(3, "the final answer is missing", "step 3 should state the answer"))
     elif check_answer(f"Answer: {steps.answer}", final_answer(kind, read, asked), KINDS[kind].answer_type) is not True:
         mistakes.append(Mistake(3, "the answer does not follow", "step 3 should follow from step 2"))
     return mistakes
+
+
+def _calculates(equation: tuple[tuple[int, ...], str, int], kind: Kind, read: tuple[int, ...]) -> bool:
+    """Whether an equation uses the digits that were read with the question's operator; a sum in any order."""
+    operands, operator, _ = equation
+    if kind == "difference":
+        return operator == "-" and operands == read
+    return operator == "+" and sorted(operands) == sorted(read)
 
 
 def write_report(mistakes: Sequence[Mistake], disclose: Disclosure, example: Example) -> str:
@@ -151,15 +186,18 @@ class StepsJudge:
 
     def _judge(self, request: JudgeRequest) -> Verdict:
         example = request.example
-        kind, asked = question_kind(example.question)
+        reference = parse_steps(example.solution, example.answer_type).readings
+        try:
+            kind, asked = question_kind(example.question)
+        except ValueError as error:
+            return Verdict("unscored", error=str(error))
+        if request.context == "solution" and not (reference and reference[-1]):
+            return Verdict("unscored", error=f"the solution of {example.id} does not say which digits are shown")
         steps = parse_steps(request.response, example.answer_type)
-        truth = None
-        if request.context == "solution":
-            truth = parse_steps(example.solution, example.answer_type).readings[-1]
         answer_correct = None
         if request.context != "none":
             answer_correct = check_answer(request.response, example.answer, example.answer_type) is True
-        mistakes = find_mistakes(steps, kind, asked, truth)
+        mistakes = find_mistakes(steps, kind, asked, reference[-1] if request.context == "solution" else None)
         if answer_correct is False and not mistakes:
             mistakes = [Mistake(1, "the final answer is wrong", "look at each digit again")]
         verdict = Verdict(
@@ -168,5 +206,7 @@ class StepsJudge:
             process_correct=not mistakes,
         )
         if mistakes and request.wants_report:
-            return replace(verdict, mistake_report=write_report(mistakes, self.disclose, example))
+            # A judge that may not see the answer cannot give it away.
+            disclose = "correction" if request.context == "none" and self.disclose == "answer" else self.disclose
+            return replace(verdict, mistake_report=write_report(mistakes, disclose, example))
         return verdict

@@ -174,7 +174,9 @@ def miniature_examples(split: Split, count: int, *, seed: int = 0, voice: Voice 
     """`count` examples of `split`; the same arguments always give the same examples."""
     rng = random.Random(f"{split}-{seed}")
     problems = [draw_problem(rng, split) for _ in range(count)]
-    return [
-        to_example(problem, id=f"miniature-{split}-{seed}-{number:05d}", voice=voice, rng=rng)
-        for number, problem in enumerate(problems)
-    ]
+    examples = []
+    for number, problem in enumerate(problems):
+        name = f"miniature-{split}-{seed}-{number:05d}"
+        # A generator of its own, so that an example does not change with how many are drawn.
+        examples.append(to_example(problem, id=name, voice=voice, rng=random.Random(name)))
+    return examples

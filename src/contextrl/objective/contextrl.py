@@ -7,6 +7,8 @@ are our choices, each a setting.
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 from contextrl.objective.batch import KlScope
@@ -33,7 +35,7 @@ def shaped_ratio(per_token_logps: torch.Tensor, gamma: float) -> torch.Tensor:
         per_token_logps: [B, C].
     """
     # sigmoid(log pi - log gamma) is pi / (pi + gamma) without leaving log space.
-    return torch.sigmoid(per_token_logps - torch.log(torch.tensor(gamma)))
+    return torch.sigmoid(per_token_logps - math.log(gamma))
 
 
 def kl_tokens(mask: torch.Tensor, off_policy: torch.Tensor, scope: KlScope) -> torch.Tensor:

@@ -27,27 +27,32 @@ def token_loss(batch: LossBatch, settings: ObjectiveSettings) -> TokenLoss:
         Per-token quantities [B, C], not masked: the caller averages over `batch.mask`.
     """
     advantages = batch.advantages.unsqueeze(1)
-    ratio = torch.exp(batch.per_token_logps - batch.old_per_token_logps)
+    log_ratio = batch.per_token_logps - batch.old_per_token_logps
+    rolled_back = batch.off_policy.unsqueeze(1)
+    if settings.ratio == "shaped":
+        # Selected before exp: what overflows in a branch that is not taken would still make its gradient NaN.
+        log_ratio = torch.where(rolled_back, torch.zeros_like(log_ratio), log_ratio)
+    ratio = torch.exp(log_ratio)
     low, high = 1 - settings.epsilon_low, 1 + settings.epsilon_high
     loss = -torch.min(ratio * advantages, ratio.clamp(low, high) * advantages)
     clipped_low = (ratio < low) & (advantages < 0)
     clipped_high = (ratio > high) & (advantages > 0)
     if settings.ratio == "shaped":
-        rolled_back = batch.off_policy.unsqueeze(1)
         shaped = -shaped_ratio(batch.per_token_logps, settings.shaping_gamma) * advantages
         loss = torch.where(rolled_back, shaped, loss)
-        clipped_low, clipped_high = clipped_low & ~rolled_back, clipped_high & ~rolled_back
     if batch.sampler_ratio is not None:
         loss = loss * batch.sampler_ratio
     kl = torch.zeros_like(batch.per_token_logps)
     if settings.beta != 0.0:
         if batch.ref_per_token_logps is None:
             raise ValueError("beta is not 0, so the batch needs ref_per_token_logps")
-        kl = k3_kl(batch.per_token_logps, batch.ref_per_token_logps)
-        scope = kl_tokens(torch.ones_like(batch.mask), batch.off_policy, settings.kl_scope)
-        # Selected, not multiplied: an overflow on a token out of scope must not become inf * 0.
-        loss = loss + settings.beta * torch.where(scope.bool(), kl, torch.zeros_like(kl))
-    return TokenLoss(loss, kl.detach(), clipped_low, clipped_high)
+        with torch.no_grad():
+            kl = k3_kl(batch.per_token_logps, batch.ref_per_token_logps)
+        in_scope = kl_tokens(torch.ones_like(batch.mask), batch.off_policy, settings.kl_scope).bool()
+        # Out of scope the reference is the policy itself: KL and its gradient are exactly zero there.
+        reference = torch.where(in_scope, batch.ref_per_token_logps, batch.per_token_logps.detach())
+        loss = loss + settings.beta * k3_kl(batch.per_token_logps, reference)
+    return TokenLoss(loss, kl, clipped_low, clipped_high)
 
 
 def logged_sums(batch: LossBatch, tokens: TokenLoss, settings: ObjectiveSettings) -> dict[str, TokenSum]:

@@ -27,17 +27,23 @@ class RefillCursor:
 
     def __init__(self, num_rows: int, seed: int) -> None:
         self.num_rows, self.seed, self.position = num_rows, seed, 0
+        self._shuffled: tuple[int, list[int]] | None = None
 
     def draw(self, count: int) -> list[int]:
         """The next `count` rows; every row comes once before any comes again."""
         rows = []
         for _ in range(count):
             epoch, place = divmod(self.position, self.num_rows)
-            order = list(range(self.num_rows))
-            random.Random(f"refill-{self.seed}-{epoch}").shuffle(order)
-            rows.append(order[place])
+            rows.append(self._order(epoch)[place])
             self.position += 1
         return rows
+
+    def _order(self, epoch: int) -> list[int]:
+        if self._shuffled is None or self._shuffled[0] != epoch:
+            order = list(range(self.num_rows))
+            random.Random(f"refill-{self.seed}-{epoch}").shuffle(order)
+            self._shuffled = (epoch, order)
+        return self._shuffled[1]
 
 
 def refill(

@@ -58,16 +58,9 @@ def _add_accuracy(sums: RolloutSums, attempts: Sequence[Attempt]) -> None:
     """Shares of samples; verdicts that say nothing of the answer or the process are left out."""
     verdicts = [verdict for attempt in attempts if (verdict := shown_verdict(attempt)) is not None]
     answers = [verdict for verdict in verdicts if verdict.answer_correct is not None]
-    right = [verdict for verdict in answers if verdict.answer_correct]
-    # A wrong answer has no right process, whether or not anybody looked.
-    looked = [v for v in answers if v.process_correct is not None or not v.answer_correct]
-    both = [verdict for verdict in looked if verdict.answer_correct and verdict.process_correct]
-    checked = [verdict for verdict in right if verdict.process_correct is not None]
-    sums.shares["accuracy/answer"] = (float(len(right)), float(len(answers)))
-    # Processes must agree on the names, so a share that nobody could count is 0 of 0, not left out.
-    counted = bool(checked) or not right
-    sums.shares["accuracy/process"] = (float(len(both)), float(len(looked))) if counted else (0.0, 0.0)
-    sums.shares["judge/false_positive_rate"] = (
-        float(sum(v.false_positive for v in checked)),
-        float(len(checked)),
-    )
+    looked = [verdict for verdict in answers if verdict.process_correct is not None]
+    right = [verdict for verdict in looked if verdict.answer_correct]
+    both = [verdict for verdict in right if verdict.process_correct]
+    sums.shares["accuracy/answer"] = (float(sum(v.answer_correct is True for v in answers)), float(len(answers)))
+    sums.shares["accuracy/process"] = (float(len(both)), float(len(looked)))
+    sums.shares["judge/false_positive_rate"] = (float(sum(v.false_positive for v in right)), float(len(right)))

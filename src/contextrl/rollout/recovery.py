@@ -6,8 +6,10 @@ ids that were sampled: decoding and tokenising it again could give other ids tha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
+
+from contextrl.errors import InputError
 
 #: What follows the report in stage 2, unless `stage2.instruction` says otherwise.
 DEFAULT_INSTRUCTION = "Answer the question afresh."
@@ -33,9 +35,18 @@ class RetryPrompt:
         instruction: what to ask after the report.
         max_context_tokens: budget for the whole stage-2 prompt; the attempt is cut in its middle to fit, the report
             never.
+        end_ids: tokens that end a completion; the template closes the attempt's turn itself.
     """
 
-    def __init__(self, tokenizer: Any, render: Any, instruction: str, max_context_tokens: int) -> None:
+    def __init__(
+        self,
+        tokenizer: Any,
+        render: Any,
+        instruction: str,
+        max_context_tokens: int,
+        end_ids: Collection[int] = (),
+    ) -> None:
+        self.end_ids = end_ids
         self.tokenizer = tokenizer
         self.render = render
         self.instruction = instruction
@@ -51,7 +62,11 @@ class RetryPrompt:
                 {"role": "user", "content": [{"type": "text", "text": message}]},
             ]
         )
-        _, _, after = text.partition(_SENTINEL)
+        _, found, after = text.partition(_SENTINEL)
+        if not found:
+            raise InputError(
+                "a chat template that shows earlier assistant turns", found="one that drops them", where="model.path"
+            )
         return list(self.tokenizer(after, add_special_tokens=False)["input_ids"])
 
     def build(self, prompt_ids: Sequence[int], attempt_ids: Sequence[int], report: str) -> list[int] | None:
@@ -64,8 +79,8 @@ class RetryPrompt:
         """
         after = self.follow_up(report)
         attempt = list(attempt_ids)
-        if attempt and after and attempt[-1] == after[0]:
-            attempt.pop()  # the template closes the turn itself
+        if attempt and (attempt[-1] == after[0] or attempt[-1] in self.end_ids):
+            attempt.pop()
         room = self.max_context_tokens - len(prompt_ids) - len(after)
         if room < 0:
             return None

@@ -11,20 +11,26 @@ import unicodedata
 
 _PHRASES = re.compile(
     r"""
-    \b(?:mistake|error|feedback)\s+report\b
-    | \b(?:the|this|your|that|per|by)\s+(?:report|feedback|hint|critique|correction)\b
+    \b(?:mistake|error|feedback)[\s-]+report\b
+    | \b(?:the|this|your|that|per|by)\s+(?:report|feedback|hint|critique)\b
     | \breport\s+(?:says|states|notes|points|mentions|indicates|tells)\b
-    | \bmy\s+(?:previous|earlier|first|prior|last|initial|original)\s+
-        (?:answer|attempt|response|solution|reading|mistake|reasoning|calculation)\b
-    | \b(?:previous|earlier|prior)\s+(?:answer|attempt|response|solution)\b
-    | \byou\s+(?:are|were)\s+(?:right|correct)\b
-    | \byou(?:'re|r)\s+(?:right|correct|correction|feedback|hint)\b
-    | \bas\s+you\s+(?:said|noted|pointed|mentioned|wrote)\b
-    | \b(?:thanks|thank\s+you)\s+for\b
-    | \bi\s+(?:apologi[sz]e|made\s+a(?:n)?\s+(?:mistake|error)|misread|was\s+wrong)\b
-    | \b(?:sorry|apologies)\b[^.]{0,40}\b(?:mistake|error|confusion|earlier|previous)\b
-    | \blet\s+me\s+(?:correct|fix|redo|retry)\b | \bcorrected\s+answer\b | \bupon\s+re-?(?:examination|checking)\b
-    | (?:错误报告|反馈|我之前的|之前的回答|先前的|你说得对|您说得对|你是对的|抱歉)
+    | \bmy\s+(?:previous|earlier|first|prior|last|initial|original)\s+(?:\w+\s+)?
+        (?:answer|attempt|response|reading|mistake|reasoning|calculation|message|turn)\b
+    | \b(?:previous|earlier|prior|revised|corrected)\s+(?:answer|attempt|response)\b
+    | \byou(?:\s+are|\s+were|'re)\s+(?:right|correct)(?!\s+(?:to|of)\b)
+    | \b(?:as\s+)?you\s+(?:said|noted|pointed|mentioned|wrote)\b | \bas\s+pointed\s+out\b | \bas\s+i\s+said\b
+    | \byour\s+(?:correction|comment|note|advice)s?\b | \b(?:using|with|after|by)\s+the\s+correction\b | \byour\s+right,
+    | \b(?:thanks|thank\s+you)(?:,|\s+for\s+(?:the|your|this|that|pointing|correcting|catching|noting))
+    | \bi(?:\s+have|'ve|\s+had)?\s+
+        (?:apologi[sz]e|made\s+an?\s+(?:mistake|error)|misread|was\s+wrong|mistakenly)\b
+    | \bi\s+(?:previously|initially|earlier)\b | \bearlier,?\s+i\b | \bi\s+stand\s+corrected\b | \bgood\s+catch\b
+    | \b(?:sorry|apologies)\b[^.]{0,40}\b(?:mistake|error|earlier|previous)\b
+    | (?:^|[.!]\s*)(?:apologies|i'm\s+sorry|sorry(?:,|\s+(?:about|for)\b))
+    | \blet\s+me\s+(?:correct\s+(?:my|that|this|it)|fix|redo|retry|try\s+again|re-?examine|reconsider)\b
+    | \btrying\s+again\b | \bon\s+second\s+thought\b | \bmy\s+mistake\b | (?:^|[.!]\s*)correct(?:ed|ion):
+    | \bupon\s+re-?(?:examination|checking)\b
+    | (?:错误报告|根据(?:报告|提示|反馈)|我(?:之前|刚才|上一次)|之前的(?:回答|答案)|先前的|前一次回答|之前我|
+       [你您](?:说得(?:对|没错)|指出)|谢谢指正|对不起|抱歉|我更正|重新检查)
     """,
     re.IGNORECASE | re.VERBOSE,
 )
@@ -39,11 +45,13 @@ def standalone_problem(text: str, report: str = "", question: str = "") -> str |
     Args:
         text: the stage-2 response.
         report: the mistake report it saw; long overlap with it is quoting.
-        question: words that the question already has are nobody's quote.
+        question: phrases and words that the question already has give nothing away.
     """
-    plain = unicodedata.normalize("NFKC", text)
-    if match := _PHRASES.search(plain):
-        return match.group(0)
+    plain = unicodedata.normalize("NFKC", text).replace("\u2019", "'")
+    asked = question.casefold()
+    for match in _PHRASES.finditer(plain):
+        if match.group(0).casefold() not in asked:
+            return match.group(0)
     return _quoted(plain, report, question)
 
 
@@ -60,7 +68,8 @@ def _quoted(text: str, report: str, question: str) -> str | None:
 
 
 def _words(text: str) -> list[str]:
-    return re.findall(r"\w+", text.casefold())
+    """Words; Chinese, which does not separate them, by the character."""
+    return re.findall(r"[\u3400-\u9fff]|[^\W\u3400-\u9fff]+", text.casefold())
 
 
 def _runs(words: list[str]) -> set[tuple[str, ...]]:

@@ -76,7 +76,8 @@ class Retry:
 
 def plan_retries(group: Group, settings: RecoverySettings, retry_prompt: RetryPrompt) -> list[Retry]:
     """Retries of an all-negative group's negatives that have a mistake report and fit the context budget."""
-    if group.kind != "all_negative":
+    # A mixed group needs a negative beside the positive: with a single scored one nothing could be kept.
+    if group.kind != "all_negative" or len(group.negatives) < 2:
         return []
     planned = []
     for i in group.negatives:

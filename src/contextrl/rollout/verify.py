@@ -6,8 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from contextrl.data.example import Example
+from contextrl.judge.disclosure import leaks_answer
 from contextrl.judge.types import Judge, JudgeRequest, Usage, Verdict
 from contextrl.rollout.groups import Attempt
+
+#: For an attempt that is negative only because the length limit cut it: the judge finds no mistake to report.
+TRUNCATED_REPORT = "The answer was cut off: it is too long."
 
 
 @dataclass
@@ -44,20 +48,25 @@ class Verifier:
         """Set `verdict` (and `audit`) of every attempt in place."""
         verdicts = self._ask(self.judge, attempts, wants_report, wants_standalone)
         for (_, attempt), verdict in zip(attempts, verdicts, strict=True):
-            attempt.verdict = _not_positive_if_truncated(attempt, verdict)
+            attempt.verdict = not_positive_if_truncated(verdict, attempt.completion.truncated)
             self.tally.unscored += verdict.status == "unscored"
         self.tally.verdicts += len(verdicts)
         if self.audit is not None:
             for (_, attempt), verdict in zip(attempts, self._ask(self.audit, attempts, False, False), strict=True):
-                attempt.audit = _not_positive_if_truncated(attempt, verdict)
+                attempt.audit = not_positive_if_truncated(verdict, attempt.completion.truncated)
 
     def add_reports(self, negatives: Sequence[tuple[Example, Attempt]]) -> None:
         """Ask for mistake reports on attempts already found incorrect; only all-negative groups need them."""
         answers = self._ask(self.judge, negatives, True, False)
-        for (_, attempt), answer in zip(negatives, answers, strict=True):
+        for (example, attempt), answer in zip(negatives, answers, strict=True):
             assert attempt.verdict is not None
-            attempt.verdict = replace(attempt.verdict, mistake_report=answer.mistake_report)
-        self.tally.reports += sum(answer.mistake_report is not None for answer in answers)
+            report = answer.mistake_report
+            if report is None and attempt.completion.truncated:
+                report = TRUNCATED_REPORT
+            attempt.verdict = replace(attempt.verdict, mistake_report=report)
+            if report:
+                self.tally.reports += 1
+                self.tally.leaked_reports += leaks_answer(report, example, attempt.completion.text)
 
     def _ask(
         self,
@@ -78,8 +87,8 @@ class Verifier:
         return [verdicts[key] for key in keys]
 
 
-def _not_positive_if_truncated(attempt: Attempt, verdict: Verdict) -> Verdict:
+def not_positive_if_truncated(verdict: Verdict, truncated: bool) -> Verdict:
     """Text cut at the length limit is not a positive, whatever it says so far."""
-    if not attempt.completion.truncated or verdict.status == "unscored":
+    if not truncated or verdict.status == "unscored":
         return verdict
     return replace(verdict, status="incorrect", answer_correct=False, process_correct=False)

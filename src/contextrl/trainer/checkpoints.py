@@ -63,7 +63,7 @@ class EpochRepeatSampler(RepeatSampler):
     def __iter__(self) -> Iterator[int]:
         if self.shuffle:
             self.generator = torch.Generator()
-            self.generator.manual_seed(self.seed * 1_000_003 + self.epoch)
+            self.generator.manual_seed(self.seed + 1_000_003 * self.epoch)  # epoch 0 is TRL's order
         yield from super().__iter__()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+import torch
 from trl import GRPOConfig
 
 from contextrl.errors import InputError
@@ -70,9 +71,9 @@ class ContextRLConfig(GRPOConfig):
 
     def __post_init__(self) -> None:
         if self.bf16 is None:
-            import torch
-
             self.bf16 = torch.cuda.is_available() and not self.use_cpu and not self.fp16
+        if self.use_cpu or not torch.cuda.is_available():
+            self.dataloader_pin_memory = False
         self._check_batch_shape()
         super().__post_init__()
         self._check_unsupported()

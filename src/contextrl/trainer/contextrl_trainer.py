@@ -98,7 +98,11 @@ class ContextRLTrainer(SafeCheckpoints, GRPOTrainer):
         self.progress = CheckpointState()
         self.refill_cursor = RefillCursor(len(self.examples), args.seed + self.accelerator.process_index)
         self.retry_prompt = RetryPrompt(
-            self._tokenizer, self._render, args.stage2_instruction, min(args.stage2_max_context_tokens, room)
+            self._tokenizer,
+            self._render,
+            args.stage2_instruction,
+            min(args.stage2_max_context_tokens, room),
+            self.eos_token_ids,
         )
         self._groups: list[Group] = []
         self._vision: VisionInputs | None = None

@@ -97,4 +97,5 @@ def _attempt(attempt: Attempt, slot: tuple[float, float] | None) -> dict[str, An
 
 
 def _verdict(verdict: Verdict | None) -> dict[str, Any] | None:
-    return None if verdict is None else asdict(verdict)
+    """A verdict without what it cost, which the metrics count."""
+    return None if verdict is None else {name: value for name, value in asdict(verdict).items() if name != "usage"}

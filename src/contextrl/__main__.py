@@ -1,0 +1,5 @@
+"""`python -m contextrl`."""
+
+from contextrl.cli import main
+
+main()

@@ -1,0 +1,11 @@
+"""Final answers: what a response states last, and whether that equals the reference.
+
+Every comparison has three outcomes. `True` and `False` are confident; `None` is doubtful (a side is not of
+the answer's type, or wording, units or rounding leave room) and is for a judge that can read.
+Responses are untrusted: nothing is evaluated, inputs are bounded, and nothing here raises.
+"""
+
+from contextrl.judge.answers.comparison import answers_equal, check_answer
+from contextrl.judge.answers.extraction import extract_answer
+
+__all__ = ["answers_equal", "check_answer", "extract_answer"]

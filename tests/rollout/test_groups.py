@@ -1,0 +1,90 @@
+"""Kinds of groups, rewards of attempts, spread."""
+
+from __future__ import annotations
+
+import pytest
+from rollout_fakes import CORRECT, attempt, completion, group, retry
+
+from contextrl.rollout.groups import Attempt, GroupKind, has_spread
+
+
+# + right, - wrong, x right answer by wrong reasoning, ? the judge failed
+@pytest.mark.parametrize(
+    ("outcomes", "kind", "negatives"),
+    [
+        pytest.param("----", "all_negative", [0, 1, 2, 3], id="all-wrong"),
+        pytest.param("x---", "all_negative", [0, 1, 2, 3], id="false-positive-is-negative"),
+        pytest.param("xx", "all_negative", [0, 1], id="only-false-positives"),
+        pytest.param("?-?-", "all_negative", [1, 3], id="wrong-or-unscored"),
+        pytest.param("???-", "all_negative", [3], id="one-scored-negative"),
+        pytest.param("++++", "solved", [], id="all-right"),
+        pytest.param("?+?+", "solved", [], id="right-or-unscored"),
+        pytest.param("+---", "spread", [1, 2, 3], id="one-right"),
+        pytest.param("+?-?", "spread", [2], id="both-kinds-and-unscored"),
+        pytest.param("+x", "spread", [1], id="right-and-false-positive"),
+        pytest.param("????", "unscored", [], id="nothing-scored"),
+    ],
+)
+def test_kind_and_negatives(outcomes: str, kind: GroupKind, negatives: list[int]) -> None:
+    judged = group(outcomes)
+    assert judged.kind == kind
+    assert judged.negatives == negatives
+
+
+def test_kind_is_of_stage_1_whatever_mixing_put_in() -> None:
+    judged = group("--")
+    judged.slots = [retry(0, "better"), judged.attempts[1]]
+    assert judged.kind == "all_negative"
+
+
+@pytest.mark.parametrize(
+    ("one", "reward", "scored"),
+    [
+        pytest.param(attempt("+"), 1.0, True, id="correct"),
+        pytest.param(attempt("-"), 0.0, True, id="incorrect"),
+        pytest.param(attempt("x"), 0.0, True, id="false-positive"),
+        pytest.param(attempt("?"), None, False, id="unscored-is-not-zero"),
+        pytest.param(Attempt(completion("try")), None, False, id="not-judged"),
+    ],
+)
+def test_reward(one: Attempt, reward: float | None, scored: bool) -> None:
+    assert one.reward == reward
+    assert one.scored is scored
+    assert one.correct is (reward == 1.0)
+
+
+def test_only_stage_2_is_rolled_back() -> None:
+    assert retry(0, "better").rolled_back
+    assert not attempt("+").rolled_back
+
+
+def test_recovered_needs_a_kept_retry() -> None:
+    judged = group("--")
+    assert not judged.recovered
+    judged.retries = [retry(0, "a", "incorrect"), retry(1, "b", "over_cap")]
+    assert not judged.recovered
+    judged.retries[1].rejection = None
+    assert judged.recovered
+
+
+def test_slots_start_as_the_attempts_in_a_list_of_their_own() -> None:
+    judged = group("-+")
+    assert judged.slots == judged.attempts
+    judged.slots[0] = Attempt(completion("other"), verdict=CORRECT)
+    assert judged.attempts[0].verdict != CORRECT
+
+
+@pytest.mark.parametrize(
+    ("rewards", "spread"),
+    [
+        pytest.param([], False, id="empty"),
+        pytest.param([None, None], False, id="unscored"),
+        pytest.param([1.0], False, id="one"),
+        pytest.param([1.0, None], False, id="one-scored"),
+        pytest.param([0.0, 0.0, None], False, id="equal"),
+        pytest.param([0.0, 1.0], True, id="both"),
+        pytest.param([0.0, None, 0.5], True, id="graded-with-unscored"),
+    ],
+)
+def test_has_spread(rewards: list[float | None], spread: bool) -> None:
+    assert has_spread(rewards) is spread

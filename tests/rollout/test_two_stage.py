@@ -1,0 +1,293 @@
+"""Both stages with a sampler and a judge that answer from tables."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from rollout_fakes import (
+    CORRECT,
+    INCORRECT,
+    UNSCORED,
+    FakeJudge,
+    completion,
+    example,
+    group,
+    prompts_of,
+)
+
+from contextrl.judge.types import JudgeRequest, Verdict
+from contextrl.rollout.groups import Completion, Group, Rejection
+from contextrl.rollout.prompts import Prompts
+from contextrl.rollout.recovery import RetryPrompt
+from contextrl.rollout.two_stage import RecoverySettings, judge_groups, plan_retries, recover, sample_groups
+from contextrl.rollout.verify import Verifier
+
+
+class Latin1Tokenizer:
+    """One id per character."""
+
+    def get_added_vocab(self) -> dict[str, int]:
+        return {}
+
+    def __call__(self, text: str, add_special_tokens: bool = True) -> dict[str, list[int]]:
+        return {"input_ids": list(text.encode("latin-1"))}
+
+
+def render(messages: list[dict[str, Any]]) -> str:
+    return "".join(f"\n{m['role'][0]}:{m['content'][0]['text']}" for m in messages) + "\na:"
+
+
+def retry_prompt(budget: int = 500) -> RetryPrompt:
+    return RetryPrompt(Latin1Tokenizer(), render, "Again.", budget)
+
+
+class FakeSampler:
+    """Hands out completions in order and remembers the prompts that it was given."""
+
+    def __init__(self, *completions: Completion | str) -> None:
+        self.rest = [completion(one) if isinstance(one, str) else one for one in completions]
+        self.calls: list[tuple[Prompts, int]] = []
+
+    def __call__(self, prompts: Prompts, repeats: int) -> list[Completion]:
+        self.calls.append((prompts, repeats))
+        taken, self.rest = self.rest[: len(prompts.ids)], self.rest[len(prompts.ids) :]
+        return taken
+
+    def prompt_texts(self, call: int = 0) -> list[str]:
+        return [bytes(ids).decode("latin-1") for ids in self.calls[call][0].ids]
+
+
+def by_first_word(request: JudgeRequest) -> Verdict:
+    word = request.response.split()[0]
+    if word == "wordy":
+        return replace(CORRECT, standalone=False)
+    return {"right": replace(CORRECT, standalone=True), "lost": UNSCORED}.get(word, INCORRECT)
+
+
+def run_stage_2(
+    groups: list[Group],
+    *completions: Completion | str,
+    settings: RecoverySettings | None = None,
+    judge: FakeJudge | None = None,
+    elsewhere: bool = False,
+    budget: int = 500,
+) -> FakeSampler:
+    """`recover` with the given retries; `elsewhere`: another process needs stage 2."""
+    sampler = FakeSampler(*completions)
+    recover(
+        groups,
+        settings=settings or RecoverySettings(),
+        retry_prompt=retry_prompt(budget),
+        sample=sampler,
+        verifier=Verifier(judge or FakeJudge(by_first_word)),
+        any_process=lambda here: here or elsewhere,
+    )
+    return sampler
+
+
+def rejections(judged: Group) -> list[Rejection | None]:
+    return [one.rejection for one in judged.retries]
+
+
+# ---- stage 1 -----------------------------------------------------------------------------------------------------
+
+
+def test_stage_1_samples_g_of_each_prompt_in_runs() -> None:
+    sampler = FakeSampler("a0", "a1", "b0", "b1")
+    groups = sample_groups([example("a"), example("b")], [7, 3], prompts_of("a", "b"), 2, sampler)
+    assert sampler.prompt_texts() == ["a", "a", "b", "b"]
+    assert sampler.calls[0][1] == 2
+    assert [(g.example.id, g.row, g.prompt.ids) for g in groups] == [("a", 7, [[97]]), ("b", 3, [[98]])]
+    assert [[one.completion.text for one in g.attempts] for g in groups] == [["a0", "a1"], ["b0", "b1"]]
+
+
+def test_reports_are_asked_for_only_in_all_negative_groups() -> None:
+    judge = FakeJudge(by_first_word)
+    texts = {"spread": ["right", "wrong a"], "dark": ["wrong b", "lost"], "solved": ["right", "right"]}
+    sampler = FakeSampler(*[text for row in texts.values() for text in row])
+    groups = sample_groups([example(n) for n in texts], [0, 1, 2], prompts_of(*texts), 2, sampler)
+    judge_groups(groups, Verifier(judge), reports=True)
+    assert [g.kind for g in groups] == ["spread", "all_negative", "solved"]
+    asked = [request.response for batch in judge.batches for request in batch if request.wants_report]
+    # The unscored attempt of the all-negative group has no mistake to report.
+    assert asked == ["wrong b"]
+
+
+def test_without_stage_2_nobody_asks_for_reports() -> None:
+    judge = FakeJudge(by_first_word)
+    groups = sample_groups([example()], [0], prompts_of("sum"), 2, FakeSampler("wrong", "wrong too"))
+    judge_groups(groups, Verifier(judge), reports=False)
+    assert len(judge.batches) == 1
+
+
+# ---- stage 2 -----------------------------------------------------------------------------------------------------
+
+
+def test_only_all_negative_groups_are_retried() -> None:
+    groups = [group("+-", "spread"), group("--", "dark"), group("++", "solved"), group("??", "lost")]
+    sampler = run_stage_2(groups, "right one", "wrong")
+    assert [len(g.retries) for g in groups] == [0, 2, 0, 0]
+    assert [text.split("\n")[0] for text in sampler.prompt_texts()] == ["darkdark try 0", "darkdark try 1"]
+    assert groups[1].recovered
+    assert [slot.completion.text for slot in groups[1].slots] == ["right one", "dark try 1"]
+
+
+def test_the_retry_sees_question_attempt_report_and_instruction() -> None:
+    groups = [group("--")]
+    sampler = run_stage_2(groups, "right", "right")
+    assert sampler.prompt_texts() == [f"sumsum try {i}\nu:report {i} Again.\na:" for i in range(2)]
+    assert sampler.calls[0][1] == 1
+    assert [one.seen for one in groups[0].retries] == ["report 0 Again.", "report 1 Again."]
+    assert [(one.stage, one.parent) for one in groups[0].retries] == [(2, 0), (2, 1)]
+
+
+def test_the_original_prompt_is_kept_for_training() -> None:
+    groups = [group("--")]
+    run_stage_2(groups, "right", "wrong")
+    assert groups[0].prompt.ids == [list(b"sum")]
+
+
+def test_negatives_without_a_report_are_skipped() -> None:
+    judged = group("---")
+    assert judged.attempts[1].verdict is not None
+    judged.attempts[1].verdict = replace(judged.attempts[1].verdict, mistake_report=None)
+    run_stage_2([judged], "right", "wrong")
+    assert [one.parent for one in judged.retries] == [0, 2]
+
+
+def test_negatives_whose_report_does_not_fit_are_skipped() -> None:
+    judged = group("--")
+    assert judged.attempts[0].verdict is not None
+    judged.attempts[0].verdict = replace(judged.attempts[0].verdict, mistake_report="long " * 100)
+    run_stage_2([judged], "right", budget=60)
+    assert [one.parent for one in judged.retries] == [1]
+
+
+def test_samples_per_negative() -> None:
+    judged = group("--")
+    sampler = run_stage_2([judged], "right a", "wrong", "wrong", "right b", settings=RecoverySettings(2, 4))
+    assert len(sampler.prompt_texts()) == 4
+    assert [one.parent for one in judged.retries] == [0, 0, 1, 1]
+    # Two negatives leave room for one positive.
+    assert rejections(judged) == [None, "incorrect", "incorrect", "over_cap"]
+
+
+def test_planning_leaves_the_group_alone() -> None:
+    judged = group("--")
+    assert len(plan_retries(judged, RecoverySettings(), retry_prompt())) == 2
+    assert judged.retries == []
+    assert plan_retries(group("+-"), RecoverySettings(), retry_prompt()) == []
+
+
+# ---- the filter --------------------------------------------------------------------------------------------------
+
+
+def test_each_rejection_and_its_reason() -> None:
+    judged = group("--------")
+    run_stage_2(
+        [judged],
+        completion("right but cut", truncated=True),
+        "right, you are right",
+        "lost",
+        "wrong",
+        "wordy by the judge's field",
+        "right",
+        "right",
+        "right again",
+        settings=RecoverySettings(1, 1),
+    )
+    assert rejections(judged) == [
+        "truncated",
+        "not_standalone",
+        "unscored",
+        "incorrect",
+        "not_standalone",
+        None,
+        "duplicate",
+        "over_cap",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("retry", "reason"),
+    [
+        pytest.param(completion("wrong, you are right", truncated=True), "truncated", id="truncated-comes-first"),
+        pytest.param(completion("wrong, you are right"), "not_standalone", id="rules-come-before-the-judge"),
+        pytest.param(completion("lost"), "unscored", id="unscored-is-not-incorrect"),
+    ],
+)
+def test_the_first_reason_counts(retry: Completion, reason: Rejection) -> None:
+    judged = group("--")
+    run_stage_2([judged], retry, "wrong")
+    assert rejections(judged)[0] == reason
+
+
+def test_what_the_rules_reject_is_not_judged() -> None:
+    judge = FakeJudge(by_first_word)
+    judged = group("---")
+    run_stage_2([judged], completion("right", truncated=True), "right, you are right", "right", judge=judge)
+    assert judge.asked == [("sum", "right")]
+    assert judged.retries[0].verdict is None
+
+
+def test_quoting_its_own_report_is_not_standalone() -> None:
+    judged = group("--")
+    report = "the second digit in the picture has two closed loops"
+    assert judged.attempts[0].verdict is not None
+    judged.attempts[0].verdict = replace(judged.attempts[0].verdict, mistake_report=report)
+    # The same words are nobody's quote in the retry of the other negative.
+    run_stage_2([judged], f"right because {report}", f"right because {report}")
+    assert rejections(judged) == ["not_standalone", None]
+
+
+@pytest.mark.parametrize("retry", ["right, you are right", "wordy"], ids=["by-rule", "by-the-judge"])
+@pytest.mark.parametrize("standalone", [True, False], ids=["on", "off"])
+def test_the_filter_can_be_switched_off(retry: str, standalone: bool) -> None:
+    judged, judge = group("--"), FakeJudge(by_first_word)
+    settings = RecoverySettings(standalone=standalone)
+    judge.verdict_of = lambda request: replace(CORRECT, standalone=not request.response.startswith("wordy"))
+    run_stage_2([judged], retry, "right", settings=settings, judge=judge)
+    assert rejections(judged)[0] == ("not_standalone" if standalone else None)
+    assert {request.wants_standalone for batch in judge.batches for request in batch} == {standalone}
+
+
+def test_a_judge_without_an_opinion_on_standalone_rejects_nothing() -> None:
+    judged = group("--")
+    run_stage_2([judged], "right", "wrong", judge=FakeJudge(lambda _: CORRECT))
+    assert rejections(judged) == [None, "over_cap"]
+
+
+# ---- several processes -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("elsewhere", "calls"),
+    [pytest.param(True, [[]], id="another-process-needs-it"), pytest.param(False, [], id="nobody-needs-it")],
+)
+def test_generation_is_entered_by_all_processes_or_none(elsewhere: bool, calls: list[list[str]]) -> None:
+    judge, groups = FakeJudge(by_first_word), [group("+-"), group("++")]
+    sampler = run_stage_2(groups, judge=judge, elsewhere=elsewhere)
+    assert [sampler.prompt_texts(n) for n in range(len(sampler.calls))] == calls
+    assert judge.batches == []
+    assert all(g.slots == g.attempts for g in groups)
+
+
+def test_any_process_hears_whether_this_one_has_retries() -> None:
+    heard: list[bool] = []
+
+    def any_process(here: bool) -> bool:
+        heard.append(here)
+        return False
+
+    for outcomes in ("--", "+-"):
+        recover(
+            [group(outcomes)],
+            settings=RecoverySettings(),
+            retry_prompt=retry_prompt(),
+            sample=FakeSampler(),
+            verifier=Verifier(FakeJudge(by_first_word)),
+            any_process=any_process,
+        )
+    assert heard == [True, False]

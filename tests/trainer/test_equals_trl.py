@@ -1,0 +1,174 @@
+"""GRPO and DAPO must stay what TRL computes: its own code is the independent reference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from datasets import Dataset
+from trl import GRPOConfig, GRPOTrainer
+
+from contextrl.judge.rules import RulesJudge
+from contextrl.judge.types import Verdict
+from contextrl.miniature.tasks import miniature_examples
+from contextrl.policies import load_policy, load_processor, policy_config
+from contextrl.rollout import verify
+from contextrl.trainer.config import ContextRLConfig
+from contextrl.trainer.contextrl_trainer import ContextRLTrainer
+from contextrl.trainer.vision import VisionInputs
+
+ROWS = 16
+SETTINGS: dict[str, Any] = {
+    "num_generations": 4,
+    "per_device_train_batch_size": 8,
+    "max_completion_length": 12,
+    "learning_rate": 3e-3,
+    "lr_scheduler_type": "constant",
+    "use_cpu": True,
+    "bf16": False,
+    "disable_tqdm": True,
+    "report_to": "none",
+    "save_strategy": "no",
+    "logging_steps": 1,
+    "gradient_checkpointing": False,
+    "use_bias_correction_kl": False,
+    "remove_unused_columns": False,
+    "dataloader_pin_memory": False,
+}
+VARIANTS = {
+    "grpo": {"loss_type": "grpo", "beta": 0.05},
+    "grpo-two-updates": {"loss_type": "grpo", "beta": 0.05, "num_iterations": 2},
+    "grpo-accumulated": {"loss_type": "grpo", "beta": 0.0, "gradient_accumulation_steps": 2, "num_iterations": 2},
+    "dapo": {"loss_type": "dapo", "beta": 0.0, "epsilon": 0.01, "epsilon_high": 0.02, "num_iterations": 2},
+    "dapo-kl": {
+        "loss_type": "dapo",
+        "beta": 0.05,
+        "epsilon_high": 0.28,
+        "num_iterations": 2,
+        "gradient_accumulation_steps": 2,
+    },
+}
+
+
+def length_reward(text: str) -> float:
+    """Spread in every group of an untrained policy, which is rarely right."""
+    return float(len(text) % 3)
+
+
+class LengthJudge(RulesJudge):
+    """Correct where `length_reward` is not zero: the same rewards for both trainers."""
+
+    def judge(self, requests: Any) -> Any:
+        statuses = ["correct" if length_reward(r.response) > 0 else "incorrect" for r in requests]
+        return [Verdict(status, answer_correct=status == "correct") for status in statuses]  # type: ignore[arg-type]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _truncated_counts() -> Iterator[None]:
+    """TRL has no rule that truncated text is not a positive, and an untrained policy seldom stops by itself."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(verify, "not_positive_if_truncated", lambda verdict, _: verdict)
+        yield
+
+
+def train_ours(policy: Path, folder: Path, variant: dict[str, Any], steps: int) -> ContextRLTrainer:
+    config = policy_config(str(policy))
+    args = ContextRLConfig(
+        output_dir=str(folder), max_steps=steps, stage2=False, kl_scope="all", seed=5, **SETTINGS, **variant
+    )
+    trainer = ContextRLTrainer(
+        load_policy(str(policy)),
+        LengthJudge(),
+        args,
+        miniature_examples("train", ROWS),
+        load_processor(str(policy), config),
+    )
+    trainer.train()
+    return trainer
+
+
+def train_trl(policy: Path, folder: Path, variant: dict[str, Any], steps: int, suppress: list[int]) -> GRPOTrainer:
+    examples = miniature_examples("train", ROWS)
+    rows = Dataset.from_list(
+        [{"prompt": [{"role": "user", "content": e.question}], "image": e.images[0]} for e in examples]
+    )
+
+    def reward(completions: list[Any], **_: Any) -> list[float]:
+        return [float(length_reward(c[0]["content"]) > 0) for c in completions]
+
+    args = GRPOConfig(
+        output_dir=str(folder),
+        max_steps=steps,
+        seed=5,
+        generation_kwargs={"suppress_tokens": suppress},
+        **SETTINGS,
+        **variant,
+    )
+    processor = load_processor(str(policy), policy_config(str(policy)))
+    trainer = GRPOTrainer(load_policy(str(policy)), [reward], args, train_dataset=rows, processing_class=processor)
+    trainer.train()
+    return trainer
+
+
+@pytest.mark.parametrize("variant", VARIANTS.values(), ids=VARIANTS.keys())
+def test_a_run_without_stage_2_gives_trls_weights(tiny_policy: Path, tmp_path: Path, variant: dict[str, Any]) -> None:
+    """Same data order, samples, rewards, advantages, losses and updates: the weights are those of GRPOTrainer.
+
+    `num_iterations=2` makes ratio and clip count: in the second update the policy has moved.
+    """
+    steps = 4
+    ours = train_ours(tiny_policy, tmp_path / "ours", variant, steps)
+    trl = train_trl(tiny_policy, tmp_path / "trl", variant, steps, sorted(ours._placeholders))
+    start = load_policy(str(tiny_policy)).state_dict()
+    theirs = trl.model.state_dict()
+    moved = max(float((theirs[name] - start[name]).abs().max()) for name in theirs)
+    assert moved > 1e-3, "the reference run must have trained"
+    for name, weights in ours.model.state_dict().items():
+        torch.testing.assert_close(weights, theirs[name], rtol=0, atol=2e-6, msg=f"{name} differs")
+    if "num_iterations" in variant and variant["beta"] == 0.0:
+        clipped = [row["clip_ratio/region_mean"] for row in trl.state.log_history if "clip_ratio/region_mean" in row]
+        assert max(clipped) > 0, "the clip must have held somewhere"
+
+
+@pytest.fixture(scope="module")
+def one_batch(tiny_policy: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[ContextRLTrainer, dict[str, Any]]:
+    """A trainer after one step, and a batch with old log-probabilities far from the policy's, so that clips hold."""
+    trainer = train_ours(tiny_policy, tmp_path_factory.mktemp("run"), {"loss_type": "grpo", "beta": 0.1}, 1)
+    trainer.current_gradient_accumulation_steps = 1
+    batch = trainer._prepare_inputs([{"row": row} for row in (0, 1) for _ in range(4)])
+    generator = torch.Generator().manual_seed(0)
+    vision = {name: batch[name] for name in VisionInputs.NAMES if name in batch}
+    ids = torch.cat([batch["prompt_ids"], batch["completion_ids"]], 1)
+    mask = torch.cat([batch["prompt_mask"], batch["completion_mask"]], 1)
+    rows, width = batch["completion_ids"].shape
+    with torch.no_grad():
+        logps, _, _ = trainer._get_per_token_logps_and_entropies(trainer.model, ids, mask, width, **vision)
+    batch["old_per_token_logps"] = logps + 0.4 * torch.randn((rows, width), generator=generator)
+    batch["advantages"] = torch.randn(rows, generator=generator)
+    return trainer, batch
+
+
+@pytest.mark.parametrize("loss_type", ["grpo", "dapo"])
+@pytest.mark.parametrize("beta", [0.0, 0.1])
+@pytest.mark.parametrize("epsilon_high", [0.2, 0.28])
+def test_loss_and_gradient_equal_trls_on_the_same_batch(
+    one_batch: tuple[ContextRLTrainer, dict[str, Any]], loss_type: str, beta: float, epsilon_high: float
+) -> None:
+    """GRPOTrainer._compute_loss on our trainer is the reference: values and gradients."""
+    trainer, batch = one_batch
+    trainer.loss_type = trainer.args.loss_type = loss_type
+    trainer.beta = trainer.args.beta = beta
+    trainer.epsilon_high = trainer.args.epsilon_high = epsilon_high
+    losses, gradients = [], []
+    for compute in (GRPOTrainer._compute_loss, ContextRLTrainer._compute_loss):
+        trainer.model.zero_grad()
+        loss = compute(trainer, trainer.model, batch)
+        loss.backward()
+        losses.append(loss.detach())
+        gradients.append(torch.cat([p.grad.flatten() for p in trainer.model.parameters() if p.grad is not None]))
+    torch.testing.assert_close(losses[0], losses[1], rtol=1e-5, atol=1e-7)
+    assert gradients[0].norm() > 0
+    assert float((gradients[0] - gradients[1]).norm() / gradients[0].norm()) < 1e-5

@@ -1,0 +1,304 @@
+"""What TRL's source does that would break the method quietly (design, "Traps"): a test for each."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from runs import ScriptedJudge, build_trainer, loader_rows
+
+from contextrl.data.images import open_image
+from contextrl.errors import InputError, NonFiniteLossError, ServiceError
+from contextrl.evaluation.generation import generate_greedy
+from contextrl.judge.types import JudgeRequest
+from contextrl.policies import load_policy
+from contextrl.rollout import two_stage, verify
+from contextrl.trainer.config import UNSUPPORTED, ContextRLConfig
+from contextrl.trainer.groups_log import GroupRecorder
+
+
+@pytest.fixture(autouse=True)
+def _truncated_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An untrained policy seldom stops by itself; truncation has its own tests."""
+    monkeypatch.setattr(verify, "not_positive_if_truncated", lambda verdict, _: verdict)
+
+
+def stage_of(request: JudgeRequest) -> int:
+    return 2 if request.wants_standalone else 1
+
+
+def recovering(request: JudgeRequest) -> str:
+    """All groups negative at stage 1; every retry right."""
+    return "correct" if stage_of(request) == 2 else "incorrect"
+
+
+def never_truncated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let retries of an untrained policy pass the filter."""
+    original = two_stage._filter
+
+    def untruncated(retries: Any, verifier: Any, settings: Any) -> None:
+        for retry in retries:
+            object.__setattr__(retry.attempt.completion, "truncated", False)
+        original(retries, verifier, settings)
+
+    monkeypatch.setattr(two_stage, "_filter", untruncated)
+
+
+def test_images_are_processed_once_per_example(
+    tiny_policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trap 1: B = 8 rows show N = 2 pictures; GRPOTrainer would process 16 (twice B)."""
+    trainer = build_trainer(tiny_policy, tmp_path, ScriptedJudge(lambda r: "incorrect"), stage2=False)
+    processor = trainer.processing_class.image_processor
+    seen: list[int] = []
+    original = type(processor).__call__
+
+    def counting(self: Any, images: Any, *args: Any, **kwargs: Any) -> Any:
+        seen.append(sum(len(row) if isinstance(row, list) else 1 for row in images))
+        return original(self, images, *args, **kwargs)
+
+    monkeypatch.setattr(type(processor), "__call__", counting)
+    trainer._generate_and_score_completions(loader_rows(0, 1))
+    assert sum(seen) == 2
+
+
+def test_loader_rows_carry_no_images(tiny_policy: Path, tmp_path: Path) -> None:
+    """Trap 2: the loader repeats rows G times and prefetches them: they are numbers."""
+    trainer = build_trainer(tiny_policy, tmp_path, ScriptedJudge(lambda r: "incorrect"))
+    assert trainer.train_dataset.column_names == ["row"]
+    batch = next(iter(trainer.get_train_dataloader()))
+    assert [set(row) for row in batch] == [{"row"}] * 8
+
+
+def test_groups_stay_with_their_pictures_through_the_shuffle(tiny_policy: Path, tmp_path: Path) -> None:
+    """Trap 3: pictures differ where prompt ids do not; the group tensor and the pixels travel together."""
+    trainer = build_trainer(tiny_policy, tmp_path, ScriptedJudge(lambda r: "incorrect"), rows=64)
+    same: dict[tuple[str, int], list[int]] = {}
+    for row, example in enumerate(trainer.examples):
+        same.setdefault((example.question, len(example.image_ids)), []).append(row)
+    pair = next(rows for rows in same.values() if len(rows) >= 2)[:2]
+    batch = trainer._prepare_inputs(loader_rows(*pair))
+    assert len({tuple(ids) for ids in batch["prompt_ids"].tolist()}) == 1
+    assert sorted(batch["group"].tolist()) == [0] * 4 + [1] * 4
+    assert batch["group"].tolist() != [0] * 4 + [1] * 4, "the shuffle must have moved rows"
+    pixels = torch.split(batch["pixel_values"], batch["image_grid_thw"].prod(-1).tolist())
+    for group, shown in zip(batch["group"].tolist(), pixels, strict=True):
+        picture = open_image(trainer.examples[pair[group]].images[0])
+        expected = trainer.processing_class.image_processor(images=[picture], return_tensors="pt")["pixel_values"]
+        torch.testing.assert_close(shown, expected)
+
+
+def test_rolled_back_rows_are_scored_under_the_original_prompt(
+    tiny_policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The prompt of every row is the stage-1 prompt, and the ratio is 1 at the first update."""
+    never_truncated(monkeypatch)
+    trainer = build_trainer(tiny_policy, tmp_path, ScriptedJudge(recovering), num_iterations=2)
+    batch = trainer._generate_and_score_completions(loader_rows(0, 1))
+    assert batch["off_policy"].any(), "some retry must have been rolled back"
+    for row, n in enumerate(batch["group"].tolist()):
+        prompt = batch["prompt_ids"][row][batch["prompt_mask"][row].bool()].tolist()
+        assert prompt == trainer._groups[n].prompt.ids[0]
+    fields = ("pixel_values", "image_grid_thw", "num_images", "mm_token_type_ids")
+    with torch.no_grad():
+        logps, _, _ = trainer._get_per_token_logps_and_entropies(
+            trainer.model,
+            torch.cat([batch["prompt_ids"], batch["completion_ids"]], 1),
+            torch.cat([batch["prompt_mask"], batch["completion_mask"]], 1),
+            batch["completion_ids"].size(1),
+            **{name: batch[name] for name in fields},
+        )
+    mask = batch["completion_mask"].bool()
+    torch.testing.assert_close(logps[mask], batch["old_per_token_logps"][mask], rtol=0, atol=1e-5)
+
+
+def test_token_ids_travel(tiny_policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The attempt enters stage 2 as the ids that were sampled, and what is trained is what was sampled."""
+    never_truncated(monkeypatch)
+    trainer = build_trainer(tiny_policy, tmp_path, ScriptedJudge(recovering))
+    prompts: list[list[int]] = []
+    original = trainer._sample
+
+    def spying(rows: Any, repeats: int) -> Any:
+        prompts.append(rows.ids)
+        return original(rows, repeats)
+
+    trainer._sample = spying  # type: ignore[method-assign]
+    batch = trainer._generate_and_score_completions(loader_rows(0, 1))
+    stage1, stage2 = prompts
+    first = trainer._groups[0]
+    attempt = [i for i in first.attempts[0].completion.ids if i != trainer._tokenizer.eos_token_id]
+    assert stage2[0][: len(stage1[0]) + len(attempt)] == stage1[0] + attempt
+    for row, slot in enumerate(slot for group in trainer._groups for slot in group.slots):
+        trained = batch["completion_ids"][row][batch["completion_mask"][row].bool()].tolist()
+        assert trained == list(slot.completion.ids)
+
+
+def test_an_unscored_row_is_out_of_the_baseline(tiny_policy: Path, tmp_path: Path) -> None:
+    """Trap 8: one reward column, so a row without verdict is NaN, not 0: advantage 0, the others' mean without it."""
+    order: dict[str, str] = {}
+
+    def rule(request: JudgeRequest) -> str:
+        statuses = ("correct", "incorrect", "unscored", "incorrect")
+        return order.setdefault(request.example.id + request.response, statuses[len(order) % 4])
+
+    trainer = build_trainer(tiny_policy, tmp_path, ScriptedJudge(rule), stage2=False, max_failed_steps=9)
+    batch = trainer._generate_and_score_completions(loader_rows(0, 1))
+    statuses = [slot.verdict.status for group in trainer._groups for slot in group.slots if slot.verdict]
+    assert statuses == ["correct", "incorrect", "unscored", "incorrect"] * 2
+    # Scored rewards 1, 0, 0: mean 1/3, sample deviation sqrt(1/3) = 0.57735.
+    expected = [(1 - 1 / 3) / 0.57745, -1 / 3 / 0.57745, 0.0, -1 / 3 / 0.57745] * 2
+    assert batch["advantages"].tolist() == pytest.approx(expected, abs=1e-4)
+
+
+def test_stage_2_does_not_count_twice_in_trls_metrics(
+    tiny_policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trap 9: TRL's length metrics get one entry per generation batch, of the trained rows."""
+    never_truncated(monkeypatch)
+    trainer = build_trainer(tiny_policy, tmp_path, ScriptedJudge(recovering))
+    batch = trainer._generate_and_score_completions(loader_rows(0, 1))
+    lengths = trainer._metrics["train"]["completions/mean_length"]
+    assert lengths == [pytest.approx(batch["completion_mask"].sum().item() / 8)]
+    assert trainer.progress.tokens_sampled > batch["completion_mask"].sum()
+
+
+def test_empty_completions_do_not_break_the_replay(tiny_policy: Path, tmp_path: Path) -> None:
+    """Trap 9: GRPOTrainer reads `ids[-1]` of every completion."""
+    trainer = build_trainer(tiny_policy, tmp_path, ScriptedJudge(lambda r: "incorrect"), stage2=False)
+    trainer._generate_single_turn = lambda ids, *_: ([[] for _ in ids], None)  # type: ignore[method-assign]
+    batch = trainer._generate_and_score_completions(loader_rows(0, 1))
+    assert batch["completion_ids"].tolist() == [[trainer._tokenizer.eos_token_id]] * 8
+
+
+def test_sampled_image_tokens_neither_appear_nor_break_scoring(tiny_policy: Path, tmp_path: Path) -> None:
+    """A policy that wants nothing but image tokens: sampling forbids them; an engine that does not is cut."""
+    trainer = build_trainer(tiny_policy, tmp_path, ScriptedJudge(lambda r: "incorrect"), stage2=False)
+    image = trainer.model.config.image_token_id
+    video = trainer.model.config.video_token_id
+    head = torch.nn.Linear(trainer.model.lm_head.in_features, trainer.model.lm_head.out_features)
+    with torch.no_grad():
+        head.weight.zero_()
+        head.bias.zero_()
+        head.bias[[image, video]] = 50.0
+    trainer.model.lm_head = head
+    sampled = [s.completion.ids for g in trainer.collect([0, 1]) for s in g.slots]
+    assert not {image, video} & {token for ids in sampled for token in ids}
+    ids = [7, 8, image, 9]
+    assert trainer._cut_at_placeholder(ids) == [7, 8]
+    assert trainer._cut_at_placeholder([video]) == [trainer._tokenizer.eos_token_id]
+    trainer._generate_single_turn = lambda rows, *_: ([list(ids) for _ in rows], None)  # type: ignore[method-assign]
+    batch = trainer._generate_and_score_completions(loader_rows(0, 1))
+    loss = trainer._compute_loss(trainer.model, {**batch})
+    assert math.isfinite(loss.item())
+    assert all(slot.completion.truncated for group in trainer._groups for slot in group.slots)
+
+
+def test_a_nan_stops_the_run_before_the_optimizer(tiny_policy: Path, tmp_path: Path) -> None:
+    """Trap 11: nothing hides a NaN; the message names the groups of the batch."""
+    trainer = build_trainer(tiny_policy, tmp_path, ScriptedJudge(lambda r: "incorrect"), stage2=False)
+    original = trainer._generate_and_score_completions
+
+    def poisoned(rows: Any) -> Any:
+        return {**(batch := original(rows)), "advantages": batch["advantages"] * float("nan")}
+
+    trainer._generate_and_score_completions = poisoned  # type: ignore[method-assign]
+    before = {name: weights.clone() for name, weights in trainer.model.state_dict().items()}
+    with pytest.raises(NonFiniteLossError, match=r"miniature-train-0-\d+, miniature-train-0-\d+"):
+        trainer.train()
+    for name, weights in trainer.model.state_dict().items():
+        assert torch.equal(weights, before[name])
+
+
+def test_a_judge_that_is_gone_stops_the_run(tiny_policy: Path, tmp_path: Path) -> None:
+    judge = ScriptedJudge(lambda r: "unscored")
+    trainer = build_trainer(tiny_policy, tmp_path, judge, max_steps=9, max_failed_steps=2)
+    with pytest.raises(ServiceError, match=r"2th|2nd|unscored.*the judge is out.*--resume"):
+        trainer.train()
+    assert trainer.state.global_step == 1
+
+
+def test_an_unsaved_policy_has_no_reference_model(tiny_policy: Path, tmp_path: Path) -> None:
+    """Trap 11: TRL reloads the reference from `_name_or_path`."""
+    from contextrl.miniature.policy import build_model
+    from contextrl.miniature.tasks import miniature_examples
+    from contextrl.policies import load_processor, policy_config
+    from contextrl.trainer.contextrl_trainer import ContextRLTrainer
+
+    processor = load_processor(str(tiny_policy), policy_config(str(tiny_policy)))
+    args = ContextRLConfig(
+        output_dir=str(tmp_path), num_generations=4, per_device_train_batch_size=8, use_cpu=True, beta=0.1
+    )
+    with pytest.raises(InputError, match="never saved"):
+        ContextRLTrainer(
+            build_model(processor.tokenizer),
+            ScriptedJudge(lambda r: "incorrect"),
+            args,
+            miniature_examples("train", 4),
+            processor,
+        )
+
+
+def test_defaults_fit_a_cpu_and_the_method(tmp_path: Path) -> None:
+    """Trap 12."""
+    args = ContextRLConfig(output_dir=str(tmp_path), use_cpu=True)
+    assert (args.bf16, args.gradient_checkpointing, args.logging_steps, args.beta) == (False, False, 1, 0.01)
+    assert (args.loss_type, args.use_bias_correction_kl, args.logging_nan_inf_filter) == ("grpo", False, False)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("delta", 2.0),
+        ("loss_type", "sapo"),
+        ("loss_type", "vespo"),
+        ("entropy_coef", 0.1),
+        ("top_entropy_quantile", 0.5),
+        ("off_policy_mask_threshold", 0.5),
+        ("importance_sampling_level", "sequence"),
+        ("use_bias_correction_kl", True),
+        ("multi_objective_aggregation", "normalize_then_sum"),
+        ("use_vllm", True),
+    ],
+)
+def test_options_that_our_loss_does_not_implement_are_refused_by_name(tmp_path: Path, name: str, value: Any) -> None:
+    with pytest.raises(InputError, match=f"train.{name}"):
+        ContextRLConfig(output_dir=str(tmp_path), use_cpu=True, **{name: value})
+
+
+def test_every_refused_option_exists_in_trl(tmp_path: Path) -> None:
+    args = ContextRLConfig(output_dir=str(tmp_path), use_cpu=True)
+    assert [name for name in UNSUPPORTED if not hasattr(args, name)] == []
+
+
+def test_evaluation_draws_no_random_numbers(tiny_policy: Path, tmp_path: Path) -> None:
+    """Trap 6: greedy, outside TRL's evaluation; a run that evaluates trains the same."""
+    trainer = build_trainer(tiny_policy, tmp_path, ScriptedJudge(lambda r: "incorrect"))
+    state = torch.get_rng_state()
+    model = load_policy(str(tiny_policy)).train()
+    generate_greedy(model, trainer.processing_class, trainer.examples[:3], max_new_tokens=4)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert model.training
+
+
+def test_the_group_log_tells_what_happened(tiny_policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    never_truncated(monkeypatch)
+    trainer = build_trainer(tiny_policy, tmp_path, ScriptedJudge(recovering))
+    trainer.recorder = GroupRecorder(tmp_path)
+    batch = trainer._generate_and_score_completions(loader_rows(0, 1))
+    rows = [json.loads(line) for line in (tmp_path / "groups.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [row["example_id"] for row in rows] == [trainer.examples[i].id for i in (0, 1)]
+    for n, row in enumerate(rows):
+        assert row["kind"] == "all_negative"
+        assert row["recovered"]
+        assert (tmp_path / row["images"][0]).is_file()
+        mixed = [attempt for attempt in row["attempts"] if attempt["in_mixed_group"]]
+        assert len(mixed) == 4
+        assert sorted(a["advantage"] for a in mixed) == sorted(batch["advantages"][batch["group"] == n].tolist())
+        kept = [a for a in row["attempts"] if a["kept"]]
+        assert kept
+        assert all(a["off_policy"] and a["reward"] == 1.0 and a["seen"] for a in kept)
