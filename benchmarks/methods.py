@@ -3,7 +3,8 @@
     python benchmarks/methods.py --seeds 0,1,2 --json results.json
 
 Runs the shipped configs as a user would, each in a process of its own with one thread, and prints the mean over seeds
-with the range. Intervals of single runs are bootstrapped by image. About 25 minutes on two cores.
+with the range. Intervals of single runs are bootstrapped by image. About 25 minutes on two cores; every choice of
+ours was made on the development images (`--set "data.eval='miniature:dev'"`).
 """
 
 from __future__ import annotations

@@ -3,4 +3,32 @@
 Importing this package is light: torch and TRL are imported only by the modules that train.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from contextrl.data.example import Example
+    from contextrl.judge.types import Judge, JudgeRequest, Verdict
+    from contextrl.trainer.config import ContextRLConfig
+    from contextrl.trainer.contextrl_trainer import ContextRLTrainer
+
 __version__ = "0.1.0"
+__all__ = ["ContextRLConfig", "ContextRLTrainer", "Example", "Judge", "JudgeRequest", "Verdict"]
+
+_HOMES = {
+    "ContextRLConfig": "contextrl.trainer.config",
+    "ContextRLTrainer": "contextrl.trainer.contextrl_trainer",
+    "Example": "contextrl.data.example",
+    "Judge": "contextrl.judge.types",
+    "JudgeRequest": "contextrl.judge.types",
+    "Verdict": "contextrl.judge.types",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -12,13 +12,14 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from transformers import PrinterCallback, ProgressCallback
+from transformers.utils.logging import disable_progress_bar
 
 from contextrl.config import RunConfig
 from contextrl.data.example import Example
 from contextrl.evaluation.runner import Evaluation, evaluate
 from contextrl.judge.rules import RulesJudge
 from contextrl.judge.types import Judge
-from contextrl.policies import freeze_vision, load_policy, load_processor, policy_config
+from contextrl.policies import freeze_vision, has_vision, load_policy, load_processor, policy_config
 from contextrl.run_directory import RunDirectory, read_jsonl
 from contextrl.sources import evaluation_examples, training_examples
 from contextrl.trainer.arguments import training_arguments
@@ -29,7 +30,7 @@ from contextrl.trainer.callbacks import (
     evaluation_metrics,
 )
 from contextrl.trainer.checkpoints import latest_checkpoint
-from contextrl.trainer.checks import check_policy, check_prompts, has_vision, position_limit
+from contextrl.trainer.checks import check_prompts, position_limit
 from contextrl.trainer.contextrl_trainer import ContextRLTrainer
 from contextrl.trainer.groups_log import GroupRecorder
 from contextrl.trainer.sft import ReferenceSFTTrainer
@@ -107,18 +108,24 @@ class Run:
         if self.is_main:
             self.directory.check_free(resume=resume, overwrite=overwrite)
         self.clock = Clock()
+        disable_progress_bar()
         self.args = training_arguments(config)
-        self.policy_path = self._resolve_policy()
-        model_config = policy_config(self.policy_path)
-        vision = has_vision(model_config)
+        # The miniature's policy is built only when everything else is known to be right.
+        vision = config.model.path == "miniature" or has_vision(policy_config(config.model.path))
         self.examples = training_examples(config, vision=vision)
         self.eval_examples: list[Example] = []
         if config.data.eval is not None:
             count = max(config.eval.examples, config.eval.final_examples)
             self.eval_examples = list(evaluation_examples(config.data.eval, count, vision=vision))
+        self.policy_path = self._resolve_policy()
+        model_config = policy_config(self.policy_path)
         self.processor = load_processor(self.policy_path, model_config)
         self.max_new_tokens = getattr(self.args, "max_completion_length", None) or 256
-        self._check_inputs(model_config)
+        room = (position_limit(model_config) or 1 << 30) - self.max_new_tokens
+        # ContextRLTrainer checks the rows it trains on; SFTTrainer does not.
+        unchecked = [*self.eval_examples, *(self.examples if config.method == "sft" else ())]
+        check_prompts(self.processor, unchecked, min(config.data.max_prompt_tokens, room))
+        self.trainer = self._build_trainer()
 
     def _resolve_policy(self) -> str:
         if self.config.model.path != "miniature":
@@ -128,21 +135,15 @@ class Run:
         with self.clock.measure("base"):
             return str(base_policy(console=self.console))
 
-    def _check_inputs(self, model_config: Any) -> None:
-        """Everything that a trainer would find out later, after the run directory has been touched."""
-        room = (position_limit(model_config) or 1 << 30) - self.max_new_tokens
-        limit = min(self.config.data.max_prompt_tokens, room)
-        check_prompts(self.processor, [*self.examples, *self.eval_examples], limit)
-        if self.config.method != "sft":
-            check_policy(model_config, self.policy_path, self.args, self.examples)
-
     # ---- training ------------------------------------------------------------------------------------------------
 
     def train(self) -> dict[str, Any]:
         """Evaluate, train, evaluate; returns what results.json holds."""
         checkpoint = latest_checkpoint(self.directory.checkpoints) if self.resume else None
         before = self._start(checkpoint)
-        trainer = self._build_trainer()
+        trainer = self.trainer
+        if self.config.method != "sft":
+            trainer.recorder = GroupRecorder(self.directory.path, trainer.accelerator.process_index)
         evaluation = EvaluationCallback(self._evaluator(trainer), self.config.eval.every, self.config.eval.examples)
         terminal = TerminalCallback(self.console, f"Training ({self.config.method})")
         for unwanted in (PrinterCallback, ProgressCallback):
@@ -192,7 +193,7 @@ class Run:
             peft_config = LoraConfig(**self.config.model.lora)
         if self.config.method == "sft":
             return ReferenceSFTTrainer(model, self.args, self.examples, self.processor, peft_config=peft_config)
-        trainer = ContextRLTrainer(
+        return ContextRLTrainer(
             model,
             build_judge(self.config),
             self.args,
@@ -201,8 +202,6 @@ class Run:
             audit=build_audit(self.config),
             peft_config=peft_config,
         )
-        trainer.recorder = GroupRecorder(self.directory.path, trainer.accelerator.process_index)
-        return trainer
 
     # ---- evaluation ----------------------------------------------------------------------------------------------
 

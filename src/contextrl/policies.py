@@ -48,6 +48,11 @@ def _base_of(path: str) -> str | None:
     return str(json.loads(adapter.read_text(encoding="utf-8"))["base_model_name_or_path"])
 
 
+def has_vision(config: Any) -> bool:
+    """Whether a model's configuration has a vision tower."""
+    return any(getattr(config, name, None) is not None for name in ("vision_config", "vit_config", "visual"))
+
+
 def load_processor(path: str, config: Any) -> Any:
     """The processor of a vision-language model, the tokenizer of a text-only one.
 
@@ -55,8 +60,6 @@ def load_processor(path: str, config: Any) -> Any:
     miniature, which has no video processor, an image-only processor stands in.
     """
     from transformers import AutoProcessor, AutoTokenizer
-
-    from contextrl.trainer.checks import has_vision
 
     if not has_vision(config):
         return AutoTokenizer.from_pretrained(path, padding_side="left")

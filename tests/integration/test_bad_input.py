@@ -102,7 +102,7 @@ def test_configuration(
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        pytest.param({"images": None}, ["row-a", "images"], id="null-images"),
+        pytest.param({"images": None}, ["line 2", "images"], id="null-images"),
         pytest.param({"images": "DROP"}, ["line 2", "images"], id="row-without-image"),
         pytest.param({"images": ["gone.png"]}, ["row-a", "gone.png"], id="missing-image"),
         pytest.param({"images": ["broken.png"]}, ["row-a", "broken.png"], id="corrupt-image"),

@@ -185,7 +185,7 @@ def _saved_dataset(path: Path, split: str) -> Iterator[Mapping[str, object]]:
         if split not in dataset:
             raise InputError(f"a split named {split!r}", found=", ".join(dataset), where=str(path))
         dataset = dataset[split]
-    return _undecoded(dataset)
+    return undecoded_rows(dataset)
 
 
 def _hub_dataset(spec: str, split: str, limit: int | None) -> Iterator[Mapping[str, object]]:
@@ -198,10 +198,10 @@ def _hub_dataset(spec: str, split: str, limit: int | None) -> Iterator[Mapping[s
     except Exception as error:  # unknown dataset, configuration or split, no access: all the user's to change
         found = f"{type(error).__name__}: {str(error)[:200]}"
         raise InputError(f"a hub dataset with a split {split!r}, or a file", found=found, where=spec) from error
-    return _undecoded(dataset)
+    return undecoded_rows(dataset)
 
 
-def _undecoded(dataset: Any) -> Iterator[Mapping[str, object]]:
+def undecoded_rows(dataset: Any) -> Iterator[Mapping[str, object]]:
     """Iterate rows with images as `{"bytes", "path"}`."""
     if hasattr(dataset, "decode"):  # streamed
         yield from dataset.decode(False)

@@ -12,11 +12,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from contextrl.config import RunConfig
 from contextrl.evaluation.runner import evaluate
 from contextrl.launch import evaluation_judge
-from contextrl.policies import load_policy, load_processor, policy_config
+from contextrl.policies import has_vision, load_policy, load_processor, policy_config
 from contextrl.run_directory import RunDirectory, write_atomically
 from contextrl.sources import evaluation_examples
 from contextrl.trainer.checkpoints import latest_checkpoint
-from contextrl.trainer.checks import has_vision
 
 #: Longest answer where no configuration gives a limit.
 MAX_NEW_TOKENS = 256

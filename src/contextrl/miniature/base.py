@@ -48,7 +48,7 @@ class BaseRecipe:
     blind: tuple[int, ...] = (7, 8, 9)
     steps: int = 400
     direct: int = 24
-    retries: int = 11
+    retries: int = 12
     quoting: float = 0.2
     kinds: tuple[tuple[Kind, int], ...] = (
         ("read", 2),

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic.errors import PydanticSchemaGenerationError
 
 from contextrl.config import RunConfig, nearest_key
 from contextrl.errors import InputError
@@ -106,18 +109,38 @@ def _build(arguments: type, config: RunConfig, fields: dict[str, Any]) -> Any:
                 found=f"unknown key train.{key}{nearest_key(key, known)}",
                 where="train",
             )
-    values = fields | config.train
+    values = fields | _typed(arguments, config.train)
     values |= {"output_dir": str(config.run_dir / "checkpoints"), "seed": config.seed, "disable_tqdm": True}
     if arguments is not ContextRLConfig:
-        values |= _cpu_precision(values) | {"logging_nan_inf_filter": False, "remove_unused_columns": False}
+        values = _cpu_defaults(values) | {"logging_nan_inf_filter": False, "remove_unused_columns": False}
     try:
         return arguments(**values)
     except (ValueError, TypeError, ImportError) as error:
         raise InputError("values that TRL accepts", found=str(error), where="train") from error
 
 
-def _cpu_precision(values: dict[str, Any]) -> dict[str, Any]:
+def _typed(arguments: type, train: dict[str, Any]) -> dict[str, Any]:
+    """Values as their fields' types want them: TRL's dataclasses do not look, and a step would fail much later."""
+    hints = get_type_hints(arguments)
+    values = {}
+    for key, value in train.items():
+        try:
+            values[key] = TypeAdapter(hints[key]).validate_python(value)
+        except PydanticSchemaGenerationError:
+            values[key] = value  # a class of its own, which transformers converts
+        except ValidationError as error:
+            reason = error.errors()[0]["msg"]
+            raise InputError(f"{_name_of(hints[key])} ({reason})", found=repr(value), where=f"train.{key}") from error
+    return values
+
+
+def _name_of(hint: Any) -> str:
+    return hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
+
+
+def _cpu_defaults(values: dict[str, Any]) -> dict[str, Any]:
     """TRL's default is bfloat16, on a CPU too."""
     import torch
 
-    return {} if "bf16" in values else {"bf16": torch.cuda.is_available() and not values.get("use_cpu", False)}
+    gpu = torch.cuda.is_available() and not values.get("use_cpu", False)
+    return {"bf16": gpu, "dataloader_pin_memory": gpu} | values

@@ -92,12 +92,12 @@ class TerminalCallback(TrainerCallback):
         self.bar.start()
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **_: Any) -> None:  # noqa: ARG002
-        if "reward" in logs and logs["reward"] is not None:
+        if logs.get("reward") is not None:
             recovered = logs.get("group/recovered") or 0.0
-            note = f"reward {logs['reward']:.2f}  recovered {recovered:.0%}"
-        else:
-            note = f"loss {logs['loss']:.3f}" if "loss" in logs else ""
-        self.bar.update(self.task, completed=state.global_step, note=note)
+            self.bar.update(self.task, note=f"reward {logs['reward']:.2f}  recovered {recovered:.0%}")
+        elif "loss" in logs:
+            self.bar.update(self.task, note=f"loss {logs['loss']:.3f}")
+        self.bar.update(self.task, completed=state.global_step)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
         self.close()

@@ -6,27 +6,28 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
+from datasets import Dataset
+
 from contextrl.data.example import Example
 from contextrl.data.images import image_size
-from contextrl.data.loading import rows_to_examples
+from contextrl.data.loading import rows_to_examples, undecoded_rows
 from contextrl.errors import InputError
+from contextrl.policies import has_vision
 from contextrl.rollout.prompts import build_prompts
 from contextrl.trainer.config import ContextRLConfig
 
 
 def as_examples(dataset: Any) -> list[Example]:
     """Examples from Examples, from mappings, or from a `datasets.Dataset` with the columns of Example."""
+    if isinstance(dataset, Dataset):
+        # Images stay encoded until a rollout needs them.
+        return rows_to_examples(undecoded_rows(dataset), where="train_dataset", base=None)
     rows = list(dataset)
     if not rows:
         raise InputError("at least one row", found="none", where="train_dataset")
     if all(isinstance(row, Example) for row in rows):
         return rows
     return rows_to_examples(rows, where="train_dataset", base=None)
-
-
-def has_vision(config: Any) -> bool:
-    """Whether a model's configuration has a vision tower."""
-    return any(getattr(config, name, None) is not None for name in ("vision_config", "vit_config", "visual"))
 
 
 def check_policy(config: Any, path: str, args: ContextRLConfig, examples: Sequence[Example]) -> None:

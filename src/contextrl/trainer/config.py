@@ -118,6 +118,7 @@ class ContextRLConfig(GRPOConfig):
     def _check_choices(self) -> None:
         for name, choices in (
             ("loss_type", ("grpo", "dapo")),
+            ("scale_rewards", ("group", "none")),
             ("ratio", ("rollback", "shaped")),
             ("kl_scope", ("on_policy", "all")),
         ):

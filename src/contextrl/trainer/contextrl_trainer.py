@@ -24,6 +24,7 @@ from trl import GRPOTrainer
 from contextrl.data.example import Example
 from contextrl.errors import NonFiniteLossError, ServiceError
 from contextrl.judge.types import Judge
+from contextrl.objective.advantages import group_advantages
 from contextrl.objective.batch import LossBatch
 from contextrl.objective.contextrl import scale_off_policy_advantages
 from contextrl.objective.dapo import dapo_loss, soft_overlong_penalty
@@ -137,8 +138,13 @@ class ContextRLTrainer(SafeCheckpoints, GRPOTrainer):
         batch["off_policy"] = torch.tensor([slot.rolled_back for slot in slots], device=device)
         # Only tensors and per-row lists survive GRPOTrainer's shuffle and split.
         batch["group"] = torch.tensor(group_of_slot, device=device)
+        # Groups never straddle processes, so these are GRPOTrainer's own, before scaling.
+        rewards = torch.tensor([self._reward(slot) for slot in slots], device=device)
+        advantages = group_advantages(
+            rewards.view(-1, self.num_generations), scale=self.args.scale_rewards == "group"
+        ).flatten()
         batch["advantages"] = scale_off_policy_advantages(
-            batch["advantages"], batch["off_policy"], self.args.off_policy_advantage_scale
+            advantages, batch["off_policy"], self.args.off_policy_advantage_scale
         )
         self._finish_rollout(batch)
         return batch

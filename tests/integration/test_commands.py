@@ -1,0 +1,171 @@
+"""Whole commands: every shipped miniature config runs, and what it leaves behind is what the design names."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contextrl.cli import main
+from contextrl.run_directory import read_jsonl
+from contextrl.trainer.checkpoints import complete_checkpoints
+
+CONFIGS = sorted((Path(__file__).resolve().parents[2] / "configs" / "miniature").glob("*.yaml"))
+SMALL = (
+    "train.max_steps=2",
+    "train.save_steps=1",
+    "train.use_cpu=true",
+    "eval.every=1",
+    "eval.examples=4",
+    "eval.final_examples=8",
+    "data.examples=64",
+)
+GROUP_SHARES = ("group/all_negative", "group/solved", "group/spread", "group/unscored")
+REJECTIONS = ("incorrect", "not_standalone", "truncated", "unscored", "duplicate", "over_cap")
+
+
+def settings(*values: str) -> list[str]:
+    return [part for value in values for part in ("--set", value)]
+
+
+def run_main(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["contextrl", *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    return int(stopped.value.code or 0)
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
+def test_every_shipped_config_runs(
+    config: Path, tiny_policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    changes = settings(f"run_dir={run}", f"model.path={tiny_policy}", *SMALL)
+    assert run_main(monkeypatch, "train", str(config), *changes) == 0
+    assert "Run directory" in capsys.readouterr().out
+    results = json.loads((run / "results.json").read_text(encoding="utf-8"))
+    assert set(results) == {"method", "seed", "steps", "seconds", "before", "after", "groups", "tokens"}
+    assert set(results["seconds"]) == {"base", "train", "eval", "total"}
+    assert {"answer_accuracy", "process_accuracy", "n"} <= set(results["before"])
+    assert results["after"]["n"] == 8
+    assert set(results["groups"]) == {"all_negative", "recovered"}
+    assert results["tokens"]["trained"] > 0
+    lines = list(read_jsonl(run / "metrics.jsonl"))
+    steps = [line for line in lines if "loss" in line]
+    assert [line["step"] for line in steps] == [1, 2]
+    assert "eval/answer_accuracy_ci95" in steps[0]
+    assert [path.name for path in complete_checkpoints(run / "checkpoints")] == ["checkpoint-1", "checkpoint-2"]
+    if config.stem != "sft":
+        check_rollout_metrics(steps, list(read_jsonl(run / "groups.jsonl")))
+
+
+def check_rollout_metrics(steps: list[dict[str, Any]], groups: list[dict[str, Any]]) -> None:
+    assert {group["step"] for group in groups} == {1, 2}
+    for line in steps:
+        assert sum(line[name] for name in GROUP_SHARES) == pytest.approx(1.0)
+        assert line["group/recovered"] <= line["group/all_negative"]
+        rejected = sum(line[f"stage2/{reason}"] for reason in REJECTIONS)
+        assert line["stage2/kept"] + rejected == line["stage2/attempts"]
+        for name in ("accuracy/answer", "accuracy/process", "judge/unscored", "judge/calls", "report/leaked_answer"):
+            assert name in line
+
+
+def test_eval_reads_a_run_a_config_and_a_model(
+    tiny_policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    predictions = tmp_path / "predictions.jsonl"
+    arguments = ("--limit", "6", "--json", "--predictions", str(predictions))
+    assert run_main(monkeypatch, "eval", str(tiny_policy), "--benchmark", "miniature", *arguments) == 0
+    figures = json.loads(capsys.readouterr().out)["benchmarks"]["miniature"]
+    assert figures["n"] == 6
+    assert len(figures["process_accuracy_ci95"]) == 2
+    assert len(list(read_jsonl(predictions))) == 6
+    assert run_main(monkeypatch, "eval", str(tiny_policy), "--benchmark", "mathvista") == 2
+    assert "mathvista" in capsys.readouterr().err
+
+
+def test_help_does_not_import_torch() -> None:
+    code = (
+        "import sys\nsys.argv = ['contextrl', 'train', '--help']\nfrom contextrl.cli import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\nassert 'torch' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def command(policy: Path, run: Path, *more: str) -> list[str]:
+    config = str(CONFIGS[0].parent / "contextrl.yaml")
+    changes = settings(
+        f"run_dir={run}",
+        f"model.path={policy}",
+        "data.eval=null",
+        "data.examples=16",
+        "train.max_steps=6",
+        "train.save_steps=2",
+        "train.use_cpu=true",
+        "train.num_generations=4",
+        "train.per_device_train_batch_size=16",
+    )
+    return [sys.executable, "-m", "contextrl", "train", config, *changes, *more]
+
+
+def weights(run: Path) -> Any:
+    from safetensors.torch import load_file
+
+    return load_file(run / "checkpoints" / "checkpoint-6" / "model.safetensors")
+
+
+def test_a_killed_run_is_readable_and_resumes_to_the_same_weights(tiny_policy: Path, tmp_path: Path) -> None:
+    """SIGKILL after the first checkpoint; the resumed run ends as the one that was never stopped."""
+    import torch
+
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    straight, killed = tmp_path / "straight", tmp_path / "killed"
+    subprocess.run(command(tiny_policy, straight), check=True, env=environment, capture_output=True)
+    process = subprocess.Popen(
+        command(tiny_policy, killed), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 120
+    while not complete_checkpoints(killed / "checkpoints") and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (killed / "results.json").exists()
+    assert json.loads((killed / "environment.json").read_text(encoding="utf-8"))["seed"] == 0
+    assert list(read_jsonl(killed / "groups.jsonl"))
+    subprocess.run(command(tiny_policy, killed, "--resume"), check=True, env=environment, capture_output=True)
+    for name in ("metrics.jsonl", "groups.jsonl"):
+        steps = [[row["step"] for row in read_jsonl(run / name)] for run in (straight, killed)]
+        assert steps[0] == steps[1], f"{name} repeats or lacks steps"
+    first, second = weights(straight), weights(killed)
+    for name, tensor in first.items():
+        assert torch.equal(tensor, second[name]), name
+
+
+def test_two_processes_train_together(tiny_policy: Path, tmp_path: Path) -> None:
+    """Stage 2, refills and metrics are collective: no process waits for another that has nothing to retry."""
+    run = tmp_path / "run"
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "29731"]
+    done = subprocess.run(
+        [*launcher, *command(tiny_policy, run, "--set", "train.max_steps=2", "--set", "train.save_steps=1")[1:]],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    lines = [row for row in read_jsonl(run / "metrics.jsonl") if "loss" in row]
+    assert [line["step"] for line in lines] == [1, 2]
+    assert sum(lines[0][name] for name in GROUP_SHARES) == pytest.approx(1.0)
+    groups = [list(read_jsonl(run / name)) for name in ("groups.jsonl", "groups-1.jsonl")]
+    assert [len(rows) for rows in groups] == [8, 8]
+    # One step's prompts are shared out, never doubled.
+    seen = [{(row["step"], row["example_id"]) for row in rows} for rows in groups]
+    assert not seen[0] & seen[1]
