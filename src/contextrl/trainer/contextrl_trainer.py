@@ -9,9 +9,7 @@ selective KL (`contextrl.objective`); GRPO and DAPO are the same code with those
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -22,7 +20,7 @@ from transformers import AutoConfig
 from trl import GRPOTrainer
 
 from contextrl.data.example import Example
-from contextrl.errors import NonFiniteLossError, ServiceError
+from contextrl.errors import NonFiniteLossError
 from contextrl.judge.types import Judge
 from contextrl.objective.advantages import group_advantages
 from contextrl.objective.batch import LossBatch
@@ -31,7 +29,6 @@ from contextrl.objective.dapo import dapo_loss, soft_overlong_penalty
 from contextrl.objective.grpo import grpo_loss
 from contextrl.rollout.dynamic import RefillCursor, refill
 from contextrl.rollout.groups import Attempt, Completion, Group, has_spread
-from contextrl.rollout.metrics import rollout_sums
 from contextrl.rollout.prompts import Prompts, build_prompts
 from contextrl.rollout.recovery import RetryPrompt
 from contextrl.rollout.two_stage import judge_groups, recover, sample_groups
@@ -40,6 +37,7 @@ from contextrl.trainer.checkpoints import CheckpointState, EpochRepeatSampler, S
 from contextrl.trainer.checks import as_examples, check_policy, check_prompts, position_limit
 from contextrl.trainer.config import ContextRLConfig
 from contextrl.trainer.groups_log import GroupRecorder
+from contextrl.trainer.rollout_log import RolloutLog
 from contextrl.trainer.vision import VisionInputs
 
 
@@ -48,7 +46,7 @@ def judge_reward(**_: Any) -> list[float]:
     raise RuntimeError("rewards are replayed from the rollout")
 
 
-class ContextRLTrainer(SafeCheckpoints, GRPOTrainer):
+class ContextRLTrainer(SafeCheckpoints, RolloutLog, GRPOTrainer):
     """Trains a vision-language policy with a judge that sees the reference solution.
 
     Args:
@@ -155,6 +153,7 @@ class ContextRLTrainer(SafeCheckpoints, GRPOTrainer):
         self._sampled_tokens = 0
         self._seconds = dict.fromkeys(("stage1", "judge", "stage2", "score"), 0.0)
         groups = self._roll_out(rows)
+        self._drawn = list(groups)
         if self.args.dynamic_sampling_rounds:
             refill(
                 groups,
@@ -336,74 +335,3 @@ class ContextRLTrainer(SafeCheckpoints, GRPOTrainer):
             f"The last good checkpoint is {self.last_checkpoint() or 'none yet'}; resume with a lower "
             "train.learning_rate or look at these rows"
         )
-
-    # ---- metrics and records -------------------------------------------------------------------------------------
-
-    def _finish_rollout(self, batch: dict[str, Any]) -> None:
-        """Count, log and record the rollout; stop the run if its judge is gone."""
-        sums = rollout_sums(self._groups, self._verifier.tally)
-        self._log_sums({name: (torch.tensor(n), torch.tensor(d)) for name, (n, d) in sums.shares.items()})
-        counts = self._reduced({name: torch.tensor(value) for name, value in sums.counts.items()})
-        for name, value in {**counts, **{f"time/{part}": s for part, s in self._seconds.items()}}.items():
-            self._metrics["train"][name].append(value)
-        off = batch["off_policy"]
-        size = batch["advantages"].abs()
-        self._log_sums(
-            {
-                "advantage/on_policy_abs": (size[~off].sum(), (~off).sum().float()),
-                "advantage/off_policy_abs": (size[off].sum(), off.sum().float()),
-            }
-        )
-        self._count_progress(batch)
-        if self.recorder is not None:
-            rewards = [self._reward(slot) for group in self._groups for slot in group.slots]
-            self.recorder.write(self.state.global_step + 1, self._groups, rewards, batch["advantages"].tolist())
-        self._check_judge(sums.shares["judge/unscored"])
-
-    def _count_progress(self, batch: dict[str, Any]) -> None:
-        counted = self._reduced(
-            {
-                "tokens_sampled": torch.tensor(self._sampled_tokens),
-                "tokens_trained": batch["completion_mask"].sum(),
-                "groups_all_negative": torch.tensor(sum(g.kind == "all_negative" for g in self._groups)),
-                "groups_recovered": torch.tensor(sum(g.recovered for g in self._groups)),
-            }
-        )
-        for name, value in counted.items():
-            setattr(self.progress, name, getattr(self.progress, name) + int(value))
-
-    def _check_judge(self, unscored: tuple[float, float]) -> None:
-        """Too many unscored verdicts in a row: the judge is gone, and going on would train on nothing."""
-        total = self._reduced({"unscored": torch.tensor(unscored[0]), "verdicts": torch.tensor(unscored[1])})
-        failed = total["unscored"] > self.args.max_unscored_share * max(total["verdicts"], 1.0)
-        self.progress.failed_steps = self.progress.failed_steps + 1 if failed else 0
-        if self.progress.failed_steps < self.args.max_failed_steps:
-            return
-        errors = {
-            a.verdict.error for g in self._groups for a in g.attempts if a.verdict is not None and a.verdict.error
-        }
-        raise ServiceError(
-            f"the judge left {total['unscored']:.0f} of {total['verdicts']:.0f} verdicts unscored, for the "
-            f"{self.progress.failed_steps}th step in a row ({'; '.join(sorted(errors)) or 'no reason given'}). "
-            f"The last checkpoint is {self.last_checkpoint() or 'none yet'}: mend the judge and run again with --resume"
-        )
-
-    def _log_sums(self, sums: dict[str, tuple[torch.Tensor, torch.Tensor]]) -> None:
-        """Append total / count over all processes to the metrics; what nobody counted is NaN, which logs leave out."""
-        flat = {f"{name}{part}": pair[i] for name, pair in sums.items() for i, part in enumerate((" total", " count"))}
-        reduced = self._reduced(flat)
-        for name in sums:
-            count = reduced[f"{name} count"]
-            self._metrics["train"][name].append(reduced[f"{name} total"] / count if count else float("nan"))
-
-    def _reduced(self, values: dict[str, torch.Tensor]) -> dict[str, float]:
-        """Sums over processes, in one collective call."""
-        device = self.accelerator.device
-        stacked = torch.stack([value.detach().to(device, torch.float64) for value in values.values()])
-        return dict(zip(values, self.accelerator.reduce(stacked, reduction="sum").tolist(), strict=True))
-
-    @contextmanager
-    def _timed(self, part: str) -> Iterator[None]:
-        started = time.perf_counter()
-        yield
-        self._seconds[part] += time.perf_counter() - started

@@ -29,24 +29,31 @@ class GroupRecorder:
         self.path = folder / ("groups.jsonl" if process_index == 0 else f"groups-{process_index}.jsonl")
         (folder / "images").mkdir(parents=True, exist_ok=True)
 
-    def write(self, step: int, groups: Sequence[Group], rewards: Sequence[float], advantages: Sequence[float]) -> None:
+    def write(
+        self,
+        step: int,
+        groups: Sequence[Group],
+        rewards: Sequence[float],
+        advantages: Sequence[float],
+        discarded: Sequence[Group] = (),
+    ) -> None:
         """Append the groups of one generation batch.
 
         Args:
             rewards, advantages: of all slots, group by group; NaN rewards are written as null.
+            discarded: groups that dynamic sampling has replaced; their attempts have no reward.
         """
-        lines, at = [], 0
-        for group in groups:
-            count = len(group.slots)
-            record = self._record(step, group, rewards[at : at + count], advantages[at : at + count])
-            lines.append(json.dumps(record, ensure_ascii=False))
-            at += count
+        scores = iter(zip(rewards, advantages, strict=True))
+        records = [
+            self._record(step, group, {id(slot): score for slot, score in zip(group.slots, scores, strict=False)})
+            for group in groups
+        ]
+        records += [self._record(step, group, {}) for group in discarded]
         # One write per batch: a kill leaves at most one cut line, the last.
         with self.path.open("a", encoding="utf-8") as file:
-            file.write("".join(line + "\n" for line in lines))
+            file.write("".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
 
-    def _record(self, step: int, group: Group, rewards: Sequence[float], advantages: Sequence[float]) -> dict[str, Any]:
-        scored = {id(slot): (r, a) for slot, r, a in zip(group.slots, rewards, advantages, strict=True)}
+    def _record(self, step: int, group: Group, scored: dict[int, tuple[float, float]]) -> dict[str, Any]:
         example = group.example
         return {
             "step": step,
@@ -61,6 +68,7 @@ class GroupRecorder:
             "kind": group.kind,
             "recovered": group.recovered,
             "refilled": group.refilled,
+            "trained": bool(scored),
             "attempts": [_attempt(attempt, scored.get(id(attempt))) for attempt in [*group.attempts, *group.retries]],
         }
 
