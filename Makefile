@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "contextrl needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
-	# torch first and alone: another package's looser requirement would bring a CUDA build of several gigabytes.
+	# torch first and pinned: a looser range may resolve to a build with several gigabytes of GPU libraries.
 	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on "torch==2.13.0"
 	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -e ".[dev]"
 	touch $(STAMP)
@@ -33,7 +33,7 @@ format: $(STAMP)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-benchmark: $(STAMP)  ## the figures in README.md; about 40 minutes on two cores
+benchmark: $(STAMP)  ## the figures in README.md; about 30 minutes on two cores
 	$(BIN)/python benchmarks/methods.py --seeds 0,1,2
 	$(BIN)/python benchmarks/step_overhead.py
 

@@ -1,4 +1,6 @@
-"""Held-out answer and process accuracy of every method on the miniature, at equal steps and equal prompts a step.
+"""Held-out answer and process accuracy of every method on the miniature, at equal steps.
+
+Every step has the same number of prompts; DAPO's refill adds some.
 
     python benchmarks/methods.py --seeds 0,1,2 --json results.json
 
@@ -77,6 +79,11 @@ def summary(rows: list[dict[str, Any]]) -> Table:
     return table
 
 
+def _interval(after: dict[str, Any], key: str) -> str:
+    low, high = after[f"{key}_ci95"]
+    return f"{after[key]:.3f} [{low:.3f}, {high:.3f}]"
+
+
 def _spread(values: list[float]) -> str:
     return f"{sum(values) / len(values):.3f} ({min(values):.3f} to {max(values):.3f})"
 
@@ -85,7 +92,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", default="0,1,2", help="comma-separated")
     parser.add_argument("--methods", help="comma-separated parts of names, e.g. ContextRL,DAPO", default="")
-    parser.add_argument("--json", type=Path, help="write every run's results here")
+    parser.add_argument("--json", nargs="?", const="-", help="write every run's results to a file, or print them")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="runs at once")
     parser.add_argument("--set", action="append", default=[], dest="overrides", help="as contextrl train --set")
     options = parser.parse_args()
@@ -96,7 +103,7 @@ def main() -> None:
     from contextrl.miniature.base import base_policy
 
     base_policy()  # once, before the runs would all build it
-    console = Console()
+    console = Console(stderr=options.json == "-")
     with tempfile.TemporaryDirectory() as folder, Progress(console=console, transient=True) as bar:
         task = bar.add_task("Training", total=len(jobs))
 
@@ -104,8 +111,8 @@ def main() -> None:
             row = run_one(job[0], job[1], Path(folder), options.overrides)
             after = row["after"]
             console.print(
-                f"{row['name']}, seed {job[1]}: answer {after['answer_accuracy']:.3f}, "
-                f"process {after['process_accuracy']:.3f}, train {row['seconds']['train']:.0f} s"
+                f"{row['name']}, seed {job[1]}: answer {_interval(after, 'answer_accuracy')}, "
+                f"process {_interval(after, 'process_accuracy')}, train {row['seconds']['train']:.0f} s"
             )
             bar.advance(task)
             return row
@@ -113,8 +120,10 @@ def main() -> None:
         with ThreadPoolExecutor(options.jobs) as pool:
             rows = list(pool.map(run, jobs))
     console.print(summary(rows))
-    if options.json:
-        options.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+    if options.json == "-":
+        print(json.dumps(rows, indent=2))
+    elif options.json:
+        Path(options.json).write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ from contextrl.miniature.tasks import miniature_examples
 from contextrl.policies import load_policy, load_processor, policy_config
 from contextrl.trainer.config import ContextRLConfig
 from contextrl.trainer.contextrl_trainer import ContextRLTrainer
+from contextrl.trainer.groups_log import GroupRecorder
 
 SETTINGS: dict[str, Any] = {
     "num_generations": 8,
@@ -54,7 +55,9 @@ SETTINGS: dict[str, Any] = {
 def build_ours(policy: str, folder: str, settings: dict[str, Any]) -> ContextRLTrainer:
     args = ContextRLConfig(output_dir=folder, stage2=False, kl_scope="all", **settings)
     processor = load_processor(policy, policy_config(policy))
-    return ContextRLTrainer(load_policy(policy), RulesJudge(), args, miniature_examples("train", 512), processor)
+    trainer = ContextRLTrainer(load_policy(policy), RulesJudge(), args, miniature_examples("train", 512), processor)
+    trainer.recorder = GroupRecorder(Path(folder))
+    return trainer
 
 
 def build_trl(policy: str, folder: str, settings: dict[str, Any], suppress: list[int]) -> GRPOTrainer:

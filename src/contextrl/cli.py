@@ -7,7 +7,7 @@ import os
 import sys
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -15,9 +15,6 @@ from rich.markup import escape
 from rich.table import Table
 
 from contextrl.errors import ContextRLError, InputError
-
-if TYPE_CHECKING:
-    pass
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -63,6 +60,9 @@ def eval_(
         str, typer.Argument(metavar="CONFIG|MODEL", help="A run's YAML file, a run directory or a model.")
     ],
     benchmark: Annotated[str, typer.Option(help="Benchmarks, separated by commas.")] = "miniature",
+    data: Annotated[
+        Path | None, typer.Option(help="Your own rows, judged by answer rules; --benchmark '' leaves out the rest.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, help="Examples of each benchmark.")] = 1000,
     predictions: Annotated[
         Path | None, typer.Option(help="Write every response and verdict to this JSONL file.")
@@ -76,8 +76,10 @@ def eval_(
     for name in names:
         if name not in ("miniature", "miniature:dev"):
             raise InputError("miniature or miniature:dev", found=repr(name), where="--benchmark")
+    if data is not None:
+        names.append(str(data))
     if not names:
-        raise InputError("at least one benchmark", found=repr(benchmark), where="--benchmark")
+        raise InputError("a benchmark or --data FILE", found=repr(benchmark), where="--benchmark")
     settings = None
     if target.endswith((".yaml", ".yml")):
         from contextrl.config import load_config

@@ -18,6 +18,9 @@ from contextrl.errors import InputError
 from contextrl.judge.types import Disclosure, ReferenceContext
 from contextrl.rollout.recovery import DEFAULT_INSTRUCTION
 
+#: Longest answer where nothing says otherwise.
+DEFAULT_NEW_TOKENS = 256
+
 Method = Literal["sft", "grpo", "dapo", "contextrl"]
 
 
@@ -112,6 +115,8 @@ class EvalConfig(Section):
     """Examples of the evaluations before and after training."""
     batch_size: int = Field(128, gt=0)
     """Prompts generated at once."""
+    max_new_tokens: int | None = Field(None, gt=0)
+    """Longest answer; by default train.max_completion_length, or 256 where there is none."""
 
 
 class RunConfig(Section):
@@ -132,6 +137,11 @@ class RunConfig(Section):
     train: dict[str, Any] = Field(default_factory=dict)
     """Fields of TRL's GRPOConfig, or of its SFTConfig for `method: sft`."""
     eval: EvalConfig = EvalConfig()
+
+    @property
+    def max_new_tokens(self) -> int:
+        """Longest answer in evaluations."""
+        return int(self.eval.max_new_tokens or self.train.get("max_completion_length") or DEFAULT_NEW_TOKENS)
 
     def to_yaml(self) -> str:
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

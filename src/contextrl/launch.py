@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 from rich.console import Console
@@ -14,16 +11,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from transformers import PrinterCallback, ProgressCallback
 from transformers.utils.logging import disable_progress_bar
 
-from contextrl.config import RunConfig
+from contextrl.config import RunConfig, nearest_key
 from contextrl.data.example import Example
+from contextrl.errors import InputError
 from contextrl.evaluation.runner import Evaluation, evaluate
 from contextrl.judge.rules import RulesJudge
 from contextrl.judge.types import Judge
 from contextrl.policies import freeze_vision, has_vision, load_policy, load_processor, policy_config
 from contextrl.run_directory import RunDirectory, read_jsonl
-from contextrl.sources import evaluation_examples, training_examples
+from contextrl.sources import evaluation_examples, is_miniature, training_examples
 from contextrl.trainer.arguments import training_arguments
 from contextrl.trainer.callbacks import (
+    Clock,
     EvaluationCallback,
     MetricsFileCallback,
     TerminalCallback,
@@ -34,21 +33,6 @@ from contextrl.trainer.checks import check_prompts, position_limit
 from contextrl.trainer.contextrl_trainer import ContextRLTrainer
 from contextrl.trainer.groups_log import GroupRecorder
 from contextrl.trainer.sft import ReferenceSFTTrainer
-
-
-@dataclass
-class Clock:
-    """Seconds by part of a run, resumed parts included."""
-
-    seconds: dict[str, float] = field(default_factory=lambda: {"base": 0.0, "train": 0.0, "eval": 0.0})
-
-    @contextmanager
-    def measure(self, part: str) -> Iterator[None]:
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[part] += time.perf_counter() - started
 
 
 def build_judge(config: RunConfig) -> Judge:
@@ -71,7 +55,7 @@ def build_audit(config: RunConfig) -> Judge | None:
 
 def evaluation_judge(spec: str) -> Judge:
     """Who counts accuracy: the process verifier with the whole solution for the miniature, rules for other data."""
-    if spec.startswith("miniature"):
+    if is_miniature(spec):
         from contextrl.miniature.steps_judge import StepsJudge
 
         return StepsJudge("solution")
@@ -103,10 +87,12 @@ class Run:
     ) -> None:
         self.config, self.console, self.command, self.resume = config, console, command, resume
         self.directory = RunDirectory(config.run_dir)
-        # Every process evaluates, as sharded weights need; the first alone writes.
+        # Every process evaluates the same examples; the first alone writes and shows.
         self.is_main = int(os.environ.get("RANK", "0")) == 0
         if self.is_main:
             self.directory.check_free(resume=resume, overwrite=overwrite)
+            if resume:
+                self.directory.check_same(config)
         self.clock = Clock()
         disable_progress_bar()
         self.args = training_arguments(config)
@@ -117,11 +103,12 @@ class Run:
         if config.data.eval is not None:
             count = max(config.eval.examples, config.eval.final_examples)
             self.eval_examples = list(evaluation_examples(config.data.eval, count, vision=vision))
+        self._check_judges()
+        self._check_lora()
         self.policy_path = self._resolve_policy()
         model_config = policy_config(self.policy_path)
         self.processor = load_processor(self.policy_path, model_config)
-        self.max_new_tokens = getattr(self.args, "max_completion_length", None) or 256
-        room = (position_limit(model_config) or 1 << 30) - self.max_new_tokens
+        room = (position_limit(model_config) or 1 << 30) - config.max_new_tokens
         # ContextRLTrainer checks the rows it trains on; SFTTrainer does not.
         unchecked = [*self.eval_examples, *(self.examples if config.method == "sft" else ())]
         check_prompts(self.processor, unchecked, min(config.data.max_prompt_tokens, room))
@@ -135,33 +122,66 @@ class Run:
         with self.clock.measure("base"):
             return str(base_policy(console=self.console))
 
+    def _check_judges(self) -> None:
+        """The step judge knows only the miniature's questions: found now, not after steps of unscored verdicts."""
+        from contextrl.miniature.steps_judge import question_kind
+
+        uses = {"judge.kind": self.config.judge.kind, "judge.audit": self.config.judge.audit}
+        where = next((key for key, kind in uses.items() if kind == "steps"), None)
+        if self.config.method == "sft" or where is None:
+            return
+        for example in self.examples:
+            try:
+                question_kind(example.question)
+            except ValueError as error:
+                raise InputError(
+                    "the miniature's questions for `steps`",
+                    found=str(error),
+                    where=f"{where}, row {example.id}",
+                    fix=f"Set {where} to rules or none" if where == "judge.audit" else "Set judge.kind to rules",
+                ) from error
+
+    def _check_lora(self) -> None:
+        if self.config.model.lora is None:
+            return
+        from peft import LoraConfig
+
+        known = [field.name for field in dataclasses.fields(LoraConfig)]
+        for key in self.config.model.lora:
+            if key not in known:
+                raise InputError(
+                    "a field of peft's LoraConfig", found=f"{key}{nearest_key(key, known)}", where="model.lora"
+                )
+
     # ---- training ------------------------------------------------------------------------------------------------
 
     def train(self) -> dict[str, Any]:
         """Evaluate, train, evaluate; returns what results.json holds."""
         checkpoint = latest_checkpoint(self.directory.checkpoints) if self.resume else None
+        if self.resume and (finished := self.directory.results()) is not None:
+            return finished
         before = self._start(checkpoint)
         trainer = self.trainer
         if self.config.method != "sft":
             trainer.recorder = GroupRecorder(self.directory.path, trainer.accelerator.process_index)
-        evaluation = EvaluationCallback(self._evaluator(trainer), self.config.eval.every, self.config.eval.examples)
+        every, examples = self.config.eval.every, self.config.eval.examples
+        evaluation = EvaluationCallback(self._evaluator(trainer), every, examples, self.clock)
         terminal = TerminalCallback(self.console, f"Training ({self.config.method})")
         for unwanted in (PrinterCallback, ProgressCallback):
             trainer.remove_callback(unwanted)
-        shown = (MetricsFileCallback(self.directory, evaluation), terminal) if self.is_main else ()
+        shown = (MetricsFileCallback(self.directory, evaluation, self.clock), terminal) if self.is_main else ()
         for callback in (evaluation, *shown):
             trainer.add_callback(callback)
         if before is None:
             before = self._measure(trainer, "Evaluating before")
             if before is not None and self.is_main:
-                self.directory.append_metrics({"step": 0, **evaluation_metrics(before), "before": before.as_json()})
-        started = time.perf_counter()
+                first = {**evaluation_metrics(before), "before": before.as_json()}
+                self.directory.append_metrics({"step": 0, **first, "seconds": self.clock.seconds})
         try:
-            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+            with self.clock.measure("train"):
+                trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         finally:
             terminal.close()
-        self.clock.seconds["train"] += time.perf_counter() - started - evaluation.seconds
-        self.clock.seconds["eval"] += evaluation.seconds
         after = self._measure(trainer, "Evaluating after")
         results = self._results(trainer, before, after)
         if self.is_main:
@@ -178,30 +198,40 @@ class Run:
             return None
         if self.is_main:
             self.directory.forget_after(int(checkpoint.name.rpartition("-")[2]) if checkpoint else 0)
-        first = next((row for row in read_jsonl(self.directory.path / "metrics.jsonl") if "before" in row), None)
-        return Evaluation.from_json(first["before"]) if first else None
+        lines = list(read_jsonl(self.directory.path / "metrics.jsonl"))
+        first = next((line for line in lines if "before" in line), None)
+        if first is None:
+            return None
+        self.clock.seconds |= first["seconds"]
+        for part in ("train", "eval"):
+            self.clock.seconds[part] = max([line.get(f"time/{part}_total", 0.0) for line in lines], default=0.0)
+        return Evaluation.from_json(first["before"])
 
     def _build_trainer(self) -> Any:
         init_kwargs = dict(getattr(self.args, "model_init_kwargs", None) or {})
-        model = load_policy(self.policy_path, **init_kwargs)
-        if self.config.model.freeze_vision:
-            freeze_vision(model)
+        model = load_policy(self.policy_path, trainable=True, **init_kwargs)
         peft_config = None
         if self.config.model.lora is not None:
             from peft import LoraConfig
 
             peft_config = LoraConfig(**self.config.model.lora)
+        trainer: Any
         if self.config.method == "sft":
-            return ReferenceSFTTrainer(model, self.args, self.examples, self.processor, peft_config=peft_config)
-        return ContextRLTrainer(
-            model,
-            build_judge(self.config),
-            self.args,
-            self.examples,
-            self.processor,
-            audit=build_audit(self.config),
-            peft_config=peft_config,
-        )
+            trainer = ReferenceSFTTrainer(model, self.args, self.examples, self.processor, peft_config=peft_config)
+        else:
+            trainer = ContextRLTrainer(
+                model,
+                build_judge(self.config),
+                self.args,
+                self.examples,
+                self.processor,
+                audit=build_audit(self.config),
+                peft_config=peft_config,
+            )
+        if self.config.model.freeze_vision:
+            # After adapters are in place: they must not train there either.
+            freeze_vision(trainer.model)
+        return trainer
 
     # ---- evaluation ----------------------------------------------------------------------------------------------
 
@@ -212,7 +242,7 @@ class Run:
                 self.processor,
                 self.eval_examples[:count],
                 evaluation_judge(str(self.config.data.eval)),
-                max_new_tokens=self.max_new_tokens,
+                max_new_tokens=self.config.max_new_tokens,
                 batch_size=self.config.eval.batch_size,
                 on_batch=on_batch,
             )

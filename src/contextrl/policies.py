@@ -28,15 +28,20 @@ def policy_config(path: str) -> Any:
         ) from error
 
 
-def load_policy(path: str, **init_kwargs: Any) -> Any:
-    """The policy with its own architecture, float32 unless `dtype` says otherwise; an adapter on its base."""
+def load_policy(path: str, *, trainable: bool = False, **init_kwargs: Any) -> Any:
+    """The policy with its own architecture, float32 unless `dtype` says otherwise; an adapter on its base.
+
+    Args:
+        path: see `policy_config`.
+        trainable: whether an adapter's weights are to be trained.
+    """
     from trl.trainer.utils import create_model_from_path
 
     init_kwargs.setdefault("device_map", None)
     if base := _base_of(path):
         from peft import PeftModel
 
-        return PeftModel.from_pretrained(create_model_from_path(base, **init_kwargs), path)
+        return PeftModel.from_pretrained(create_model_from_path(base, **init_kwargs), path, is_trainable=trainable)
     return create_model_from_path(path, **init_kwargs)
 
 
@@ -72,15 +77,15 @@ def load_processor(path: str, config: Any) -> Any:
 
 
 def freeze_vision(model: Any) -> None:
-    """Stop training the vision tower.
+    """Stop training the vision tower, adapters in it included.
 
     Raises:
         InputError: the model has none that we can find.
     """
-    inner = getattr(model, "model", model)
-    for name in ("visual", "vision_tower", "vision_model"):
-        tower = getattr(inner, name, None)
-        if tower is not None:
-            tower.requires_grad_(False)
-            return
-    raise InputError("a model with a vision tower", found=type(model).__name__, where="model.freeze_vision")
+    frozen = 0
+    for name, parameter in model.named_parameters():
+        if {"visual", "vision_tower", "vision_model"} & set(name.split(".")):
+            parameter.requires_grad_(False)
+            frozen += 1
+    if not frozen:
+        raise InputError("a model with a vision tower", found=type(model).__name__, where="model.freeze_vision")

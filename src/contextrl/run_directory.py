@@ -54,6 +54,18 @@ def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
                 yield json.loads(line)
 
 
+#: Settings that a resumed run may change: they do not change what is trained.
+_MAY_CHANGE = ("run_dir", "eval.", "train.save_steps", "train.save_total_limit", "train.report_to", "train.logging_")
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
+
+
 class RunDirectory:
     """Files of one run.
 
@@ -82,7 +94,7 @@ class RunDirectory:
             raise InputError("a folder", found="a file", where=str(self.path), fix="Change run_dir")
         if resume and not self.exists():
             raise InputError("a run to resume", found="none", where=str(self.path), fix="Run without --resume")
-        if resume or not self.path.exists() or not any(self.path.iterdir()):
+        if resume or not self.path.exists() or all(self._ours(entry) for entry in self.path.iterdir()):
             return
         if not self.exists():
             raise InputError(
@@ -97,6 +109,28 @@ class RunDirectory:
                 found="an earlier run",
                 where=str(self.path),
                 fix="Add --resume to continue it, --overwrite to replace it, or change run_dir",
+            )
+
+    def _ours(self, entry: Path) -> bool:
+        """What a run that was killed before it began may leave: nothing in it is worth keeping."""
+        begun = self.exists()
+        return not begun and entry.name in ("checkpoints", "images", "environment.json", ".environment.json.partial")
+
+    def check_same(self, config: RunConfig) -> None:
+        """A resumed run must be the run that was started; only how often it is looked at may change.
+
+        Raises:
+            InputError: names the keys that differ.
+        """
+        then, now = (_flat(c.model_dump(mode="json")) for c in (self.config(), config))
+        changed = [key for key in {**then, **now} if then.get(key) != now.get(key) and not key.startswith(_MAY_CHANGE)]
+        if changed:
+            key = sorted(changed)[0]
+            raise InputError(
+                f"the run's own settings ({key}: {then.get(key)!r})",
+                found=f"{now.get(key)!r} ({len(changed)} keys differ: {', '.join(sorted(changed))})",
+                where="--resume",
+                fix="Resume with the run's config.yaml, or start a new run in another run_dir",
             )
 
     def start(self, config: RunConfig, command: list[str], *, resume: bool) -> None:
@@ -129,6 +163,11 @@ class RunDirectory:
             kept = [json.dumps(row, ensure_ascii=False) + "\n" for row in read_jsonl(path) if row["step"] <= step]
             if path.exists():
                 write_atomically(path, "".join(kept))
+
+    def results(self) -> dict[str, Any] | None:
+        """What a finished run wrote, None before its end."""
+        path = self.path / "results.json"
+        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
 
     def write_results(self, results: Mapping[str, Any]) -> None:
         write_atomically(self.path / "results.json", json.dumps(results, indent=2) + "\n")

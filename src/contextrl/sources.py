@@ -29,9 +29,16 @@ def training_examples(config: RunConfig, *, vision: bool) -> list[Example]:
         from contextrl.miniature.tasks import miniature_examples
 
         return miniature_examples("train", config.data.examples, seed=config.seed, voice=config.data.voice)
+    if is_miniature(config.data.train):
+        raise InputError("miniature: the other splits are for evaluation", found=config.data.train, where="data.train")
     examples = load_examples(config.data.train, limit=config.data.limit)
     validate_examples(examples, vision=vision, where=config.data.train)
     return examples
+
+
+def is_miniature(spec: str) -> bool:
+    """Whether `spec` names the built-in data: `miniature` or `miniature:<split>`."""
+    return spec.partition(":")[0] == "miniature"
 
 
 def evaluation_examples(spec: str, count: int, *, vision: bool) -> Sequence[Example]:
@@ -41,7 +48,7 @@ def evaluation_examples(spec: str, count: int, *, vision: bool) -> Sequence[Exam
 
         split = "dev" if _MINIATURE_EVAL[spec] == "dev" else "test"
         return miniature_examples(split, count, seed=EVAL_SEED)  # type: ignore[arg-type]
-    if spec.startswith("miniature"):
+    if is_miniature(spec):
         raise InputError(" or ".join(_MINIATURE_EVAL), found=repr(spec), where="data.eval")
     examples = load_examples(spec, split="test", limit=count)
     validate_examples(examples, vision=vision, where=spec)

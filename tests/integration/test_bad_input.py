@@ -76,6 +76,9 @@ def write_config(folder: Path, policy: Path, **changes: Any) -> Path:
         pytest.param({"data__examples": 1}, ["at least 2 rows"], id="too-few-rows"),
         pytest.param({"model__path": "/no/such/model"}, ["model.path", "/no/such/model"], id="no-model"),
         pytest.param({"method": "grpo", "stage2__enabled": True}, ["stage2.enabled"], id="stage2-without-contextrl"),
+        pytest.param({"model__lora": {"rank": 8}}, ["model.lora", "rank"], id="unknown-lora-key"),
+        pytest.param({"train__sapo_temperature_pos": 0.5}, ["train.sapo_temperature_pos"], id="option-of-another-loss"),
+        pytest.param({"data__train": "miniature:dev"}, ["data.train"], id="training-on-dev"),
         pytest.param({"stage2__max_positives": 4}, ["stage2.max_positives"], id="no-negative-left"),
         pytest.param(
             {"train__save_steps": 3, "train__num_iterations": 2}, ["train.save_steps", "multiple of 2"], id="save-steps"
@@ -168,13 +171,18 @@ def test_images_for_a_model_without_vision(
     assert "r0" in message
 
 
+@pytest.mark.parametrize("method", ["contextrl", "sft"])
 def test_text_only_rows_train_any_model(
-    text_policy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    text_policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
     rows = [good_row(tmp_path) | {"id": f"r{i}", "images": []} for i in range(4)]
     data = tmp_path / "rows.jsonl"
     data.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    config = write_config(tmp_path, text_policy, data__train=str(data), judge__kind="rules")
+    config = write_config(tmp_path, text_policy, method=method, data__train=str(data), judge__kind="rules")
+    if method == "sft":
+        raw = yaml.safe_load(config.read_text(encoding="utf-8"))
+        raw["train"] = {"max_steps": 1, "per_device_train_batch_size": 2, "use_cpu": True}
+        config.write_text(yaml.safe_dump(raw), encoding="utf-8")
     monkeypatch.setattr(sys, "argv", ["contextrl", "train", str(config)])
     with pytest.raises(SystemExit) as stopped:
         main()
@@ -193,3 +201,25 @@ def test_an_earlier_run_is_not_mixed_with(
     assert "--resume" in message
     assert "--overwrite" in message
     assert (tmp_path / "run" / "config.yaml").read_text(encoding="utf-8") == "method: grpo\n"
+
+
+def test_the_step_judge_is_refused_for_other_questions(
+    tiny_policy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [good_row(tmp_path) | {"id": f"r{i}", "question": "What is shown?"} for i in range(4)]
+    data = tmp_path / "rows.jsonl"
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    code, message = run(capsys, monkeypatch, "train", str(write_config(tmp_path, tiny_policy, data__train=str(data))))
+    assert code == 2
+    assert "judge.kind" in message
+    assert "r0" in message
+
+
+def test_a_folder_that_a_killed_start_left_is_free(
+    tiny_policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
+    monkeypatch.setattr(sys, "argv", ["contextrl", "train", str(write_config(tmp_path, tiny_policy))])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert not stopped.value.code

@@ -91,6 +91,25 @@ def test_eval_reads_a_run_a_config_and_a_model(
     assert "mathvista" in capsys.readouterr().err
 
 
+def test_a_run_is_evaluated_where_it_is_and_resumed_only_as_itself(
+    tiny_policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A moved run is still that run; another configuration is another run; a finished one has nothing to do."""
+    run = tmp_path / "run"
+    arguments = command(tiny_policy, run)[3:] + settings("train.max_steps=1", "train.save_steps=1")
+    assert run_main(monkeypatch, *arguments) == 0
+    assert run_main(monkeypatch, *arguments, "--resume", "--set", "train.learning_rate=0.5") == 2
+    assert "train.learning_rate" in capsys.readouterr().err
+    lines = (run / "metrics.jsonl").read_bytes()
+    assert run_main(monkeypatch, *arguments, "--resume") == 0
+    assert (run / "metrics.jsonl").read_bytes() == lines
+    moved = tmp_path / "moved"
+    run.rename(moved)
+    capsys.readouterr()
+    assert run_main(monkeypatch, "eval", str(moved), "--limit", "2", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["model"] == str(moved / "checkpoints" / "checkpoint-1")
+
+
 def test_help_does_not_import_torch() -> None:
     code = (
         "import sys\nsys.argv = ['contextrl', 'train', '--help']\nfrom contextrl.cli import main\n"

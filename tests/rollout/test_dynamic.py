@@ -71,13 +71,15 @@ def test_drawing_nothing_moves_nothing() -> None:
 def run_refill(
     groups: list[Group], roll_out: FakeRollOut, max_rounds: int = 2, *, elsewhere: bool = False, seed: int = 0
 ) -> int:
-    return refill(
-        groups,
-        no_spread,
-        roll_out,
-        RefillCursor(100, seed),
-        max_rounds=max_rounds,
-        any_process=lambda here: here or elsewhere,
+    return len(
+        refill(
+            groups,
+            no_spread,
+            roll_out,
+            RefillCursor(100, seed),
+            max_rounds=max_rounds,
+            any_process=lambda here: here or elsewhere,
+        )
     )
 
 

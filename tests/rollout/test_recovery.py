@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
+from tokenizers import AddedToken
 
 from contextrl.rollout.recovery import RetryPrompt, cut_middle, neutralise_special_tokens
 
@@ -17,8 +18,9 @@ INSTRUCTION = "Answer the question afresh."
 class ByteTokenizer:
     """Bytes, and two special tokens that are read wherever they are spelled."""
 
-    def get_added_vocab(self) -> dict[str, int]:
-        return dict(SPECIAL)
+    added_tokens_decoder: ClassVar[dict[int, AddedToken]] = {
+        number: AddedToken(name, special=True) for name, number in SPECIAL.items()
+    }
 
     def __call__(self, text: str, add_special_tokens: bool = True) -> dict[str, list[int]]:
         ids: list[int] = [300] if add_special_tokens else []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from rollout_fakes import (
@@ -28,8 +28,7 @@ from contextrl.rollout.verify import Verifier
 class Latin1Tokenizer:
     """One id per character."""
 
-    def get_added_vocab(self) -> dict[str, int]:
-        return {}
+    added_tokens_decoder: ClassVar[dict[int, Any]] = {}
 
     def __call__(self, text: str, add_special_tokens: bool = True) -> dict[str, list[int]]:
         return {"input_ids": list(text.encode("latin-1"))}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -322,12 +323,9 @@ def test_metrics_speak_of_the_drawn_groups_and_the_log_keeps_the_replaced_ones(
     trainer._generate_and_score_completions(loader_rows(0, 1))
     assert trainer._metrics["train"]["group/all_negative"] == [1.0]
     rows = [json.loads(line) for line in (tmp_path / "groups.jsonl").read_text(encoding="utf-8").splitlines()]
-    assert [(row["trained"], row["refilled"], row["kind"]) for row in rows] == [
-        (True, True, "spread"),
-        (True, True, "spread"),
-        (False, False, "all_negative"),
-        (False, False, "all_negative"),
-    ]
+    assert [(row["trained"], row["refilled"], row["kind"]) for row in rows[:2]] == [(True, True, "spread")] * 2
+    assert {row["example_id"] for row in rows} == set(calls), "every group that was sampled is on record"
+    assert {(row["trained"], row["kind"]) for row in rows[2:]} == {(False, "all_negative")}
     assert all(attempt["reward"] is None for row in rows[2:] for attempt in row["attempts"])
 
 
@@ -338,3 +336,45 @@ def test_the_package_exports_its_public_names() -> None:
         assert getattr(contextrl, name).__name__ == name
     with pytest.raises(AttributeError, match="Trainer2"):
         contextrl.Trainer2  # noqa: B018
+
+
+def test_text_only_rows_may_stand_beside_rows_with_images(tiny_policy: Path, tmp_path: Path) -> None:
+    """GRPOTrainer's chunks of text-only rows would reach the model with image tensors of length zero."""
+    settings = {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 4, "num_iterations": 2}
+    trainer = build_trainer(tiny_policy, tmp_path, ScriptedJudge(lambda r: "incorrect"), max_steps=4, **settings)
+    trainer.examples = [
+        replace(example, images=(), image_ids=()) if n % 2 else example for n, example in enumerate(trainer.examples)
+    ]
+    trainer.train()
+    assert trainer.state.global_step == 4
+
+
+def test_an_infinite_gradient_stops_the_run_before_the_optimizer(tiny_policy: Path, tmp_path: Path) -> None:
+    """The loss can be finite where its gradient is not."""
+    trainer = build_trainer(tiny_policy, tmp_path, ScriptedJudge(lambda r: "incorrect"), stage2=False)
+    weights = trainer.model.lm_head.weight
+    weights.register_hook(lambda gradient: gradient * float("inf"))
+    before = weights.detach().clone()
+    with pytest.raises(NonFiniteLossError, match=r"gradient of .* is not finite.*miniature-train-0-\d+"):
+        trainer.train()
+    assert torch.equal(weights.detach(), before)
+
+
+def test_a_report_that_leaks_is_dropped_at_the_levels_that_forbid_it() -> None:
+    from contextrl.judge.types import Verdict
+    from contextrl.miniature.tasks import miniature_examples
+    from contextrl.rollout.groups import Attempt, Completion
+    from contextrl.rollout.verify import Verifier
+
+    example = next(e for e in miniature_examples("train", 500) if e.answer == "11")
+    judge = ScriptedJudge(lambda r: "incorrect")
+    judge._one = lambda request: Verdict("incorrect", mistake_report="Step 2: the result is 11.")  # type: ignore[method-assign]
+    reports = {}
+    for level in ("location", "hint", "correction"):
+        verifier = Verifier(judge, disclose=level)  # type: ignore[arg-type]
+        attempt = Attempt(Completion((1,), "Digits: 1, 2. Answer: 3", False))
+        verifier.verify([(example, attempt)])
+        verifier.add_reports([(example, attempt)])
+        assert verifier.tally.leaked_reports == 1
+        reports[level] = attempt.verdict.mistake_report if attempt.verdict else None
+    assert reports == {"location": None, "hint": None, "correction": "Step 2: the result is 11."}

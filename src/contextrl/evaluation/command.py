@@ -9,7 +9,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from contextrl.config import RunConfig
+from contextrl.config import DEFAULT_NEW_TOKENS, RunConfig
+from contextrl.errors import InputError
 from contextrl.evaluation.runner import evaluate
 from contextrl.launch import evaluation_judge
 from contextrl.policies import has_vision, load_policy, load_processor, policy_config
@@ -17,15 +18,19 @@ from contextrl.run_directory import RunDirectory, write_atomically
 from contextrl.sources import evaluation_examples
 from contextrl.trainer.checkpoints import latest_checkpoint
 
-#: Longest answer where no configuration gives a limit.
-MAX_NEW_TOKENS = 256
-
 
 def evaluated_model(target: str, settings: RunConfig | None) -> str:
     """A run's newest checkpoint, else the model it starts from; a model's own path otherwise."""
     path = settings.model.path if settings else target
-    if settings and (checkpoint := latest_checkpoint(RunDirectory(settings.run_dir).checkpoints)):
-        return str(checkpoint)
+    if settings:
+        # A run directory may have been moved: its own place counts, not the one its configuration names.
+        run = RunDirectory(Path(target) if RunDirectory(Path(target)).exists() else settings.run_dir)
+        if checkpoint := latest_checkpoint(run.checkpoints):
+            return str(checkpoint)
+        if run.results() is not None:
+            raise InputError(
+                "a run with a checkpoint", found="none", where=str(run.path), fix="Set train.save_strategy"
+            )
     if path == "miniature":
         from contextrl.miniature.base import base_policy
 
@@ -46,9 +51,7 @@ def evaluate_benchmarks(
     config = policy_config(path)
     processor = load_processor(path, config)
     model = load_policy(path)
-    longest = MAX_NEW_TOKENS
-    if settings:
-        longest = int(settings.train.get("max_completion_length", MAX_NEW_TOKENS))
+    longest = settings.max_new_tokens if settings else DEFAULT_NEW_TOKENS
     results: dict[str, Any] = {"model": path, "benchmarks": {}}
     lines: list[str] = []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

@@ -2,7 +2,7 @@
 
 DAPO draws prompts until the batch is full of groups whose rewards differ. An unbounded loop hangs on a policy that
 has solved (or never solves) its data, so the number of rounds is a setting, and what is still without spread then
-stays in the batch with advantage 0.
+stays in the batch (with advantage 0, but for DAPO's overlong penalty).
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def refill(
     *,
     max_rounds: int,
     any_process: AnyProcess,
-) -> int:
+) -> list[Group]:
     """Replace groups without spread by fresh ones that have it, in place.
 
     Args:
@@ -64,15 +64,15 @@ def refill(
         max_rounds: bound on the rounds of sampling.
 
     Returns:
-        Groups sampled in addition.
+        All groups sampled in addition, also those without spread.
     """
-    sampled = 0
+    sampled: list[Group] = []
     for _ in range(max_rounds):
         open_places = [n for n, group in enumerate(groups) if needs_refill(group)]
         if not any_process(bool(open_places)):
             break
         fresh = roll_out(cursor.draw(len(open_places)))
-        sampled += len(fresh)
+        sampled += fresh
         useful = [group for group in fresh if not needs_refill(group)]
         for place, group in zip(open_places, useful, strict=False):
             group.refilled = True

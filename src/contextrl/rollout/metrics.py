@@ -18,24 +18,38 @@ class RolloutSums:
     counts: dict[str, float] = field(default_factory=dict)
 
 
-def rollout_sums(groups: Sequence[Group], tally: JudgeTally) -> RolloutSums:
+def rollout_sums(
+    groups: Sequence[Group],
+    tally: JudgeTally,
+    *,
+    sampled: Sequence[Group] | None = None,
+    trained: Sequence[Group] | None = None,
+) -> RolloutSums:
     """The step's metrics over its groups and stage-1 samples, before mixing.
 
     `group/all_negative`, `solved`, `spread` and `unscored` add up to 1; `group/recovered` is counted within the first.
     `stage2/kept` and the rejections add up to `stage2/attempts`. The names are fixed by the design.
+
+    Args:
+        groups: what the data gave.
+        tally: what judging cost.
+        sampled: these and dynamic sampling's; `groups` by default.
+        trained: the groups in the batch; `groups` by default.
     """
+    sampled = groups if sampled is None else sampled
+    trained = groups if trained is None else trained
     sums = RolloutSums()
     n = float(len(groups))
     for kind in ("all_negative", "solved", "spread", "unscored"):
         sums.shares[f"group/{kind}"] = (float(sum(group.kind == kind for group in groups)), n)
     sums.shares["group/recovered"] = (float(sum(group.recovered for group in groups)), n)
     _add_accuracy(sums, [attempt for group in groups for attempt in group.attempts])
-    retries = [retry for group in groups for retry in group.retries]
+    retries = [retry for group in sampled for retry in group.retries]
     sums.counts["stage2/attempts"] = float(len(retries))
     sums.counts["stage2/kept"] = float(sum(retry.rejection is None for retry in retries))
     for reason in REJECTIONS:
         sums.counts[f"stage2/{reason}"] = float(sum(retry.rejection == reason for retry in retries))
-    slots = [slot for group in groups for slot in group.slots]
+    slots = [slot for group in trained for slot in group.slots]
     sums.shares["off_policy/sample_share"] = (
         float(sum(slot.rolled_back for slot in slots)),
         float(len(slots)),

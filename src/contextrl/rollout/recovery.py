@@ -19,8 +19,12 @@ _SENTINEL = "ATTEMPT0SENTINEL"
 
 
 def neutralise_special_tokens(text: str, tokenizer: Any) -> str:
-    """Break every special token's spelling in untrusted text, so that it is read as plain characters."""
-    for token in sorted(tokenizer.get_added_vocab(), key=len, reverse=True):
+    """Break every special token's spelling in untrusted text, so that it is read as plain characters.
+
+    Only special tokens: what a model merely added to its vocabulary (`<think>`, HTML tags) is text.
+    """
+    special = {str(token) for token in tokenizer.added_tokens_decoder.values() if token.special}
+    for token in sorted(special, key=len, reverse=True):
         if token in text:
             text = text.replace(token, f"{token[0]} {token[1:]}")
     return text

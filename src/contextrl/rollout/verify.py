@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from contextrl.data.example import Example
 from contextrl.judge.disclosure import leaks_answer
-from contextrl.judge.types import Judge, JudgeRequest, Usage, Verdict
+from contextrl.judge.types import Disclosure, Judge, JudgeRequest, Usage, Verdict
 from contextrl.rollout.groups import Attempt
 
 #: For an attempt that is negative only because the length limit cut it: the judge finds no mistake to report.
@@ -31,9 +31,11 @@ class Verifier:
     Args:
         judge: the rewarded judge.
         audit: a second judge whose verdicts are recorded and never rewarded.
+        disclose: what reports may say. At `location` and `hint` a report that states the answer is dropped.
     """
 
-    def __init__(self, judge: Judge, audit: Judge | None = None) -> None:
+    def __init__(self, judge: Judge, audit: Judge | None = None, disclose: Disclosure = "correction") -> None:
+        self.disclose = disclose
         self.judge = judge
         self.audit = audit
         self.tally = JudgeTally()
@@ -63,10 +65,13 @@ class Verifier:
             report = answer.mistake_report
             if report is None and attempt.completion.truncated:
                 report = TRUNCATED_REPORT
-            attempt.verdict = replace(attempt.verdict, mistake_report=report)
             if report:
+                leaked = leaks_answer(report, example, attempt.completion.text)
                 self.tally.reports += 1
-                self.tally.leaked_reports += leaks_answer(report, example, attempt.completion.text)
+                self.tally.leaked_reports += leaked
+                if leaked and self.disclose in ("location", "hint"):
+                    report = None
+            attempt.verdict = replace(attempt.verdict, mistake_report=report)
 
     def _ask(
         self,

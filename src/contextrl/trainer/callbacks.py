@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 from rich.console import Console
@@ -18,6 +20,30 @@ from contextrl.run_directory import RunDirectory
 Evaluate = Callable[[int], Evaluation]
 
 
+@dataclass
+class Clock:
+    """Seconds by part of a run, resumed parts included. An evaluation within training counts as evaluation."""
+
+    seconds: dict[str, float] = field(default_factory=lambda: {"base": 0.0, "train": 0.0, "eval": 0.0})
+    _running: list[tuple[str, float]] = field(default_factory=list)
+
+    @contextmanager
+    def measure(self, part: str) -> Iterator[None]:
+        self._running.append((part, time.perf_counter()))
+        try:
+            yield
+        finally:
+            _, started = self._running.pop()
+            spent = time.perf_counter() - started
+            self.seconds[part] += spent
+            if self._running:
+                self.seconds[self._running[-1][0]] -= spent
+
+    def now(self, part: str) -> float:
+        """Seconds of a part so far, while it runs."""
+        return self.seconds[part] + sum(time.perf_counter() - began for p, began in self._running if p == part)
+
+
 class EvaluationCallback(TrainerCallback):
     """Greedy evaluation every so many steps; the figures join the step's own log line.
 
@@ -25,19 +51,18 @@ class EvaluationCallback(TrainerCallback):
         evaluate: see `Evaluate`.
         every: steps between evaluations, 0 for none on the way.
         examples: examples of each.
+        clock: told what evaluating cost.
     """
 
-    def __init__(self, evaluate: Evaluate, every: int, examples: int) -> None:
-        self.evaluate, self.every, self.examples = evaluate, every, examples
-        self.seconds = 0.0
+    def __init__(self, evaluate: Evaluate, every: int, examples: int, clock: Clock) -> None:
+        self.evaluate, self.every, self.examples, self.clock = evaluate, every, examples, clock
         self.pending: dict[str, Any] = {}
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
         # The last step is evaluated on more examples, after training.
         if self.every and state.global_step % self.every == 0 and state.global_step < state.max_steps:
-            started = time.perf_counter()
-            self.pending = evaluation_metrics(self.evaluate(self.examples))
-            self.seconds += time.perf_counter() - started
+            with self.clock.measure("eval"):
+                self.pending = evaluation_metrics(self.evaluate(self.examples))
 
 
 def evaluation_metrics(result: Evaluation) -> dict[str, Any]:
@@ -54,18 +79,27 @@ def evaluation_metrics(result: Evaluation) -> dict[str, Any]:
 
 
 class MetricsFileCallback(TrainerCallback):
-    """A line of metrics.jsonl per logged step; NaN (nothing to count) is written as null."""
+    """A line of metrics.jsonl per logged step; NaN (nothing to count) is written as null.
 
-    def __init__(self, run: RunDirectory, evaluation: EvaluationCallback | None = None) -> None:
-        self.run, self.evaluation = run, evaluation
+    Stands after `EvaluationCallback` in the trainer's list: an evaluation of a step without a log line gets its own.
+    """
+
+    def __init__(self, run: RunDirectory, evaluation: EvaluationCallback, clock: Clock) -> None:
+        self.run, self.evaluation, self.clock = run, evaluation, clock
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        logged = control.should_log or (args.logging_steps >= 1 and state.global_step % int(args.logging_steps) == 0)
+        if self.evaluation.pending and not logged:
+            self._write(state.global_step, {})
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **_: Any) -> None:  # noqa: ARG002
-        if not state.is_world_process_zero or "train_runtime" in logs:
-            return
-        record: dict[str, Any] = {"step": state.global_step, **logs}
-        if self.evaluation is not None:
-            record |= self.evaluation.pending
-            self.evaluation.pending = {}
+        if "train_runtime" not in logs:
+            totals = {f"time/{part}_total": self.clock.now(part) for part in ("train", "eval")}
+            self._write(state.global_step, {**logs, **totals})
+
+    def _write(self, step: int, figures: dict[str, Any]) -> None:
+        record = {"step": step, **figures, **self.evaluation.pending}
+        self.evaluation.pending = {}
         self.run.append_metrics({name: _json_number(value) for name, value in record.items()})
 
 

@@ -77,8 +77,8 @@ class SafeCheckpoints:
         """This process's state beyond what Trainer saves."""
         return {}
 
-    def restore_state(self, state: dict[str, Any], step: int) -> None:
-        """Take back what `checkpoint_state` gave at `step` optimizer steps."""
+    def restore_state(self, state: dict[str, Any]) -> None:
+        """Take back what `checkpoint_state` gave."""
 
     def last_checkpoint(self) -> Path | None:
         """The newest complete checkpoint of this run."""
@@ -105,5 +105,5 @@ class SafeCheckpoints:
                 if not (folder / MARKER).exists():
                     shutil.rmtree(folder, ignore_errors=True)
             saved = json.loads((Path(resume_from_checkpoint) / MARKER).read_text(encoding="utf-8"))
-            self.restore_state(saved["processes"][self.accelerator.process_index], saved["step"])
+            self.restore_state(saved["processes"][self.accelerator.process_index])
         return super().train(resume_from_checkpoint=resume_from_checkpoint, **kwargs)  # type: ignore[misc]

@@ -11,14 +11,30 @@ from datasets import Dataset
 from contextrl.data.example import Example
 from contextrl.data.images import image_size
 from contextrl.data.loading import rows_to_examples, undecoded_rows
+from contextrl.data.validation import validate_examples
 from contextrl.errors import InputError
 from contextrl.policies import has_vision
 from contextrl.rollout.prompts import build_prompts
 from contextrl.trainer.config import ContextRLConfig
 
 
-def as_examples(dataset: Any) -> list[Example]:
-    """Examples from Examples, from mappings, or from a `datasets.Dataset` with the columns of Example."""
+def as_examples(dataset: Any, *, vision: bool) -> list[Example]:
+    """Examples from Examples, from mappings, or from a `datasets.Dataset` with the columns of Example, validated.
+
+    Raises:
+        InputError: names row and field.
+    """
+    examples = _to_examples(dataset)
+    seen: set[str] = set()
+    for example in examples:
+        if example.id in seen:
+            raise InputError("a unique id", found=f"{example.id!r} twice", where="train_dataset, field id")
+        seen.add(example.id)
+    validate_examples(examples, vision=vision, where="train_dataset")
+    return examples
+
+
+def _to_examples(dataset: Any) -> list[Example]:
     if isinstance(dataset, Dataset):
         # Images stay encoded until a rollout needs them.
         return rows_to_examples(undecoded_rows(dataset), where="train_dataset", base=None)

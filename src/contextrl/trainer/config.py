@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, cast
 
 import torch
@@ -35,6 +35,10 @@ UNSUPPORTED: dict[str, Any] = {
 }
 
 
+#: Families of options that belong to losses and engines we do not have; each must keep its default.
+_UNSUPPORTED_FAMILIES = ("sapo_", "vespo_", "vllm_", "entropy_")
+
+
 @dataclass
 class ContextRLConfig(GRPOConfig):
     """Settings of `ContextRLTrainer`.
@@ -65,6 +69,7 @@ class ContextRLConfig(GRPOConfig):
     kl_scope: str = field(default="on_policy", metadata={"help": "on_policy or all."})
     overlong_buffer: int = field(default=0, metadata={"help": "DAPO's soft overlong penalty, in tokens; 0 is off."})
     dynamic_sampling_rounds: int = field(default=0, metadata={"help": "Most refill rounds a step; 0 is off."})
+    report_disclose: str = field(default="correction", metadata={"help": "What mistake reports may say."})
     max_prompt_tokens: int = field(default=4096, metadata={"help": "Longer prompts are refused before training."})
     max_unscored_share: float = field(default=0.5, metadata={"help": "More unscored verdicts fail a step."})
     max_failed_steps: int = field(default=3, metadata={"help": "So many failed steps in a row stop the run."})
@@ -105,7 +110,8 @@ class ContextRLConfig(GRPOConfig):
             )
 
     def _check_unsupported(self) -> None:
-        for name, accepted in UNSUPPORTED.items():
+        others = {f.name: f.default for f in fields(self) if f.name.startswith(_UNSUPPORTED_FAMILIES)}
+        for name, accepted in (others | UNSUPPORTED).items():
             value = getattr(self, name, accepted)
             if value != accepted:
                 raise InputError(
@@ -120,6 +126,7 @@ class ContextRLConfig(GRPOConfig):
             ("loss_type", ("grpo", "dapo")),
             ("scale_rewards", ("group", "none")),
             ("ratio", ("rollback", "shaped")),
+            ("report_disclose", ("location", "hint", "correction", "answer")),
             ("kl_scope", ("on_policy", "all")),
         ):
             if getattr(self, name) not in choices:
@@ -147,11 +154,11 @@ class ContextRLConfig(GRPOConfig):
 
     def _check_save_boundary(self) -> None:
         """A checkpoint inside a generation batch would lose its samples: resuming could not repeat the run."""
-        if self.save_strategy != "steps" or self.save_steps < 1:
-            return
         per_generation = self.steps_per_generation * self.num_iterations
-        if (int(self.save_steps) * self.gradient_accumulation_steps) % per_generation:
-            unit = -(-per_generation // self.gradient_accumulation_steps)
+        unit = -(-per_generation // self.gradient_accumulation_steps)
+        if self.save_strategy != "steps" or unit == 1:
+            return
+        if self.save_steps < 1 or (int(self.save_steps) * self.gradient_accumulation_steps) % per_generation:
             raise InputError(
                 f"a multiple of {unit}, the optimizer steps that one generation batch serves",
                 found=str(int(self.save_steps)),

@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, cast
 
 import torch
 from accelerate.utils import gather
@@ -21,12 +21,13 @@ from trl import GRPOTrainer
 
 from contextrl.data.example import Example
 from contextrl.errors import NonFiniteLossError
-from contextrl.judge.types import Judge
+from contextrl.judge.types import Disclosure, Judge
 from contextrl.objective.advantages import group_advantages
 from contextrl.objective.batch import LossBatch
 from contextrl.objective.contextrl import scale_off_policy_advantages
 from contextrl.objective.dapo import dapo_loss, soft_overlong_penalty
 from contextrl.objective.grpo import grpo_loss
+from contextrl.policies import has_vision
 from contextrl.rollout.dynamic import RefillCursor, refill
 from contextrl.rollout.groups import Attempt, Completion, Group, has_spread
 from contextrl.rollout.prompts import Prompts, build_prompts
@@ -36,6 +37,7 @@ from contextrl.rollout.verify import Verifier
 from contextrl.trainer.checkpoints import CheckpointState, EpochRepeatSampler, SafeCheckpoints
 from contextrl.trainer.checks import as_examples, check_policy, check_prompts, position_limit
 from contextrl.trainer.config import ContextRLConfig
+from contextrl.trainer.finite import FiniteGradients
 from contextrl.trainer.groups_log import GroupRecorder
 from contextrl.trainer.rollout_log import RolloutLog
 from contextrl.trainer.vision import VisionInputs
@@ -79,8 +81,8 @@ class ContextRLTrainer(SafeCheckpoints, RolloutLog, GRPOTrainer):
         recorder: GroupRecorder | None = None,
         **kwargs: Any,
     ) -> None:
-        self.examples: Sequence[Example] = as_examples(train_dataset)
         config = AutoConfig.from_pretrained(model) if isinstance(model, str) else model.config
+        self.examples: Sequence[Example] = as_examples(train_dataset, vision=has_vision(config))
         check_policy(config, model if isinstance(model, str) else config._name_or_path, args, self.examples)
         room = (position_limit(config) or sys.maxsize) - args.max_completion_length
         check_prompts(processing_class, self.examples, min(args.max_prompt_tokens, room))
@@ -108,6 +110,7 @@ class ContextRLTrainer(SafeCheckpoints, RolloutLog, GRPOTrainer):
         # GRPOTrainer then takes completions from us, and still decodes, counts and logs them.
         self.rollout_func = self._replay
         self._forbid_placeholders()
+        self.add_callback(FiniteGradients(lambda: [group.example.id for group in self._groups], self.last_checkpoint))
 
     # ---- rollout -----------------------------------------------------------------------------------------------
 
@@ -149,13 +152,14 @@ class ContextRLTrainer(SafeCheckpoints, RolloutLog, GRPOTrainer):
 
     def collect(self, rows: Sequence[int]) -> list[Group]:
         """Stage 1, judge, stage 2, mixing and DAPO's refill for data rows."""
-        self._verifier = Verifier(self.judge, self.audit)
+        self._verifier = Verifier(self.judge, self.audit, cast(Disclosure, self.args.report_disclose))
         self._sampled_tokens = 0
         self._seconds = dict.fromkeys(("stage1", "judge", "stage2", "score"), 0.0)
         groups = self._roll_out(rows)
         self._drawn = list(groups)
+        self._sampled = list(groups)
         if self.args.dynamic_sampling_rounds:
-            refill(
+            self._sampled += refill(
                 groups,
                 lambda group: not has_spread([slot.reward for slot in group.slots]),
                 self._roll_out,
@@ -195,11 +199,12 @@ class ContextRLTrainer(SafeCheckpoints, RolloutLog, GRPOTrainer):
         fields: dict[str, Any] = {**prompts.per_token, **prompts.image_tensors()}
         sampled, _ = self._generate_single_turn(prompts.ids, None, fields, repeats)
         completions = [self._cut_at_placeholder(ids) for ids in sampled]
+        cut = [len(short) != len(ids) or not ids for short, ids in zip(completions, sampled, strict=True)]
         texts = self._tokenizer.batch_decode(completions, skip_special_tokens=True)
         self._sampled_tokens += sum(len(ids) for ids in sampled)
         return [
-            Completion(tuple(ids), text, truncated=ids[-1] not in self.eos_token_ids)
-            for ids, text in zip(completions, texts, strict=True)
+            Completion(tuple(ids), text, truncated=was_cut or ids[-1] not in self.eos_token_ids)
+            for ids, text, was_cut in zip(completions, texts, cut, strict=True)
         ]
 
     def _cut_at_placeholder(self, ids: list[int]) -> list[int]:
@@ -261,18 +266,33 @@ class ContextRLTrainer(SafeCheckpoints, RolloutLog, GRPOTrainer):
         input_ids: torch.Tensor,
         attention_mask: torch.Tensor,
         logits_to_keep: int,
-        *args: Any,
+        batch_size: int | None = None,
         **kwargs: Any,
     ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
-        """As GRPOTrainer's; while it scores a rollout, the images that its rows do not carry are added here."""
-        if self._vision is not None:
-            kwargs |= self._vision.fields(input_ids.size(1) - logits_to_keep, logits_to_keep)
-        scored: tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None] = (
-            super()._get_per_token_logps_and_entropies(
-                model, input_ids, attention_mask, logits_to_keep, *args, **kwargs
-            )
+        """As GRPOTrainer's, in chunks of `batch_size` rows.
+
+        While it scores a rollout, the images that its rows do not carry are added here; a chunk of text-only rows goes
+        to the model without image tensors, which GRPOTrainer's own chunks would pass empty.
+        """
+        score = super()._get_per_token_logps_and_entropies
+        if self._vision is None:
+            if kwargs.get("num_images") is not None and not sum(kwargs["num_images"]):
+                kwargs = {name: value for name, value in kwargs.items() if name not in VisionInputs.OF_IMAGES}
+            return score(model, input_ids, attention_mask, logits_to_keep, batch_size, **kwargs)  # type: ignore[no-any-return]
+        rows, size = input_ids.size(0), batch_size or input_ids.size(0)
+        width = input_ids.size(1) - logits_to_keep
+        parts = []
+        for start in range(0, rows, size):
+            chunk = range(start, min(start + size, rows))
+            fields = self._vision.fields(width, logits_to_keep, chunk)
+            part = slice(chunk.start, chunk.stop)
+            parts.append(score(model, input_ids[part], attention_mask[part], logits_to_keep, **(kwargs | fields)))
+        logps, entropies, aux_losses = zip(*parts, strict=True)
+        return (
+            torch.cat(logps),
+            torch.cat(entropies) if entropies[0] is not None else None,
+            torch.stack(aux_losses).mean() if aux_losses[0] is not None else None,
         )
-        return scored
 
     # ---- resuming ------------------------------------------------------------------------------------------------
 
@@ -282,13 +302,14 @@ class ContextRLTrainer(SafeCheckpoints, RolloutLog, GRPOTrainer):
         return sampler  # type: ignore[no-any-return]
 
     def checkpoint_state(self) -> dict[str, Any]:
-        return {"progress": asdict(self.progress), "refill": self.refill_cursor.position}
+        # Restored rather than derived: an epoch's last optimizer step may hold fewer micro-batches.
+        return {"progress": asdict(self.progress), "refill": self.refill_cursor.position, "micro_batch": self._step}
 
-    def restore_state(self, state: dict[str, Any], step: int) -> None:
+    def restore_state(self, state: dict[str, Any]) -> None:
         self.progress = CheckpointState(**state["progress"])
         self.refill_cursor.position = state["refill"]
-        # GRPOTrainer counts micro-batches from 0 in every process; generation batches begin where this count says.
-        self._step = step * self.args.gradient_accumulation_steps
+        # GRPOTrainer counts from 0 in every process; generation batches begin where this count says.
+        self._step = state["micro_batch"]
 
     # ---- loss ----------------------------------------------------------------------------------------------------
 
@@ -332,6 +353,6 @@ class ContextRLTrainer(SafeCheckpoints, RolloutLog, GRPOTrainer):
         ids = [self._groups[n].example.id for n in sorted(set(group.tolist()))]
         raise NonFiniteLossError(
             f"the loss is {loss.item()} at step {self.state.global_step + 1}; groups in the batch: {', '.join(ids)}. "
-            f"The last good checkpoint is {self.last_checkpoint() or 'none yet'}; resume with a lower "
-            "train.learning_rate or look at these rows"
+            f"The last good checkpoint is {self.last_checkpoint() or 'none yet'}: look at these rows, or start from "
+            "it (model.path) with a lower train.learning_rate"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -77,7 +78,8 @@ class GroupRecorder:
         if not (self.folder / name).exists():
             image = open_image(handle)
             image.thumbnail((MAX_SIDE, MAX_SIDE))
-            scratch = self.folder / f"{name}.partial"
+            # Two processes may draw the same picture in one step.
+            scratch = self.folder / f"{name}.{os.getpid()}.partial"
             image.save(scratch, format="PNG")
             scratch.replace(self.folder / name)
         return name

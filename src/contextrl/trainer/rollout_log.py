@@ -24,7 +24,8 @@ class RolloutLog:
     """Mixin for ContextRLTrainer, which samples, judges and gives rewards.
 
     Attributes:
-        _drawn: the groups that the data gave; what the metrics speak of.
+        _drawn: the groups that the data gave; what shares of groups and samples speak of.
+        _sampled: these and what dynamic sampling drew; what counts of stage 2 speak of.
         _groups: the groups that are trained; dynamic sampling has replaced some of the drawn ones.
     """
 
@@ -35,6 +36,7 @@ class RolloutLog:
     progress: CheckpointState
     _metrics: dict[str, defaultdict[str, list[float]]]
     _drawn: list[Group]
+    _sampled: list[Group]
     _groups: list[Group]
     _verifier: Verifier
     _seconds: dict[str, float]
@@ -48,7 +50,7 @@ class RolloutLog:
 
     def _finish_rollout(self, batch: dict[str, Any]) -> None:
         """Count, log and record the rollout; stop the run if its judge is gone."""
-        sums = rollout_sums(self._drawn, self._verifier.tally)
+        sums = rollout_sums(self._drawn, self._verifier.tally, sampled=self._sampled, trained=self._groups)
         self._log_sums({name: (torch.tensor(n), torch.tensor(d)) for name, (n, d) in sums.shares.items()})
         counts = self._reduced({name: torch.tensor(value) for name, value in sums.counts.items()})
         for name, value in {**counts, **{f"time/{part}": s for part, s in self._seconds.items()}}.items():
@@ -69,7 +71,7 @@ class RolloutLog:
                 self._groups,
                 [self._reward(slot) for group in self._groups for slot in group.slots],
                 batch["advantages"].tolist(),
-                discarded=[group for group in self._drawn if id(group) not in trained],
+                discarded=[group for group in self._sampled if id(group) not in trained],
             )
         self._check_judge(sums.shares["judge/unscored"])
 
@@ -78,8 +80,8 @@ class RolloutLog:
             {
                 "tokens_sampled": torch.tensor(self._sampled_tokens),
                 "tokens_trained": batch["completion_mask"].sum(),
-                "groups_all_negative": torch.tensor(sum(g.kind == "all_negative" for g in self._drawn)),
-                "groups_recovered": torch.tensor(sum(g.recovered for g in self._drawn)),
+                "groups_all_negative": torch.tensor(sum(g.kind == "all_negative" for g in self._sampled)),
+                "groups_recovered": torch.tensor(sum(g.recovered for g in self._sampled)),
             }
         )
         for name, value in counted.items():

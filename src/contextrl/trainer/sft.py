@@ -14,6 +14,7 @@ from contextrl.data.images import open_image
 from contextrl.errors import NonFiniteLossError
 from contextrl.rollout.recovery import neutralise_special_tokens
 from contextrl.trainer.checkpoints import CheckpointState, SafeCheckpoints
+from contextrl.trainer.finite import FiniteGradients
 
 
 def sft_dataset(examples: Sequence[Example], tokenizer: Any) -> Dataset:
@@ -30,7 +31,9 @@ def sft_dataset(examples: Sequence[Example], tokenizer: Any) -> Dataset:
             columns["images"] = [[open_image(handle) for handle in e.images] for e in chosen]
         return columns
 
-    return Dataset.from_dict({"row": list(range(len(examples)))}).with_transform(rows)
+    every = {"row": list(range(len(examples)))}
+    # SFTTrainer prepares text itself and refuses a transform there; with images it leaves rows as they are.
+    return Dataset.from_dict(every).with_transform(rows) if vision else Dataset.from_dict(rows(every))
 
 
 def _turn(role: str, content: str) -> dict[str, str]:
@@ -50,6 +53,7 @@ class ReferenceSFTTrainer(SafeCheckpoints, SFTTrainer):
             processing_class=processing_class,
             **kwargs,
         )
+        self.add_callback(FiniteGradients(list, self.last_checkpoint))
 
     def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """Counts trained tokens and refuses a loss that is not finite."""
@@ -60,13 +64,13 @@ class ReferenceSFTTrainer(SafeCheckpoints, SFTTrainer):
         if not torch.isfinite(loss):
             raise NonFiniteLossError(
                 f"the loss is {loss.item()} at step {self.state.global_step + 1}. "
-                f"The last good checkpoint is {self.last_checkpoint() or 'none yet'}; "
-                "resume with a lower train.learning_rate"
+                f"The last good checkpoint is {self.last_checkpoint() or 'none yet'}: "
+                "start from it (model.path) with a lower train.learning_rate"
             )
         return result
 
     def checkpoint_state(self) -> dict[str, Any]:
         return {"tokens_trained": self.progress.tokens_trained}
 
-    def restore_state(self, state: dict[str, Any], step: int) -> None:  # noqa: ARG002
+    def restore_state(self, state: dict[str, Any]) -> None:
         self.progress.tokens_trained = state["tokens_trained"]
