@@ -186,7 +186,8 @@ class Run:
         results = self._results(trainer, before, after)
         if self.is_main:
             if after is not None:
-                self.directory.append_metrics({"step": trainer.state.global_step, **evaluation_metrics(after)})
+                last = {"step": trainer.state.global_step, **evaluation_metrics(after), "after": after.as_json()}
+                self.directory.append_metrics(last)
             self.directory.write_results(results)
         return results
 

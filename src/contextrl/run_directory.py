@@ -158,9 +158,10 @@ class RunDirectory:
             file.write(json.dumps(record) + "\n")
 
     def forget_after(self, step: int) -> None:
-        """Drop lines of later steps: a resumed run writes them again."""
+        """Drop lines of later steps and of the evaluation after training: a resumed run writes them again."""
         for path in [self.path / "metrics.jsonl", *self.path.glob("groups*.jsonl")]:
-            kept = [json.dumps(row, ensure_ascii=False) + "\n" for row in read_jsonl(path) if row["step"] <= step]
+            rows = [row for row in read_jsonl(path) if row["step"] <= step and "after" not in row]
+            kept = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
             if path.exists():
                 write_atomically(path, "".join(kept))
 

@@ -60,6 +60,16 @@ def test_resuming_gives_the_same_weights_bit_by_bit(tiny_policy: Path, tmp_path:
         assert torch.equal(weights, resumed.model.state_dict()[name]), name
 
 
+def test_resuming_from_the_last_checkpoint_trains_no_further(tiny_policy: Path, tmp_path: Path) -> None:
+    """A kill between the last checkpoint and the results: Trainer by itself would take one more step."""
+    straight, order = run(tiny_policy, tmp_path, max_steps=2)
+    again, same = run(tiny_policy, tmp_path, resume=latest_of(tmp_path / "checkpoints", 2), max_steps=2)
+    assert same == order
+    assert again.state.global_step == 2
+    for name, weights in straight.model.state_dict().items():
+        assert torch.equal(weights, again.model.state_dict()[name]), name
+
+
 def latest_of(folder: Path, step: int) -> Path:
     return next(path for path in complete_checkpoints(folder) if path.name == f"checkpoint-{step}")
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import torch
 from accelerate.utils import gather_object
+from transformers.trainer import TRAINER_STATE_NAME
+from transformers.trainer_callback import TrainerState
 from transformers.trainer_utils import rotate_checkpoints
 from trl.trainer.utils import RepeatSampler
 
@@ -106,4 +108,9 @@ class SafeCheckpoints:
                     shutil.rmtree(folder, ignore_errors=True)
             saved = json.loads((Path(resume_from_checkpoint) / MARKER).read_text(encoding="utf-8"))
             self.restore_state(saved["processes"][self.accelerator.process_index])
+            if 0 < self.args.max_steps <= saved["step"]:
+                # Trainer looks at its limit only after a step: it would train one more.
+                self._load_from_checkpoint(str(resume_from_checkpoint))
+                self.state = TrainerState.load_from_json(str(Path(resume_from_checkpoint) / TRAINER_STATE_NAME))
+                return None
         return super().train(resume_from_checkpoint=resume_from_checkpoint, **kwargs)  # type: ignore[misc]
