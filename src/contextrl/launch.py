@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Callable
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from transformers import PrinterCallback, ProgressCallback
 from transformers.utils.logging import disable_progress_bar
 
 from contextrl.config import RunConfig, nearest_key
 from contextrl.data.example import Example
 from contextrl.errors import InputError
+from contextrl.evaluation.progress import examples_bar
 from contextrl.evaluation.runner import Evaluation, evaluate
 from contextrl.judge.rules import RulesJudge
 from contextrl.judge.types import Judge
-from contextrl.policies import freeze_vision, has_vision, load_policy, load_processor, policy_config
+from contextrl.miniature.steps_judge import StepsJudge, question_kind
+from contextrl.policies import freeze_vision, has_vision, load_policy, load_processor, policy_config, policy_folder
 from contextrl.run_directory import RunDirectory, read_jsonl
 from contextrl.sources import evaluation_examples, is_miniature, training_examples
 from contextrl.trainer.arguments import training_arguments
@@ -29,7 +31,7 @@ from contextrl.trainer.callbacks import (
     evaluation_metrics,
 )
 from contextrl.trainer.checkpoints import latest_checkpoint
-from contextrl.trainer.checks import check_prompts, position_limit
+from contextrl.trainer.checks import check_prompts, prompt_room
 from contextrl.trainer.contextrl_trainer import ContextRLTrainer
 from contextrl.trainer.groups_log import GroupRecorder
 from contextrl.trainer.sft import ReferenceSFTTrainer
@@ -39,27 +41,17 @@ def build_judge(config: RunConfig) -> Judge:
     """The rewarded judge."""
     if config.judge.kind == "rules":
         return RulesJudge()
-    from contextrl.miniature.steps_judge import StepsJudge
-
     return StepsJudge(config.judge.context, config.judge.report.disclose)
 
 
 def build_audit(config: RunConfig) -> Judge | None:
     """The judge that is recorded and never rewarded."""
-    if config.judge.audit is None:
-        return None
-    from contextrl.miniature.steps_judge import StepsJudge
-
-    return StepsJudge("solution")
+    return StepsJudge("solution") if config.judge.audit else None
 
 
 def evaluation_judge(spec: str) -> Judge:
     """Who counts accuracy: the process verifier with the whole solution for the miniature, rules for other data."""
-    if is_miniature(spec):
-        from contextrl.miniature.steps_judge import StepsJudge
-
-        return StepsJudge("solution")
-    return RulesJudge()
+    return StepsJudge("solution") if is_miniature(spec) else RulesJudge()
 
 
 class Run:
@@ -105,27 +97,18 @@ class Run:
             self.eval_examples = list(evaluation_examples(config.data.eval, count, vision=vision))
         self._check_judges()
         self._check_lora()
-        self.policy_path = self._resolve_policy()
+        with self.clock.measure("base"):
+            self.policy_path = policy_folder(config.model.path, console)
         model_config = policy_config(self.policy_path)
         self.processor = load_processor(self.policy_path, model_config)
-        room = (position_limit(model_config) or 1 << 30) - config.max_new_tokens
+        room = prompt_room(model_config, config.max_new_tokens)
         # ContextRLTrainer checks the rows it trains on; SFTTrainer does not.
         unchecked = [*self.eval_examples, *(self.examples if config.method == "sft" else ())]
         check_prompts(self.processor, unchecked, min(config.data.max_prompt_tokens, room))
         self.trainer = self._build_trainer()
 
-    def _resolve_policy(self) -> str:
-        if self.config.model.path != "miniature":
-            return self.config.model.path
-        from contextrl.miniature.base import base_policy
-
-        with self.clock.measure("base"):
-            return str(base_policy(console=self.console))
-
     def _check_judges(self) -> None:
         """The step judge knows only the miniature's questions: found now, not after steps of unscored verdicts."""
-        from contextrl.miniature.steps_judge import question_kind
-
         uses = {"judge.kind": self.config.judge.kind, "judge.audit": self.config.judge.audit}
         where = next((key for key, kind in uses.items() if kind == "steps"), None)
         if self.config.method == "sft" or where is None:
@@ -165,7 +148,7 @@ class Run:
         if self.config.method != "sft":
             trainer.recorder = GroupRecorder(self.directory.path, trainer.accelerator.process_index)
         every, examples = self.config.eval.every, self.config.eval.examples
-        evaluation = EvaluationCallback(self._evaluator(trainer), every, examples, self.clock)
+        evaluation = EvaluationCallback(self._evaluate, every, examples, self.clock)
         terminal = TerminalCallback(self.console, f"Training ({self.config.method})")
         for unwanted in (PrinterCallback, ProgressCallback):
             trainer.remove_callback(unwanted)
@@ -173,7 +156,7 @@ class Run:
         for callback in (evaluation, *shown):
             trainer.add_callback(callback)
         if before is None:
-            before = self._measure(trainer, "Evaluating before")
+            before = self._measure("Evaluating before")
             if before is not None and self.is_main:
                 first = {**evaluation_metrics(before), "before": before.as_json()}
                 self.directory.append_metrics({"step": 0, **first, "seconds": self.clock.seconds})
@@ -182,8 +165,8 @@ class Run:
                 trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         finally:
             terminal.close()
-        after = self._measure(trainer, "Evaluating after")
-        results = self._results(trainer, before, after)
+        after = self._measure("Evaluating after")
+        results = self._results(before, after)
         if self.is_main:
             if after is not None:
                 last = {"step": trainer.state.global_step, **evaluation_metrics(after), "after": after.as_json()}
@@ -236,41 +219,34 @@ class Run:
 
     # ---- evaluation ----------------------------------------------------------------------------------------------
 
-    def _evaluator(self, trainer: Any) -> Any:
-        def run(count: int, on_batch: Any = None) -> Evaluation:
-            result, _ = evaluate(
-                trainer.accelerator.unwrap_model(trainer.model),
-                self.processor,
-                self.eval_examples[:count],
-                evaluation_judge(str(self.config.data.eval)),
-                max_new_tokens=self.config.max_new_tokens,
-                batch_size=self.config.eval.batch_size,
-                on_batch=on_batch,
-            )
-            return result
+    def _evaluate(self, count: int, on_batch: Callable[[int], None] | None = None) -> Evaluation:
+        """The policy as it is now on the first `count` evaluation examples."""
+        result, _ = evaluate(
+            self.trainer.accelerator.unwrap_model(self.trainer.model),
+            self.processor,
+            self.eval_examples[:count],
+            evaluation_judge(str(self.config.data.eval)),
+            max_new_tokens=self.config.max_new_tokens,
+            batch_size=self.config.eval.batch_size,
+            on_batch=on_batch,
+        )
+        return result
 
-        return run
-
-    def _measure(self, trainer: Any, title: str) -> Evaluation | None:
+    def _measure(self, title: str) -> Evaluation | None:
         """The evaluation before or after training, with a progress bar."""
-        examples = self.eval_examples[: self.config.eval.final_examples]
-        if not examples:
+        count = len(self.eval_examples[: self.config.eval.final_examples])
+        if not count:
             return None
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with self.clock.measure("eval"), Progress(*columns, console=self.console, transient=True) as bar:
-            task = bar.add_task(title, total=len(examples))
-            evaluation: Evaluation = self._evaluator(trainer)(
-                len(examples), on_batch=lambda count: bar.advance(task, count)
-            )
-        return evaluation
+        with self.clock.measure("eval"), examples_bar(self.console, title, count) as on_batch:
+            return self._evaluate(count, on_batch)
 
-    def _results(self, trainer: Any, before: Evaluation | None, after: Evaluation | None) -> dict[str, Any]:
-        progress = trainer.progress
+    def _results(self, before: Evaluation | None, after: Evaluation | None) -> dict[str, Any]:
+        progress = self.trainer.progress
         seconds = {part: round(value, 1) for part, value in self.clock.seconds.items()}
         return {
             "method": self.config.method,
             "seed": self.config.seed,
-            "steps": trainer.state.global_step,
+            "steps": self.trainer.state.global_step,
             "seconds": {**seconds, "total": round(sum(self.clock.seconds.values()), 1)},
             "before": before.as_json() if before else None,
             "after": after.as_json() if after else None,

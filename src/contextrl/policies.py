@@ -7,7 +7,18 @@ import json
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from contextrl.errors import InputError
+
+
+def policy_folder(path: str, console: Console | None = None) -> str:
+    """`path`, or the folder of the base policy for `miniature`, which is built first if the cache lacks it."""
+    if path != "miniature":
+        return path
+    from contextrl.miniature.base import base_policy
+
+    return str(base_policy(console=console))
 
 
 def policy_config(path: str) -> Any:

@@ -54,6 +54,8 @@ def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
                 yield json.loads(line)
 
 
+#: What a run that was killed before it began may leave: nothing in it is worth keeping.
+_LEFTOVERS = ("checkpoints", "images", "environment.json", ".environment.json.partial")
 #: Settings that a resumed run may change: they do not change what is trained.
 _MAY_CHANGE = ("run_dir", "eval.", "train.save_steps", "train.save_total_limit", "train.report_to", "train.logging_")
 
@@ -94,9 +96,11 @@ class RunDirectory:
             raise InputError("a folder", found="a file", where=str(self.path), fix="Change run_dir")
         if resume and not self.exists():
             raise InputError("a run to resume", found="none", where=str(self.path), fix="Run without --resume")
-        if resume or not self.path.exists() or all(self._ours(entry) for entry in self.path.iterdir()):
+        if resume or not self.path.exists():
             return
         if not self.exists():
+            if all(entry.name in _LEFTOVERS for entry in self.path.iterdir()):
+                return
             raise InputError(
                 "an empty or new folder",
                 found="files that are not a run",
@@ -110,11 +114,6 @@ class RunDirectory:
                 where=str(self.path),
                 fix="Add --resume to continue it, --overwrite to replace it, or change run_dir",
             )
-
-    def _ours(self, entry: Path) -> bool:
-        """What a run that was killed before it began may leave: nothing in it is worth keeping."""
-        begun = self.exists()
-        return not begun and entry.name in ("checkpoints", "images", "environment.json", ".environment.json.partial")
 
     def check_same(self, config: RunConfig) -> None:
         """A resumed run must be the run that was started; only how often it is looked at may change.

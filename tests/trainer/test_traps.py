@@ -189,6 +189,8 @@ def test_sampled_image_tokens_neither_appear_nor_break_scoring(tiny_policy: Path
     trainer.model.lm_head = head
     sampled = [s.completion.ids for g in trainer.collect([0, 1]) for s in g.slots]
     assert not {image, video} & {token for ids in sampled for token in ids}
+    trainer._generate_single_turn = lambda rows, *_: ([[image] for _ in rows], None)  # type: ignore[method-assign]
+    assert all(slot.completion.truncated for group in trainer.collect([0]) for slot in group.slots)
     ids = [7, 8, image, 9]
     assert trainer._cut_at_placeholder(ids) == [7, 8]
     assert trainer._cut_at_placeholder([video]) == [trainer._tokenizer.eos_token_id]

@@ -21,6 +21,10 @@ SHOWN_PROBLEMS = 10
 PROGRESS_ROWS = 2_000
 
 
+class ValidExamples(list[Example]):
+    """Examples that `validate_examples` has passed: nobody needs to decode their images a second time."""
+
+
 def validate_examples(examples: Sequence[Example], *, vision: bool, where: str, progress: bool = True) -> None:
     """Check every example, images decoded in full, and report all problems at once.
 

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from contextrl.config import DEFAULT_NEW_TOKENS, RunConfig
 from contextrl.errors import InputError
+from contextrl.evaluation.progress import examples_bar
 from contextrl.evaluation.runner import evaluate
 from contextrl.launch import evaluation_judge
-from contextrl.policies import has_vision, load_policy, load_processor, policy_config
+from contextrl.policies import has_vision, load_policy, load_processor, policy_config, policy_folder
 from contextrl.run_directory import RunDirectory, write_atomically
 from contextrl.sources import evaluation_examples
 from contextrl.trainer.checkpoints import latest_checkpoint
@@ -31,10 +31,6 @@ def evaluated_model(target: str, settings: RunConfig | None) -> str:
             raise InputError(
                 "a run with a checkpoint", found="none", where=str(run.path), fix="Set train.save_strategy"
             )
-    if path == "miniature":
-        from contextrl.miniature.base import base_policy
-
-        return str(base_policy())
     return path
 
 
@@ -47,25 +43,18 @@ def evaluate_benchmarks(
     console: Console,
 ) -> dict[str, Any]:
     """Figures by benchmark: `{"model", "benchmarks": {name: {answer_accuracy, process_accuracy, ..., n}}}`."""
-    path = evaluated_model(target, settings)
+    path = policy_folder(evaluated_model(target, settings), console)
     config = policy_config(path)
     processor = load_processor(path, config)
     model = load_policy(path)
     longest = settings.max_new_tokens if settings else DEFAULT_NEW_TOKENS
     results: dict[str, Any] = {"model": path, "benchmarks": {}}
     lines: list[str] = []
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     for name in names:
         examples = evaluation_examples(name, limit, vision=has_vision(config))
-        with Progress(*columns, console=console, transient=True) as bar:
-            task = bar.add_task(f"Evaluating {name}", total=len(examples))
+        with examples_bar(console, f"Evaluating {name}", len(examples)) as on_batch:
             figures, records = evaluate(
-                model,
-                processor,
-                examples,
-                evaluation_judge(name),
-                max_new_tokens=longest,
-                on_batch=lambda count, bar=bar, task=task: bar.advance(task, count),  # type: ignore[misc]
+                model, processor, examples, evaluation_judge(name), max_new_tokens=longest, on_batch=on_batch
             )
         results["benchmarks"][name] = figures.as_json()
         lines += [json.dumps({"benchmark": name, **record}, ensure_ascii=False) + "\n" for record in records]

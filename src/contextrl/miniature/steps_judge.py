@@ -186,18 +186,21 @@ class StepsJudge:
 
     def _judge(self, request: JudgeRequest) -> Verdict:
         example = request.example
-        reference = parse_steps(example.solution, example.answer_type).readings
         try:
             kind, asked = question_kind(example.question)
         except ValueError as error:
             return Verdict("unscored", error=str(error))
-        if request.context == "solution" and not (reference and reference[-1]):
-            return Verdict("unscored", error=f"the solution of {example.id} does not say which digits are shown")
+        truth = None
+        if request.context == "solution":
+            reference = parse_steps(example.solution, example.answer_type).readings
+            if not (reference and reference[-1]):
+                return Verdict("unscored", error=f"the solution of {example.id} does not say which digits are shown")
+            truth = reference[-1]
         steps = parse_steps(request.response, example.answer_type)
         answer_correct = None
         if request.context != "none":
             answer_correct = check_answer(request.response, example.answer, example.answer_type) is True
-        mistakes = find_mistakes(steps, kind, asked, reference[-1] if request.context == "solution" else None)
+        mistakes = find_mistakes(steps, kind, asked, truth)
         if answer_correct is False and not mistakes:
             mistakes = [Mistake(1, "the final answer is wrong", "look at each digit again")]
         verdict = Verdict(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -11,9 +12,8 @@ from datasets import Dataset
 from contextrl.data.example import Example
 from contextrl.data.images import image_size
 from contextrl.data.loading import rows_to_examples, undecoded_rows
-from contextrl.data.validation import validate_examples
+from contextrl.data.validation import ValidExamples, validate_examples
 from contextrl.errors import InputError
-from contextrl.policies import has_vision
 from contextrl.rollout.prompts import build_prompts
 from contextrl.trainer.config import ContextRLConfig
 
@@ -24,12 +24,9 @@ def as_examples(dataset: Any, *, vision: bool) -> list[Example]:
     Raises:
         InputError: names row and field.
     """
+    if isinstance(dataset, ValidExamples):
+        return dataset
     examples = _to_examples(dataset)
-    seen: set[str] = set()
-    for example in examples:
-        if example.id in seen:
-            raise InputError("a unique id", found=f"{example.id!r} twice", where="train_dataset, field id")
-        seen.add(example.id)
     validate_examples(examples, vision=vision, where="train_dataset")
     return examples
 
@@ -41,26 +38,22 @@ def _to_examples(dataset: Any) -> list[Example]:
     rows = list(dataset)
     if not rows:
         raise InputError("at least one row", found="none", where="train_dataset")
-    if all(isinstance(row, Example) for row in rows):
-        return rows
-    return rows_to_examples(rows, where="train_dataset", base=None)
+    if not all(isinstance(row, Example) for row in rows):
+        return rows_to_examples(rows, where="train_dataset", base=None)
+    seen: set[str] = set()
+    for example in rows:
+        if example.id in seen:
+            raise InputError("a unique id", found=f"{example.id!r} twice", where="train_dataset, field id")
+        seen.add(example.id)
+    return rows
 
 
-def check_policy(config: Any, path: str, args: ContextRLConfig, examples: Sequence[Example]) -> None:
-    """The policy can see the rows' images, and its reference model can be loaded.
+def check_policy(path: str, args: ContextRLConfig, examples: Sequence[Example]) -> None:
+    """The reference model can be loaded, and there are rows for a batch.
 
     Args:
-        config: the policy's transformers config.
         path: where the reference model is loaded from (`_name_or_path`), empty for an unsaved model.
     """
-    with_images = next((example for example in examples if example.images), None)
-    if with_images is not None and not has_vision(config):
-        raise InputError(
-            "text-only rows for a model without a vision tower",
-            found=f"{len(with_images.images)} image(s) in row {with_images.id}",
-            where=f"row {with_images.id}, field images",
-            fix=f"Use a vision-language model in model.path (now {config.model_type}) or rows with `images: []`",
-        )
     if args.beta != 0.0 and not path:
         raise InputError(
             "a policy that was loaded from a folder or hub id: the reference model is loaded from there again",
@@ -77,10 +70,10 @@ def check_policy(config: Any, path: str, args: ContextRLConfig, examples: Sequen
         )
 
 
-def position_limit(config: Any) -> int | None:
-    """How many positions the language model has."""
+def prompt_room(config: Any, new_tokens: int) -> int:
+    """Positions that a prompt may take in the language model when `new_tokens` are to follow it."""
     limit = getattr(config.get_text_config(), "max_position_embeddings", None)
-    return int(limit) if limit else None
+    return (int(limit) if limit else sys.maxsize) - new_tokens
 
 
 def check_prompts(processor: Any, examples: Sequence[Example], limit: int) -> None:

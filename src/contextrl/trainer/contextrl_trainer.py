@@ -8,7 +8,6 @@ selective KL (`contextrl.objective`); GRPO and DAPO are the same code with those
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, cast
@@ -20,10 +19,9 @@ from transformers import AutoConfig
 from trl import GRPOTrainer
 
 from contextrl.data.example import Example
-from contextrl.errors import NonFiniteLossError
 from contextrl.judge.types import Disclosure, Judge
 from contextrl.objective.advantages import group_advantages
-from contextrl.objective.batch import LossBatch
+from contextrl.objective.batch import LossBatch, TokenSum
 from contextrl.objective.contextrl import scale_off_policy_advantages
 from contextrl.objective.dapo import dapo_loss, soft_overlong_penalty
 from contextrl.objective.grpo import grpo_loss
@@ -34,10 +32,10 @@ from contextrl.rollout.prompts import Prompts, build_prompts
 from contextrl.rollout.recovery import RetryPrompt
 from contextrl.rollout.two_stage import judge_groups, recover, sample_groups
 from contextrl.rollout.verify import Verifier
-from contextrl.trainer.checkpoints import CheckpointState, EpochRepeatSampler, SafeCheckpoints
-from contextrl.trainer.checks import as_examples, check_policy, check_prompts, position_limit
+from contextrl.trainer.checkpoints import CheckpointState, EpochRepeatSampler
+from contextrl.trainer.checks import as_examples, check_policy, check_prompts, prompt_room
 from contextrl.trainer.config import ContextRLConfig
-from contextrl.trainer.finite import FiniteGradients
+from contextrl.trainer.finite import FiniteGradients, non_finite
 from contextrl.trainer.groups_log import GroupRecorder
 from contextrl.trainer.rollout_log import RolloutLog
 from contextrl.trainer.vision import VisionInputs
@@ -48,7 +46,7 @@ def judge_reward(**_: Any) -> list[float]:
     raise RuntimeError("rewards are replayed from the rollout")
 
 
-class ContextRLTrainer(SafeCheckpoints, RolloutLog, GRPOTrainer):
+class ContextRLTrainer(RolloutLog, GRPOTrainer):
     """Trains a vision-language policy with a judge that sees the reference solution.
 
     Args:
@@ -83,8 +81,8 @@ class ContextRLTrainer(SafeCheckpoints, RolloutLog, GRPOTrainer):
     ) -> None:
         config = AutoConfig.from_pretrained(model) if isinstance(model, str) else model.config
         self.examples: Sequence[Example] = as_examples(train_dataset, vision=has_vision(config))
-        check_policy(config, model if isinstance(model, str) else config._name_or_path, args, self.examples)
-        room = (position_limit(config) or sys.maxsize) - args.max_completion_length
+        check_policy(model if isinstance(model, str) else config._name_or_path, args, self.examples)
+        room = prompt_room(config, args.max_completion_length)
         check_prompts(processing_class, self.examples, min(args.max_prompt_tokens, room))
         rows = Dataset.from_dict({"row": list(range(len(self.examples)))})
         super().__init__(
@@ -125,6 +123,7 @@ class ContextRLTrainer(SafeCheckpoints, RolloutLog, GRPOTrainer):
             "completion_ids": [list(slot.completion.ids) for slot in slots],
             "logprobs": None,
         }
+        self._rewards = [self._reward(slot) for slot in slots]
         # Without images in its rows GRPOTrainer neither decodes nor processes B of them.
         questions = [groups[n].example.question for n in group_of_slot]
         rows = [{"prompt": [{"role": "user", "content": question}]} for question in questions]
@@ -140,10 +139,8 @@ class ContextRLTrainer(SafeCheckpoints, RolloutLog, GRPOTrainer):
         # Only tensors and per-row lists survive GRPOTrainer's shuffle and split.
         batch["group"] = torch.tensor(group_of_slot, device=device)
         # Groups never straddle processes, so these are GRPOTrainer's own, before scaling.
-        rewards = torch.tensor([self._reward(slot) for slot in slots], device=device)
-        advantages = group_advantages(
-            rewards.view(-1, self.num_generations), scale=self.args.scale_rewards == "group"
-        ).flatten()
+        rewards = torch.tensor(self._rewards, device=device).view(-1, self.num_generations)
+        advantages = group_advantages(rewards, scale=self.args.scale_rewards == "group").flatten()
         batch["advantages"] = scale_off_policy_advantages(
             advantages, batch["off_policy"], self.args.off_policy_advantage_scale
         )
@@ -199,7 +196,7 @@ class ContextRLTrainer(SafeCheckpoints, RolloutLog, GRPOTrainer):
         fields: dict[str, Any] = {**prompts.per_token, **prompts.image_tensors()}
         sampled, _ = self._generate_single_turn(prompts.ids, None, fields, repeats)
         completions = [self._cut_at_placeholder(ids) for ids in sampled]
-        cut = [len(short) != len(ids) or not ids for short, ids in zip(completions, sampled, strict=True)]
+        cut = [short != ids for short, ids in zip(completions, sampled, strict=True)]
         texts = self._tokenizer.batch_decode(completions, skip_special_tokens=True)
         self._sampled_tokens += sum(len(ids) for ids in sampled)
         return [
@@ -246,8 +243,7 @@ class ContextRLTrainer(SafeCheckpoints, RolloutLog, GRPOTrainer):
 
     def _calculate_rewards(self, *_: Any) -> torch.Tensor:
         """Gathered rewards [B over all processes, 1]; NaN where the judge failed."""
-        rewards = [self._reward(slot) for group in self._groups for slot in group.slots]
-        local = torch.tensor(rewards, dtype=torch.float32, device=self.accelerator.device)
+        local = torch.tensor(self._rewards, dtype=torch.float32, device=self.accelerator.device)
         gathered: torch.Tensor = gather(local.unsqueeze(1))
         return gathered
 
@@ -341,9 +337,7 @@ class ContextRLTrainer(SafeCheckpoints, RolloutLog, GRPOTrainer):
         self._check_finite(result.loss, inputs["group"])
         assert entropies is not None
         mask = batch.mask.bool()
-        sums = {name: (s.total, s.count) for name, s in result.sums.items()}
-        sums["entropy"] = (entropies[mask].sum(), mask.sum().float())
-        self._log_sums(sums)
+        self._log_sums({**result.sums, "entropy": TokenSum(entropies[mask].sum(), mask.sum().float())})
         return result.loss
 
     def _check_finite(self, loss: torch.Tensor, group: torch.Tensor) -> None:
@@ -351,8 +345,4 @@ class ContextRLTrainer(SafeCheckpoints, RolloutLog, GRPOTrainer):
         if torch.isfinite(loss):
             return
         ids = [self._groups[n].example.id for n in sorted(set(group.tolist()))]
-        raise NonFiniteLossError(
-            f"the loss is {loss.item()} at step {self.state.global_step + 1}; groups in the batch: {', '.join(ids)}. "
-            f"The last good checkpoint is {self.last_checkpoint() or 'none yet'}: look at these rows, or start from "
-            "it (model.path) with a lower train.learning_rate"
-        )
+        raise non_finite(f"the loss is {loss.item()}", self.state.global_step + 1, self.last_checkpoint(), ids)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,16 @@ import torch
 from transformers import TrainerCallback
 
 from contextrl.errors import NonFiniteLossError
+
+
+def non_finite(what: str, step: int, last_checkpoint: Path | None, rows: Sequence[str] = ()) -> NonFiniteLossError:
+    """The error for `what` at optimizer step `step`; `rows` are the groups of the batch, where they are known."""
+    named = f"; groups in the batch: {', '.join(rows)}" if rows else ""
+    look = "look at these rows, or start" if rows else "start"
+    return NonFiniteLossError(
+        f"{what} at step {step}{named}. The last good checkpoint is {last_checkpoint or 'none yet'}: "
+        f"{look} from it (model.path) with a lower train.learning_rate"
+    )
 
 
 class FiniteGradients(TrainerCallback):
@@ -26,11 +36,10 @@ class FiniteGradients(TrainerCallback):
     def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:  # noqa: ARG002
         if args.fp16:
             return  # the gradient scaler skips such steps itself
-        bad = [n for n, p in model.named_parameters() if p.grad is not None and not torch.isfinite(p.grad).all()]
-        if bad:
-            rows = ", ".join(self.names())
-            raise NonFiniteLossError(
-                f"the gradient of {bad[0]} ({len(bad)} parameters in all) is not finite at step {state.global_step + 1}"
-                f"{f'; groups in the batch: {rows}' if rows else ''}. The last good checkpoint is "
-                f"{self.last_checkpoint() or 'none yet'}: start from it (model.path) with a lower train.learning_rate"
-            )
+        finite = {n: torch.isfinite(p.grad).all() for n, p in model.named_parameters() if p.grad is not None}
+        # One look at the device for all parameters, not one for each.
+        if not finite or torch.stack(list(finite.values())).all():
+            return
+        bad = [name for name, flag in finite.items() if not flag]
+        what = f"the gradient of {bad[0]} ({len(bad)} parameters in all) is not finite"
+        raise non_finite(what, state.global_step + 1, self.last_checkpoint(), self.names())

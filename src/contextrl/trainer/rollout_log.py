@@ -6,27 +6,28 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from contextrl.errors import ServiceError
-from contextrl.rollout.groups import Attempt, Group
+from contextrl.objective.batch import TokenSum
+from contextrl.rollout.groups import Group
 from contextrl.rollout.metrics import rollout_sums
 from contextrl.rollout.verify import Verifier
-from contextrl.trainer.checkpoints import CheckpointState
+from contextrl.trainer.checkpoints import CheckpointState, SafeCheckpoints
 from contextrl.trainer.config import ContextRLConfig
 from contextrl.trainer.groups_log import GroupRecorder
 
 
-class RolloutLog:
-    """Mixin for ContextRLTrainer, which samples, judges and gives rewards.
+class RolloutLog(SafeCheckpoints):
+    """Mixin for ContextRLTrainer, which samples, judges and gives rewards; brings its checkpoints along.
 
     Attributes:
         _drawn: the groups that the data gave; what shares of groups and samples speak of.
         _sampled: these and what dynamic sampling drew; what counts of stage 2 speak of.
         _groups: the groups that are trained; dynamic sampling has replaced some of the drawn ones.
+        _rewards: of their slots, group by group; NaN where the judge failed.
     """
 
     args: ContextRLConfig
@@ -38,42 +39,36 @@ class RolloutLog:
     _drawn: list[Group]
     _sampled: list[Group]
     _groups: list[Group]
+    _rewards: list[float]
     _verifier: Verifier
     _seconds: dict[str, float]
     _sampled_tokens: int
 
-    def _reward(self, slot: Attempt) -> float:
-        raise NotImplementedError
-
-    def last_checkpoint(self) -> Path | None:
-        raise NotImplementedError
-
     def _finish_rollout(self, batch: dict[str, Any]) -> None:
         """Count, log and record the rollout; stop the run if its judge is gone."""
         sums = rollout_sums(self._drawn, self._verifier.tally, sampled=self._sampled, trained=self._groups)
-        self._log_sums({name: (torch.tensor(n), torch.tensor(d)) for name, (n, d) in sums.shares.items()})
+        off, size = batch["off_policy"], batch["advantages"].abs()
+        totals = self._log_sums(
+            {name: TokenSum(torch.tensor(n), torch.tensor(d)) for name, (n, d) in sums.shares.items()}
+            | {
+                "advantage/on_policy_abs": TokenSum(size[~off].sum(), (~off).sum()),
+                "advantage/off_policy_abs": TokenSum(size[off].sum(), off.sum()),
+            }
+        )
         counts = self._reduced({name: torch.tensor(value) for name, value in sums.counts.items()})
         for name, value in {**counts, **{f"time/{part}": s for part, s in self._seconds.items()}}.items():
             self._metrics["train"][name].append(value)
-        off = batch["off_policy"]
-        size = batch["advantages"].abs()
-        self._log_sums(
-            {
-                "advantage/on_policy_abs": (size[~off].sum(), (~off).sum().float()),
-                "advantage/off_policy_abs": (size[off].sum(), off.sum().float()),
-            }
-        )
         self._count_progress(batch)
         if self.recorder is not None:
             trained = {id(group) for group in self._groups}
             self.recorder.write(
                 self.state.global_step + 1,
                 self._groups,
-                [self._reward(slot) for group in self._groups for slot in group.slots],
+                self._rewards,
                 batch["advantages"].tolist(),
                 discarded=[group for group in self._sampled if id(group) not in trained],
             )
-        self._check_judge(sums.shares["judge/unscored"])
+        self._check_judge(*totals["judge/unscored"])
 
     def _count_progress(self, batch: dict[str, Any]) -> None:
         counted = self._reduced(
@@ -87,28 +82,33 @@ class RolloutLog:
         for name, value in counted.items():
             setattr(self.progress, name, getattr(self.progress, name) + int(value))
 
-    def _check_judge(self, unscored: tuple[float, float]) -> None:
+    def _check_judge(self, unscored: float, asked: float) -> None:
         """Too many unscored verdicts in a row: the judge is gone, and going on would train on nothing."""
-        total = self._reduced({"unscored": torch.tensor(unscored[0]), "verdicts": torch.tensor(unscored[1])})
-        failed = total["unscored"] > self.args.max_unscored_share * max(total["verdicts"], 1.0)
+        failed = unscored > self.args.max_unscored_share * max(asked, 1.0)
         self.progress.failed_steps = self.progress.failed_steps + 1 if failed else 0
         if self.progress.failed_steps < self.args.max_failed_steps:
             return
         verdicts = [attempt.verdict for group in self._drawn for attempt in group.attempts]
         errors = sorted({verdict.error for verdict in verdicts if verdict is not None and verdict.error})
         raise ServiceError(
-            f"the judge left {total['unscored']:.0f} of {total['verdicts']:.0f} verdicts unscored, in "
+            f"the judge left {unscored:.0f} of {asked:.0f} verdicts unscored, in "
             f"{self.progress.failed_steps} steps in a row ({'; '.join(errors) or 'no reason given'}). "
             f"The last checkpoint is {self.last_checkpoint() or 'none yet'}: mend the judge and run again with --resume"
         )
 
-    def _log_sums(self, sums: dict[str, tuple[torch.Tensor, torch.Tensor]]) -> None:
-        """Append total / count over all processes to the metrics; what nobody counted is NaN, which logs leave out."""
-        flat = {f"{name}{part}": pair[i] for name, pair in sums.items() for i, part in enumerate((" total", " count"))}
-        reduced = self._reduced(flat)
-        for name in sums:
-            count = reduced[f"{name} count"]
-            self._metrics["train"][name].append(reduced[f"{name} total"] / count if count else float("nan"))
+    def _log_sums(self, sums: dict[str, TokenSum]) -> dict[str, tuple[float, float]]:
+        """Append total / count over all processes to the metrics; what nobody counted is NaN, which logs leave out.
+
+        Returns:
+            (total, count) over all processes.
+        """
+        totals = self._reduced(
+            {name: s.total for name, s in sums.items()} | {f"#{n}": s.count for n, s in sums.items()}
+        )
+        reduced = {name: (totals[name], totals[f"#{name}"]) for name in sums}
+        for name, (total, count) in reduced.items():
+            self._metrics["train"][name].append(total / count if count else float("nan"))
+        return reduced
 
     def _reduced(self, values: dict[str, torch.Tensor]) -> dict[str, float]:
         """Sums over processes, in one collective call."""

@@ -11,10 +11,9 @@ from trl import SFTTrainer
 
 from contextrl.data.example import Example
 from contextrl.data.images import open_image
-from contextrl.errors import NonFiniteLossError
 from contextrl.rollout.recovery import neutralise_special_tokens
 from contextrl.trainer.checkpoints import CheckpointState, SafeCheckpoints
-from contextrl.trainer.finite import FiniteGradients
+from contextrl.trainer.finite import FiniteGradients, non_finite
 
 
 def sft_dataset(examples: Sequence[Example], tokenizer: Any) -> Dataset:
@@ -62,11 +61,7 @@ class ReferenceSFTTrainer(SafeCheckpoints, SFTTrainer):
         result = super().compute_loss(model, inputs, *args, **kwargs)
         loss = result[0] if isinstance(result, tuple) else result
         if not torch.isfinite(loss):
-            raise NonFiniteLossError(
-                f"the loss is {loss.item()} at step {self.state.global_step + 1}. "
-                f"The last good checkpoint is {self.last_checkpoint() or 'none yet'}: "
-                "start from it (model.path) with a lower train.learning_rate"
-            )
+            raise non_finite(f"the loss is {loss.item()}", self.state.global_step + 1, self.last_checkpoint())
         return result
 
     def checkpoint_state(self) -> dict[str, Any]:
