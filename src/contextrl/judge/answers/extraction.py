@@ -10,7 +10,7 @@ from contextrl.data.example import AnswerType
 from contextrl.judge.answers.mathematics import is_prose
 from contextrl.judge.answers.numbers import parse_number
 from contextrl.judge.answers.options import YES_NO, choice_in, parse_choice, parse_yes_no
-from contextrl.judge.answers.wrapping import MAX_ANSWER_CHARS, boxed, unwrap
+from contextrl.judge.answers.wrapping import MAX_ANSWER_CHARS, boxed, unwrap, visible
 
 #: Characters searched for a statement, from the end: the last statement counts, and the cost stays bounded.
 _TAIL_CHARS = 20_000
@@ -47,7 +47,7 @@ def extract_answer(text: str, answer_type: AnswerType) -> str | None:
     number) is passed over. Choices come back as letters (`C`, or `B, D`). Never raises.
     """
     # Runs of white space are where the patterns below would backtrack.
-    text = re.sub(r"\n\s*\n", "\n\n", re.sub(r"[^\S\n]+", " ", text[-_TAIL_CHARS:]))
+    text = re.sub(r"\n\s*\n", "\n\n", re.sub(r"[^\S\n]+", " ", visible(text[-_TAIL_CHARS:])))
     text = _BOLD.sub(r"\1", text)
     for _, value in sorted(_statements(text, answer_type), reverse=True)[:_MAX_STATEMENTS]:
         answer = _typed(value, answer_type)

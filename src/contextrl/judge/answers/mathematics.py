@@ -1,61 +1,92 @@
-"""Expressions: clean-up to LaTeX, a bound on their cost, comparison by math-verify and sympy."""
+"""Expressions: clean-up to LaTeX, bounds on what is read, comparison in a process that can be stopped."""
 
 from __future__ import annotations
 
-import importlib
-import logging
-import math
 import re
 import unicodedata
-from collections.abc import Callable
 from fractions import Fraction
 from functools import lru_cache
-from typing import Any
 
-from contextrl.judge.answers.numbers import SUPERSCRIPT, Number, close, parse_number
+from contextrl.judge.answers.numbers import SUPERSCRIPT, parse_number
+from contextrl.judge.answers.process import WorkerProcess
 from contextrl.judge.answers.wrapping import unwrap
 
-#: Longer answers are not parsed as mathematics: it is superlinear, and off the main thread has no time limit.
+#: Wall-clock seconds for one comparison; all but hostile expressions take milliseconds.
+COMPARISON_SECONDS = 2.0
+#: Longer or deeper answers are not parsed as mathematics: the grammar's cost is superlinear in both.
 _MAX_MATH_CHARS = 400
+_MAX_DEPTH = 20
+#: Exponents multiply when powers nest; a product beyond this is a number nobody means to write out.
+_MAX_POWER = 10_000
 _FUNCTIONS = r"(?<![\\A-Za-z])(sin|cos|tan|cot|sec|csc|log|ln|exp|pi|theta|alpha|beta)(?![A-Za-z])"
-_COSTLY = re.compile(
-    r"!|\\(?:sum|prod|int|i+nt|oint|binom|[dt]binom|lim|det|gcd|operatorname|begin)(?![A-Za-z])|\*\*|%"
+_CONNECTIVE = re.compile(r"\\(?:text|mathrm)\s*\{\s*(?:and|or|和|或)\s*\}|(?<![A-Za-z\\])(?:and|or)(?![A-Za-z])|[和或]")
+_INEQUALITY = re.compile(r"[<>]|\\[lg]eq?(?![a-z])")
+_ARRANGEMENTS = re.compile(r"(?<![A-Za-z\\])([CAP])_\{?(\d{1,3})\}?\^\{?(\d{1,3})\}?(?![\d!])")
+_CASES = re.compile(r"\\begin\s*\{cases\}(.*)\\end\s*\{cases\}", re.DOTALL)
+_POWER = re.compile(r"\*\*\s*(?:\(([^()]*)\)|(-?\w+))")
+# A derivative, a double factorial, a segment, an angle, a modulus: the grammar reads something else, or letters.
+_UNSUPPORTED = re.compile(
+    r"'|!\s*!|\\(?:prime|overline|angle|triangle|widehat|operatorname\s*\{(?!lcm|gcd)|p?mod)(?![A-Z])"
 )
+_UNIT = re.compile(
+    r"(?:\\(?:text|mathrm|rm)\s*\{\s*(?P<marked>[^{}\d][^{}]{0,29}(?:\{[23]\})?)\}"
+    r"|(?<![A-Za-z\\])\s?(?P<bare>mm|cm|dm|km|kg|mg|mL|ml|min|units?|degrees?|平方厘米|厘米|米|cm|元))"
+    r"\s*(?P<power>\^\s*\{?[23]\}?)?$"
+)
+_LIMITS = re.compile(r"\\(?:sum|prod|i*nt|oint)\s*_(?:\{[^{}]*\}|\w)\s*\^(?:\{[^{}]*\}|\w)")
+_WORKER = WorkerProcess("contextrl.judge.answers.worker")
 
 
 def to_latex(value: str) -> str:
     """Bring plain notation (√3, 2*pi, x^2) to the LaTeX that math-verify reads."""
-    value = re.sub(r"\\left(?![a-z])|\\right(?![a-z])|\\[,;:! ]|\$", "", unwrap(value))
+    value = re.sub(r"\\left(?![a-z])|\\right(?![a-z])|\$", "", unwrap(value))
+    value = re.sub(r"\\[,;:! ]|~", " ", value)
     value = SUPERSCRIPT.sub(lambda m: "^{" + unicodedata.normalize("NFKC", m[0]).replace("−", "-") + "}", value)
     value = value.replace("−", "-").replace("π", "\\pi ").replace("×", "\\times ").replace("·", "\\cdot ")
     value = value.replace("≤", "\\le ").replace("≥", "\\ge ").replace("∞", "\\infty ").replace("°", "^\\circ ")
+    value = value.replace("≠", "\\ne ").replace("∪", "\\cup ").replace("∅", "\\emptyset ").replace("±", "\\pm ")
+    value = value.replace("∈", "\\in ")
+    value = re.sub(r"\\varnothing(?![a-z])", r"\\emptyset ", value).replace("÷", "/").replace("％", "%")
     value = re.sub(r"(?:√|(?<![\\A-Za-z])sqrt)\s*(?:\(([^()]*)\)|(\w+))", r"\\sqrt{\1\2}", value)
-    value = re.sub(r"\\[dt]frac(?![a-z])", r"\\frac", re.sub(r"(?<!\*)\*(?!\*)", r"\\cdot ", value))
+    value = _POWER.sub(r"^{\1\2}", value).replace("*", "\\cdot ")
+    value = re.sub(r"\^\s*(-?\d{1,9}|-[A-Za-z])(?!\d)", r"^{\1}", value)
+    value = re.sub(r"\\[dt](frac|binom)(?![a-z])", r"\\\1", value)
+    value = re.sub(r"\\lg(?![a-z])", r"\\log_{10}", value)
+    value = _ARRANGEMENTS.sub(_arrangement, value)
+    if cases := _CASES.fullmatch(value.strip()):
+        value = cases[1].replace("\\\\", ",").replace("&", "")
     return re.sub(_FUNCTIONS, r"\\\1 ", value).strip()
+
+
+def _arrangement(match: re.Match[str]) -> str:
+    """C and A (or P) with the total below and the number chosen above count combinations and permutations."""
+    kind, total, chosen = match.groups()
+    if int(chosen) > int(total):
+        return match[0]
+    return f"\\binom{{{total}}}{{{chosen}}}" if kind == "C" else f"\\frac{{{total}!}}{{{int(total) - int(chosen)}!}}"
 
 
 def is_prose(value: str) -> bool:
     """Whether words remain once commands and \\text{} are gone: sympy would multiply their letters."""
-    symbols = re.sub(r"\\(?:text|mathrm)\s*\{[^{}]*\}", " ", to_latex(value))
+    symbols = re.sub(r"\\(?:text|mathrm|begin|end|operatorname)\s*\{[^{}]*\}", " ", to_latex(value))
     words = re.search(r"[^\W\d_]{3}|[一-鿿]", re.sub(r"\\[A-Za-z]+", " ", symbols))
-    return words is not None or re.search(r"\w|∅", symbols) is None
+    return words is not None or re.search(r"\w|\\(?:emptyset|infty|pi)", symbols) is None
 
 
-def _is_cheap(latex: str) -> bool:
-    """Whether sympy handles the expression in bounded time: there is no time limit off the main thread."""
-    depth = max(_depth(latex, "()"), _depth(latex, "{}"), _depth(latex, "[]"))
-    if len(latex) > _MAX_MATH_CHARS or _COSTLY.search(latex) or depth > 6:
+def _is_readable(latex: str) -> bool:
+    """Whether the expression is worth a try: bounded, and none that could only run into the time limit."""
+    if not latex or len(latex) > _MAX_MATH_CHARS or _UNSUPPORTED.search(latex) or is_prose(latex):
         return False
-    exponents = [_group(latex, match.end()) for match in re.finditer(r"\^\s*", latex)]
-    if any("^" in exponent for exponent in exponents):
-        return False  # a tower of powers
-    # Exponents multiply when powers nest, so their product bounds the digits of a number,
-    factors = (int(number) for exponent in exponents for number in re.findall(r"\d{1,6}", exponent))
-    power = math.prod(max(factor, 1) for factor in factors)
-    # and with the bracketed factors the degree of a polynomial, whose terms sympy would write out.
-    degree = max(1, len(re.findall(r"[(\[]|\}\s*\{", latex))) * (power if re.search(r"[)}\]]\s*\^", latex) else 1)
-    variables = len(set(re.findall(r"[A-Za-z]", re.sub(r"\\[A-Za-z]+", "", latex))))
-    return power <= 1_000 and (not variables or math.comb(min(degree, 1_000) + variables, variables) <= 500)
+    if max(_depth(latex, "()"), _depth(latex, "{}"), _depth(latex, "[]")) > _MAX_DEPTH:
+        return False
+    power, latex = 1, _LIMITS.sub("", latex)
+    for match in re.finditer(r"\^\s*", latex):
+        exponent = _group(latex, match.end())
+        if latex[match.end() + len(exponent) :].lstrip().startswith("^"):
+            return False  # a^b^c has no meaning in LaTeX
+        for number in re.findall(r"\d{1,9}", exponent):
+            power *= max(int(number), 1)
+    return power <= _MAX_POWER
 
 
 def _group(latex: str, start: int) -> str:
@@ -76,25 +107,6 @@ def _depth(text: str, pair: str) -> int:
     return deepest
 
 
-@lru_cache(maxsize=1)
-def _math_verify() -> tuple[Callable[..., Any], Callable[..., bool], list[Any]]:
-    """Import math-verify (and sympy) on first use: a third of a second that most runs never need."""
-    library = importlib.import_module("math_verify")
-    # It warns once per process that time limits are off; `_is_cheap` stands in for them.
-    logging.getLogger("math_verify").setLevel(logging.ERROR)
-    # LaTeX only: its plain-expression reader goes through sympy's parse_expr, which evaluates code.
-    return library.parse, library.verify, [library.LatexExtractionConfig()]
-
-
-def _parse_math(latex: str) -> Any | None:
-    """Return the sympy object, or None if the text is not mathematics or too costly to read."""
-    if not latex or is_prose(latex) or not _is_cheap(latex):
-        return None
-    parse, _, config = _math_verify()
-    parsed = parse(f"${latex}$", extraction_config=config, fallback_mode="no_fallback", parsing_timeout=None)
-    return parsed[0] if parsed and not isinstance(parsed[0], str) else None
-
-
 def coordinates(latex: str) -> list[str]:
     """Split `(a, b)` at its commas; empty for anything else."""
     inner = latex[1:-1]
@@ -102,23 +114,41 @@ def coordinates(latex: str) -> list[str]:
     return inner.split(",") if flat and "," in inner else []
 
 
+def ratio(latex: str) -> list[Fraction]:
+    """Return the terms of `3:4:5` divided by the first; empty for anything else (`1:2` is a fraction)."""
+    terms = (
+        [parse_number(term) for term in re.split("[:：]", latex)] if latex.count(":") + latex.count("：") > 1 else []
+    )
+    values = [term.value for term in terms if term is not None and not term.unit]
+    return [value / values[0] for value in values] if values and len(values) == len(terms) and values[0] else []
+
+
+def split_unit(latex: str) -> tuple[str, str]:
+    """Split `3\\sqrt{2}\\text{ cm}` into the expression and its unit; no unit is an empty one."""
+    match = _UNIT.search(latex)
+    if match is None or not latex[: match.start()].strip():
+        return latex, ""
+    unit = f"{match['marked'] or match['bare']}{match['power'] or ''}".casefold()
+    return latex[: match.start()].strip(), re.sub(r"[\s{}^.]", "", unit)
+
+
 def expressions_equal(found: str, wanted: str, tolerance: float) -> bool | None:
-    """Compare two LaTeX expressions; None where one is not mathematics or would cost too much."""
-    left, right = _parse_math(wanted), _parse_math(found)
-    if left is None or right is None:
+    """Compare two LaTeX expressions; None where one is not mathematics or the comparison takes too long."""
+    alternatives = [bool(_CONNECTIVE.search(side) and _INEQUALITY.search(side)) for side in (found, wanted)]
+    (found, unit), (wanted, wanted_unit) = (split_unit(_CONNECTIVE.sub(",", side)) for side in (found, wanted))
+    if not _is_readable(found) or not _is_readable(wanted):
         return None
-    _, verify, _ = _math_verify()
-    if verify(left, right, timeout_seconds=None):
-        return True
-    return _approximately_equal(found, wanted, right, left, tolerance)
+    outcome = _ask(found, wanted, tolerance)
+    if outcome is False and alternatives[0] != alternatives[1]:
+        return None  # the comma that stands for "or" is read as "and"
+    if unit == wanted_unit:
+        return outcome
+    one_sided = not unit or not wanted_unit
+    return True if outcome and one_sided else None
 
 
-def _approximately_equal(found: str, wanted: str, left: Any, right: Any, tolerance: float) -> bool | None:
-    """Compare 2π with 6.2832: a decimal on one side is an approximation of a constant on the other."""
-    if "." not in found + wanted or not all(getattr(side, "is_number", False) for side in (left, right)):
-        return False
-    numbers = [
-        parse_number(text) or Number(Fraction(float(side.evalf())), None)
-        for side, text in ((left, found), (right, wanted))
-    ]
-    return close(numbers[0], numbers[1], tolerance)
+@lru_cache(maxsize=4_096)
+def _ask(found: str, wanted: str, tolerance: float) -> bool | None:
+    reply = _WORKER.ask({"found": found, "wanted": wanted, "tolerance": tolerance}, COMPARISON_SECONDS)
+    outcome = None if reply is None else reply.get("equal")
+    return outcome if isinstance(outcome, bool) else None

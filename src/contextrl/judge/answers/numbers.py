@@ -44,6 +44,7 @@ _WORDS = (
     "twelve",
 )
 _FRAC = re.compile(r"(\d?)\\[dt]?frac\s*\{\s*(-?\d+(?:\.\d+)?)\s*\}\s*\{\s*(\d+(?:\.\d+)?)\s*\}")
+_RECURRING = re.compile(r"(\d{0,9})\.(\d{0,9})\\(?:overline|bar|dot)\s*\{?(\d{1,9})\}?")
 _APPROX = re.compile(r"^(?:about|approximately|approx\.?|around|roughly|nearly|≈|~|\\approx)\s*", re.IGNORECASE)
 
 
@@ -69,12 +70,21 @@ def plain(value: str) -> str:
     value = re.sub("[−–—]", "-", unicodedata.normalize("NFKC", value)).replace("⁄", "/")
     if "\\" in value or "{" in value:
         value = re.sub(r"(?<=\d)(?:\\[,!]|\{,\})(?=\d{3})", "", value)
+        value = _RECURRING.sub(_fraction, value)
         value = re.sub(r"\^\s*\{?\s*\\circ\s*\}?", "°", value)
+        value = re.sub(r"\\[dt]?frac\s*(\d)\s*(\d)(?!\d)", r"\\frac{\1}{\2}", value)
         value = _FRAC.sub(lambda m: f"{m[1]} {m[2]}/{m[3]}" if m[1] else f"{m[2]}/{m[3]}", value)
         value = re.sub(r"\\(?:left|right|displaystyle)(?![A-Za-z])|\\[,;:! ]", " ", value)
         value = value.replace("\\times", "×").replace("\\cdot", "·").replace("\\%", "%").replace("\\$", "$")
         value = WRAPPED.sub(r" \1", value)
     return value.strip()
+
+
+def _fraction(match: re.Match[str]) -> str:
+    """0.1\\overline{3} is 2/15: the digits with the period once, less those before it, over 90."""
+    whole, fixed, period = match.groups()
+    before = int(f"{whole}{fixed}" or "0")
+    return f"{int(f'{whole}{fixed}{period}') - before}/{(10 ** len(period) - 1) * 10 ** len(fixed)}"
 
 
 def parse_number(value: str) -> Number | None:

@@ -42,7 +42,7 @@ def parse_choice(value: str) -> frozenset[str] | None:
         return None
     listed, rest = match["list"], match["rest"]
     ends_here = not rest.strip() or rest[0] in ".:)]},;、"
-    if len(listed) > 1 and listed.isalpha():
+    if len(listed) > 1 and listed.isascii() and listed.isalpha():
         in_order = listed.isupper() and list(listed) == sorted(set(listed))
         return frozenset(listed) if in_order and ends_here else None
     if re.match(r"[A-Za-z'’_]", rest):
@@ -57,7 +57,7 @@ def parse_choice(value: str) -> frozenset[str] | None:
     # "A cat" and "I think" are words, not choices.
     if not bracketed and listed[:1] in "AI" and re.match(r"\s+(?!because|since|as\b)[a-z]", rest):
         return None
-    return frozenset(re.findall(r"\b[A-J]\b", listed.upper()))
+    return frozenset(re.findall(r"(?<![A-Z])[A-J](?![A-Z])", listed.upper()))
 
 
 def parse_yes_no(value: str) -> bool | None:

@@ -28,6 +28,12 @@ def texts_equal(response: str, reference: str) -> bool | None:
     if all(token[-1].isdigit() for token in found + wanted):
         thousands = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", f"{response}\n{reference}").split("\n")
         return None if _text_tokens(thousands[0]) == _text_tokens(thousands[-1]) else False
-    one_contains_the_other = set(found) <= set(wanted) or set(wanted) <= set(found)
+    joined = "".join(found), "".join(wanted)
+    chinese = re.search("[一-鿿]", response + reference) is not None  # written without spaces
+    one_contains_the_other = (
+        set(found) <= set(wanted)
+        or set(wanted) <= set(found)
+        or (chinese and (joined[0] in joined[1] or joined[1] in joined[0]))
+    )
     # Long wordings differ without disagreeing, and a shorter one may be the same thing said with less detail.
-    return None if one_contains_the_other or "".join(found) == "".join(wanted) or len(found + wanted) > 10 else False
+    return None if one_contains_the_other or joined[0] == joined[1] or len(found + wanted) > 10 else False

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 #: Longer values are not final answers: only an identical one is equal.
 MAX_ANSWER_CHARS = 2_000
 WRAPPED = re.compile(r"\\(?:boxed|fbox|text|textbf|mathrm|mathbf|textit)\s*\{([^{}]*)\}", re.DOTALL)
+_INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\u00ad]")
 _PAIRS = {
     '"': '"',
     "'": "'",
@@ -20,6 +21,11 @@ _PAIRS = {
     "*": "*",
     "_": "_",
 }
+
+
+def visible(text: str) -> str:
+    """Drop what has no width: joiners, direction marks, soft hyphens, byte order marks."""
+    return _INVISIBLE.sub("", text)
 
 
 def boxed(text: str) -> Iterator[tuple[int, str]]:
