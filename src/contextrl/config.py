@@ -5,27 +5,23 @@ This module imports neither torch nor TRL: `train` is checked against TRL's own 
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
-from contextrl.errors import InputError
-from contextrl.judge.types import Disclosure, ReferenceContext
+from contextrl.errors import InputError, nearest_key
+from contextrl.judge.settings import JudgeConfig
 from contextrl.rollout.recovery import DEFAULT_INSTRUCTION
+from contextrl.section import Section
 
 #: Longest answer where nothing says otherwise.
 DEFAULT_NEW_TOKENS = 256
 
 Method = Literal["sft", "grpo", "dapo", "contextrl"]
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", validate_assignment=True)
 
 
 class ModelConfig(Section):
@@ -50,25 +46,6 @@ class DataConfig(Section):
     """Longer prompts are refused before training."""
     limit: int | None = Field(None, gt=0)
     """Use only the first rows of a training file."""
-
-
-class ReportConfig(Section):
-    disclose: Disclosure = "correction"
-    """What a mistake report may say: location, hint, correction or answer."""
-
-
-class JudgeConfig(Section):
-    kind: Literal["steps", "rules"] = "steps"
-    """`steps`: the miniature's process verifier. `rules`: the final answer only."""
-    context: ReferenceContext = "solution"
-    """What the judge sees of the reference: none, answer or solution. `rules` sees the answer."""
-    report: ReportConfig = ReportConfig()
-    audit: Literal["steps"] | None = None
-    """A second judge that is recorded and never rewarded."""
-    max_unscored_share: float = Field(0.5, gt=0, le=1)
-    """A step with a larger share of unscored verdicts counts as failed."""
-    max_failed_steps: int = Field(3, gt=0)
-    """So many failed steps in a row stop the run, resumable."""
 
 
 class Stage2Config(Section):
@@ -216,6 +193,9 @@ def _describe(problem: Any) -> str:
     if problem["type"] == "extra_forbidden":
         *parents, key = (str(part) for part in problem["loc"])
         return f"unknown key {location}{nearest_key(key, _known_keys(parents))}"
+    if problem["type"] == "value_error":
+        # Our own checks say what they found; their input may be a whole section, or an address with a secret in it.
+        return f"{location}: {problem['ctx']['error']}"
     return f"{location}: {problem['msg']} (found {problem['input']!r})"
 
 
@@ -224,12 +204,3 @@ def _known_keys(parents: Iterable[str]) -> list[str]:
     for parent in parents:
         section = section.model_fields[parent].annotation  # type: ignore[assignment]
     return list(section.model_fields)
-
-
-def nearest_key(key: str, known: Iterable[str]) -> str:
-    """`, did you mean X?`, or the known keys where none is near."""
-    known = list(known)
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    if near:
-        return f", did you mean {near[0]}?"
-    return f" (known: {', '.join(known)})" if len(known) <= 12 else ""

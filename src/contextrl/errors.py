@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 class ContextRLError(Exception):
     """Base of every error this package raises on purpose; the command line prints it without a traceback."""
@@ -38,3 +41,12 @@ class ServiceError(ContextRLError):
 
 class NonFiniteLossError(ContextRLError):
     """The loss became NaN or infinite: the run stops before the optimizer can spread it into the weights."""
+
+
+def nearest_key(key: str, known: Iterable[str]) -> str:
+    """`, did you mean X?`, or the known keys where none is near."""
+    known = list(known)
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    if near:
+        return f", did you mean {near[0]}?"
+    return f" (known: {', '.join(known)})" if len(known) <= 12 else ""

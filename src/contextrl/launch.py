@@ -11,11 +11,12 @@ from rich.console import Console
 from transformers import PrinterCallback, ProgressCallback
 from transformers.utils.logging import disable_progress_bar
 
-from contextrl.config import RunConfig, nearest_key
+from contextrl.config import RunConfig
 from contextrl.data.example import Example
-from contextrl.errors import InputError
+from contextrl.errors import InputError, nearest_key
 from contextrl.evaluation.progress import examples_bar
 from contextrl.evaluation.runner import Evaluation, evaluate
+from contextrl.judge.building import audit_from_config, check_judge, close_judge, judge_from_config
 from contextrl.judge.rules import RulesJudge
 from contextrl.judge.types import Judge
 from contextrl.miniature.steps_judge import StepsJudge, question_kind
@@ -35,18 +36,6 @@ from contextrl.trainer.checks import check_prompts, prompt_room
 from contextrl.trainer.contextrl_trainer import ContextRLTrainer
 from contextrl.trainer.groups_log import GroupRecorder
 from contextrl.trainer.sft import ReferenceSFTTrainer
-
-
-def build_judge(config: RunConfig) -> Judge:
-    """The rewarded judge."""
-    if config.judge.kind == "rules":
-        return RulesJudge()
-    return StepsJudge(config.judge.context, config.judge.report.disclose)
-
-
-def build_audit(config: RunConfig) -> Judge | None:
-    """The judge that is recorded and never rewarded."""
-    return StepsJudge("solution") if config.judge.audit else None
 
 
 def evaluation_judge(spec: str) -> Judge:
@@ -95,7 +84,7 @@ class Run:
         if config.data.eval is not None:
             count = max(config.eval.examples, config.eval.final_examples)
             self.eval_examples = list(evaluation_examples(config.data.eval, count, vision=vision))
-        self._check_judges()
+        self._build_judges()
         self._check_lora()
         with self.clock.measure("base"):
             self.policy_path = policy_folder(config.model.path, console)
@@ -107,11 +96,23 @@ class Run:
         check_prompts(self.processor, unchecked, min(config.data.max_prompt_tokens, room))
         self.trainer = self._build_trainer()
 
-    def _check_judges(self) -> None:
-        """The step judge knows only the miniature's questions: found now, not after steps of unscored verdicts."""
+    def _build_judges(self) -> None:
+        """Judges that answer, and that know these questions: found now, not after steps of unscored verdicts."""
+        self.judge: Judge | None = None
+        self.audit: Judge | None = None
+        if self.config.method == "sft":
+            return
+        # Rules cost nothing: only a judge that does gets the gate.
+        gate = self.config.judge.gate and self.config.judge.kind == "llm"
+        self.judge, self.audit = judge_from_config(self.config.judge, gate=gate), audit_from_config(self.config.judge)
+        check_judge(self.judge)
+        check_judge(self.audit)
+        self._check_questions()
+
+    def _check_questions(self) -> None:
         uses = {"judge.kind": self.config.judge.kind, "judge.audit": self.config.judge.audit}
         where = next((key for key, kind in uses.items() if kind == "steps"), None)
-        if self.config.method == "sft" or where is None:
+        if where is None:
             return
         for example in self.examples:
             try:
@@ -165,6 +166,8 @@ class Run:
                 trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         finally:
             terminal.close()
+            close_judge(self.judge)
+            close_judge(self.audit)
         after = self._measure("Evaluating after")
         results = self._results(before, after)
         if self.is_main:
@@ -203,13 +206,14 @@ class Run:
         if self.config.method == "sft":
             trainer = ReferenceSFTTrainer(model, self.args, self.examples, self.processor, peft_config=peft_config)
         else:
+            assert self.judge is not None
             trainer = ContextRLTrainer(
                 model,
-                build_judge(self.config),
+                self.judge,
                 self.args,
                 self.examples,
                 self.processor,
-                audit=build_audit(self.config),
+                audit=self.audit,
                 peft_config=peft_config,
             )
         if self.config.model.freeze_vision:

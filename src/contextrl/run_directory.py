@@ -56,8 +56,21 @@ def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
 
 #: What a run that was killed before it began may leave: nothing in it is worth keeping.
 _LEFTOVERS = ("checkpoints", "images", "environment.json", ".environment.json.partial")
-#: Settings that a resumed run may change: they do not change what is trained.
-_MAY_CHANGE = ("run_dir", "eval.", "train.save_steps", "train.save_total_limit", "train.report_to", "train.logging_")
+#: Settings that a resumed run may change: they do not change what is trained. A run whose judge is gone goes on with
+#: the same model at another address, or with another budget.
+_MAY_CHANGE = (
+    "run_dir",
+    "eval.",
+    "train.save_steps",
+    "train.save_total_limit",
+    "train.report_to",
+    "train.logging_",
+    *(
+        f"judge.{name}"
+        for name in ("base_url", "api_key_env", "timeouts.", "budget.", "prices.", "cache", "max_retries")
+    ),
+    *(f"judge.{name}" for name in ("max_concurrency", "max_failures", "patience", "max_unscored", "max_failed")),
+)
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

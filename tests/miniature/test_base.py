@@ -12,10 +12,11 @@ import pytest
 import torch
 
 from contextrl.miniature import base
-from contextrl.miniature.base import BaseRecipe, Draw, SftSampler, TilePixels, base_policy, cache_folder
+from contextrl.miniature.base import BaseRecipe, Draw, SftSampler, TilePixels, base_policy
 from contextrl.miniature.digits import compose
 from contextrl.miniature.policy import ImageOnlyQwen3VLProcessor, build_processor, build_tokenizer
 from contextrl.rollout.standalone import standalone_problem
+from contextrl.user_cache import cache_folder
 
 #: The smallest base policy: two steps of one question and one retry.
 SMALLEST = BaseRecipe(steps=2, direct=1, retries=1)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
+from typing import get_args
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rollout_fakes import CORRECT, FALSE_POSITIVE, INCORRECT, UNSCORED, attempt, group, retry
 
-from contextrl.judge.types import Usage, Verdict
+from contextrl.judge.types import UnscoredKind, Usage, Verdict
 from contextrl.rollout.groups import REJECTIONS, Group
 from contextrl.rollout.metrics import rollout_sums, shown_verdict
 from contextrl.rollout.mixing import mix_group
@@ -25,6 +27,7 @@ SHARES = {
     "group/unscored",
     "judge/false_positive_rate",
     "judge/unscored",
+    "judge/gate_error",
     "report/leaked_answer",
 }
 COUNTS = {
@@ -40,6 +43,12 @@ COUNTS = {
     "judge/cache_hits",
     "judge/tokens",
     "judge/seconds",
+    "judge/retries",
+    "judge/parse_failures",
+    "judge/cost",
+    "judge/gated",
+    *(f"judge/unscored_{kind}" for kind in get_args(UnscoredKind)),
+    "judge/unscored_unknown",
 }
 RIGHT_NOBODY_LOOKED = Verdict("correct", answer_correct=True)
 WRONG_NOBODY_LOOKED = Verdict("incorrect", answer_correct=False)
@@ -187,13 +196,26 @@ def test_shown_verdict() -> None:
 
 
 def test_cost_and_unscored_come_from_the_tally() -> None:
-    usage = Usage(calls=3, cache_hits=2, tokens=50, seconds=1.5)
-    tally = JudgeTally(usage, verdicts=10, unscored=4, leaked_reports=1, reports=6)
+    usage = Usage(3, 2, 50, 1.5, retries=6, parse_failures=7, cost=0.5, gated=8, gate_audited=9, gate_overruled=1)
+    errors = Counter({"timeout": 3, "refusal": 1})
+    tally = JudgeTally(usage, verdicts=10, unscored=4, errors=errors, leaked_reports=1, reports=6)
     sums = rollout_sums([group("--")], tally)
     assert sums.shares["judge/unscored"] == (4, 10)
+    assert sums.shares["judge/gate_error"] == (1, 9)
     assert sums.shares["report/leaked_answer"] == (1, 6)
-    costs = {name: value for name, value in sums.counts.items() if name.startswith("judge/")}
-    assert costs == {"judge/calls": 3, "judge/cache_hits": 2, "judge/tokens": 50, "judge/seconds": 1.5}
+    costs = {name: value for name, value in sums.counts.items() if name.startswith("judge/") and value}
+    assert costs == {
+        "judge/calls": 3,
+        "judge/cache_hits": 2,
+        "judge/tokens": 50,
+        "judge/seconds": 1.5,
+        "judge/retries": 6,
+        "judge/parse_failures": 7,
+        "judge/cost": 0.5,
+        "judge/gated": 8,
+        "judge/unscored_timeout": 3,
+        "judge/unscored_refusal": 1,
+    }
 
 
 def test_unscored_samples_are_in_no_accuracy() -> None:

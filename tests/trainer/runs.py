@@ -42,7 +42,7 @@ class ScriptedJudge:
     def _one(self, request: JudgeRequest) -> Verdict:
         status = self.rule(request)
         if status == "unscored":
-            return Verdict("unscored", error="the judge is out")
+            return Verdict("unscored", error="refusal: the judge is out")
         right = status == "correct"
         report = "Mistake: step 1 is wrong." if request.wants_report and not right else None
         return Verdict(status, answer_correct=right, process_correct=right, mistake_report=report)

@@ -220,7 +220,7 @@ def test_a_nan_stops_the_run_before_the_optimizer(tiny_policy: Path, tmp_path: P
 def test_a_judge_that_is_gone_stops_the_run(tiny_policy: Path, tmp_path: Path) -> None:
     judge = ScriptedJudge(lambda r: "unscored")
     trainer = build_trainer(tiny_policy, tmp_path, judge, max_steps=9, max_failed_steps=2)
-    with pytest.raises(ServiceError, match=r"unscored, in 2 steps in a row \(the judge is out\).*--resume"):
+    with pytest.raises(ServiceError, match=r"in 2 steps in a row: refusal 8 \(refusal: the judge is out\).*--resume"):
         trainer.train()
     assert trainer.state.global_step == 1
 

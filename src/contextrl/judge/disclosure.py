@@ -36,3 +36,7 @@ def _plain(text: str) -> str:
 def _states(text: str, value: str) -> bool:
     """`value` between characters that cannot belong to it: "12" is in neither "112", "1.12" nor "12.5"."""
     return re.search(rf"(?<![\w.-]){re.escape(value)}(?!\w|\.\d)", text) is not None
+
+
+def cut_to_location(report: str, step: int | None = None) -> str:  # noqa: ARG001
+    return "Mistake: one of the steps is wrong." if step is None else f"Mistake: step {step} is wrong."

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Literal, Protocol, runtime_checkable
 
 from contextrl.data.example import Example
 
@@ -13,6 +13,32 @@ ReferenceContext = Literal["none", "answer", "solution"]
 Status = Literal["correct", "incorrect", "unscored"]
 #: What a mistake report may tell the policy, from least to most.
 Disclosure = Literal["location", "hint", "correction", "answer"]
+#: Why a verdict is unscored; `Verdict.error` begins with it, so that failures can be counted by kind.
+#: The service: timeout, connection, server_error, rate_limited, rejected (a 4xx for this request alone), malformed (a
+#: body that is no completion), budget, gone. The reply: missing (no verdict in it), off_menu, contradictory, truncated
+#: (at the length limit, twice), empty, null, refusal, wrong_language. The votes: tie. The request: too_long (the judge
+#: saw only a part), unsupported (not a question that this judge knows).
+UnscoredKind = Literal[
+    "timeout",
+    "connection",
+    "server_error",
+    "rate_limited",
+    "rejected",
+    "malformed",
+    "budget",
+    "gone",
+    "missing",
+    "off_menu",
+    "contradictory",
+    "truncated",
+    "empty",
+    "null",
+    "refusal",
+    "wrong_language",
+    "tie",
+    "too_long",
+    "unsupported",
+]
 
 
 @dataclass(frozen=True)
@@ -26,6 +52,10 @@ class Usage:
         seconds: time spent waiting, summed over calls.
         retries: calls repeated after a failure.
         parse_failures: replies in which no verdict could be read.
+        cost: what the calls cost, in the currency of the configured prices; 0 without prices.
+        gated: responses that a rule found wrong without a call.
+        gate_audited: responses that the gate would have stopped and that were judged all the same.
+        gate_overruled: of these, the ones that the judge found correct: the gate's errors.
     """
 
     calls: int = 0
@@ -34,16 +64,13 @@ class Usage:
     seconds: float = 0.0
     retries: int = 0
     parse_failures: int = 0
+    cost: float = 0.0
+    gated: int = 0
+    gate_audited: int = 0
+    gate_overruled: int = 0
 
     def __add__(self, other: Usage) -> Usage:
-        return Usage(
-            self.calls + other.calls,
-            self.cache_hits + other.cache_hits,
-            self.tokens + other.tokens,
-            self.seconds + other.seconds,
-            self.retries + other.retries,
-            self.parse_failures + other.parse_failures,
-        )
+        return Usage(*(getattr(self, part.name) + getattr(other, part.name) for part in fields(self)))
 
 
 @dataclass(frozen=True)
@@ -56,6 +83,8 @@ class JudgeRequest:
         context: how much of the reference the judge may use.
         wants_report: ask for a mistake report if the response is incorrect.
         wants_standalone: ask whether the response stands on its own (stage 2 only).
+        found: an incorrect verdict that is known already, where only its mistake report is wanted: a judge whose calls
+            cost something need not verify again.
     """
 
     example: Example
@@ -63,6 +92,7 @@ class JudgeRequest:
     context: ReferenceContext = "solution"
     wants_report: bool = False
     wants_standalone: bool = False
+    found: Verdict | None = None
 
 
 @dataclass(frozen=True)
@@ -75,7 +105,7 @@ class Verdict:
         process_correct: reasoning right; None where nobody looked.
         mistake_report: where and why the response went wrong; only if asked for and incorrect.
         standalone: whether a stage-2 response mentions neither its earlier attempt nor the report; None if not asked.
-        error: why the verdict is unscored.
+        error: why the verdict is unscored: "kind: detail", the kind one of `UnscoredKind`.
         usage: what it cost.
     """
 
@@ -92,6 +122,16 @@ class Verdict:
         """Right answer, wrong reasoning: negative in ContextRL."""
         return self.answer_correct is True and self.process_correct is False
 
+    @property
+    def error_kind(self) -> str | None:
+        """What failures are counted by; None for a scored verdict."""
+        return None if self.error is None else self.error.partition(":")[0]
+
+
+def unscored(kind: UnscoredKind, detail: str, usage: Usage | None = None) -> Verdict:
+    """A verdict of a judge that failed."""
+    return Verdict("unscored", error=f"{kind}: {detail}", usage=usage or Usage())
+
 
 class Judge(Protocol):
     """Verifies responses. `name` labels its metrics; `context` is what it is allowed to see."""
@@ -106,3 +146,25 @@ class Judge(Protocol):
             ServiceError: when the judge is gone for good and the run should stop (resumable).
         """
         ...
+
+
+@runtime_checkable
+class StreamingJudge(Judge, Protocol):
+    """A judge that hands out verdicts as they come, for work that is written down as it goes."""
+
+    def stream(self, requests: Sequence[JudgeRequest]) -> Iterator[tuple[int, Verdict]]:
+        """Yield (index of the request, its verdict), each request once, in the order in which they are ready.
+
+        Raises:
+            ServiceError: as `judge`; what was yielded before stays valid.
+        """
+        ...
+
+
+def stream_verdicts(judge: Judge, requests: Sequence[JudgeRequest]) -> Iterator[tuple[int, Verdict]]:
+    """(index, verdict) from any judge: as they come, or one by one where the judge cannot stream."""
+    if isinstance(judge, StreamingJudge):
+        yield from judge.stream(requests)
+        return
+    for index, request in enumerate(requests):
+        yield index, judge.judge([request])[0]

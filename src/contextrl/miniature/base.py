@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import random
 import shutil
 import tempfile
@@ -30,6 +29,7 @@ from contextrl.miniature.policy import MERGE, build_model, build_processor, buil
 from contextrl.miniature.steps_judge import Mistake, find_mistakes, parse_steps, write_report
 from contextrl.miniature.tasks import KINDS, Kind, Problem, draw_problem, own_solution, to_example
 from contextrl.rollout.recovery import DEFAULT_INSTRUCTION, RetryPrompt
+from contextrl.user_cache import cache_folder
 
 #: Raise when a change here or in `tasks`, `policy` or `digits` makes cached base policies obsolete.
 RECIPE_VERSION = 1
@@ -258,13 +258,6 @@ def train_base(recipe: BaseRecipe, folder: Path, *, console: Console | None = No
         model.save_pretrained(folder)
         processor.save_pretrained(folder)
     (folder / "recipe.json").write_text(json.dumps(asdict(recipe), indent=2))
-
-
-def cache_folder() -> Path:
-    """`$CONTEXTRL_CACHE`, else `$XDG_CACHE_HOME/contextrl`, else `~/.cache/contextrl`."""
-    if explicit := os.environ.get("CONTEXTRL_CACHE"):
-        return Path(explicit)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "contextrl"
 
 
 def base_policy(recipe: BaseRecipe | None = None, *, console: Console | None = None) -> Path:

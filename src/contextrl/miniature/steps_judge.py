@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from contextrl.data.example import AnswerType, Example
 from contextrl.judge.answers import check_answer, extract_answer
-from contextrl.judge.types import Disclosure, JudgeRequest, ReferenceContext, Verdict
+from contextrl.judge.types import Disclosure, JudgeRequest, ReferenceContext, Verdict, unscored
 from contextrl.miniature.tasks import KINDS, Kind, derived_value, final_answer, join, parity_word
 
 # Responses are hostile: every repetition is bounded, so that matching stays linear and numbers stay small.
@@ -189,12 +189,12 @@ class StepsJudge:
         try:
             kind, asked = question_kind(example.question)
         except ValueError as error:
-            return Verdict("unscored", error=str(error))
+            return unscored("unsupported", str(error))
         truth = None
         if request.context == "solution":
             reference = parse_steps(example.solution, example.answer_type).readings
             if not (reference and reference[-1]):
-                return Verdict("unscored", error=f"the solution of {example.id} does not say which digits are shown")
+                return unscored("unsupported", f"the solution of {example.id} does not say which digits are shown")
             truth = reference[-1]
         steps = parse_steps(request.response, example.answer_type)
         answer_correct = None

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import get_args
 
-from contextrl.judge.types import Verdict
+from contextrl.judge.types import UnscoredKind, Verdict
 from contextrl.rollout.groups import REJECTIONS, Attempt, Group
 from contextrl.rollout.verify import JudgeTally
 
@@ -55,10 +56,11 @@ def rollout_sums(
         float(len(slots)),
     )
     sums.shares["judge/unscored"] = (float(tally.unscored), float(tally.verdicts))
-    sums.counts["judge/calls"] = float(tally.usage.calls)
-    sums.counts["judge/cache_hits"] = float(tally.usage.cache_hits)
-    sums.counts["judge/tokens"] = float(tally.usage.tokens)
-    sums.counts["judge/seconds"] = tally.usage.seconds
+    for kind in (*get_args(UnscoredKind), "unknown"):
+        sums.counts[f"judge/unscored_{kind}"] = float(tally.errors[kind])
+    for part in ("calls", "cache_hits", "tokens", "seconds", "retries", "parse_failures", "cost", "gated"):
+        sums.counts[f"judge/{part}"] = float(getattr(tally.usage, part))
+    sums.shares["judge/gate_error"] = (float(tally.usage.gate_overruled), float(tally.usage.gate_audited))
     sums.shares["report/leaked_answer"] = (float(tally.leaked_reports), float(tally.reports))
     return sums
 

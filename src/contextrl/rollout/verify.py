@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from contextrl.data.example import Example
+from contextrl.errors import ServiceError
 from contextrl.judge.disclosure import leaks_answer
-from contextrl.judge.types import Disclosure, Judge, JudgeRequest, Usage, Verdict
+from contextrl.judge.types import Disclosure, Judge, JudgeRequest, Usage, Verdict, unscored
 from contextrl.rollout.groups import Attempt
 
 #: For an attempt that is negative only because the length limit cut it: the judge finds no mistake to report.
@@ -16,11 +18,12 @@ TRUNCATED_REPORT = "The answer was cut off: it is too long."
 
 @dataclass
 class JudgeTally:
-    """What judging cost in one rollout."""
+    """What judging cost in one rollout, and what failed: `errors` counts unscored verdicts by kind."""
 
     usage: Usage = field(default_factory=Usage)
     verdicts: int = 0
     unscored: int = 0
+    errors: Counter[str] = field(default_factory=Counter)
     leaked_reports: int = 0
     reports: int = 0
 
@@ -31,7 +34,10 @@ class Verifier:
     Args:
         judge: the rewarded judge.
         audit: a second judge whose verdicts are recorded and never rewarded.
-        disclose: what reports may say. At `location` and `hint` a report that states the answer is dropped.
+        disclose: what reports may say. At `location` and `hint` a report that states the answer is cut down.
+
+    Attributes:
+        failure: why a judge is gone; from then on nobody is asked and every verdict is unscored.
     """
 
     def __init__(self, judge: Judge, audit: Judge | None = None, disclose: Disclosure = "correction") -> None:
@@ -39,6 +45,7 @@ class Verifier:
         self.judge = judge
         self.audit = audit
         self.tally = JudgeTally()
+        self.failure: ServiceError | None = None
 
     def verify(
         self,
@@ -51,7 +58,9 @@ class Verifier:
         verdicts = self._ask(self.judge, attempts, wants_report, wants_standalone)
         for (_, attempt), verdict in zip(attempts, verdicts, strict=True):
             attempt.verdict = not_positive_if_truncated(verdict, attempt.completion.truncated)
-            self.tally.unscored += verdict.status == "unscored"
+            if verdict.status == "unscored":
+                self.tally.unscored += 1
+                self.tally.errors[verdict.error_kind or "unknown"] += 1
         self.tally.verdicts += len(verdicts)
         if self.audit is not None:
             for (_, attempt), verdict in zip(attempts, self._ask(self.audit, attempts, False, False), strict=True):
@@ -82,14 +91,31 @@ class Verifier:
     ) -> list[Verdict]:
         """One request per distinct (example, response); the cost is counted once."""
         keys = [(example.id, attempt.completion.text) for example, attempt in attempts]
-        distinct = {key: example for key, (example, _) in zip(keys, attempts, strict=True)}
+        distinct = dict(zip(keys, attempts, strict=True))
         requests = [
-            JudgeRequest(example, text, judge.context, wants_report, wants_standalone)
-            for (_, text), example in distinct.items()
+            JudgeRequest(
+                example,
+                attempt.completion.text,
+                judge.context,
+                wants_report,
+                wants_standalone,
+                # What was cut off may have no mistake to report: there the judge looks again.
+                found=attempt.verdict if wants_report and not attempt.completion.truncated else None,
+            )
+            for example, attempt in distinct.values()
         ]
-        verdicts = dict(zip(distinct, judge.judge(requests) if requests else [], strict=True))
+        verdicts = dict(zip(distinct, self._verdicts(judge, requests), strict=True))
         self.tally.usage = sum((verdict.usage for verdict in verdicts.values()), self.tally.usage)
         return [verdicts[key] for key in keys]
+
+    def _verdicts(self, judge: Judge, requests: list[JudgeRequest]) -> list[Verdict]:
+        """A judge that is gone is remembered, not raised: generation is collective, so processes stop together."""
+        if requests and self.failure is None:
+            try:
+                return judge.judge(requests)
+            except ServiceError as error:
+                self.failure = error
+        return [unscored("gone", str(self.failure)) for _ in requests]
 
 
 def not_positive_if_truncated(verdict: Verdict, truncated: bool) -> Verdict:

@@ -8,8 +8,8 @@ from typing import Any, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError
 
-from contextrl.config import RunConfig, nearest_key
-from contextrl.errors import InputError
+from contextrl.config import RunConfig
+from contextrl.errors import InputError, nearest_key
 from contextrl.trainer.config import ContextRLConfig
 
 #: Fields of TRL's that another setting decides.

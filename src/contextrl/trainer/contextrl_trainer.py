@@ -61,7 +61,7 @@ class ContextRLTrainer(RolloutLog, GRPOTrainer):
 
     Raises:
         InputError: data, model or settings are wrong; before any training starts.
-        ServiceError: the judge left too many verdicts unscored; resumable.
+        ServiceError: the judge is gone, or left too many verdicts unscored; resumable.
         NonFiniteLossError: the loss became NaN or infinite.
     """
 
@@ -114,6 +114,7 @@ class ContextRLTrainer(RolloutLog, GRPOTrainer):
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         """Sample both stages, then let GRPOTrainer score the mixed groups under the original prompts."""
+        self._remember_start()
         self._groups = groups = self.collect([row["row"] for row in inputs[:: self.num_generations]])
         slots = [slot for group in groups for slot in group.slots]
         group_of_slot = [n for n in range(len(groups)) for _ in range(self.num_generations)]
@@ -174,6 +175,7 @@ class ContextRLTrainer(RolloutLog, GRPOTrainer):
             groups = sample_groups(examples, rows, prompts, self.num_generations, self._sample)
         with self._timed("judge"):
             judge_groups(groups, self._verifier, reports=self.args.stage2)
+        self._stop_if_judge_is_gone()
         if self.args.stage2:
             with self._timed("stage2"):
                 recover(
@@ -184,6 +186,7 @@ class ContextRLTrainer(RolloutLog, GRPOTrainer):
                     verifier=self._verifier,
                     any_process=self._any_process,
                 )
+            self._stop_if_judge_is_gone()
         return groups
 
     def _sample(self, prompts: Prompts, repeats: int) -> list[Completion]:
@@ -221,10 +224,6 @@ class ContextRLTrainer(RolloutLog, GRPOTrainer):
             suppressed = sorted(self._placeholders | set(self.generation_kwargs.get("suppress_tokens") or ()))
             self.generation_kwargs["suppress_tokens"] = suppressed
             self.generation_config.suppress_tokens = suppressed
-
-    def _any_process(self, here: bool) -> bool:
-        flag = torch.tensor(float(here), device=self.accelerator.device)
-        return bool(self.accelerator.reduce(flag, reduction="sum") > 0)
 
     def _render(self, messages: list[dict[str, Any]]) -> str:
         if not self._is_vlm:

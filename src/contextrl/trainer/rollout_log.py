@@ -10,17 +10,17 @@ from typing import Any
 
 import torch
 
-from contextrl.errors import ServiceError
 from contextrl.objective.batch import TokenSum
 from contextrl.rollout.groups import Group
 from contextrl.rollout.metrics import rollout_sums
 from contextrl.rollout.verify import Verifier
-from contextrl.trainer.checkpoints import CheckpointState, SafeCheckpoints
+from contextrl.trainer.checkpoints import CheckpointState
 from contextrl.trainer.config import ContextRLConfig
 from contextrl.trainer.groups_log import GroupRecorder
+from contextrl.trainer.stopping import ResumableStops, failures_by_kind
 
 
-class RolloutLog(SafeCheckpoints):
+class RolloutLog(ResumableStops):
     """Mixin for ContextRLTrainer, which samples, judges and gives rewards; brings its checkpoints along.
 
     Attributes:
@@ -57,7 +57,8 @@ class RolloutLog(SafeCheckpoints):
         )
         counts = self._reduced({name: torch.tensor(value) for name, value in sums.counts.items()})
         for name, value in {**counts, **{f"time/{part}": s for part, s in self._seconds.items()}}.items():
-            self._metrics["train"][name].append(value)
+            if value or not name.startswith("judge/unscored_"):
+                self._metrics["train"][name].append(value)
         self._count_progress(batch)
         if self.recorder is not None:
             trained = {id(group) for group in self._groups}
@@ -88,13 +89,22 @@ class RolloutLog(SafeCheckpoints):
         self.progress.failed_steps = self.progress.failed_steps + 1 if failed else 0
         if self.progress.failed_steps < self.args.max_failed_steps:
             return
-        verdicts = [attempt.verdict for group in self._drawn for attempt in group.attempts]
-        errors = sorted({verdict.error for verdict in verdicts if verdict is not None and verdict.error})
-        raise ServiceError(
-            f"the judge left {unscored:.0f} of {asked:.0f} verdicts unscored, in "
-            f"{self.progress.failed_steps} steps in a row ({'; '.join(errors) or 'no reason given'}). "
-            f"The last checkpoint is {self.last_checkpoint() or 'none yet'}: mend the judge and run again with --resume"
+        kinds = failures_by_kind([attempt.verdict for group in self._drawn for attempt in group.attempts])
+        steps = self.progress.failed_steps
+        self._stop(
+            f"the judge left {unscored:.0f} of {asked:.0f} verdicts unscored, in {steps} steps in a row: {kinds}"
         )
+
+    def _stop_if_judge_is_gone(self) -> None:
+        """Collective: where one process has lost its judge, all of them stop."""
+        failure = self._verifier.failure
+        if self._any_process(failure is not None):
+            self._stop(str(failure) if failure is not None else "another process has lost its judge")
+
+    def _any_process(self, here: bool) -> bool:
+        """Whether a condition holds on any process."""
+        flag = torch.tensor(float(here), device=self.accelerator.device)
+        return bool(self.accelerator.reduce(flag, reduction="sum") > 0)
 
     def _log_sums(self, sums: dict[str, TokenSum]) -> dict[str, tuple[float, float]]:
         """Append total / count over all processes to the metrics; what nobody counted is NaN, which logs leave out.

@@ -1,0 +1,201 @@
+"""Several servers of one model: balanced, held back while they are slow, left alone while they are dead."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+logger = logging.getLogger("contextrl.judge")
+
+#: How a request ended, as far as its server's health goes: it works, it is overloaded, it cannot be reached.
+Health = Literal["ok", "busy", "down"]
+#: Connection failures in a row after which a server is left alone for a while.
+_DOWN_AFTER = 3
+_LONGEST_PAUSE = 30.0
+#: A server's Retry-After is believed up to this many seconds.
+_LONGEST_RETRY_AFTER = 300.0
+
+
+class JudgeGoneError(Exception):
+    """No server can be reached, or none accepts us: waiting any longer is pointless."""
+
+
+@dataclass
+class Endpoint:
+    """One server.
+
+    Attributes:
+        limit: requests at once that it is trusted with now: halved when it is overloaded, raised by one for every
+            `limit` successes (additive increase, multiplicative decrease).
+        failures: connection failures in a row.
+        refusal: why it will never accept us (wrong key, unknown model).
+    """
+
+    url: str
+    max_concurrency: int
+    limit: float = 0.0
+    in_flight: int = 0
+    paused_until: float = 0.0
+    failures: int = 0
+    refusal: str | None = None
+    cut_at: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.limit = float(self.max_concurrency)
+
+    @property
+    def down(self) -> bool:
+        return self.failures >= _DOWN_AFTER
+
+    def room(self, now: float) -> bool:
+        """Whether another request may start; a server that was down gets one at a time until it answers."""
+        if self.refusal is not None or now < self.paused_until:
+            return False
+        return self.in_flight < (1 if self.down else int(self.limit))
+
+
+@dataclass
+class Slot:
+    """Leave to send one request."""
+
+    endpoint: Endpoint
+    started: float
+
+
+@dataclass
+class EndpointPool:
+    """Hands out slots, first come first served, at the server with the most room.
+
+    Attributes:
+        patience: seconds for which every server may be unreachable.
+    """
+
+    urls: Sequence[str]
+    max_concurrency: int
+    patience: float
+    endpoints: list[Endpoint] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.endpoints = [Endpoint(url.rstrip("/"), self.max_concurrency) for url in self.urls]
+        self._waiting: deque[asyncio.Future[Slot]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self._last_sign_of_life: float | None = None
+        self._gone: str | None = None
+
+    async def acquire(self) -> Slot:
+        """Wait for a slot.
+
+        Raises:
+            JudgeGoneError: no server is left to wait for.
+        """
+        if self._gone is not None:
+            raise JudgeGoneError(self._gone)
+        loop = asyncio.get_running_loop()
+        if self._last_sign_of_life is None:
+            self._last_sign_of_life = loop.time()
+        if not self._waiting and (slot := self._take(loop.time())):
+            return slot
+        waiter: asyncio.Future[Slot] = loop.create_future()
+        self._waiting.append(waiter)
+        self._wake()
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
+                self._give_back(waiter.result())
+            raise
+
+    def release(self, slot: Slot, health: Health, *, retry_after: float | None = None) -> None:
+        """Give a slot back and say how the server did."""
+        now, endpoint = asyncio.get_running_loop().time(), slot.endpoint
+        if health == "down":
+            self._count_failure(endpoint, now)
+        else:
+            self._last_sign_of_life = now
+            if endpoint.down:
+                logger.warning("judge: %s answers again", endpoint.url)
+            endpoint.failures = 0
+        if health == "ok":
+            endpoint.limit = min(endpoint.limit + 1 / endpoint.limit, endpoint.max_concurrency)
+        elif health == "busy" and slot.started >= endpoint.cut_at:
+            # Requests that were under way before the last cut say nothing about the limit it set.
+            endpoint.limit, endpoint.cut_at = max(1.0, endpoint.limit / 2), now
+        if retry_after is not None:
+            endpoint.paused_until = max(endpoint.paused_until, now + min(retry_after, _LONGEST_RETRY_AFTER))
+        self._give_back(slot)
+
+    def refuse(self, endpoint: Endpoint, reason: str) -> None:
+        """A server that will never accept us is not asked again."""
+        if endpoint.refusal is None:
+            logger.warning("judge: %s is left out: %s", endpoint.url, reason)
+        endpoint.refusal = reason
+        if all(one.refusal is not None for one in self.endpoints):
+            self._give_up(reason)
+        self._wake()
+
+    def revive(self) -> None:
+        """Forget why there was no server left."""
+        self._gone = self._last_sign_of_life = None
+        for endpoint in self.endpoints:
+            endpoint.failures, endpoint.paused_until, endpoint.refusal = 0, 0.0, None
+
+    def another(self, endpoint: Endpoint) -> bool:
+        """Whether a failed request can go to a different server at once."""
+        now = asyncio.get_running_loop().time()
+        return any(one is not endpoint and not one.down and one.room(now) for one in self.endpoints)
+
+    def _take(self, now: float) -> Slot | None:
+        able = [endpoint for endpoint in self.endpoints if endpoint.room(now)]
+        if not able:
+            return None
+        chosen = min(able, key=lambda endpoint: endpoint.in_flight / endpoint.limit)
+        chosen.in_flight += 1
+        return Slot(chosen, now)
+
+    def _give_back(self, slot: Slot) -> None:
+        slot.endpoint.in_flight -= 1
+        self._wake()
+
+    def _wake(self) -> None:
+        """Serve those who wait; come back when the next pause ends."""
+        if not self._waiting:
+            return
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        while self._waiting:
+            if self._waiting[0].done():
+                self._waiting.popleft()
+                continue
+            if self._gone is not None:
+                self._waiting.popleft().set_exception(JudgeGoneError(self._gone))
+                continue
+            slot = self._take(now)
+            if slot is None:
+                break
+            self._waiting.popleft().set_result(slot)
+        pauses = [one.paused_until for one in self.endpoints if one.paused_until > now and one.refusal is None]
+        if self._waiting and pauses:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = loop.call_at(min(pauses), self._wake)
+
+    def _count_failure(self, endpoint: Endpoint, now: float) -> None:
+        endpoint.failures += 1
+        if not endpoint.down:
+            return
+        if endpoint.failures == _DOWN_AFTER:
+            logger.warning("judge: %s cannot be reached", endpoint.url)
+        pause = min(0.5 * 2 ** min(endpoint.failures - _DOWN_AFTER, 10), _LONGEST_PAUSE, self.patience / 4)
+        endpoint.paused_until = now + pause
+        silent = now - (self._last_sign_of_life or now)
+        if silent >= self.patience and all(one.down or one.refusal is not None for one in self.endpoints):
+            urls = ", ".join(one.url for one in self.endpoints)
+            self._give_up(f"{urls} could not be reached for {silent:.0f} s")
+
+    def _give_up(self, reason: str) -> None:
+        self._gone = reason
+        self._wake()

@@ -1,0 +1,319 @@
+"""The judge behind a server: verifies answer and process, writes mistake reports, never guesses.
+
+A request goes through: nothing to judge? -> cache -> server -> reading -> votes -> verdict -> report, if it is wanted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import queue
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+
+from contextrl.errors import InputError, ServiceError
+from contextrl.judge.disclosure import cut_to_location, leaks_answer
+from contextrl.judge.llm.cache import ReplyCache, cache_key
+from contextrl.judge.llm.chat import ChatClient, Failure, Reply
+from contextrl.judge.llm.dialect import Dialect, request_body
+from contextrl.judge.llm.images import ImageUrls
+from contextrl.judge.llm.loop import LoopThread
+from contextrl.judge.llm.neutralise import neutralise, says_nothing
+from contextrl.judge.llm.parsing import Reading, parse_reply, parse_report
+from contextrl.judge.llm.prompts import PromptSet, Task
+from contextrl.judge.llm.verdicts import Vote, decide, is_decided, rule_of
+from contextrl.judge.types import Disclosure, JudgeRequest, ReferenceContext, Usage, Verdict
+
+logger = logging.getLogger("contextrl.judge")
+
+NOTHING_SAID = "Mistake: the response gives no answer."
+"""The report on a response without content, which no judge is asked about."""
+
+
+@dataclass
+class Member:
+    """One model that votes: its client and what its server understands."""
+
+    client: ChatClient
+    dialect: Dialect
+
+
+class LLMJudge:
+    """Verdicts by language models over HTTP.
+
+    Args:
+        members: models that vote, in turn; one suffices.
+        prompts: what they are told.
+        context: how much of the reference they see.
+        disclose: how much a mistake report may say.
+        votes: verdicts per response.
+        max_tokens: longest reply; one that is cut is asked for once more with twice the room.
+        image_max_side: larger images are downscaled, in pixels.
+        cache: where replies are kept; None asks every time.
+    """
+
+    name = "llm"
+
+    def __init__(
+        self,
+        members: Sequence[Member],
+        prompts: PromptSet,
+        context: ReferenceContext = "solution",
+        *,
+        disclose: Disclosure = "correction",
+        votes: int = 1,
+        max_tokens: int = 2048,
+        image_max_side: int = 1536,
+        cache: ReplyCache | None = None,
+    ) -> None:
+        self.members, self.prompts, self.cache = members, prompts, cache
+        self.context: ReferenceContext = context
+        self.disclose: Disclosure = disclose
+        self.votes, self.max_tokens = votes, max_tokens
+        self._images = ImageUrls(image_max_side)
+        self._loop = LoopThread("contextrl-judge")
+        self._under_way: dict[bytes, asyncio.Future[Reading]] = {}
+
+    # ---- the judge protocol --------------------------------------------------------------------------------------
+
+    def judge(self, requests: Sequence[JudgeRequest]) -> list[Verdict]:
+        """One verdict per request, in order.
+
+        Raises:
+            ServiceError: the judge is gone or its budget is spent. What was answered before is in the cache.
+        """
+        verdicts: dict[int, Verdict] = {}
+        # Not through `stream`: waking this thread for every verdict would hold the loop up.
+        work = self._start(requests, lambda item: verdicts.__setitem__(*item))
+        try:
+            work.result()
+        finally:
+            self._end(work)
+        self._raise_if_gone()
+        return [verdicts[index] for index in range(len(requests))]
+
+    def stream(self, requests: Sequence[JudgeRequest]) -> Iterator[tuple[int, Verdict]]:
+        """(index, verdict) as they come; see `judge`."""
+        done: queue.SimpleQueue[tuple[int, Verdict] | BaseException | None] = queue.SimpleQueue()
+        work = self._start(requests, done.put)
+        work.add_done_callback(lambda future: done.put(None if future.cancelled() else future.exception()))
+        try:
+            while (item := done.get()) is not None:
+                if isinstance(item, BaseException):
+                    raise item
+                yield item
+        finally:
+            self._end(work)
+        self._raise_if_gone()
+
+    def _start(self, requests: Sequence[JudgeRequest], put: Callable[[tuple[int, Verdict]], None]) -> Future[None]:
+        for member in self.members:
+            member.client.revive()
+        return self._loop.submit(self._work_through(requests, put))
+
+    def _end(self, work: Future[None]) -> None:
+        work.cancel()
+        if self.cache is not None:
+            self.cache.flush()
+
+    def check(self) -> None:
+        """Ask every server for its models, so that a wrong address, key or name is found before work starts.
+
+        Raises:
+            InputError: the model is not there, or the key is refused.
+            ServiceError: no server of a model can be reached.
+        """
+        self._loop.submit(self._check()).result()
+
+    def close(self) -> None:
+        """Close connections and the cache."""
+        if self._loop.started:
+            self._loop.submit(self._close()).result()
+        self._loop.stop()
+        if self.cache is not None:
+            self.cache.close()
+
+    # ---- requests ------------------------------------------------------------------------------------------------
+
+    async def _work_through(self, requests: Sequence[JudgeRequest], put: Callable[[tuple[int, Verdict]], None]) -> None:
+        """As many requests at once as the servers may get; verdicts that the judge's end left open are not put."""
+        todo = iter(enumerate(requests))
+
+        async def work() -> None:
+            for index, request in todo:
+                verdict = await self._verdict(request)
+                if verdict.error_kind not in ("gone", "budget"):
+                    put((index, verdict))
+                elif self._gone() is not None:
+                    return
+
+        width = sum(len(m.client.pool.endpoints) * m.client.pool.max_concurrency for m in self.members)
+        await asyncio.gather(*(work() for _ in range(min(width, len(requests)))))
+
+    async def _verdict(self, request: JudgeRequest) -> Verdict:
+        """Verify one response, and report on it if that is wanted."""
+        if request.found is not None:
+            verdict = replace(request.found, usage=Usage())
+        elif says_nothing(request.response):
+            report = NOTHING_SAID if request.wants_report else None
+            return Verdict("incorrect", answer_correct=False, process_correct=False, mistake_report=report)
+        else:
+            verdict = await self._vote(request)
+        if request.wants_report and verdict.status == "incorrect":
+            report, usage = await self._report(request)
+            verdict = replace(verdict, mistake_report=report, usage=verdict.usage + usage)
+        return verdict
+
+    async def _vote(self, request: JudgeRequest) -> Verdict:
+        """A majority first; the remaining votes only if it is not unanimous enough."""
+        cut = neutralise(request.response, limit=self.prompts.max_response_chars).cut
+        task: Task = "retry" if request.wants_standalone else "verify"
+
+        async def cast(vote: int) -> Vote:
+            return await self._ask(task, request, lambda reply: parse_reply(reply, standalone=task == "retry"), vote)
+
+        rule = rule_of(request)
+        if self.votes == 1:
+            return decide([await cast(0)], rule, cut=cut)
+        first = self.votes // 2 + 1
+        votes = list(await asyncio.gather(*(cast(vote) for vote in range(first))))
+        if not is_decided(votes, rule, self.votes):
+            votes += await asyncio.gather(*(cast(vote) for vote in range(first, self.votes)))
+        return decide(votes, rule, cut=cut)
+
+    async def _report(self, request: JudgeRequest) -> tuple[str | None, Usage]:
+        """A mistake report that gives away no more than it may: asked for again, then cut to the location."""
+        spent = Usage()
+        report: str | None = None
+        for again in (False, True):
+            vote = await self._ask("report", request, parse_report, again=again)
+            spent += vote.usage
+            if vote.reading.report is None:
+                break
+            report = vote.reading.report
+            if self.disclose not in ("location", "hint") or not leaks_answer(report, request.example, request.response):
+                return report, spent
+            report = cut_to_location(report, vote.reading.step)
+        return report, spent
+
+    async def _ask(
+        self,
+        task: Task,
+        request: JudgeRequest,
+        read: Callable[[str], Reading],
+        vote: int = 0,
+        *,
+        again: bool = False,
+    ) -> Vote:
+        """One reading: from the cache, from an equal request under way, or from the server."""
+        member = self.members[vote % len(self.members)]
+        try:
+            images = [self._images.url(handle) for handle in request.example.images]
+        except InputError as error:
+            return Vote(Reading(failure="rejected", detail=str(error)), Usage())
+        # Serialised once for the key and the body: images make it long.
+        messages = json.dumps(self.prompts.messages(task, request, images=images, disclose=self.disclose, again=again))
+        key = self._key(member, task, messages, vote)
+        if self.cache is not None and (kept := self.cache.get(key)) is not None:
+            reading = read(str(kept.get("text")))
+            if reading.failure is None:
+                return Vote(reading, Usage(cache_hits=1))
+        if (other := self._under_way.get(key)) is not None:
+            return Vote(await asyncio.shield(other), Usage(cache_hits=1))
+        self._under_way[key] = asyncio.get_running_loop().create_future()
+        result = Vote(Reading(failure="gone", detail="cancelled"), Usage())
+        try:
+            result = await self._converse(member, task, messages, read, vote, key)
+        finally:
+            self._under_way.pop(key).set_result(result.reading)
+        return result
+
+    async def _converse(
+        self,
+        member: Member,
+        task: Task,
+        messages: str,
+        read: Callable[[str], Reading],
+        vote: int,
+        key: bytes,
+    ) -> Vote:
+        """Ask the server, again in a form that it understands and once more with more room."""
+        spent, max_tokens = Usage(), self.max_tokens
+        while True:
+            fields = member.dialect.fields(task, max_tokens, vote)
+            outcome, usage = await member.client.complete(request_body(fields, messages))
+            spent += usage
+            if isinstance(outcome, Failure):
+                if outcome.kind == "rejected" and member.dialect.refused(outcome.detail, fields):
+                    continue
+                return Vote(Reading(failure=outcome.kind, detail=outcome.detail), spent)
+            reading = _read(outcome, read)
+            if reading.failure == "truncated" and max_tokens == self.max_tokens:
+                max_tokens *= 2
+                continue
+            member.dialect.saw(free_text=reading.free_text, fields=fields)
+            if reading.failure is None:
+                if self.cache is not None:
+                    self.cache.put(key, {"text": outcome.text, "tokens": outcome.tokens})
+                return Vote(reading, spent)
+            return Vote(reading, replace(spent, parse_failures=spent.parse_failures + 1))
+
+    def _key(self, member: Member, task: Task, messages: str, vote: int) -> bytes:
+        """What a reply depends on. Not the server's address: several serve the same model."""
+        dialect = member.dialect
+        return cache_key(f"{dialect.identity} {self.max_tokens} {task} {vote} {messages}")
+
+    # ---- the end -------------------------------------------------------------------------------------------------
+
+    def _gone(self) -> tuple[str, str] | None:
+        return next((member.client.gone for member in self.members if member.client.gone is not None), None)
+
+    def _raise_if_gone(self) -> None:
+        gone = self._gone()
+        if gone is None:
+            return
+        kind, reason = gone
+        remedy = "raise the budget" if kind == "budget" else "mend the judge"
+        raise ServiceError(f"the judge stops: {reason}. What it has answered is kept: {remedy} and go on")
+
+    async def _check(self) -> None:
+        for member in self.members:
+            client, model = member.client, member.dialect.model
+            answers = [await client.models(endpoint) for endpoint in client.pool.endpoints]
+            failures = [answer for answer in answers if isinstance(answer, Failure)]
+            for endpoint, answer in zip(client.pool.endpoints, answers, strict=True):
+                if isinstance(answer, Failure) and answer.refused:
+                    raise InputError(
+                        "a key that the judge accepts",
+                        found=answer.detail,
+                        where=endpoint.url,
+                        fix="Put the key into the variable that judge.api_key_env names",
+                    )
+                if isinstance(answer, list) and answer and model not in answer:
+                    found = ", ".join(answer[:8])
+                    raise InputError(f"the model {model!r}", found=found, where=endpoint.url, fix="Change judge.model")
+            if len(failures) == len(answers):
+                details = "; ".join(failure.detail for failure in failures)
+                raise ServiceError(f"no judge can be reached ({details}): start it, or change judge.base_url")
+            for failure in failures:
+                logger.warning("judge: %s", failure.detail)
+
+    async def _close(self) -> None:
+        for member in self.members:
+            await member.client.close()
+
+
+def _read(reply: Reply, read: Callable[[str], Reading]) -> Reading:
+    """A reading of what came, with the failures that only the reply's envelope tells."""
+    if reply.finish_reason == "length":
+        return Reading(failure="truncated", detail="cut at sampling.max_tokens, twice")
+    if reply.refusal is not None:
+        return Reading(failure="refusal", detail=f"the judge refuses: {reply.refusal[:80]!r}")
+    if reply.finish_reason == "content_filter":
+        return Reading(failure="refusal", detail="the server's content filter has cut the reply")
+    if reply.text is None:
+        where = ", only reasoning" if reply.reasoning else ""
+        return Reading(failure="null", detail=f"the reply has no content{where}")
+    return read(reply.text)

@@ -1,0 +1,45 @@
+"""An event loop in a thread of its own, so that a synchronous caller can keep connections open between calls."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Coroutine
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class LoopThread:
+    """Started on first use, and again in a forked child, whose parent's threads are not there."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._pid = 0
+
+    def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        """Run a coroutine on the loop."""
+        return asyncio.run_coroutine_threadsafe(work, self._running())
+
+    @property
+    def started(self) -> bool:
+        """Whether this process has a loop."""
+        return self._loop is not None and self._pid == os.getpid()
+
+    def _running(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None or not self.started:
+                self._loop, self._pid = asyncio.new_event_loop(), os.getpid()
+                threading.Thread(target=self._loop.run_forever, name=self._name, daemon=True).start()
+            return self._loop
+
+    def stop(self) -> None:
+        """End the loop; pending work is dropped."""
+        with self._lock:
+            if self._loop is not None and self.started:
+                self._loop.call_soon_threadsafe(self._loop.stop)
+            self._loop = None

@@ -1,0 +1,169 @@
+"""The `judge` section of a run's YAML: who verifies, what it sees, how its server is asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator, model_validator
+
+from contextrl.judge.types import Disclosure, ReferenceContext
+from contextrl.section import Section
+
+JudgeKind = Literal["steps", "rules", "llm"]
+#: `auto` asks for a JSON schema and falls back to free text for a server that refuses or ignores it.
+Structured = Literal["auto", "json_schema", "json_object", "off"]
+
+
+class ReportConfig(Section):
+    disclose: Disclosure = "correction"
+    """What a mistake report may say: location, hint, correction or answer."""
+
+
+class SamplingConfig(Section):
+    temperature: float | None = Field(0.0, ge=0)
+    """0 is greedy; several votes need more, or they all say the same. null sends none, for models that refuse it."""
+    top_p: float | None = Field(None, gt=0, le=1)
+    """Nucleus sampling; null leaves it to the server."""
+    max_tokens: int = Field(2048, gt=0)
+    """Longest reply; one cut at this length is asked for once more with twice the room."""
+    seed: int | None = 0
+    """Sent to the server; vote k adds k. null sends none, for servers that refuse it."""
+    extra: dict[str, Any] = Field(default_factory=dict)
+    """Further fields of the request's body, such as {chat_template_kwargs: {enable_thinking: false}}."""
+
+
+class TimeoutConfig(Section):
+    connect: float = Field(10.0, gt=0)
+    """Seconds until a connection stands."""
+    read: float = Field(180.0, gt=0)
+    """Seconds without a byte."""
+    total: float = Field(600.0, gt=0)
+    """Seconds for one verdict, all of its retries included."""
+
+
+class BudgetConfig(Section):
+    calls: int | None = Field(None, gt=0)
+    """Most requests in one command, repeated ones included; reaching it stops the run, resumable."""
+    tokens: int | None = Field(None, gt=0)
+    """Most prompt and completion tokens."""
+    money: float | None = Field(None, gt=0)
+    """Most cost, in the currency of `prices`."""
+
+
+class PriceConfig(Section):
+    prompt: float = Field(0.0, ge=0)
+    """Per million prompt tokens."""
+    completion: float = Field(0.0, ge=0)
+    """Per million completion tokens."""
+
+
+class PanelMember(Section):
+    model: str
+    """The model's name at its server."""
+    base_url: str | list[str] | None = None
+    """Its server, if it is not the judge's."""
+
+    @field_validator("base_url")
+    @classmethod
+    def _without_secrets(cls, value: str | list[str] | None) -> str | list[str] | None:
+        return checked_urls(value)
+
+    @property
+    def base_urls(self) -> list[str]:
+        """Its own servers, as a list."""
+        return as_list(self.base_url)
+
+
+class JudgeConfig(Section):
+    kind: JudgeKind = "steps"
+    """`steps`: the miniature's process verifier. `rules`: the final answer only. `llm`: a model behind a server."""
+    context: ReferenceContext = "solution"
+    """What the judge sees of the reference: none, answer or solution. `rules` sees the answer."""
+    report: ReportConfig = ReportConfig()
+    audit: Literal["steps", "llm"] | None = None
+    """A second judge that is recorded and never rewarded."""
+    max_unscored_share: float = Field(0.5, gt=0, le=1)
+    """A step with a larger share of unscored verdicts counts as failed."""
+    max_failed_steps: int = Field(3, gt=0)
+    """So many failed steps in a row stop the run, resumable."""
+
+    base_url: str | list[str] | None = None
+    """llm: an OpenAI-compatible server (http://host:8000/v1), or several that serve the same model."""
+    model: str | None = None
+    """llm: the model's name at the server."""
+    api_key_env: str = "OPENAI_API_KEY"
+    """llm: the environment variable that holds the key; the key itself is never written anywhere."""
+    panel: list[PanelMember] = Field(default_factory=list)
+    """llm: further models that vote beside `model`, in turn."""
+    votes: int = Field(1, gt=0)
+    """llm: verdicts per response, decided by majority; a tie is unscored."""
+    structured: Structured = "auto"
+    """llm: how the verdict's form is enforced: auto, json_schema, json_object or off (free text)."""
+    prompts: Path | None = None
+    """llm: a folder whose files replace the shipped prompts of the same names (judge/llm/prompts)."""
+    sampling: SamplingConfig = SamplingConfig()
+    timeouts: TimeoutConfig = TimeoutConfig()
+    max_retries: int = Field(5, ge=0)
+    """llm: repeats of a request after a failure that may pass (429, 5xx, time-outs, cut connections)."""
+    max_concurrency: int = Field(64, gt=0)
+    """llm: most requests at once per server; fewer while a server is slow or refuses."""
+    max_failures: int = Field(20, gt=0)
+    """llm: so many requests in a row that failed after all retries, and the judge counts as gone: the run stops."""
+    patience: float = Field(60.0, gt=0)
+    """llm: seconds for which no server can be reached until the judge counts as gone; shorter outages are sat out."""
+    image_max_side: int = Field(1536, gt=0)
+    """llm: larger images are downscaled to this side, in pixels, before they are sent."""
+    max_response_chars: int = Field(32_000, gt=0)
+    """llm: longer responses are cut in the middle, and can then be found incorrect but not correct."""
+    budget: BudgetConfig = BudgetConfig()
+    prices: PriceConfig = PriceConfig()
+    cache: bool | Path = True
+    """llm: true keeps replies in the user's cache folder; a path keeps them there (a local disk); false keeps none."""
+    gate: bool = True
+    """llm, in training: a final answer that a rule is sure is wrong is negative without a call."""
+    gate_audit_share: float = Field(0.02, ge=0, le=1)
+    """Share of the gated responses that are judged all the same, to measure the gate's own error."""
+
+    @field_validator("base_url")
+    @classmethod
+    def _without_secrets(cls, value: str | list[str] | None) -> str | list[str] | None:
+        return checked_urls(value)
+
+    @model_validator(mode="after")
+    def _complete(self) -> JudgeConfig:
+        if "llm" in (self.kind, self.audit):
+            missing = [name for name in ("base_url", "model") if not getattr(self, name)]
+            if missing:
+                raise ValueError(f"`llm` needs judge.{' and judge.'.join(missing)}")
+        if self.votes > 1 and not self.panel and self.sampling.temperature == 0:
+            raise ValueError(
+                "several votes at judge.sampling.temperature 0 all say the same: raise it, or name a panel"
+            )
+        if self.budget.money is not None and not (self.prices.prompt or self.prices.completion):
+            raise ValueError("judge.budget.money needs judge.prices (per million tokens)")
+        return self
+
+    @property
+    def base_urls(self) -> list[str]:
+        """The servers, as a list."""
+        return as_list(self.base_url)
+
+
+def as_list(urls: str | list[str] | None) -> list[str]:
+    """One address or several."""
+    return [urls] if isinstance(urls, str) else list(urls or ())
+
+
+def checked_urls(value: str | list[str] | None) -> str | list[str] | None:
+    """Refuse addresses that are none, and ones that would carry a password into configs and logs."""
+    for url in as_list(value):
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(
+                f"expected http://host:port/v1, found {parts.scheme or 'no'} scheme, host {parts.hostname!r}"
+            )
+        if parts.username or parts.password or parts.query:
+            raise ValueError("an address must hold no secret: put the key into the variable that api_key_env names")
+    return value

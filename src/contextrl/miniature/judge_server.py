@@ -1,0 +1,151 @@
+"""The miniature's step judge as an OpenAI-compatible chat model, to try a judge behind HTTP without a GPU.
+
+It reads the judge's shipped prompts: the sections between their delimiters, the task in the system text's first line.
+
+    python -m contextrl.miniature.judge_server --port 8377
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import re
+import sys
+from typing import Any
+
+from contextrl.data.example import Example
+from contextrl.judge.types import Disclosure, JudgeRequest, ReferenceContext, Verdict
+from contextrl.miniature.chat_http import HttpRequest, completion_body, error_body, json_response, listen
+from contextrl.miniature.steps_judge import StepsJudge, question_kind
+from contextrl.miniature.tasks import KINDS
+from contextrl.rollout.standalone import standalone_problem
+
+MODEL = "miniature-judge"
+_SECTION = re.compile(r"<(question|reference_answer|reference_solution|response)>\n(.*?)\n</\1>", re.DOTALL)
+_TASK = re.compile(r"Task: (verify|report|retry)")
+_DISCLOSURE = re.compile(r"^Disclosure: (location|hint|correction|answer)$", re.MULTILINE)
+
+
+def answer_chat(body: dict[str, Any]) -> tuple[dict[str, Any], int]:
+    """The reply to a chat request's body, and its HTTP status."""
+    if body.get("model") != MODEL:
+        return error_body(f"The model {str(body.get('model'))[:80]!r} does not exist; there is {MODEL!r}"), 404
+    try:
+        system, text = _texts(body["messages"])
+        reply = judge_text(system, text)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        return error_body(f"the miniature's judge reads contextrl's own judge prompts only: {error}"), 400
+    content = json.dumps(reply, ensure_ascii=False)
+    if "response_format" not in body:
+        content = f"I compared the steps with the reference.\n{content}"
+    return completion_body(content, model=MODEL, prompt_tokens=len(f"{system} {text}".split())), 200
+
+
+def _texts(messages: list[dict[str, Any]]) -> tuple[str, str]:
+    """The system's text and the user's."""
+    found = {"system": "", "user": ""}
+    for message in messages:
+        content = message["content"]
+        parts = [content] if isinstance(content, str) else [part.get("text", "") for part in content]
+        found[message["role"]] = "\n".join(part for part in parts if part)
+    return found["system"], found["user"]
+
+
+def judge_text(system: str, text: str) -> dict[str, Any]:
+    """The step judge's reply to a conversation.
+
+    Raises:
+        ValueError: a section is missing, or the question is not one of the miniature's.
+    """
+    sections = dict(_SECTION.findall(text))
+    task = match[1] if (match := _TASK.match(system)) else "verify"
+    disclosure = match[1] if (match := _DISCLOSURE.search(system)) else "correction"
+    for name in ("question", "response"):
+        if name not in sections:
+            raise ValueError(f"no section <{name}>")
+    kind, _ = question_kind(sections["question"])
+    example = Example(
+        id="asked",
+        question=sections["question"],
+        solution=sections.get("reference_solution", ""),
+        answer=sections.get("reference_answer", ""),
+        answer_type=KINDS[kind].answer_type,
+    )
+    context: ReferenceContext = "solution" if example.solution else "answer" if example.answer else "none"
+    request = JudgeRequest(example, sections["response"], context, wants_report=task == "report")
+    level: Disclosure = disclosure  # type: ignore[assignment]  # the pattern lists the levels
+    verdict = StepsJudge(context, level).judge([request])[0]
+    if verdict.status == "unscored":
+        raise ValueError(verdict.error)
+    return _reply(task, verdict, sections)
+
+
+def _reply(task: str, verdict: Verdict, sections: dict[str, str]) -> dict[str, Any]:
+    if task == "report":
+        report = verdict.mistake_report or "Mistake: one of the steps is wrong."
+        step = re.search(r"step (\d)", report)
+        return {"analysis": "Compared step by step.", "step": int(step[1]) if step else 1, "mistake_report": report}
+    reply = {
+        "analysis": "Compared step by step.",
+        # Without a reference the answer is as right as the steps that lead to it.
+        "answer_correct": verdict.process_correct if verdict.answer_correct is None else verdict.answer_correct,
+        "process_correct": verdict.process_correct,
+    }
+    if task == "retry":
+        reply["standalone"] = standalone_problem(sections["response"], question=sections["question"]) is None
+    return reply
+
+
+def handle(request: HttpRequest, transport: asyncio.Transport, latency: float = 0.0) -> None:
+    """Answer one HTTP request after `latency` seconds."""
+    if request.path == "/v1/models":
+        data = json_response({"object": "list", "data": [{"id": MODEL, "object": "model", "owned_by": "contextrl"}]})
+    elif request.path != "/v1/chat/completions" or request.method != "POST":
+        data = json_response(error_body(f"no {request.method} {request.path[:80]}"), 404)
+    else:
+        try:
+            body, status = answer_chat(json.loads(request.body))
+        except (ValueError, AttributeError, RecursionError):
+            body, status = error_body("the body is no JSON object"), 400
+        data = json_response(body, status)
+    if latency:
+        asyncio.get_running_loop().call_later(latency, transport.write, data)
+    else:
+        transport.write(data)
+
+
+async def _serve(host: str, port: int, latency: float) -> None:
+    server, url = await listen(lambda request, transport: handle(request, transport, latency), host, port)
+    sys.stdout.write(f"The miniature's judge: {url}, model {MODEL}. Ctrl-C ends it.\n")
+    sys.stdout.flush()
+    await server.serve_forever()
+
+
+def serve(host: str = "127.0.0.1", port: int = 8377, latency: float = 0.0) -> None:
+    """Serve until Ctrl-C.
+
+    Args:
+        host, port: where; port 0 takes a free one, which the first line names.
+        latency: seconds that every reply takes.
+
+    Raises:
+        OSError: the port is taken.
+    """
+    try:
+        asyncio.run(_serve(host, port, latency))
+    except KeyboardInterrupt:
+        return
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8377)
+    parser.add_argument("--latency", type=float, default=0.0)
+    arguments = parser.parse_args()
+    serve(arguments.host, arguments.port, arguments.latency)
+
+
+if __name__ == "__main__":
+    main()
