@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 
 from contextrl.config import parse_config
-from contextrl.judge.building import judge_from_config
+from contextrl.judge.building import close_judge, judge_from_config
 from contextrl.judge.types import JudgeRequest, Usage
 from contextrl.miniature.tasks import miniature_examples
 from contextrl.run_directory import read_jsonl
@@ -30,7 +30,7 @@ def start_server() -> tuple[subprocess.Popen[str], str]:
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert server.stdout is not None
     line = server.stdout.readline()
-    return server, next(word for word in line.split() if word.startswith("http"))
+    return server, next(word for word in line.split() if word.startswith("http")).rstrip(",")
 
 
 def train(run: Path, url: str, steps: int) -> None:
@@ -61,6 +61,7 @@ def eager(run: Path, url: str) -> Usage:
             request = JudgeRequest(example, attempt["text"], wants_report=True, wants_standalone=attempt["stage"] == 2)
             # One at a time: equal requests under way would be asked once.
             total += judge.judge([request])[0].usage
+    close_judge(judge)
     return total
 
 
@@ -81,9 +82,8 @@ def main() -> None:
         server.wait()
     print(f"a step, lazy:  {lazy['calls']:7.1f} calls {lazy['tokens']:10.0f} tokens ({lazy['gated']:.1f} gated)")
     print(f"a step, eager: {spent.calls / steps:7.1f} calls {spent.tokens / steps:10.0f} tokens")
-    print(
-        f"ratio: {lazy['calls'] * steps / spent.calls:.3f} of the calls, {lazy['tokens'] * steps / spent.tokens:.3f} of the tokens"
-    )
+    calls, tokens = lazy["calls"] * steps / spent.calls, lazy["tokens"] * steps / spent.tokens
+    print(f"ratio: {calls:.3f} of the calls, {tokens:.3f} of the tokens")
 
 
 if __name__ == "__main__":

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +38,16 @@ def settings(*values: str) -> list[str]:
     return [part for value in values for part in ("--set", value)]
 
 
+@pytest.fixture(scope="module")
+def judge_url() -> Iterator[str]:
+    """The miniature's judge behind HTTP, in its own process."""
+    command = [sys.executable, "-m", "contextrl.miniature.judge_server", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        yield re.search(r"http://\S+/v1", server.stdout.readline())[0]  # type: ignore[index]
+        server.terminate()
+
+
 def run_main(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     monkeypatch.setattr(sys, "argv", ["contextrl", *arguments])
     with pytest.raises(SystemExit) as stopped:
@@ -44,10 +57,17 @@ def run_main(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
 def test_every_shipped_config_runs(
-    config: Path, tiny_policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    config: Path,
+    tiny_policy: Path,
+    judge_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     run = tmp_path / "run"
     changes = settings(f"run_dir={run}", f"model.path={tiny_policy}", *SMALL)
+    if config.stem == "llm-judge":
+        changes += settings(f"judge.base_url={judge_url}", f"judge.cache={tmp_path / 'cache.sqlite'}")
     assert run_main(monkeypatch, "train", str(config), *changes) == 0
     assert "Run directory" in capsys.readouterr().out
     results = json.loads((run / "results.json").read_text(encoding="utf-8"))
@@ -75,6 +95,39 @@ def check_rollout_metrics(steps: list[dict[str, Any]], groups: list[dict[str, An
         assert line["stage2/kept"] + rejected == line["stage2/attempts"]
         for name in ("accuracy/answer", "accuracy/process", "judge/unscored", "judge/calls", "report/leaked_answer"):
             assert name in line
+
+
+def test_the_judge_behind_http_trains_the_same_policy(
+    tiny_policy: Path, judge_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the step judge, asked over a wire: the same verdicts, the same weights."""
+    from safetensors.torch import load_file
+
+    saved = {}
+    for name in ("contextrl", "llm-judge"):
+        changes = settings(f"run_dir={tmp_path / name}", f"model.path={tiny_policy}", *SMALL, "data.eval=null")
+        if name == "llm-judge":
+            changes += settings(f"judge.base_url={judge_url}", "judge.cache=false")
+        assert run_main(monkeypatch, "train", str(CONFIGS[0].parent / f"{name}.yaml"), *changes) == 0
+        saved[name] = load_file(tmp_path / name / "checkpoints" / "checkpoint-2" / "model.safetensors")
+    lines = [line for line in read_jsonl(tmp_path / "llm-judge" / "metrics.jsonl") if "loss" in line]
+    assert all(line["judge/unscored"] == 0 and line["judge/calls"] > 0 for line in lines)
+    for weight, tensor in saved["contextrl"].items():
+        assert tensor.equal(saved["llm-judge"][weight]), weight
+
+
+def test_a_judge_that_is_not_there_is_found_before_training(
+    tiny_policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+    changes = settings(
+        f"run_dir={tmp_path / 'run'}", f"model.path={tiny_policy}", *SMALL, f"judge.base_url=http://127.0.0.1:{port}/v1"
+    )
+    assert run_main(monkeypatch, "train", str(CONFIGS[0].parent / "llm-judge.yaml"), *changes) == 3
+    assert "no judge can be reached" in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "run").exists()
 
 
 def test_eval_reads_a_run_a_config_and_a_model(

@@ -76,6 +76,16 @@ def rows_to_examples(rows: Iterable[Mapping[str, object]], *, where: str, base: 
     return _examples(_numbered(rows, where, base))
 
 
+def row_to_example(columns: Mapping[str, object], *, where: str, default_id: str, base: Path | None) -> Example:
+    """Build one example; see `rows_to_examples`.
+
+    Args:
+        where: how errors name the row: file and line.
+        default_id: its id if it has none.
+    """
+    return _example(_Row(where, default_id, base, columns))
+
+
 def _numbered(
     rows: Iterable[Mapping[str, object]], where: str, base: Path | None, stem: str | None = None
 ) -> Iterator[_Row]:
@@ -115,17 +125,37 @@ def _file_rows(path: Path, spec: str) -> Iterator[_Row]:
     raise InputError(f"a file ending in {', '.join(_FILE_SUFFIXES)}", found=path.name, where=spec)
 
 
+def file_objects(path: Path) -> Iterator[tuple[str, Mapping[str, object]]]:
+    """(place, raw row) of a JSONL, JSON or Parquet file, for rows that are no examples.
+
+    Raises:
+        InputError: as `load_examples`, but for the fields.
+    """
+    for row in _file_rows(path, str(path)):
+        yield row.where, row.columns
+
+
 def _jsonl_rows(path: Path, spec: str) -> Iterator[_Row]:
+    for number, columns in jsonl_objects(path, spec):
+        yield _Row(f"{spec}, line {number}", f"{path.stem}-{number}", path.parent, columns)
+
+
+def jsonl_objects(path: Path, spec: str) -> Iterator[tuple[int, dict[str, object]]]:
+    """(line number, object) of a JSON lines file; empty lines are passed over.
+
+    Raises:
+        InputError: a line is no JSON object, naming it.
+    """
     with path.open("rb") as file:
         for number, raw in enumerate(file, start=1):
-            where = f"{spec}, line {number}"
             line = raw.removeprefix(b"\xef\xbb\xbf").strip() if number == 1 else raw.strip()
             if not line:
                 continue
+            where = f"{spec}, line {number}"
             columns = _parse_json(line, where)
             if not isinstance(columns, dict):
                 raise InputError("a JSON object", found=_describe(columns), where=where)
-            yield _Row(where, f"{path.stem}-{number}", path.parent, columns)
+            yield number, columns
 
 
 def _json_rows(path: Path, spec: str) -> Iterator[Mapping[str, object]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
+from operator import add, attrgetter
 from typing import Literal, Protocol, runtime_checkable
 
 from contextrl.data.example import Example
@@ -70,7 +71,11 @@ class Usage:
     gate_overruled: int = 0
 
     def __add__(self, other: Usage) -> Usage:
-        return Usage(*(getattr(self, part.name) + getattr(other, part.name) for part in fields(self)))
+        return Usage(*map(add, _parts(self), _parts(other)))
+
+
+#: All parts of a usage, in order.
+_parts = attrgetter(*(part.name for part in fields(Usage)))
 
 
 @dataclass(frozen=True)

@@ -126,6 +126,8 @@ def _typed(arguments: type, train: dict[str, Any]) -> dict[str, Any]:
     hints = get_type_hints(arguments)
     values = {}
     for key, value in train.items():
+        if value is False and key.endswith("_strategy"):
+            value = "no"  # which YAML reads as false
         try:
             values[key] = TypeAdapter(hints[key]).validate_python(value)
         except PydanticSchemaGenerationError:

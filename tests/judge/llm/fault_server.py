@@ -1,9 +1,10 @@
 """A chat server that fails on demand, in its own process.
 
-    python fault_server.py [--port 0] [--latency SECONDS]
+    python fault_server.py [--port 0] [--latency SECONDS] [--plain]
 
-prints its base URL. What happens to a request is told by its last user text, so that it does not depend on the order in
-which requests come:
+prints its base URL. With --plain every request gets the same verdict, unread, after the latency: for throughput.
+Otherwise a request's last user text tells what happens to it, so that it does not depend on the order in which requests
+come:
 
     FAULT=<kind>      every time      FAULT=<kind>x<n>   the first n requests of this conversation, then well
     TRUTH=<outcome>   what a good reply says: correct (default), incorrect, false_positive
@@ -30,7 +31,7 @@ import subprocess
 import sys
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -108,6 +109,8 @@ class FaultyChat:
     def _answer(self, request: HttpRequest, transport: asyncio.Transport) -> None:
         self.log.in_flight -= 1
         self.log.requests += 1
+        if transport.is_closing():
+            return
         body = json.loads(request.body)
         text = body["messages"][-1]["content"][-1]["text"]
         conversation = hashlib.sha256(json.dumps([body["model"], body["messages"]]).encode()).hexdigest()
@@ -234,7 +237,7 @@ class FaultyChat:
         pieces = [data[start : start + _SLOW_PIECE] for start in range(0, len(data), _SLOW_PIECE)]
         loop = asyncio.get_running_loop()
         for number, piece in enumerate(pieces):
-            loop.call_later(number * _SLOW_PAUSE, transport.write, piece)
+            loop.call_later(number * _SLOW_PAUSE, _write_if_open, transport, piece)
 
     def _cut_before(self, transport: Any, *_: Any) -> None:
         transport.abort()
@@ -257,12 +260,26 @@ class FaultyChat:
         transport.write(json_response(error_body(f"as asked: {fault}"), int(fault.removeprefix("status_"))))
 
 
+def _write_if_open(transport: asyncio.Transport, data: bytes) -> None:
+    if not transport.is_closing():
+        transport.write(data)
+
+
 #: Faults that still deliver a verdict.
 _DELIVERING = ("free_text", "schema_ignored", "think_tags", "reasoning_content", "no_usage", "slow_bytes")
 
 
-async def serve(port: int, latency: float) -> None:
-    server, url = await listen(FaultyChat(latency).handle, "127.0.0.1", port)
+def plain(latency: float) -> Callable[[HttpRequest, asyncio.Transport], None]:
+    """The same verdict for every request, as fast as it goes."""
+    verdict = json.dumps({"analysis": "x", "answer_correct": True, "process_correct": True})
+    data = json_response(completion_body(verdict, model="m", prompt_tokens=100))
+    loop = asyncio.get_running_loop()
+    return lambda _, transport: loop.call_later(latency, transport.write, data)
+
+
+async def serve(port: int, latency: float, *, is_plain: bool) -> None:
+    handle = plain(latency) if is_plain else FaultyChat(latency).handle
+    server, url = await listen(handle, "127.0.0.1", port)
     sys.stdout.write(f"{url}\n")
     sys.stdout.flush()
     await server.serve_forever()
@@ -310,5 +327,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--latency", type=float, default=0.0)
+    parser.add_argument("--plain", action="store_true")
     chosen = parser.parse_args()
-    asyncio.run(serve(chosen.port, chosen.latency))
+    asyncio.run(serve(chosen.port, chosen.latency, is_plain=chosen.plain))

@@ -47,6 +47,7 @@ class ReplyCache:
         self.path = path
         self._lock = threading.Lock()
         self._unsaved: dict[bytes, str] = {}
+        self._closed = False
         self._saved_at = time.monotonic()
         try:
             if path is not None:
@@ -115,6 +116,9 @@ class ReplyCache:
         self._saved_at = time.monotonic()
 
     def close(self) -> None:
+        """Write what is gathered and close the file; a second time does nothing."""
         with self._lock:
-            self._save()
-            self._database.close()
+            if not self._closed:
+                self._save()
+                self._database.close()
+            self._closed = True

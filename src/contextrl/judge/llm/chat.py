@@ -13,7 +13,7 @@ import random
 import ssl
 import time
 import urllib.request
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -109,8 +109,7 @@ class ChatClient:
             self._give_up("gone", str(error))
             outcome = Failure("gone", str(error))
         self._count(outcome)
-        usage = replace(spent.usage, seconds=time.monotonic() - started)
-        return outcome, usage
+        return outcome, spent.usage(time.monotonic() - started)
 
     async def _persist(self, data: bytes, spent: _Spent) -> Reply | Failure:
         """Try until there is a reply, or a failure that stays."""
@@ -122,7 +121,7 @@ class ChatClient:
                     self._give_up("budget", str(self.budget.spent()))
                 assert self.gone is not None
                 return Failure(*self.gone)
-            spent.usage = replace(spent.usage, calls=attempt + 1, retries=attempt)
+            spent.calls = attempt + 1
             outcome = await self._try(slot, data, spent)
             if isinstance(outcome, Reply) or not (outcome.passing or outcome.refused):
                 return outcome
@@ -162,7 +161,7 @@ class ChatClient:
             return Failure("timeout", detail, passing=True, health="busy")
         except (aiohttp.ClientError, ssl.SSLError, OSError, ValueError) as error:
             detail = self._clean(f"{endpoint.url}: {type(error).__name__}: {error}")
-            return Failure("connection", detail, passing=True, health="busy")
+            return Failure("connection", detail, passing=True)
         return self._read(content, spent)
 
     def _read(self, content: bytes, spent: _Spent) -> Reply | Failure:
@@ -178,9 +177,9 @@ class ChatClient:
             shown = content[:80].decode("utf-8", "replace")
             return Failure("malformed", self._clean(f"a body that is no completion: {shown!r}"), passing=True)
         prompt_tokens, completion_tokens = _tokens(body)
-        cost = self.budget.spend(prompt_tokens, completion_tokens)
         tokens = prompt_tokens + completion_tokens
-        spent.usage = replace(spent.usage, tokens=spent.usage.tokens + tokens, cost=spent.usage.cost + cost)
+        spent.tokens += tokens
+        spent.cost += self.budget.spend(prompt_tokens, completion_tokens)
         return Reply(
             text=text,
             finish_reason=str(choice.get("finish_reason") or ""),
@@ -196,8 +195,10 @@ class ChatClient:
             wait = _seconds(retry_after)
             return Failure("rate_limited", detail, passing=True, health="busy", retry_after=wait)
         if status >= 500 or status in (408, 409, 425):
-            wait = _seconds(retry_after)
-            return Failure("server_error", detail, passing=True, health="busy", retry_after=wait)
+            wait, overloaded = _seconds(retry_after), status in (503, 529)
+            return Failure(
+                "server_error", detail, passing=True, health="busy" if overloaded else "ok", retry_after=wait
+            )
         if status in (401, 403, 404):
             return Failure("rejected", detail, refused=True)
         return Failure("rejected", detail)
@@ -271,7 +272,14 @@ class ChatClient:
 class _Spent:
     """What one completion has cost so far, over its retries."""
 
-    usage: Usage = field(default_factory=Usage)
+    calls: int = 0
+    tokens: int = 0
+    cost: float = 0.0
+
+    def usage(self, seconds: float) -> Usage:
+        return Usage(
+            calls=self.calls, tokens=self.tokens, seconds=seconds, retries=max(self.calls - 1, 0), cost=self.cost
+        )
 
 
 def _tokens(body: dict[str, Any]) -> tuple[int, int]:

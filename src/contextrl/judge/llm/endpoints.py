@@ -15,6 +15,8 @@ logger = logging.getLogger("contextrl.judge")
 Health = Literal["ok", "busy", "down"]
 #: Connection failures in a row after which a server is left alone for a while.
 _DOWN_AFTER = 3
+#: A share of overload answers that does not keep the limit from growing.
+_HARDLY_ANY = 0.1
 _LONGEST_PAUSE = 30.0
 #: A server's Retry-After is believed up to this many seconds.
 _LONGEST_RETRY_AFTER = 300.0
@@ -29,8 +31,8 @@ class Endpoint:
     """One server.
 
     Attributes:
-        limit: requests at once that it is trusted with now: halved when it is overloaded, raised by one for every
-            `limit` successes (additive increase, multiplicative decrease).
+        limit: requests at once that it is trusted with now, set anew after every `limit` of them: halved if it turned
+            all of them away, less if it was a part (as in DCTCP, RFC 8257), raised by a twentieth if it was hardly any.
         failures: connection failures in a row.
         refusal: why it will never accept us (wrong key, unknown model).
     """
@@ -42,7 +44,8 @@ class Endpoint:
     paused_until: float = 0.0
     failures: int = 0
     refusal: str | None = None
-    cut_at: float = 0.0
+    _ended: int = 0
+    _turned_away: int = 0
 
     def __post_init__(self) -> None:
         self.limit = float(self.max_concurrency)
@@ -50,6 +53,17 @@ class Endpoint:
     @property
     def down(self) -> bool:
         return self.failures >= _DOWN_AFTER
+
+    def adapt(self, *, busy: bool) -> None:
+        """Count one ended request towards the next limit."""
+        self._ended += 1
+        self._turned_away += busy
+        if self._ended < self.limit:
+            return
+        share = self._turned_away / self._ended
+        growth = max(1.0, self.limit / 20) if share < _HARDLY_ANY else 0.0
+        self.limit = min(max(self.limit * (1 - share / 2) + growth, 1.0), float(self.max_concurrency))
+        self._ended = self._turned_away = 0
 
     def room(self, now: float) -> bool:
         """Whether another request may start; a server that was down gets one at a time until it answers."""
@@ -63,7 +77,6 @@ class Slot:
     """Leave to send one request."""
 
     endpoint: Endpoint
-    started: float
 
 
 @dataclass
@@ -119,11 +132,7 @@ class EndpointPool:
             if endpoint.down:
                 logger.warning("judge: %s answers again", endpoint.url)
             endpoint.failures = 0
-        if health == "ok":
-            endpoint.limit = min(endpoint.limit + 1 / endpoint.limit, endpoint.max_concurrency)
-        elif health == "busy" and slot.started >= endpoint.cut_at:
-            # Requests that were under way before the last cut say nothing about the limit it set.
-            endpoint.limit, endpoint.cut_at = max(1.0, endpoint.limit / 2), now
+            endpoint.adapt(busy=health == "busy")
         if retry_after is not None:
             endpoint.paused_until = max(endpoint.paused_until, now + min(retry_after, _LONGEST_RETRY_AFTER))
         self._give_back(slot)
@@ -154,7 +163,7 @@ class EndpointPool:
             return None
         chosen = min(able, key=lambda endpoint: endpoint.in_flight / endpoint.limit)
         chosen.in_flight += 1
-        return Slot(chosen, now)
+        return Slot(chosen)
 
     def _give_back(self, slot: Slot) -> None:
         slot.endpoint.in_flight -= 1

@@ -6,9 +6,11 @@ A request goes through: nothing to judge? -> cache -> server -> reading -> votes
 from __future__ import annotations
 
 import asyncio
+import atexit
 import json
 import logging
 import queue
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
@@ -75,6 +77,8 @@ class LLMJudge:
         self._images = ImageUrls(image_max_side)
         self._loop = LoopThread("contextrl-judge")
         self._under_way: dict[bytes, asyncio.Future[Reading]] = {}
+        # A judge that nobody closed is closed at the end of the program, or aiohttp complains of open connections.
+        atexit.register(_close_if_there, weakref.ref(self))
 
     # ---- the judge protocol --------------------------------------------------------------------------------------
 
@@ -144,10 +148,9 @@ class LLMJudge:
         async def work() -> None:
             for index, request in todo:
                 verdict = await self._verdict(request)
-                if verdict.error_kind not in ("gone", "budget"):
-                    put((index, verdict))
-                elif self._gone() is not None:
+                if verdict.error_kind in ("gone", "budget"):
                     return
+                put((index, verdict))
 
         width = sum(len(m.client.pool.endpoints) * m.client.pool.max_concurrency for m in self.members)
         await asyncio.gather(*(work() for _ in range(min(width, len(requests)))))
@@ -303,6 +306,11 @@ class LLMJudge:
     async def _close(self) -> None:
         for member in self.members:
             await member.client.close()
+
+
+def _close_if_there(reference: weakref.ref[LLMJudge]) -> None:
+    if (judge := reference()) is not None:
+        judge.close()
 
 
 def _read(reply: Reply, read: Callable[[str], Reading]) -> Reading:
