@@ -362,7 +362,7 @@ def test_an_infinite_gradient_stops_the_run_before_the_optimizer(tiny_policy: Pa
     assert torch.equal(weights.detach(), before)
 
 
-def test_a_report_that_leaks_is_dropped_at_the_levels_that_forbid_it() -> None:
+def test_a_report_that_leaks_is_cut_down_at_the_levels_that_forbid_it() -> None:
     from contextrl.judge.types import Verdict
     from contextrl.miniature.tasks import miniature_examples
     from contextrl.rollout.groups import Attempt, Completion
@@ -379,4 +379,5 @@ def test_a_report_that_leaks_is_dropped_at_the_levels_that_forbid_it() -> None:
         verifier.add_reports([(example, attempt)])
         assert verifier.tally.leaked_reports == 1
         reports[level] = attempt.verdict.mistake_report if attempt.verdict else None
-    assert reports == {"location": None, "hint": None, "correction": "Step 2: the result is 11."}
+    cut = "Mistake: step 2 is wrong."
+    assert reports == {"location": cut, "hint": cut, "correction": "Step 2: the result is 11."}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from contextrl.data.example import Example
 from contextrl.errors import ServiceError
-from contextrl.judge.disclosure import leaks_answer
+from contextrl.judge.disclosure import cut_to_location, leaks_answer
 from contextrl.judge.types import Disclosure, Judge, JudgeRequest, Usage, Verdict, unscored
 from contextrl.rollout.groups import Attempt
 
@@ -79,7 +79,7 @@ class Verifier:
                 self.tally.reports += 1
                 self.tally.leaked_reports += leaked
                 if leaked and self.disclose in ("location", "hint"):
-                    report = None
+                    report = cut_to_location(report)
             attempt.verdict = replace(attempt.verdict, mistake_report=report)
 
     def _ask(

@@ -8,7 +8,7 @@ come:
 
     FAULT=<kind>      every time      FAULT=<kind>x<n>   the first n requests of this conversation, then well
     TRUTH=<outcome>   what a good reply says: correct (default), incorrect, false_positive
-    LEAK=yes          the mistake report states the reference answer     STANDALONE=no
+    LEAK=yes          the mistake report states the reference answer     ALONE=no
 
 or for all of them by `POST /control {"fault": kind, "latency": seconds}`; kind `mixed` picks one by the conversation's
 hash. `GET /log` tells what was seen, `POST /reset` forgets it. A server that cannot be reached is a closed port:
@@ -45,7 +45,7 @@ from contextrl.miniature.chat_http import (
     response,
 )
 
-_MARK = re.compile(r"\b(FAULT|TRUTH|STANDALONE|LEAK)=(\w+)")
+_MARK = re.compile(r"\b(FAULT|TRUTH|ALONE|LEAK)=(\w+)")
 _ANSWER = re.compile(r"<reference_answer>\n(.*)\n</reference_answer>")
 #: What `mixed` draws from; about a third of the conversations are well.
 MIXED = (
@@ -148,7 +148,7 @@ class FaultyChat:
             return {"analysis": "x", "step": 2, "mistake_report": report}
         truth = marks.get("TRUTH", "correct")
         reply = {"analysis": "x", "answer_correct": truth != "incorrect", "process_correct": truth == "correct"}
-        return reply | ({"standalone": marks.get("STANDALONE") != "no"} if task == "retry" else {})
+        return reply | ({"standalone": marks.get("ALONE") != "no"} if task == "retry" else {})
 
     # ---- one method per kind; each writes what the client gets -----------------------------------------------------
 

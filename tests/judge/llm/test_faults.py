@@ -302,7 +302,7 @@ def test_reports_are_asked_for_only_where_they_are_wanted(server: FaultServer, w
 
 
 def test_the_standalone_question_is_asked_where_it_is_wanted(server: FaultServer) -> None:
-    verdicts = ask(judge_at(server.url), "STANDALONE=no", "STANDALONE=yes", wants_standalone=True)
+    verdicts = ask(judge_at(server.url), "ALONE=no", "ALONE=yes", wants_standalone=True)
     assert [verdict.standalone for verdict in verdicts] == [False, True]
     assert ask(judge_at(server.url), "a")[0].standalone is None
 

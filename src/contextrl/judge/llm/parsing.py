@@ -41,6 +41,8 @@ _FALSE = {
     "不成立",
     "有误",
 }
+#: Words of the menu that are answers to a question more often than verdicts on one.
+_ANSWERS = {"yes", "no", "true", "false", "是", "否"}
 _LABELS = {
     "answer": "answer_correct",
     "final answer": "answer_correct",
@@ -168,8 +170,10 @@ def _last_statement(text: str) -> tuple[dict[str, Any], bool]:
 
 
 def _is_statement(match: re.Match[str]) -> bool:
-    """`Answer: 12` in the judge's analysis is no verdict; whatever follows `Verdict:` is meant as one."""
+    """`Answer: 12` or `Answer: yes` in the judge's analysis is no verdict; what follows `Verdict:` is meant as one."""
     field = _LABELS[" ".join(match[1].casefold().split())]
+    if field == "answer_correct":
+        return _menu(match[2]) is not None and match[2].strip(" *`\"'").casefold() not in _ANSWERS
     return field == "verdict" or _menu(match[2]) is not None
 
 
