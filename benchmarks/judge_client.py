@@ -30,7 +30,7 @@ from contextrl.judge.settings import JudgeConfig
 from contextrl.judge.types import JudgeRequest, Usage
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "judge" / "llm"))
-from fault_server import FaultServer, running_fault_server
+from fault_server import FaultServer, running_fault_server  # type: ignore[import-not-found]
 
 LATENCY = 0.05
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 import warnings
@@ -11,9 +12,11 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.logging import RichHandler
 from rich.markup import escape
 from rich.table import Table
 
+from contextrl.cli_judge import app as judge_app
 from contextrl.errors import ContextRLError, InputError
 
 app = typer.Typer(
@@ -23,10 +26,7 @@ app = typer.Typer(
     help="ContextRL (arXiv 2602.22623): RL post-training of vision-language models, judged with the full solution.",
 )
 
-
-@app.callback()
-def _main() -> None:
-    """Keeps `contextrl train` a subcommand however many there are."""
+app.add_typer(judge_app, name="judge", help="Verify responses, measure a judge, serve the miniature's.")
 
 
 @app.command()
@@ -106,6 +106,13 @@ def quiet_libraries() -> None:
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"(transformers|trl|peft)\b.*")
 
 
+def show_warnings() -> None:
+    """What a judge's client has to say in the middle of a run goes above the progress bar."""
+    logger = logging.getLogger("contextrl")
+    if not logger.handlers:
+        logger.addHandler(RichHandler(console=Console(stderr=True), show_path=False, show_time=False))
+
+
 def percent(accuracy: float | None, interval: Any) -> str:
     """`84.1 % [81.9, 86.2]`."""
     if accuracy is None:
@@ -121,6 +128,9 @@ def results_table(results: dict[str, Any]) -> Table:
     for name in ("before", "after"):
         if row := results[name]:
             table.add_row(name, *_accuracies(row))
+    if not table.rows:
+        table.show_header = False
+        table.add_row("not evaluated", *[""] * 3)
     groups, seconds = results["groups"], results["seconds"]
     table.caption = f"all-negative groups {groups['all_negative']}, recovered {groups['recovered']}; " + ", ".join(
         f"{part} {value:.0f} s" for part, value in seconds.items()
@@ -147,6 +157,7 @@ def _accuracies(row: dict[str, Any]) -> tuple[str, str, str]:
 
 def main() -> None:
     """Entry point: our own errors are one message and an exit code, never a traceback."""
+    show_warnings()
     try:
         app()
     except ContextRLError as error:

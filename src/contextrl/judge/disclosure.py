@@ -9,12 +9,12 @@ from fractions import Fraction
 from contextrl.data.example import Example
 from contextrl.judge.answers import check_answer, extract_answer
 
-_UNITS = re.findall(
+_UNITS: list[str] = re.findall(
     r"\w+",
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
     "eighteen nineteen",
 )
-_TENS = re.findall(r"\w+", "twenty thirty forty fifty sixty seventy eighty ninety")
+_TENS: list[str] = re.findall(r"\w+", "twenty thirty forty fifty sixty seventy eighty ninety")
 _CHINESE = "零一二三四五六七八九"
 _ORDINALS = re.findall(r"\w+", "first second third fourth fifth sixth seventh eighth ninth tenth")
 
@@ -68,7 +68,7 @@ def leaks_answer(report: str, example: Example, response: str) -> bool:
         pattern = _verdict_pattern(example)
     else:
         pattern = _value_pattern(answer)
-        if any(pattern.search(_plain(text)) for text in (response, example.question)):
+        if any(pattern.search(_PLACES.sub(" ", _plain(text))) for text in (response, example.question)):
             return False
     return pattern.search(stripped) is not None
 
