@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -38,14 +39,20 @@ def settings(*values: str) -> list[str]:
     return [part for value in values for part in ("--set", value)]
 
 
+@contextmanager
+def serving_judge(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The miniature's judge behind HTTP, in its own process, and its address."""
+    start = [sys.executable, "-m", "contextrl.miniature.judge_server", "--port", "0", *arguments]
+    with subprocess.Popen(start, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        yield server, re.search(r"http://[\w.:]+/v1", server.stdout.readline())[0]  # type: ignore[index]
+        server.kill()
+
+
 @pytest.fixture(scope="module")
 def judge_url() -> Iterator[str]:
-    """The miniature's judge behind HTTP, in its own process."""
-    command = [sys.executable, "-m", "contextrl.miniature.judge_server", "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        yield re.search(r"http://\S+/v1", server.stdout.readline())[0]  # type: ignore[index]
-        server.terminate()
+    with serving_judge() as (_, url):
+        yield url
 
 
 def run_main(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -114,6 +121,49 @@ def test_the_judge_behind_http_trains_the_same_policy(
     assert all(line["judge/unscored"] == 0 and line["judge/calls"] > 0 for line in lines)
     for weight, tensor in saved["contextrl"].items():
         assert tensor.equal(saved["llm-judge"][weight]), weight
+
+
+def test_a_run_whose_judge_dies_stops_with_a_checkpoint_and_goes_on_when_it_is_back(
+    tiny_policy: Path, tmp_path: Path
+) -> None:
+    """The judge's server is killed after the second step and started again at another port for the resumed run."""
+    run = tmp_path / "run"
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+    def train(url: str, *more: str) -> subprocess.Popen[str]:
+        config = str(CONFIGS[0].parent / "llm-judge.yaml")
+        values = (f"judge.base_url={url}", "judge.patience=2", "judge.max_retries=2", "judge.cache=false")
+        # A slow judge, so that the run does not end before its judge does.
+        arguments = [
+            *command(tiny_policy, run)[1:3],
+            "train",
+            config,
+            *command(tiny_policy, run)[5:],
+            *settings(*values),
+        ]
+        arguments += settings("train.max_steps=6", "train.save_steps=100")
+        process = [sys.executable, *arguments, *more]
+        return subprocess.Popen(process, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+    with serving_judge("--latency", "0.3") as (server, url):
+        stopped = train(url)
+        deadline = time.monotonic() + 120
+        while len(list(read_jsonl(run / "metrics.jsonl"))) < 2 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        server.kill()
+        _, messages = stopped.communicate(timeout=120)
+    assert stopped.returncode == 3, messages
+    told = " ".join(messages.split())
+    assert "could not be reached for" in told
+    assert "--resume" in told
+    checkpoints = complete_checkpoints(run / "checkpoints")
+    assert len(checkpoints) == 1
+    assert checkpoints[0].name in told.replace(" ", "")
+    with serving_judge() as (_, url):
+        resumed = train(url, "--resume")
+        _, messages = resumed.communicate(timeout=200)
+    assert resumed.returncode == 0, messages
+    assert [row["step"] for row in read_jsonl(run / "metrics.jsonl") if "loss" in row] == [1, 2, 3, 4, 5, 6]
 
 
 def test_a_judge_that_is_not_there_is_found_before_training(
