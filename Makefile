@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint types unit format benchmark clean
+.PHONY: demo test vllm lint types unit format benchmark clean
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "contextrl needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"; exit 2; }
@@ -29,6 +29,9 @@ types: $(STAMP)
 unit: $(STAMP)
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
 
+vllm: $(STAMP)  ## the judge against vLLM on a CPU: SmolLM2 for the protocol, the miniature's learned judge for verdicts
+	bash tests/vllm_servers/run.sh
+
 format: $(STAMP)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -36,6 +39,9 @@ format: $(STAMP)
 benchmark: $(STAMP)  ## the figures in README.md; about 30 minutes on two cores
 	$(BIN)/python benchmarks/methods.py --seeds 0,1,2
 	$(BIN)/python benchmarks/step_overhead.py
+	$(BIN)/python benchmarks/answer_verifier.py
+	$(BIN)/python benchmarks/judge_client.py
+	$(BIN)/python benchmarks/judge_laziness.py
 
 clean:
-	rm -rf $(VENV) runs build .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .venv-vllm runs build .mypy_cache .ruff_cache .pytest_cache

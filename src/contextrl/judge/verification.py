@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +18,8 @@ from contextrl.judge.settings import JudgeConfig
 from contextrl.judge.types import Judge, JudgeRequest, Usage, Verdict, stream_verdicts
 from contextrl.judge.verdict_file import VerdictFile
 from contextrl.run_directory import write_atomically
+
+logger = logging.getLogger("contextrl.judge")
 
 #: Settings of a judge that say how it is reached and what it may cost, not what it says.
 _NOT_ITS_JUDGEMENT = {
@@ -249,6 +252,7 @@ def _write_record(settings: VerifySettings) -> None:
 def _check_same_judge(settings: VerifySettings) -> None:
     """Verdicts of two judges in one file would be told apart by nobody."""
     if not settings.record.is_file():
+        logger.warning("%s is gone: nobody can tell whether the verdicts kept are by the same judge", settings.record)
         return
     try:
         then = json.loads(settings.record.read_text(encoding="utf-8"))

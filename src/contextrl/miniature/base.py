@@ -11,8 +11,6 @@ import hashlib
 import json
 import math
 import random
-import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,7 +27,7 @@ from contextrl.miniature.policy import MERGE, build_model, build_processor, buil
 from contextrl.miniature.steps_judge import Mistake, find_mistakes, parse_steps, write_report
 from contextrl.miniature.tasks import KINDS, Kind, Problem, draw_problem, own_solution, to_example
 from contextrl.rollout.recovery import DEFAULT_INSTRUCTION, RetryPrompt
-from contextrl.user_cache import cache_folder
+from contextrl.user_cache import build_once
 
 #: Raise when a change here or in `tasks`, `policy` or `digits` makes cached base policies obsolete.
 RECIPE_VERSION = 1
@@ -261,23 +259,10 @@ def train_base(recipe: BaseRecipe, folder: Path, *, console: Console | None = No
 
 
 def base_policy(recipe: BaseRecipe | None = None, *, console: Console | None = None) -> Path:
-    """Folder of the base policy, built first if the cache does not have it.
+    """Folder of the base policy, built first if the cache does not have it; see `build_once`."""
+    chosen = recipe or BaseRecipe()
 
-    Several processes may call this at once: each builds in a folder of its own and the first to finish wins.
-    """
-    recipe = recipe or BaseRecipe()
-    target = cache_folder() / f"miniature-base-{recipe.key}"
-    if (target / "recipe.json").exists():
-        return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix="building-") as scratch:
-        built = Path(scratch) / "base"
-        built.mkdir()
-        train_base(recipe, built, console=console)
-        try:
-            built.rename(target)
-        except OSError:
-            if not (target / "recipe.json").exists():
-                shutil.rmtree(target, ignore_errors=True)
-                built.rename(target)
-    return target
+    def build(folder: Path) -> None:
+        train_base(chosen, folder, console=console)
+
+    return build_once(f"miniature-base-{chosen.key}", "recipe.json", build)

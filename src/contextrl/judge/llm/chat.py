@@ -149,9 +149,9 @@ class ChatClient:
             async with self._open_session().post(
                 f"{endpoint.url}/chat/completions", data=data, proxy=self._proxies[endpoint.url], allow_redirects=False
             ) as response:
-                if (response.content_length or 0) > _MAX_REPLY_BYTES:
-                    return Failure("malformed", f"a body of {response.content_length:,} bytes", passing=True)
-                content = await response.read()
+                content = await _body(response)
+                if content is None:
+                    return Failure("malformed", f"a body over {_MAX_REPLY_BYTES:,} bytes", passing=True)
                 if response.status != 200:
                     return self._refusal(response.status, response.headers.get("Retry-After"), content)
         except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError) as error:
@@ -250,7 +250,7 @@ class ChatClient:
                     f"{endpoint.url}/models", proxy=self._proxies[endpoint.url], allow_redirects=False
                 ) as response,
             ):
-                content = await response.read()
+                content = await _body(response) or b""
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, ssl.SSLError, OSError) as error:
             return Failure("connection", self._clean(f"{endpoint.url}: {error or type(error).__name__}"))
         except (aiohttp.ClientError, ValueError):
@@ -280,6 +280,17 @@ class _Spent:
         return Usage(
             calls=self.calls, tokens=self.tokens, seconds=seconds, retries=max(self.calls - 1, 0), cost=self.cost
         )
+
+
+async def _body(response: aiohttp.ClientResponse) -> bytes | None:
+    """The whole body; None if it is longer than any reply should be, however the server announces it."""
+    chunks, size = [], 0
+    async for chunk in response.content.iter_any():
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > _MAX_REPLY_BYTES:
+            return None
+    return b"".join(chunks)
 
 
 def _tokens(body: dict[str, Any]) -> tuple[int, int]:

@@ -1,0 +1,17 @@
+"""Train the learned judge, or take it from the cache, and print its folder."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import torch
+
+from contextrl.judge.llm.prompts import PromptSet
+from contextrl.miniature.learned_judge import learned_judge
+
+PROMPTS = Path(__file__).resolve().parents[2] / "configs" / "miniature" / "judge-prompts"
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    sys.stdout.write(f"{learned_judge(PromptSet.load(PROMPTS))}\n")

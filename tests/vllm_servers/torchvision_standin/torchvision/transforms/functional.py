@@ -1,0 +1,68 @@
+"""Functions on images as tensors [..., channels, height, width]."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.nn.functional import interpolate
+
+
+class InterpolationMode(Enum):
+    NEAREST = "nearest"
+    NEAREST_EXACT = "nearest-exact"
+    BILINEAR = "bilinear"
+    BICUBIC = "bicubic"
+    BOX = "box"
+    HAMMING = "hamming"
+    LANCZOS = "lanczos"
+
+
+pil_modes_mapping = {
+    InterpolationMode.NEAREST: 0,
+    InterpolationMode.BILINEAR: 2,
+    InterpolationMode.BICUBIC: 3,
+    InterpolationMode.NEAREST_EXACT: 0,
+    InterpolationMode.BOX: 4,
+    InterpolationMode.HAMMING: 5,
+    InterpolationMode.LANCZOS: 1,
+}
+
+
+def pil_to_tensor(image: Image.Image) -> torch.Tensor:
+    """uint8 [channels, height, width]."""
+    pixels = torch.from_numpy(np.array(image, copy=True))
+    return pixels[None] if pixels.ndim == 2 else pixels.permute(2, 0, 1).contiguous()
+
+
+def grayscale_to_rgb(image: torch.Tensor) -> torch.Tensor:
+    return image if image.shape[-3] == 3 else image.expand(*image.shape[:-3], 3, *image.shape[-2:])
+
+
+def resize(
+    image: torch.Tensor,
+    size: Sequence[int],
+    interpolation: InterpolationMode = InterpolationMode.BILINEAR,
+    antialias: bool = True,
+) -> torch.Tensor:
+    """To (height, width), computed in the image's own type as torchvision does on a CPU."""
+    if tuple(image.shape[-2:]) == tuple(size):
+        return image
+    if interpolation not in (InterpolationMode.BILINEAR, InterpolationMode.BICUBIC):
+        raise NotImplementedError(f"the stand-in for torchvision does not resize with {interpolation.value}")
+    flat = image.reshape(-1, *image.shape[-3:])
+    resized = interpolate(flat, size=tuple(size), mode=interpolation.value, align_corners=False, antialias=antialias)
+    return resized.reshape(*image.shape[:-2], *size)
+
+
+def normalize(
+    image: torch.Tensor, mean: Sequence[float] | torch.Tensor, std: Sequence[float] | torch.Tensor
+) -> torch.Tensor:
+    """(image - mean) / std by channel."""
+    centre, spread = (
+        torch.as_tensor(value, dtype=image.dtype, device=image.device).reshape(-1, 1, 1) for value in (mean, std)
+    )
+    return (image - centre) / spread
