@@ -55,7 +55,7 @@ class PrefixStates:
         return PrefixStates(keys, values, self.lengths[rows])
 
 
-class OwnStates(Cache):  # type: ignore[misc]
+class OwnStates(Cache):
     """Keys and values of B samples, in buffers that do not move while they grow.
 
     Args:
@@ -64,7 +64,8 @@ class OwnStates(Cache):  # type: ignore[misc]
 
     def __init__(self, capacity: int) -> None:
         super().__init__(layers=[])
-        self.capacity, self.length = capacity, 0
+        self.capacity = capacity
+        self.length = 0
         self._keys: list[torch.Tensor] = []
         self._values: list[torch.Tensor] = []
 
@@ -78,7 +79,7 @@ class OwnStates(Cache):  # type: ignore[misc]
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Append [B, Hkv, Q, D] and return all of the layer's, [B, Hkv, length + Q, D]."""
         if layer_idx == len(self._keys):
-            rows, heads, _, size = key_states.shape
+            rows, heads, _tokens, size = key_states.shape
             self._keys.append(key_states.new_empty(rows, heads, self.capacity, size))
             self._values.append(value_states.new_empty(rows, heads, self.capacity, size))
         end = self.length + key_states.size(2)

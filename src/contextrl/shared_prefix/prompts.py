@@ -18,7 +18,7 @@ class EncodedPrompts:
 
     Attributes:
         prompts: ids and image features.
-        positions: per prompt, its tokens' positions: [p], or [3, p] for models whose positions follow the image (M-RoPE).
+        positions: per prompt, its tokens' positions: [p], or [3, p] where positions follow the image (M-RoPE).
         device: where forwards run.
     """
 
