@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -47,15 +48,17 @@ class FakeSampler:
 
     def __init__(self, *completions: Completion | str) -> None:
         self.rest = [completion(one) if isinstance(one, str) else one for one in completions]
-        self.calls: list[tuple[Prompts, int]] = []
+        self.calls: list[tuple[Prompts, list[int], list[list[int]]]] = []
 
-    def __call__(self, prompts: Prompts, repeats: int) -> list[Completion]:
-        self.calls.append((prompts, repeats))
-        taken, self.rest = self.rest[: len(prompts.ids)], self.rest[len(prompts.ids) :]
+    def __call__(self, prompts: Prompts, row: Sequence[int], suffixes: Sequence[Sequence[int]]) -> list[Completion]:
+        self.calls.append((prompts, list(row), [list(suffix) for suffix in suffixes]))
+        taken, self.rest = self.rest[: len(row)], self.rest[len(row) :]
         return taken
 
     def prompt_texts(self, call: int = 0) -> list[str]:
-        return [bytes(ids).decode("latin-1") for ids in self.calls[call][0].ids]
+        """What the policy read before each sample."""
+        prompts, row, suffixes = self.calls[call]
+        return [bytes(prompts.ids[n] + more).decode("latin-1") for n, more in zip(row, suffixes, strict=True)]
 
 
 def by_first_word(request: JudgeRequest) -> Verdict:
@@ -97,7 +100,7 @@ def test_stage_1_samples_g_of_each_prompt_in_runs() -> None:
     sampler = FakeSampler("a0", "a1", "b0", "b1")
     groups = sample_groups([example("a"), example("b")], [7, 3], prompts_of("a", "b"), 2, sampler)
     assert sampler.prompt_texts() == ["a", "a", "b", "b"]
-    assert sampler.calls[0][1] == 2
+    assert len(sampler.calls[0][0].ids) == 2, "each prompt is handed over once"
     assert [(g.example.id, g.row, g.prompt.ids) for g in groups] == [("a", 7, [[97]]), ("b", 3, [[98]])]
     assert [[one.completion.text for one in g.attempts] for g in groups] == [["a0", "a1"], ["b0", "b1"]]
 
@@ -137,7 +140,7 @@ def test_the_retry_sees_question_attempt_report_and_instruction() -> None:
     groups = [group("--")]
     sampler = run_stage_2(groups, "right", "right")
     assert sampler.prompt_texts() == [f"sumsum try {i}\nu:report {i} Again.\na:" for i in range(2)]
-    assert sampler.calls[0][1] == 1
+    assert len(sampler.calls[0][0].ids) == 1, "the prompt that both retries share is handed over once"
     assert [one.seen for one in groups[0].retries] == ["report 0 Again.", "report 1 Again."]
     assert [(one.stage, one.parent) for one in groups[0].retries] == [(2, 0), (2, 1)]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from contextrl.policies import load_policy
 from contextrl.rollout import two_stage, verify
 from contextrl.trainer.config import UNSUPPORTED, ContextRLConfig
 from contextrl.trainer.groups_log import GroupRecorder
+from contextrl.trainer.vision import VisionInputs
 
 
 @pytest.fixture(autouse=True)
@@ -84,10 +86,14 @@ def test_groups_stay_with_their_pictures_through_the_shuffle(tiny_policy: Path, 
     pair = next(rows for rows in same.values() if len(rows) >= 2)[:2]
     batch = trainer._prepare_inputs(loader_rows(*pair))
     assert len({tuple(ids) for ids in batch["prompt_ids"].tolist()}) == 1
-    assert sorted(batch["group"].tolist()) == [0] * 4 + [1] * 4
-    assert batch["group"].tolist() != [0] * 4 + [1] * 4, "the shuffle must have moved rows"
-    pixels = torch.split(batch["pixel_values"], batch["image_grid_thw"].prod(-1).tolist())
-    for group, shown in zip(batch["group"].tolist(), pixels, strict=True):
+    assert [(group, len(list(rows))) for group, rows in groupby(batch["group"].tolist())] in (
+        [(0, 4), (1, 4)],
+        [(1, 4), (0, 4)],
+    )
+    assert not {"pixel_values", "image_grid_thw"} & set(batch), "memory must not grow with B images"
+    assert trainer._encoded is not None
+    for group in batch["group"].tolist():
+        shown = trainer._encoded.prompts.features[group]["pixel_values"]
         picture = open_image(trainer.examples[pair[group]].images[0])
         expected = trainer.processing_class.image_processor(images=[picture], return_tensors="pt")["pixel_values"]
         torch.testing.assert_close(shown, expected)
@@ -104,14 +110,18 @@ def test_rolled_back_rows_are_scored_under_the_original_prompt(
     for row, n in enumerate(batch["group"].tolist()):
         prompt = batch["prompt_ids"][row][batch["prompt_mask"][row].bool()].tolist()
         assert prompt == trainer._groups[n].prompt.ids[0]
-    fields = ("pixel_values", "image_grid_thw", "num_images", "mm_token_type_ids")
+    assert trainer._encoded is not None
+    rows = trainer._encoded.prompts.select(batch["group"].tolist())
+    fields = VisionInputs(rows, torch.device("cpu")).fields(
+        batch["prompt_ids"].size(1), batch["completion_ids"].size(1)
+    )
     with torch.no_grad():
         logps, _, _ = trainer._get_per_token_logps_and_entropies(
             trainer.model,
             torch.cat([batch["prompt_ids"], batch["completion_ids"]], 1),
             torch.cat([batch["prompt_mask"], batch["completion_mask"]], 1),
             batch["completion_ids"].size(1),
-            **{name: batch[name] for name in fields},
+            **fields,
         )
     mask = batch["completion_mask"].bool()
     torch.testing.assert_close(logps[mask], batch["old_per_token_logps"][mask], rtol=0, atol=1e-5)
@@ -121,12 +131,12 @@ def test_token_ids_travel(tiny_policy: Path, tmp_path: Path, monkeypatch: pytest
     """The attempt enters stage 2 as the ids that were sampled, and what is trained is what was sampled."""
     never_truncated(monkeypatch)
     trainer = build_trainer(tiny_policy, tmp_path, ScriptedJudge(recovering))
-    prompts: list[list[int]] = []
+    prompts: list[list[list[int]]] = []
     original = trainer._sample
 
-    def spying(rows: Any, repeats: int) -> Any:
-        prompts.append(rows.ids)
-        return original(rows, repeats)
+    def spying(rows: Any, row: Any, suffixes: Any) -> Any:
+        prompts.append([[*rows.ids[n], *suffix] for n, suffix in zip(row, suffixes, strict=True)])
+        return original(rows, row, suffixes)
 
     trainer._sample = spying  # type: ignore[method-assign]
     batch = trainer._generate_and_score_completions(loader_rows(0, 1))
@@ -171,7 +181,7 @@ def test_stage_2_does_not_count_twice_in_trls_metrics(
 def test_empty_completions_do_not_break_the_replay(tiny_policy: Path, tmp_path: Path) -> None:
     """Trap 9: GRPOTrainer reads `ids[-1]` of every completion."""
     trainer = build_trainer(tiny_policy, tmp_path, ScriptedJudge(lambda r: "incorrect"), stage2=False)
-    trainer._generate_single_turn = lambda ids, *_: ([[] for _ in ids], None)  # type: ignore[method-assign]
+    trainer._sample_ids = lambda prompts, row, suffixes: [[] for _ in row]  # type: ignore[method-assign]
     batch = trainer._generate_and_score_completions(loader_rows(0, 1))
     assert batch["completion_ids"].tolist() == [[trainer._tokenizer.eos_token_id]] * 8
 
@@ -189,7 +199,7 @@ def test_sampled_image_tokens_neither_appear_nor_break_scoring(tiny_policy: Path
     trainer.model.lm_head = head
     sampled = [s.completion.ids for g in trainer.collect([0, 1]) for s in g.slots]
     assert not {image, video} & {token for ids in sampled for token in ids}
-    trainer._generate_single_turn = lambda rows, *_: ([[image] for _ in rows], None)  # type: ignore[method-assign]
+    trainer._sample_ids = lambda prompts, row, suffixes: [[image] for _ in row]  # type: ignore[method-assign]
     assert all(slot.completion.truncated for group in trainer.collect([0]) for slot in group.slots)
     ids = [7, 8, image, 9]
     assert trainer._cut_at_placeholder(ids) == [7, 8]

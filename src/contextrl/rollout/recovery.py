@@ -74,7 +74,12 @@ class RetryPrompt:
         return list(self.tokenizer(after, add_special_tokens=False)["input_ids"])
 
     def build(self, prompt_ids: Sequence[int], attempt_ids: Sequence[int], report: str) -> list[int] | None:
-        """The stage-2 prompt, or None if question and report alone exceed the budget.
+        """The stage-2 prompt: the stage-1 prompt and its `suffix`."""
+        suffix = self.suffix(prompt_ids, attempt_ids, report)
+        return None if suffix is None else [*prompt_ids, *suffix]
+
+    def suffix(self, prompt_ids: Sequence[int], attempt_ids: Sequence[int], report: str) -> list[int] | None:
+        """What follows the stage-1 prompt in stage 2, or None if question and report alone exceed the budget.
 
         Args:
             prompt_ids: stage-1 prompt with its image placeholders expanded.
@@ -88,7 +93,7 @@ class RetryPrompt:
         room = self.max_context_tokens - len(prompt_ids) - len(after)
         if room < 0:
             return None
-        return [*prompt_ids, *cut_middle(attempt, room), *after]
+        return [*cut_middle(attempt, room), *after]
 
 
 def cut_middle(ids: list[int], room: int) -> list[int]:

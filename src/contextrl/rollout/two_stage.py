@@ -17,8 +17,9 @@ from contextrl.rollout.recovery import RetryPrompt
 from contextrl.rollout.standalone import standalone_problem
 from contextrl.rollout.verify import Verifier
 
-#: Samples one completion per prompt row. `repeats` says that rows come in runs of that many equal prompts.
-Sample = Callable[[Prompts, int], list[Completion]]
+#: `sample(prompts, row, suffixes)`: one completion after each prompt `row[b]` followed by the tokens `suffixes[b]`.
+#: N prompts and B samples, so that a prompt and its images need to be read only once.
+Sample = Callable[[Prompts, Sequence[int], Sequence[Sequence[int]]], list[Completion]]
 #: Whether a condition holds on any process. Generation is collective (FSDP, ZeRO-3, vLLM): all enter it or none.
 AnyProcess = Callable[[bool], bool]
 
@@ -42,8 +43,8 @@ def sample_groups(
     examples: Sequence[Example], rows: Sequence[int], prompts: Prompts, num_generations: int, sample: Sample
 ) -> list[Group]:
     """Stage 1: G completions of each of the N prompts."""
-    repeated = [n for n in range(len(examples)) for _ in range(num_generations)]
-    completions = sample(prompts.select(repeated), num_generations)
+    row = [n for n in range(len(examples)) for _ in range(num_generations)]
+    completions = sample(prompts, row, [()] * len(row))
     return [
         Group(
             example,
@@ -66,11 +67,11 @@ def judge_groups(groups: Sequence[Group], verifier: Verifier, *, reports: bool) 
 
 @dataclass(frozen=True)
 class Retry:
-    """A planned retry: its prompt `context` in token ids, and the `attempt` that sampling will fill."""
+    """A planned retry: what the policy reads after the original prompt, and the `attempt` that sampling will fill."""
 
     group: Group
     attempt: Attempt
-    context: list[int]
+    suffix: list[int]
     report: str
 
 
@@ -83,13 +84,13 @@ def plan_retries(group: Group, settings: RecoverySettings, retry_prompt: RetryPr
     for i in group.negatives:
         failed = group.attempts[i]
         report = failed.verdict.mistake_report if failed.verdict else None
-        context = retry_prompt.build(group.prompt.ids[0], failed.completion.ids, report) if report else None
-        if report is None or context is None:
+        suffix = retry_prompt.suffix(group.prompt.ids[0], failed.completion.ids, report) if report else None
+        if report is None or suffix is None:
             continue
         for _ in range(settings.samples_per_negative):
             seen = f"{report} {retry_prompt.instruction}"
             attempt = Attempt(Completion((), "", False), stage=2, parent=i, seen=seen)
-            planned.append(Retry(group, attempt, context, report))
+            planned.append(Retry(group, attempt, suffix, report))
     return planned
 
 
@@ -108,11 +109,14 @@ def recover(
         groups: judged groups.
         any_process: if any process has an all-negative group, all of them enter generation.
     """
-    retries = [retry for group in groups for retry in plan_retries(group, settings, retry_prompt)]
+    planned = [plan_retries(group, settings, retry_prompt) for group in groups]
+    retries = [retry for plan in planned for retry in plan]
     if not any_process(bool(retries)):
         return
-    originals = Prompts.join([retry.group.prompt for retry in retries])
-    completions = sample(originals.extended([retry.context for retry in retries]), 1)
+    retried = [group for group, plan in zip(groups, planned, strict=True) if plan]
+    row = [n for n, plan in enumerate(filter(None, planned)) for _ in plan]
+    originals = Prompts.join([group.prompt for group in retried])
+    completions = sample(originals, row, [retry.suffix for retry in retries])
     for retry, completion in zip(retries, completions, strict=True):
         retry.attempt.completion = completion
         retry.group.retries.append(retry.attempt)

@@ -15,6 +15,11 @@ IGNORED = -100
 """Label of a position where nothing is scored."""
 
 
+def real_tokens(lengths: Sequence[int], width: int, device: torch.device) -> torch.Tensor:
+    """[B, C] bool: the first `lengths[b]` of C columns."""
+    return torch.arange(width, device=device) < torch.tensor(list(lengths), device=device)[:, None]
+
+
 @dataclass(frozen=True)
 class Packed:
     """Inputs of one forward over N rows and B branches.
@@ -71,18 +76,19 @@ def pack(encoded: EncodedPrompts, row: Sequence[int], completions: torch.Tensor,
     total = max(used)
     rows_of = torch.tensor(row, device=device)
     reach = torch.tensor(lengths, device=device)[:, None]
+    real = real_tokens(lengths, width_c, device)
     steps = torch.arange(width_c, device=device)
     # Padding of a branch repeats its last token (its prompt's first where it is empty), whose output is not used.
     offsets = torch.tensor(starts, device=device)[:, None] + torch.minimum(steps, (reach - 1).clamp(min=0))
     slots = rows_of[:, None] * total + torch.where(reach > 0, offsets, 0)
-    prefix = _prefix(prefixes, rows_of, slots, steps < reach, total)
+    prefix = _prefix(prefixes, rows_of, slots, real, total)
     return Packed(
         input_ids=_rows(ids, total, 0),
         labels=_rows(labels, total, IGNORED),
         positions=_rows(positions, total, 0).movedim(0, -2),
         prefix=prefix,
         slots=slots,
-        mask=steps < reach,
+        mask=real,
     )
 
 

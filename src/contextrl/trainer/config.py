@@ -70,6 +70,7 @@ class ContextRLConfig(GRPOConfig):
     overlong_buffer: int = field(default=0, metadata={"help": "DAPO's soft overlong penalty, in tokens; 0 is off."})
     dynamic_sampling_rounds: int = field(default=0, metadata={"help": "Most refill rounds a step; 0 is off."})
     report_disclose: str = field(default="correction", metadata={"help": "What mistake reports may say."})
+    shared_prefix: bool = field(default=True, metadata={"help": "Read a group's prompt once, not once per sample."})
     max_prompt_tokens: int = field(default=4096, metadata={"help": "Longer prompts are refused before training."})
     max_unscored_share: float = field(default=0.5, metadata={"help": "More unscored verdicts fail a step."})
     max_failed_steps: int = field(default=3, metadata={"help": "So many failed steps in a row stop the run."})

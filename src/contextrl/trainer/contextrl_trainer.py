@@ -16,7 +16,6 @@ import torch
 from accelerate.utils import gather
 from datasets import Dataset
 from transformers import AutoConfig
-from trl import GRPOTrainer
 
 from contextrl.data.example import Example
 from contextrl.judge.types import Disclosure, Judge
@@ -38,7 +37,7 @@ from contextrl.trainer.config import ContextRLConfig
 from contextrl.trainer.finite import FiniteGradients, non_finite
 from contextrl.trainer.groups_log import GroupRecorder
 from contextrl.trainer.rollout_log import RolloutLog
-from contextrl.trainer.vision import VisionInputs
+from contextrl.trainer.shared_prompts import SharedPrompts
 
 
 def judge_reward(**_: Any) -> list[float]:
@@ -46,7 +45,7 @@ def judge_reward(**_: Any) -> list[float]:
     raise RuntimeError("rewards are replayed from the rollout")
 
 
-class ContextRLTrainer(RolloutLog, GRPOTrainer):
+class ContextRLTrainer(RolloutLog, SharedPrompts):
     """Trains a vision-language policy with a judge that sees the reference solution.
 
     Args:
@@ -104,7 +103,7 @@ class ContextRLTrainer(RolloutLog, GRPOTrainer):
             self.eos_token_ids,
         )
         self._groups: list[Group] = []
-        self._vision: VisionInputs | None = None
+        self._set_up_sharing()
         # GRPOTrainer then takes completions from us, and still decodes, counts and logs them.
         self.rollout_func = self._replay
         self._forbid_placeholders()
@@ -118,9 +117,9 @@ class ContextRLTrainer(RolloutLog, GRPOTrainer):
         self._groups = groups = self.collect([row["row"] for row in inputs[:: self.num_generations]])
         slots = [slot for group in groups for slot in group.slots]
         group_of_slot = [n for n in range(len(groups)) for _ in range(self.num_generations)]
-        prompts = Prompts.join([group.prompt for group in groups]).select(group_of_slot)
+        prompts = Prompts.join([group.prompt for group in groups])
         self._replayed = {
-            "prompt_ids": prompts.ids,
+            "prompt_ids": [prompts.ids[n] for n in group_of_slot],
             "completion_ids": [list(slot.completion.ids) for slot in slots],
             "logprobs": None,
         }
@@ -128,13 +127,8 @@ class ContextRLTrainer(RolloutLog, GRPOTrainer):
         # Without images in its rows GRPOTrainer neither decodes nor processes B of them.
         questions = [groups[n].example.question for n in group_of_slot]
         rows = [{"prompt": [{"role": "user", "content": question}]} for question in questions]
-        self._vision = VisionInputs(prompts, self.accelerator.device)
-        try:
-            with self._timed("score"):
-                batch: dict[str, Any] = super()._generate_and_score_completions(rows)
-            batch |= self._vision.fields(batch["prompt_ids"].size(1), batch["completion_ids"].size(1))
-        finally:
-            self._vision = None
+        with self._timed("score"), self._scoring(prompts, group_of_slot):
+            batch: dict[str, Any] = super()._generate_and_score_completions(rows)
         device = self.accelerator.device
         batch["off_policy"] = torch.tensor([slot.rolled_back for slot in slots], device=device)
         # Only tensors and per-row lists survive GRPOTrainer's shuffle and split.
@@ -187,17 +181,17 @@ class ContextRLTrainer(RolloutLog, GRPOTrainer):
                     any_process=self._any_process,
                 )
             self._stop_if_judge_is_gone()
+        self._states = None
         return groups
 
-    def _sample(self, prompts: Prompts, repeats: int) -> list[Completion]:
-        """One completion per prompt row, as token ids."""
-        if not prompts.ids:
+    def _sample(self, prompts: Prompts, row: Sequence[int], suffixes: Sequence[Sequence[int]]) -> list[Completion]:
+        """See `two_stage.Sample`."""
+        if not row:
             if self.accelerator.num_processes > 1:
                 # Generation is collective: stand in with a prompt of our own and throw its completion away.
-                self._sample(build_prompts(self.processing_class, self.examples[:1]), 1)
+                self._sample_ids(build_prompts(self.processing_class, self.examples[:1]), [0], [()])
             return []
-        fields: dict[str, Any] = {**prompts.per_token, **prompts.image_tensors()}
-        sampled, _ = self._generate_single_turn(prompts.ids, None, fields, repeats)
+        sampled = self._sample_ids(prompts, row, suffixes)
         completions = [self._cut_at_placeholder(ids) for ids in sampled]
         cut = [short != ids for short, ids in zip(completions, sampled, strict=True)]
         texts = self._tokenizer.batch_decode(completions, skip_special_tokens=True)
@@ -255,40 +249,6 @@ class ContextRLTrainer(RolloutLog, GRPOTrainer):
         length = len(slot.completion.ids)
         return slot.reward + soft_overlong_penalty(length, self.max_completion_length, self.args.overlong_buffer)
 
-    def _get_per_token_logps_and_entropies(
-        self,
-        model: Any,
-        input_ids: torch.Tensor,
-        attention_mask: torch.Tensor,
-        logits_to_keep: int,
-        batch_size: int | None = None,
-        **kwargs: Any,
-    ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
-        """As GRPOTrainer's, in chunks of `batch_size` rows.
-
-        While it scores a rollout, the images that its rows do not carry are added here; a chunk of text-only rows goes
-        to the model without image tensors, which GRPOTrainer's own chunks would pass empty.
-        """
-        score = super()._get_per_token_logps_and_entropies
-        if self._vision is None:
-            if kwargs.get("num_images") is not None and not sum(kwargs["num_images"]):
-                kwargs = {name: value for name, value in kwargs.items() if name not in VisionInputs.OF_IMAGES}
-            return score(model, input_ids, attention_mask, logits_to_keep, batch_size, **kwargs)  # type: ignore[no-any-return]
-        rows, size = input_ids.size(0), batch_size or input_ids.size(0)
-        width = input_ids.size(1) - logits_to_keep
-        parts = []
-        for start in range(0, rows, size):
-            chunk = range(start, min(start + size, rows))
-            fields = self._vision.fields(width, logits_to_keep, chunk)
-            part = slice(chunk.start, chunk.stop)
-            parts.append(score(model, input_ids[part], attention_mask[part], logits_to_keep, **(kwargs | fields)))
-        logps, entropies, aux_losses = zip(*parts, strict=True)
-        return (
-            torch.cat(logps),
-            torch.cat(entropies) if entropies[0] is not None else None,
-            torch.stack(aux_losses).mean() if aux_losses[0] is not None else None,
-        )
-
     # ---- resuming ------------------------------------------------------------------------------------------------
 
     def _get_train_sampler(self, dataset: Any = None) -> EpochRepeatSampler:
@@ -310,11 +270,8 @@ class ContextRLTrainer(RolloutLog, GRPOTrainer):
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
         """The objective on one micro-batch; replaces GRPOTrainer's, which knows no rolled-back rows."""
-        input_ids = torch.cat([inputs["prompt_ids"], inputs["completion_ids"]], dim=1)
-        attention_mask = torch.cat([inputs["prompt_mask"], inputs["completion_mask"]], dim=1)
-        vision = {name: inputs[name] for name in VisionInputs.NAMES if name in inputs}
-        per_token_logps, entropies, _ = self._get_per_token_logps_and_entropies(
-            model, input_ids, attention_mask, inputs["completion_ids"].size(1), compute_entropy=True, **vision
+        per_token_logps, entropies = self._score(
+            model, inputs["group"].tolist(), inputs["completion_ids"], inputs["completion_mask"]
         )
         old = inputs.get("old_per_token_logps")
         # GRPOTrainer's `num_items_in_batch` spans the generation batch: rescale it to one optimizer step.
