@@ -48,7 +48,9 @@ class ScriptedJudge:
         return Verdict(status, answer_correct=right, process_correct=right, mistake_report=report)
 
 
-def build_trainer(policy: Path, folder: Path, judge: Judge, rows: int = 16, **settings: Any) -> ContextRLTrainer:
+def build_trainer(
+    policy: Path, folder: Path, judge: Judge, rows: int = 16, peft_config: Any = None, **settings: Any
+) -> ContextRLTrainer:
     """A ContextRLTrainer on `rows` problems of the miniature."""
     args = ContextRLConfig(output_dir=str(folder), **(SETTINGS | settings))
     trainer = ContextRLTrainer(
@@ -57,6 +59,7 @@ def build_trainer(policy: Path, folder: Path, judge: Judge, rows: int = 16, **se
         args,
         miniature_examples("train", rows),
         load_processor(str(policy), policy_config(str(policy))),
+        peft_config=peft_config,
     )
     # What Trainer.train does before the first step, for tests that call a single method.
     trainer.model.train()

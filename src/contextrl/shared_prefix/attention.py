@@ -172,10 +172,14 @@ def part(scores: torch.Tensor, value: torch.Tensor) -> tuple[torch.Tensor, torch
 
     Args:
         scores: [..., Q, K], -inf where nothing may be seen. value: [..., K, D].
+
+    Returns:
+        All in float32, as a softmax is in models of lower precision.
     """
+    scores = scores.float()
     top = scores.amax(-1, keepdim=True)
     weights = torch.exp(scores - top)
-    return weights @ value, top, weights.sum(-1, keepdim=True)
+    return (weights.to(value.dtype) @ value).float(), top, weights.sum(-1, keepdim=True)
 
 
 def join_parts(parts: Sequence[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]) -> torch.Tensor:

@@ -123,7 +123,8 @@ def decode(
             tokens = scores.argmax(-1)
         sequences[alive, end - 1] = tokens
         ended = stopping_criteria(sequences[alive, :end], scores)
-        counts[alive[ended]] = end - start
+        # Clamped, not set: a sample that goes on for other processes' sake has ended before.
+        counts[alive[ended]] = counts[alive[ended]].clamp(max=end - start)
         if not _any_alive(not bool(ended.all()), decoding.synced, input_ids.device):
             break
         if bool(ended.any()):

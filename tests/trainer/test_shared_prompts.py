@@ -1,0 +1,218 @@
+"""The trainer with the prompt once per group against the same trainer with the prompt once per sample."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from peft import LoraConfig
+from runs import SETTINGS, ScriptedJudge, build_trainer, loader_rows
+
+from contextrl.judge.types import JudgeRequest
+from contextrl.policies import load_policy, policy_config
+from contextrl.rollout import two_stage, verify
+from contextrl.trainer import shared_prompts
+from contextrl.trainer.contextrl_trainer import ContextRLTrainer
+from contextrl.trainer.shared_prompts import shuffle_groups
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "one-update": {"beta": 0.05},
+    "two-updates": {"beta": 0.05, "num_iterations": 2},
+    "accumulated": {"per_device_train_batch_size": 4, "gradient_accumulation_steps": 2, "num_iterations": 2},
+    "micro-batches-smaller-than-a-group": {
+        "per_device_train_batch_size": 2,
+        "gradient_accumulation_steps": 4,
+        "num_iterations": 2,
+    },
+    "several-updates-of-a-rollout": {"per_device_train_batch_size": 4, "steps_per_generation": 2, "beta": 0.05},
+    "checkpointing": {"gradient_checkpointing": True, "num_iterations": 2},
+    "lora": {"beta": 0.05, "num_iterations": 2, "peft_config": {"init_lora_weights": False}},
+    "lora-checkpointing": {"beta": 0.05, "gradient_checkpointing": True, "peft_config": {"init_lora_weights": False}},
+}
+
+
+@pytest.fixture(autouse=True)
+def _every_retry_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Samples of these runs never end (see `never_ending`); they may be positives all the same."""
+    monkeypatch.setattr(verify, "not_positive_if_truncated", lambda verdict, _: verdict)
+    original = two_stage._filter
+
+    def untruncated(retries: Any, verifier: Any, settings: Any) -> None:
+        for retry in retries:
+            object.__setattr__(retry.attempt.completion, "truncated", False)
+        original(retries, verifier, settings)
+
+    monkeypatch.setattr(two_stage, "_filter", untruncated)
+
+
+def half_recover(request: JudgeRequest) -> str:
+    """Even examples fail at stage 1 and recover; odd ones are right or wrong by length."""
+    if request.wants_standalone:
+        return "correct"
+    return "correct" if int(request.example.id[-1]) % 2 and len(request.response) % 2 else "incorrect"
+
+
+def never_ending(policy: Path) -> dict[str, Any]:
+    """A sample that ends leaves the batch, and the random numbers then fall to other samples."""
+    return {"suppress_tokens": [policy_config(str(policy)).get_text_config().eos_token_id]}
+
+
+def run(policy: Path, folder: Path, settings: dict[str, Any], **more: Any) -> ContextRLTrainer:
+    settings = dict(settings)
+    peft = settings.pop("peft_config", None)
+    trainer = build_trainer(
+        policy,
+        folder,
+        ScriptedJudge(half_recover),
+        peft_config=LoraConfig(r=4, target_modules=["q_proj", "down_proj"], **peft) if peft else None,
+        generation_kwargs=never_ending(policy),
+        optim="sgd",
+        lr_scheduler_type="constant",
+        **(SETTINGS | {"learning_rate": 0.1, "max_steps": 3} | settings | more),
+    )
+    trainer.train()
+    return trainer
+
+
+@pytest.mark.parametrize("variant", VARIANTS.values(), ids=VARIANTS.keys())
+def test_sharing_leaves_the_weights_of_a_run_as_they_are(
+    tiny_policy: Path, tmp_path: Path, variant: dict[str, Any]
+) -> None:
+    torch.manual_seed(0)
+    shared = run(tiny_policy, tmp_path / "shared", variant)
+    torch.manual_seed(0)
+    separate = run(tiny_policy, tmp_path / "separate", variant, shared_prefix=False)
+    logged = shared.state.log_history
+    assert all(row["shared_prefix/used"] == 1.0 for row in logged if "loss" in row)
+    assert sum(row.get("stage2/kept", 0) for row in logged) > 0, "mixed groups must have been trained"
+    assert not any("shared_prefix/used" in row for row in separate.state.log_history)
+    expected = separate.model.state_dict()
+    start = load_policy(str(tiny_policy)).state_dict()
+    if "peft_config" not in variant:
+        assert max(float((expected[name] - start[name]).abs().max()) for name in expected) > 1e-3
+    for name, weights in shared.model.state_dict().items():
+        torch.testing.assert_close(weights, expected[name], rtol=0, atol=2e-6, msg=f"{name} differs")
+
+
+def test_stage_2_does_not_look_at_the_images_again(
+    tiny_policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = build_trainer(tiny_policy, tmp_path, ScriptedJudge(half_recover))
+    trainer.collect([1])  # the probe has its own forwards
+    seen: list[int] = []
+    vision = type(trainer.model.model.visual)
+    original = vision.forward
+
+    def counting(self: Any, pixels: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        seen.append(pixels.size(0))
+        return original(self, pixels, *args, **kwargs)
+
+    monkeypatch.setattr(vision, "forward", counting)
+    groups = trainer.collect([0, 2])
+    assert all(group.retries for group in groups)
+    assert seen == [sum(group.prompt.features[0]["pixel_values"].size(0) for group in groups)]
+    assert trainer._states is None, "keys and values must not outlive the rollout"
+
+
+def test_a_batch_holds_each_image_once(tiny_policy: Path, tmp_path: Path) -> None:
+    trainer = build_trainer(tiny_policy, tmp_path, ScriptedJudge(half_recover))
+    batch = trainer._prepare_inputs(loader_rows(0, 1))
+    assert not [name for name in batch if "pixel" in name or "image" in name]
+    assert trainer._encoded is not None
+    assert len(trainer._encoded.prompts.features) == 2
+
+
+# ---- models that cannot share --------------------------------------------------------------------------------------
+
+
+def warnings_of_a_step(trainer: ContextRLTrainer) -> list[str]:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(2):
+            batch = trainer._prepare_inputs(loader_rows(0, 1))
+            trainer._compute_loss(trainer.model, batch).backward()
+            trainer._step += 1
+    return [str(one.message) for one in caught if "read once per sample" in str(one.message)]
+
+
+def wrong_scores(*_: Any) -> Any:
+    completions = _[3]
+    return torch.full(completions.shape, -7.0), None
+
+
+def failing(*_: Any) -> Any:
+    raise TypeError("forward() got an unexpected keyword argument 'shared_prefix'")
+
+
+@pytest.mark.parametrize(
+    ("score", "reason"),
+    [(wrong_scores, "log-probabilities then differ by"), (failing, "unexpected keyword argument 'shared_prefix'")],
+    ids=["other-numbers", "error"],
+)
+def test_a_model_that_computes_something_else_falls_back_with_one_warning(
+    tiny_policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, score: Any, reason: str
+) -> None:
+    monkeypatch.setattr(shared_prompts, "score_packed", score)
+    trainer = build_trainer(tiny_policy, tmp_path, ScriptedJudge(half_recover))
+    said = warnings_of_a_step(trainer)
+    assert len(said) == 1
+    assert reason in said[0]
+    assert "train.shared_prefix" in said[0]
+    assert trainer.sharing.way == "separate"
+
+
+def test_decoding_is_probed_too(tiny_policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = shared_prompts.SharedDecoder.step
+    monkeypatch.setattr(shared_prompts.SharedDecoder, "step", lambda self, tokens: original(self, tokens * 0))
+    trainer = build_trainer(tiny_policy, tmp_path, ScriptedJudge(half_recover))
+    assert "differ by" in warnings_of_a_step(trainer)[0]
+
+
+def test_dropout_is_not_taken_for_another_model(tiny_policy: Path, tmp_path: Path) -> None:
+    trainer = build_trainer(
+        tiny_policy,
+        tmp_path,
+        ScriptedJudge(half_recover),
+        peft_config=LoraConfig(r=4, target_modules=["q_proj"], lora_dropout=0.5, init_lora_weights=False),
+    )
+    assert not warnings_of_a_step(trainer)
+    assert trainer.sharing.way == "packed"
+    assert trainer.model.training
+
+
+def test_beams_take_transformers_own_path(tiny_policy: Path, tmp_path: Path) -> None:
+    trainer = build_trainer(tiny_policy, tmp_path, ScriptedJudge(half_recover), generation_kwargs={"num_beams": 2})
+    trainer._prepare_inputs(loader_rows(0, 1))
+    assert trainer.sharing.way == "packed", "scoring still shares"
+
+
+def test_a_model_without_support_trains_with_one_warning(
+    tiny_policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("contextrl.shared_prefix.support.REPLACEABLE", ("none",))
+    with pytest.warns(UserWarning, match="its attention is sdpa, not none, and its positions follow the image"):
+        trainer = build_trainer(tiny_policy, tmp_path, ScriptedJudge(half_recover))
+    assert not warnings_of_a_step(trainer), "one warning, at the start"
+
+
+# ---- micro-batches -------------------------------------------------------------------------------------------------
+
+
+def test_shuffling_moves_groups_and_keeps_rows_together() -> None:
+    batch = {
+        "group": torch.arange(6).repeat_interleave(3),
+        "tokens": torch.arange(18)[:, None],
+        "num_items_in_batch": torch.tensor(5.0),
+    }
+    torch.manual_seed(0)
+    shuffled = shuffle_groups(batch)
+    groups, tokens = shuffled["group"].tolist(), shuffled["tokens"][:, 0].tolist()
+    assert sorted(tokens) == list(range(18))
+    assert [token // 3 for token in tokens] == groups, "rows must move as a whole"
+    runs = [group for n, group in enumerate(groups) if n == 0 or groups[n - 1] != group]
+    assert sorted(runs) == list(range(6)), "a group must not be torn apart"
+    assert runs != list(range(6)), "and the order must be random"
+    assert shuffled["num_items_in_batch"] == 5.0
