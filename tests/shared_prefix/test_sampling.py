@@ -117,7 +117,9 @@ def test_minimum_length_and_suppressed_tokens_hold(qwen: Any) -> None:
 # ---- sampled -----------------------------------------------------------------------------------------------------
 
 
-def two_token_distribution(model: Any, prompts: Prompts, n: int, config: GenerationConfig) -> dict[tuple[int, ...], float]:
+def two_token_distribution(
+    model: Any, prompts: Prompts, n: int, config: GenerationConfig
+) -> dict[tuple[int, ...], float]:
     """P(first two tokens) of prompt n, as `generate`'s processors leave it; one token where that is a stop."""
     _, (first, *_) = theirs(model, prompts, [n], None, config)
     p_first = torch.softmax(first[0].double(), -1)

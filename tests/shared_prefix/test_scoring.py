@@ -1,4 +1,4 @@
-"""Scoring with the prompt once per group against scoring every row by itself: log-probabilities, entropies, gradients."""
+"""Scoring with the prompt once per group against scoring every row by itself: values, entropies, gradients."""
 
 from __future__ import annotations
 

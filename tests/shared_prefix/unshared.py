@@ -63,7 +63,9 @@ class Differences:
     gradients: float
 
 
-def compare(model: Any, weights: torch.Tensor, found: Callable[[], Scores], expected: Callable[[], Scores]) -> Differences:
+def compare(
+    model: Any, weights: torch.Tensor, found: Callable[[], Scores], expected: Callable[[], Scores]
+) -> Differences:
     """Differences of two ways to score, with the gradient of a weighted sum of log-probabilities."""
     values = []
     for score in (found, expected):

@@ -34,8 +34,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _every_retry_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def every_retry_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """Samples of these runs never end (see `never_ending`); they may be positives all the same."""
     monkeypatch.setattr(verify, "not_positive_if_truncated", lambda verdict, _: verdict)
     original = two_stage._filter
@@ -46,6 +45,11 @@ def _every_retry_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
         original(retries, verifier, settings)
 
     monkeypatch.setattr(two_stage, "_filter", untruncated)
+
+
+@pytest.fixture(autouse=True)
+def _every_retry_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    every_retry_is_kept(monkeypatch)
 
 
 def half_recover(request: JudgeRequest) -> str:
