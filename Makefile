@@ -38,7 +38,8 @@ format: $(STAMP)
 
 benchmark: $(STAMP)  ## the figures in README.md; about 30 minutes on two cores
 	$(BIN)/python benchmarks/methods.py --seeds 0,1,2
-	$(BIN)/python benchmarks/step_overhead.py
+	$(BIN)/python benchmarks/group_step.py
+	$(BIN)/python benchmarks/step_profile.py
 	$(BIN)/python benchmarks/answer_verifier.py
 	$(BIN)/python benchmarks/judge_client.py
 	$(BIN)/python benchmarks/judge_laziness.py

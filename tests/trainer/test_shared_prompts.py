@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -132,14 +131,15 @@ def test_a_batch_holds_each_image_once(tiny_policy: Path, tmp_path: Path) -> Non
 # ---- models that cannot share --------------------------------------------------------------------------------------
 
 
-def warnings_of_a_step(trainer: ContextRLTrainer) -> list[str]:
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        for _ in range(2):
-            batch = trainer._prepare_inputs(loader_rows(0, 1))
-            trainer._compute_loss(trainer.model, batch).backward()
-            trainer._step += 1
-    return [str(one.message) for one in caught if "read once per sample" in str(one.message)]
+def said(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if "read once per sample" in record.getMessage()]
+
+
+def two_steps(trainer: ContextRLTrainer) -> None:
+    for _ in range(2):
+        batch = trainer._prepare_inputs(loader_rows(0, 1))
+        trainer._compute_loss(trainer.model, batch).backward()
+        trainer._step += 1
 
 
 def wrong_scores(*_: Any) -> Any:
@@ -157,49 +157,61 @@ def failing(*_: Any) -> Any:
     ids=["other-numbers", "error"],
 )
 def test_a_model_that_computes_something_else_falls_back_with_one_warning(
-    tiny_policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, score: Any, reason: str
+    tiny_policy: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    score: Any,
+    reason: str,
 ) -> None:
     monkeypatch.setattr(shared_prompts, "score_packed", score)
     trainer = build_trainer(tiny_policy, tmp_path, ScriptedJudge(half_recover))
-    said = warnings_of_a_step(trainer)
-    assert len(said) == 1
-    assert reason in said[0]
-    assert "train.shared_prefix" in said[0]
+    two_steps(trainer)
+    assert len(said(caplog)) == 1
+    assert reason in said(caplog)[0]
+    assert "train.shared_prefix" in said(caplog)[0]
     assert trainer.sharing.way == "separate"
 
 
-def test_decoding_is_probed_too(tiny_policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_decoding_is_probed_too(
+    tiny_policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     original = shared_prompts.SharedDecoder.step
     monkeypatch.setattr(shared_prompts.SharedDecoder, "step", lambda self, tokens: original(self, tokens * 0))
     trainer = build_trainer(tiny_policy, tmp_path, ScriptedJudge(half_recover))
-    assert "differ by" in warnings_of_a_step(trainer)[0]
+    two_steps(trainer)
+    assert ["differ by" in one for one in said(caplog)] == [True]
 
 
-def test_dropout_is_not_taken_for_another_model(tiny_policy: Path, tmp_path: Path) -> None:
+def test_dropout_is_not_taken_for_another_model(
+    tiny_policy: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     trainer = build_trainer(
         tiny_policy,
         tmp_path,
         ScriptedJudge(half_recover),
         peft_config=LoraConfig(r=4, target_modules=["q_proj"], lora_dropout=0.5, init_lora_weights=False),
     )
-    assert not warnings_of_a_step(trainer)
+    two_steps(trainer)
+    assert not said(caplog)
     assert trainer.sharing.way == "packed"
     assert trainer.model.training
 
 
-def test_beams_take_transformers_own_path(tiny_policy: Path, tmp_path: Path) -> None:
+def test_beams_take_transformers_own_path(tiny_policy: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     trainer = build_trainer(tiny_policy, tmp_path, ScriptedJudge(half_recover), generation_kwargs={"num_beams": 2})
-    trainer._prepare_inputs(loader_rows(0, 1))
+    two_steps(trainer)
+    assert [one.startswith("In sampling, prompts are") and "beam_sample" in one for one in said(caplog)] == [True]
     assert trainer.sharing.way == "packed", "scoring still shares"
 
 
 def test_a_model_without_support_trains_with_one_warning(
-    tiny_policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("contextrl.shared_prefix.support.REPLACEABLE", ("none",))
-    with pytest.warns(UserWarning, match="its attention is sdpa, not none, and its positions follow the image"):
-        trainer = build_trainer(tiny_policy, tmp_path, ScriptedJudge(half_recover))
-    assert not warnings_of_a_step(trainer), "one warning, at the start"
+    trainer = build_trainer(tiny_policy, tmp_path, ScriptedJudge(half_recover))
+    two_steps(trainer)
+    assert ["its attention is sdpa, not none, and its positions follow" in one for one in said(caplog)] == [True]
 
 
 # ---- micro-batches -------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 from contextrl.rollout.prompts import Prompts
@@ -47,12 +48,14 @@ class ModelCost:
         pair = 4.0 * text.num_hidden_layers * text.num_attention_heads * width
         if vision is None or not tower:
             return ModelCost(2.0 * matrices, 2.0 * head, pair)
-        channels = getattr(vision, "in_channels", None) or getattr(vision, "num_channels", 3)
-        patch = channels * vision.patch_size**2 * getattr(vision, "temporal_patch_size", 1)
-        depth = getattr(vision, "depth", None) or vision.num_hidden_layers
-        return ModelCost(
-            2.0 * matrices, 2.0 * head, pair, 2.0 * tower / patch, 4.0 * depth * vision.hidden_size, float(patch)
-        )
+        # Vision configs have no common form; what is missing counts as nothing.
+        side = getattr(vision, "patch_size", 14)
+        area = side**2 if isinstance(side, int) else prod(side)
+        channels = getattr(vision, "in_channels", getattr(vision, "num_channels", 3))
+        patch = float(channels * area * getattr(vision, "temporal_patch_size", 1))
+        depth = getattr(vision, "depth", getattr(vision, "num_hidden_layers", 0))
+        image_pair = 4.0 * depth * getattr(vision, "hidden_size", 0)
+        return ModelCost(2.0 * matrices, 2.0 * head, pair, 2.0 * tower / patch, image_pair, patch)
 
     def images(self, prompts: Prompts) -> float:
         """The vision tower on each prompt's images."""

@@ -7,7 +7,7 @@ the lengths forbid that, GRPOTrainer's own path gets the rows side by side.
 
 from __future__ import annotations
 
-import warnings
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -32,6 +32,7 @@ from contextrl.shared_prefix.support import Support, Way, supported_way, underly
 from contextrl.trainer.config import ContextRLConfig
 from contextrl.trainer.vision import VisionInputs
 
+logger = logging.getLogger("contextrl.trainer")
 #: Largest difference of a log-probability that rounding explains: in float32, and on average in lower precision.
 TOLERANCE, LOW_PRECISION_TOLERANCE = 1e-3, 0.1
 
@@ -60,20 +61,25 @@ class SharedPrompts(GRPOTrainer):
             checkpointing=self.args.gradient_checkpointing,
             processes=self.accelerator.num_processes,
         )
+        self._not_sampled = why_not_sampled(self.generation_config)
+        if self.sharing.way == "separate":
+            self._warn("Prompts", self.sharing.reason)
+            return
         self._cost = ModelCost.of(self.model)
+        if self._not_sampled:
+            self._warn("In sampling, prompts", self._not_sampled)
         if self.sharing.way == "packed":
             for model in (self.model, self.ref_model):
                 if model is not None:
                     install(underlying(model).config.get_text_config())
-        elif self.sharing.way == "separate":
-            self._warn(self.sharing.reason)
 
-    def _warn(self, reason: str) -> None:
+    def _warn(self, prompts: str, reason: str) -> None:
         if self.accelerator.is_main_process:
-            warnings.warn(
-                f"Prompts are read once per sample, as GRPOTrainer does, not once per group: {reason}. "
+            logger.warning(
+                "%s are read once per sample, as GRPOTrainer does, not once per group: %s. "
                 "Set train.shared_prefix to false to go on without this warning.",
-                stacklevel=2,
+                prompts,
+                reason,
             )
 
     # ---- sampling ------------------------------------------------------------------------------------------------
@@ -104,7 +110,7 @@ class SharedPrompts(GRPOTrainer):
         return sampled
 
     def _samples_shared(self, suffixes: Sequence[Sequence[int]]) -> bool:
-        if self.sharing.way == "separate" or why_not_sampled(self.generation_config) is not None:
+        if self.sharing.way == "separate" or self._not_sampled:
             return False
         return self.sharing.way == "packed" or not any(suffixes)
 
@@ -267,7 +273,7 @@ class SharedPrompts(GRPOTrainer):
             return
         reason = problem or f"log-probabilities then differ by {difference:.2g}"
         self.sharing = Support("separate", reason if failed else "they differ on another process")
-        self._warn(self.sharing.reason)
+        self._warn("Prompts", self.sharing.reason)
 
     @torch.no_grad()
     def _probed_difference(self, prompts: Prompts) -> float:
