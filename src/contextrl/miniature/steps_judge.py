@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from contextrl.data.example import AnswerType, Example
 from contextrl.judge.answers import check_answer, extract_answer
@@ -45,6 +46,7 @@ class Steps:
     answer: str | None
 
 
+@lru_cache(maxsize=4096)  # samples repeat each other, and verdict and report read the same text
 def parse_steps(text: str, answer_type: AnswerType) -> Steps:
     """Read the content of a solution or a response in either voice; unknown sentences are passed over."""
     plain = text.replace("\u2212", "-")
@@ -72,6 +74,7 @@ def _digits_in(text: str) -> tuple[int, ...]:
     return tuple(map(int, re.findall(r"\d+", text)))
 
 
+@lru_cache(maxsize=256)
 def question_kind(question: str) -> tuple[Kind, int]:
     """Kind of a miniature question, and the digit it asks about (0 where it asks about none).
 

@@ -7,6 +7,7 @@ ids that were sampled: decoding and tokenising it again could give other ids tha
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 from typing import Any
 
 from contextrl.errors import InputError
@@ -55,8 +56,10 @@ class RetryPrompt:
         self.render = render
         self.instruction = instruction
         self.max_context_tokens = max_context_tokens
+        # Small models make the same few mistakes over and over.
+        self.follow_up = lru_cache(maxsize=1024)(self._follow_up)
 
-    def follow_up(self, report: str) -> list[int]:
+    def _follow_up(self, report: str) -> list[int]:
         """Ids of everything after the attempt: the end of its turn, the report, the next generation prompt."""
         message = f"{neutralise_special_tokens(report, self.tokenizer)} {self.instruction}"
         text = self.render(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -108,4 +107,4 @@ def _attempt(attempt: Attempt, slot: tuple[float, float] | None) -> dict[str, An
 
 def _verdict(verdict: Verdict | None) -> dict[str, Any] | None:
     """A verdict without what it cost, which the metrics count."""
-    return None if verdict is None else {name: value for name, value in asdict(verdict).items() if name != "usage"}
+    return None if verdict is None else {name: value for name, value in vars(verdict).items() if name != "usage"}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import torch
 from accelerate.utils import DistributedType
@@ -51,7 +51,8 @@ class SharedPrompts(GRPOTrainer):
         """Decide from structure; `_probe` decides from numbers once there are prompts."""
         self._encoded: EncodedPrompts | None = None
         self._groups_of_rows: list[int] | None = None
-        self._states: tuple[EncodedPrompts, PrefixStates] | None = None
+        self._known: EncodedPrompts | None = None
+        self._states: PrefixStates | None = None
         self._probed = False
         self.sharing = Support("separate")
         if not self.args.shared_prefix:
@@ -106,7 +107,7 @@ class SharedPrompts(GRPOTrainer):
                 synced=self._parameters_are_sharded,
             )
         if isinstance(decoder, SharedDecoder) and decoder.states is not None and samples.states is None:
-            self._states = encoded, decoder.states
+            self._known, self._states = encoded, decoder.states
         return sampled
 
     def _samples_shared(self, suffixes: Sequence[Sequence[int]]) -> bool:
@@ -119,18 +120,23 @@ class SharedPrompts(GRPOTrainer):
             return RepeatedDecoder(model, samples)
         return SharedDecoder(model, samples, self.generation_config.max_new_tokens)
 
+    def _known_rows(self, prompts: Prompts) -> list[int] | None:
+        """Where stage 1 has had these prompts, which keep their id lists through a rollout; None if it has not."""
+        place = {id(ids): n for n, ids in enumerate(self._known.prompts.ids)} if self._known is not None else {}
+        rows = [place.get(id(ids)) for ids in prompts.ids]
+        return None if None in rows else cast(list[int], rows)
+
     def _known_states(self, encoded: EncodedPrompts) -> PrefixStates | None:
-        """What stage 1 has left of these prompts, which keep their id lists through a rollout."""
-        if self._states is None or self._parameters_are_sharded:
+        """What stage 1 has left of these prompts."""
+        rows = self._known_rows(encoded.prompts)
+        if self._states is None or rows is None or self._parameters_are_sharded:
             return None
-        known, states = self._states
-        place = {id(ids): n for n, ids in enumerate(known.prompts.ids)}
-        rows = [place.get(id(ids)) for ids in encoded.prompts.ids]
-        if any(row is None for row in rows):
-            return None
-        return states.select(torch.tensor(rows, device=encoded.device))
+        return self._states.select(torch.tensor(rows, device=encoded.device))
 
     def _encode(self, prompts: Prompts) -> EncodedPrompts:
+        rows = self._known_rows(prompts)
+        if self._known is not None and rows is not None:
+            return self._known.select(rows)
         return encode_prompts(underlying(self.accelerator.unwrap_model(self.model)), prompts, self.accelerator.device)
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
+from functools import lru_cache
 
 from contextrl.data.example import AnswerType
 from contextrl.judge.answers.mathematics import is_prose
@@ -46,8 +47,13 @@ def extract_answer(text: str, answer_type: AnswerType) -> str | None:
     or a bare answer on its own. One whose value cannot be of the type ("the answer is clear" for a
     number) is passed over. Choices come back as letters (`C`, or `B, D`). Never raises.
     """
+    return _extract_answer(text[-_TAIL_CHARS:], answer_type)
+
+
+@lru_cache(maxsize=4096)  # samples of a group repeat each other, and the rule check and a judge read the same text
+def _extract_answer(text: str, answer_type: AnswerType) -> str | None:
     # Runs of white space are where the patterns below would backtrack.
-    text = re.sub(r"\n\s*\n", "\n\n", re.sub(r"[^\S\n]+", " ", visible(text[-_TAIL_CHARS:])))
+    text = re.sub(r"\n\s*\n", "\n\n", re.sub(r"[^\S\n]+", " ", visible(text)))
     text = _BOLD.sub(r"\1", text)
     for _, value in sorted(_statements(text, answer_type), reverse=True)[:_MAX_STATEMENTS]:
         answer = _typed(value, answer_type)
