@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test vllm lint types unit format benchmark clean
+.PHONY: demo test browser vllm lint types unit format benchmark clean
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "contextrl needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"; exit 2; }
@@ -14,8 +14,9 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -e ".[dev]"
 	touch $(STAMP)
 
-demo: $(STAMP)  ## train the miniature with ContextRL and show what it learned
+demo: $(STAMP)  ## train the miniature with ContextRL, show what it learned and write a report to look at
 	$(BIN)/contextrl train configs/miniature/contextrl.yaml --set run_dir=runs/demo --overwrite
+	$(BIN)/contextrl report runs/demo
 
 test: lint types unit  ## what CI runs
 
@@ -26,8 +27,13 @@ lint: $(STAMP)
 types: $(STAMP)
 	$(BIN)/mypy
 
-unit: $(STAMP)
+unit: $(STAMP) browser
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
+
+browser:  ## Chromium for the tests of reports: Debian's package, where it can be installed; else they are skipped
+	@command -v chromium >/dev/null || { command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] \
+		&& apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; } \
+		|| echo "Chromium cannot be installed here: the tests of reports in a browser are skipped."
 
 vllm: $(STAMP)  ## the judge against vLLM on a CPU: SmolLM2 for the protocol, the miniature's learned judge for verdicts
 	bash tests/vllm_servers/run.sh

@@ -2,7 +2,8 @@
 
 Every step has the same number of prompts; DAPO's refill adds some.
 
-    python benchmarks/methods.py --seeds 0,1,2 --json results.json
+    python benchmarks/methods.py --seeds 0,1,2 --json results.json --runs runs/methods
+    contextrl report runs/methods/* --output methods.html
 
 Runs the shipped configs as a user would, each in a process of its own with one thread, and prints the mean over seeds
 with the range. Intervals of single runs are bootstrapped by image. About 25 minutes on two cores; every choice of
@@ -94,6 +95,7 @@ def main() -> None:
     parser.add_argument("--methods", help="comma-separated parts of names, e.g. ContextRL,DAPO", default="")
     parser.add_argument("--json", nargs="?", const="-", help="write every run's results to a file, or print them")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="runs at once")
+    parser.add_argument("--runs", type=Path, help="keep the run directories here, for `contextrl report`")
     parser.add_argument("--set", action="append", default=[], dest="overrides", help="as contextrl train --set")
     options = parser.parse_args()
     wanted = [part.strip() for part in options.methods.split(",") if part.strip()]
@@ -104,11 +106,12 @@ def main() -> None:
 
     base_policy()  # once, before the runs would all build it
     console = Console(stderr=options.json == "-")
-    with tempfile.TemporaryDirectory() as folder, Progress(console=console, transient=True) as bar:
+    with tempfile.TemporaryDirectory() as scratch, Progress(console=console, transient=True) as bar:
+        folder = options.runs or Path(scratch)
         task = bar.add_task("Training", total=len(jobs))
 
         def run(job: tuple[Method, int]) -> dict[str, Any]:
-            row = run_one(job[0], job[1], Path(folder), options.overrides)
+            row = run_one(job[0], job[1], folder, options.overrides)
             after = row["after"]
             console.print(
                 f"{row['name']}, seed {job[1]}: answer {_interval(after, 'answer_accuracy')}, "

@@ -98,6 +98,29 @@ def eval_(
         console.print(evaluation_table(results))
 
 
+@app.command()
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories.", show_default=False)],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            help="The page; by default RUN/report.html, and report.html here for several runs.", metavar="FILE"
+        ),
+    ] = None,
+    figures: Annotated[
+        Path | None, typer.Option(help="Also write every chart as SVG and PNG into this folder.", metavar="DIR")
+    ] = None,
+) -> None:
+    """Show a run, or several side by side, in one HTML file that needs no network and no server."""
+    from contextrl.report.command import write_report
+
+    console = Console()
+    written = write_report(runs, output, figures, Console(stderr=True))
+    console.print(f"Report: {escape(str(written))}", soft_wrap=True)
+    if figures is not None:
+        console.print(f"Figures: {escape(str(figures))}", soft_wrap=True)
+
+
 def quiet_libraries() -> None:
     """Keep libraries' bars and deprecation notes, which say nothing to our users, off the terminal."""
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")

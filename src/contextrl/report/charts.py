@@ -1,0 +1,279 @@
+"""The figures of one run, each left out where the run has no numbers for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from contextrl.report.groups import FUNNEL, GroupsSummary, KindHistory
+from contextrl.report.reading import RunData
+from contextrl.report.specs import Chart, Row, bars, heat, lines, stacked, thinned
+
+#: Parts of a run that the map of question kinds shows, and most kinds in it.
+PARTS, MOST_KINDS = 12, 30
+ACCURACIES = {"eval/process_accuracy": "answer and process", "eval/answer_accuracy": "answer"}
+#: How the groups of a step divide; with `recovered` taken out of all-negative they add up to 1.
+GROUPS = {
+    "group/solved": "solved",
+    "group/spread": "mixed",
+    "group/recovered": "all-negative, recovered",
+    "group/unreached": "all-negative, nothing kept",
+    "group/unscored": "unscored",
+}
+OUTCOMES = {
+    "stage2/kept": "kept",
+    "stage2/incorrect": "incorrect",
+    "stage2/not_standalone": "not standalone",
+    "stage2/duplicate": "duplicate",
+    "stage2/over_cap": "over the cap",
+    "stage2/truncated": "truncated",
+    "stage2/unscored": "unscored",
+}
+TIMES = {
+    "time/stage1": "stage 1",
+    "time/stage2": "stage 2, judging of retries included",
+    "time/judge": "judge, stage 1",
+    "time/score": "scoring",
+    "time/rest": "update and the rest",
+}
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Metrics that share a chart of lines.
+
+    Attributes:
+        metrics: name to label.
+        percent: they are shares.
+    """
+
+    name: str
+    title: str
+    caption: str
+    metrics: Mapping[str, str]
+    percent: bool = False
+
+
+OPTIMISATION = (
+    Curve(
+        "reward",
+        "Reward",
+        "Over the trained groups, rolled-back responses included.",
+        {"reward": "mean", "reward_std": "standard deviation"},
+    ),
+    Curve("loss", "Loss", "", {"loss": "loss"}),
+    Curve(
+        "kl",
+        "KL to the reference model",
+        "Estimated per token (k3). Rolled-back tokens do not come from the policy: selective KL leaves them out.",
+        {"kl/on_policy": "on-policy tokens", "kl/off_policy": "off-policy tokens"},
+    ),
+    Curve("entropy", "Entropy", "Of the policy's next token, in nats.", {"entropy": "entropy"}),
+    Curve(
+        "clip",
+        "Clipped tokens",
+        "Zero wherever one update follows each rollout.",
+        {"clip_ratio/low_mean": "low", "clip_ratio/high_mean": "high"},
+        percent=True,
+    ),
+    Curve("gradient", "Gradient norm", "Before clipping.", {"grad_norm": "gradient norm"}),
+    Curve(
+        "off-policy",
+        "Off-policy share",
+        "Rolled-back responses in the trained groups.",
+        {"off_policy/sample_share": "of samples", "off_policy/token_share": "of tokens"},
+        percent=True,
+    ),
+    Curve(
+        "advantages",
+        "Size of advantages",
+        "Mean absolute value, after advantage scaling.",
+        {"advantage/on_policy_abs": "on-policy", "advantage/off_policy_abs": "off-policy"},
+    ),
+    Curve(
+        "token-accuracy",
+        "Token accuracy on the references",
+        "Share of the references' tokens that the policy would have written next.",
+        {"mean_token_accuracy": "token accuracy"},
+        percent=True,
+    ),
+)
+
+
+def series_rows(run: RunData, names: Mapping[str, str]) -> list[Row]:
+    """`step, value, series` of several metrics, thinned."""
+    return [
+        {"step": step, "value": value, "series": label}
+        for name, label in names.items()
+        for step, value in thinned(run.series(name))
+    ]
+
+
+def outcome_chart(run: RunData) -> list[Chart]:
+    rows = evaluation_rows(run, ACCURACIES)
+    spec = lines(rows, "held-out accuracy", percent=True, points=True)
+    caption = "Greedy answers to held-out questions. Bands are 95 % intervals, bootstrapped by image."
+    return _charts(Chart("outcome", "Held-out accuracy", caption, spec, rows))
+
+
+def evaluation_rows(run: RunData, names: Mapping[str, str]) -> list[Row]:
+    """`step, value, series, low, high` of evaluations."""
+    rows = []
+    for name, label in names.items():
+        for record in run.steps:
+            value, interval = record.get(name), record.get(f"{name}_ci95")
+            if isinstance(value, int | float):
+                row = {"step": record["step"], "value": value, "series": label}
+                if isinstance(interval, list) and len(interval) == 2 and None not in interval:
+                    row |= {"low": interval[0], "high": interval[1]}
+                rows.append(row)
+    return rows
+
+
+def discovery_charts(run: RunData, groups: GroupsSummary) -> list[Chart]:
+    shares = series_rows(_with_unreached(run), GROUPS)
+    funnel = [{"name": stage, "value": groups.funnel[stage]} for stage in FUNNEL]
+    outcomes = [row for row in series_rows(run, OUTCOMES) if groups.rejections or row["value"]]
+    used = {row["series"] for row in outcomes if row["value"]}
+    outcomes = [row for row in outcomes if row["series"] in used]
+    kinds = kind_rows(groups.kinds)
+    return _charts(
+        Chart(
+            "groups",
+            "What the groups of a step were",
+            "Solved: every sample right. Mixed: both kinds at stage 1, so GRPO learns from it. All-negative: only "
+            "stage 2 can help.",
+            stacked(shares, "share of groups", percent=True),
+            shares,
+        ),
+        Chart(
+            "funnel",
+            "Retries of stage 2",
+            "From all attempts to those that were kept. Rules for standalone come before the judge, because they cost "
+            "nothing; of what is correct and standalone, duplicates and what is over the cap are not kept.",
+            bars(funnel, "retries"),
+            funnel if groups.funnel["attempts"] else [],
+        ),
+        Chart(
+            "retries",
+            "What became of the retries",
+            "Kept, and the reasons for rejection, by step.",
+            stacked(outcomes, "retries"),
+            outcomes,
+        ),
+        Chart(
+            "kinds",
+            "Which questions became reachable, and when",
+            "Share of groups with at least one right sample at stage 1, by kind of question and part of the run. "
+            "A ring marks parts in which stage 2 recovered a group.",
+            heat(kinds),
+            kinds,
+        ),
+    )
+
+
+def _with_unreached(run: RunData) -> RunData:
+    """Steps in which what was recovered and what was not are apart."""
+    steps = []
+    for record in run.steps:
+        negative = record.get("group/all_negative")
+        if isinstance(negative, int | float):
+            record = {**record, "group/unreached": negative - (record.get("group/recovered") or 0.0)}
+        steps.append(record)
+    return RunData(run.path, run.config, steps=steps)
+
+
+def kind_rows(kinds: Mapping[str, KindHistory]) -> list[Row]:
+    """`kind, steps, place, share, groups, recovered`, kinds with most groups first where there are many."""
+    last = max((step for history in kinds.values() for step in history.groups), default=0)
+    size = max(1, -(-last // PARTS))
+    chosen = sorted(kinds, key=lambda kind: -kinds[kind].groups.total())[:MOST_KINDS]
+    rows = []
+    for kind in sorted(chosen):
+        history = kinds[kind]
+        for start in range(1, last + 1, size):
+            steps = range(start, min(start + size, last + 1))
+            seen = sum(history.groups[step] for step in steps)
+            if seen:
+                rows.append(
+                    {
+                        "kind": kind,
+                        "steps": f"{steps[0]}–{steps[-1]}" if len(steps) > 1 else str(start),
+                        "place": start,
+                        "share": round(sum(history.reachable[step] for step in steps) / seen, 4),
+                        "groups": seen,
+                        "recovered": sum(history.recovered[step] for step in steps),
+                    }
+                )
+    return rows
+
+
+def judge_charts(run: RunData) -> list[Chart]:
+    trust = series_rows(run, {"judge/false_positive_rate": "false positives", "judge/unscored": "unscored"})
+    gap = series_rows(run, {"accuracy/answer": "right answer", "accuracy/process": "right answer and process"})
+    calls = _nonzero(
+        series_rows(run, {"judge/calls": "calls", "judge/cache_hits": "from the cache", "judge/gated": "gated"})
+    )
+    tokens = _nonzero(series_rows(run, {"judge/tokens": "tokens"}))
+    seconds = _nonzero(series_rows(run, {"judge/seconds": "seconds of waiting, all calls together"}))
+    return _charts(
+        Chart(
+            "gap",
+            "Right answers, and right answers for the right reason",
+            "Stage-1 samples. A gap that widens is the mark of reward hacking.",
+            lines(gap, "share of samples", percent=True),
+            gap,
+        ),
+        Chart(
+            "false-positives",
+            "False positives and unscored verdicts",
+            "Of samples with a right answer, those with a wrong process; of all verdicts, those that the judge could "
+            "not give.",
+            lines(trust, "share", percent=True),
+            trust,
+        ),
+        Chart(
+            "judge-calls", "Calls to the judge", "A step; none for judges that are rules.", lines(calls, "calls"), calls
+        ),
+        Chart("judge-tokens", "Tokens of the judge", "A step.", lines(tokens, "tokens"), tokens),
+        Chart("judge-seconds", "Waiting for the judge", "A step.", lines(seconds, "seconds"), seconds),
+    )
+
+
+def optimisation_charts(run: RunData) -> list[Chart]:
+    charts = []
+    for curve in OPTIMISATION:
+        rows = series_rows(run, curve.metrics)
+        spec = lines(rows, curve.title.lower(), percent=curve.percent)
+        charts.append(Chart(curve.name, curve.title, curve.caption, spec, rows))
+    times = series_rows(_with_rest(run), TIMES)
+    caption = "Of one optimizer step."
+    charts.append(Chart("step-time", "Step time by part", caption, stacked(times, "seconds"), times))
+    return _charts(*charts)
+
+
+def _with_rest(run: RunData) -> RunData:
+    """Steps with what is left of the step time beside its named parts."""
+    parts = [name for name in TIMES if name != "time/rest"]
+    steps = []
+    for record in run.steps:
+        whole = record.get("step_time")
+        if isinstance(whole, int | float):
+            named = sum(record.get(part) or 0.0 for part in parts)
+            record = {**record, "time/rest": max(0.0, whole - named)}
+        steps.append(record)
+    return RunData(run.path, run.config, steps=steps)
+
+
+def _nonzero(rows: list[Row]) -> list[Row]:
+    """Series that are zero throughout say nothing."""
+    used = {row["series"] for row in rows if row["value"]}
+    return [row for row in rows if row["series"] in used]
+
+
+def _charts(*charts: Chart) -> list[Chart]:
+    return [chart for chart in charts if chart.rows]
+
+
+def all_charts(charts: Mapping[str, Sequence[Chart]]) -> list[Chart]:
+    return [chart for section in charts.values() for chart in section]

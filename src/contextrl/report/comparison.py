@@ -1,0 +1,239 @@
+"""Several runs side by side: methods with their seeds, and which differences are more than chance."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+from contextrl.report.charts import ACCURACIES, evaluation_rows
+from contextrl.report.reading import RunData
+from contextrl.report.specs import Chart, Row, lines, thinned
+
+#: What may differ between seeds of one method: where a run is, and what does not change what is trained.
+_NOT_THE_METHOD = (
+    "seed",
+    "run_dir",
+    "eval",
+    "train.save_steps",
+    "train.save_strategy",
+    "train.report_to",
+    "judge.cache",
+)
+#: An adjusted p below this is marked.
+SIGNIFICANT = 0.05
+MEASURES = {"process_accuracy": "answer and process", "answer_accuracy": "answer"}
+CURVES = {
+    "accuracy/process": ("Right answer and process, stage-1 samples", True),
+    "judge/false_positive_rate": ("False positives among right answers", True),
+    "group/all_negative": ("All-negative groups", True),
+    "group/recovered": ("Recovered groups", True),
+    "reward": ("Reward", False),
+    "entropy": ("Entropy", False),
+    "kl": ("KL to the reference model", False),
+    "step_time": ("Step time in seconds", False),
+}
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean with its 95 % interval.
+
+    Attributes:
+        low, high: Student's t over seeds; with one seed the run's own interval, or None.
+        values: by run.
+    """
+
+    mean: float
+    low: float | None
+    high: float | None
+    values: list[float]
+
+
+@dataclass(frozen=True)
+class MethodRow:
+    """Runs of one method and settings.
+
+    Attributes:
+        estimates: by measure; None where no run was evaluated.
+    """
+
+    label: str
+    runs: list[RunData]
+    estimates: dict[str, Estimate | None]
+    all_negative: float | None
+    recovered: float | None
+    train_seconds: float | None
+
+    @property
+    def seeds(self) -> str:
+        return ", ".join(str(run.seed) for run in self.runs)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Two methods' means of one measure apart.
+
+    Attributes:
+        p: of Welch's t-test over seeds, adjusted for all comparisons of the page by Holm's method.
+    """
+
+    measure: str
+    one: str
+    other: str
+    difference: float
+    p: float
+
+    @property
+    def significant(self) -> bool:
+        return self.p < SIGNIFICANT
+
+
+@dataclass(frozen=True)
+class Comparison:
+    rows: list[MethodRow]
+    differences: list[Difference]
+    untested: list[str]
+
+
+def compare(runs: Sequence[RunData]) -> Comparison:
+    """Group runs into methods and test every pair of those that have at least two seeds."""
+    labels = method_labels(runs)
+    members: defaultdict[str, list[RunData]] = defaultdict(list)
+    for run, label in zip(runs, labels, strict=True):
+        members[label].append(run)
+    rows = [_row(label, own) for label, own in members.items()]
+    return Comparison(rows, _differences(rows), [row.label for row in rows if len(row.runs) < 2])
+
+
+def method_labels(runs: Sequence[RunData]) -> list[str]:
+    """The method of each run, with the settings that tell it from others of the same name."""
+    settings = [_settings(run.config) for run in runs]
+    labels = []
+    for run, own in zip(runs, settings, strict=True):
+        rivals = [other for r, other in zip(runs, settings, strict=True) if r.method == run.method]
+        apart = [k for k in sorted({key for one in rivals for key in one}) if len({repr(o.get(k)) for o in rivals}) > 1]
+        notes = ", ".join(f"{key} {own.get(key)}" for key in apart[:3])
+        labels.append(f"{run.method} ({notes})" if notes else run.method)
+    return labels
+
+
+def _settings(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Dotted keys of what makes the method."""
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        name = f"{prefix}{key}"
+        if name in _NOT_THE_METHOD:
+            continue
+        flat |= _settings(value, f"{name}.") if isinstance(value, dict) else {name: value}
+    return flat
+
+
+def _row(label: str, runs: list[RunData]) -> MethodRow:
+    finished = [run.results for run in runs if run.results is not None]
+
+    def mean_of(section: str, name: str) -> float | None:
+        values = [(result.get(section) or {}).get(name) for result in finished]
+        numbers = [float(value) for value in values if isinstance(value, int | float)]
+        return sum(numbers) / len(numbers) if numbers else None
+
+    return MethodRow(
+        label,
+        runs,
+        {measure: estimate([last_evaluation(run, measure) for run in runs]) for measure in MEASURES},
+        mean_of("groups", "all_negative"),
+        mean_of("groups", "recovered"),
+        mean_of("seconds", "train"),
+    )
+
+
+def last_evaluation(run: RunData, measure: str) -> tuple[float, Any] | None:
+    """A finished run's final figure and interval; runs that go on have none to compare."""
+    after = (run.results or {}).get("after")
+    if not isinstance(after, dict) or not isinstance(value := after.get(measure), int | float):
+        return None
+    return float(value), after.get(f"{measure}_ci95")
+
+
+def estimate(found: Sequence[tuple[float, Any] | None]) -> Estimate | None:
+    """Mean over runs with an interval."""
+    from scipy.stats import t
+
+    known = [one for one in found if one is not None]
+    values = [value for value, _ in known]
+    if not values:
+        return None
+    mean = sum(values) / len(values)
+    if len(values) == 1:
+        interval = known[0][1]
+        low, high = interval if isinstance(interval, list) and len(interval) == 2 else (None, None)
+        return Estimate(mean, low, high, values)
+    deviation = math.sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1))
+    half = float(t.ppf(0.975, len(values) - 1)) * deviation / math.sqrt(len(values))
+    return Estimate(mean, mean - half, mean + half, values)
+
+
+def _differences(rows: Sequence[MethodRow]) -> list[Difference]:
+    from scipy.stats import ttest_ind
+
+    found = []
+    for measure in MEASURES:
+        tested = [(row.label, e.values) for row in rows if (e := row.estimates[measure]) and len(e.values) > 1]
+        for (one, first), (other, second) in combinations(tested, 2):
+            apart = sum(first) / len(first) - sum(second) / len(second)
+            if len({*first, *second}) == 1:
+                p = 1.0  # the test knows no answer for equal numbers
+            elif len(set(first)) == 1 and len(set(second)) == 1:
+                continue  # nor without any spread
+            else:
+                p = float(ttest_ind(first, second, equal_var=False).pvalue)
+            found.append(Difference(measure, one, other, apart, p))
+    adjusted = holm([difference.p for difference in found])
+    return [Difference(d.measure, d.one, d.other, d.difference, p) for d, p in zip(found, adjusted, strict=True)]
+
+
+def holm(values: Sequence[float]) -> list[float]:
+    """p-values adjusted for how many there are (Holm 1979): the k-th smallest of m times m − k + 1, never falling."""
+    order = sorted(range(len(values)), key=lambda n: values[n])
+    adjusted, largest = [0.0] * len(values), 0.0
+    for rank, n in enumerate(order):
+        largest = max(largest, min(1.0, values[n] * (len(values) - rank)))
+        adjusted[n] = largest
+    return adjusted
+
+
+def comparison_charts(runs: Sequence[RunData]) -> list[Chart]:
+    """Curves of all runs over each other, one colour a method."""
+    labels = method_labels(runs)
+    charts = []
+    for name, title in ACCURACIES.items():
+        rows: list[Row] = [
+            {key: value for key, value in row.items() if key not in ("low", "high")} | {"run": run.name}
+            for run, label in zip(runs, labels, strict=True)
+            for row in evaluation_rows(run, {name: label})
+        ]
+        caption = "Greedy, held-out; a line a run. Intervals are in the table."
+        spec = lines(rows, "held-out accuracy", percent=True, points=True)
+        charts.append(
+            Chart(f"compare-{name.rpartition('/')[2].replace('_', '-')}", f"Held-out: {title}", caption, spec, rows)
+        )
+    for name, (title, percent) in CURVES.items():
+        rows = [
+            {"step": step, "value": value, "series": label, "run": run.name}
+            for run, label in zip(runs, labels, strict=True)
+            for step, value in thinned(run.series(name), 120)
+        ]
+        slug = name.replace("/", "-").replace("_", "-")
+        charts.append(
+            Chart(
+                f"compare-{slug}",
+                title,
+                "A line a run, averaged over some steps.",
+                lines(rows, title.lower(), percent=percent, raw=False),
+                rows,
+            )
+        )
+    return [chart for chart in charts if chart.rows]

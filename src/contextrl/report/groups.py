@@ -1,0 +1,239 @@
+"""One pass over a run's groups: what became reachable, where stage 2 lost its retries, how answers were right for the
+wrong reason, and where each group stands in its file, so that some can be shown."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from difflib import SequenceMatcher
+from pathlib import Path
+from typing import Any
+
+from contextrl.report.reading import Record, RunData
+from contextrl.report.text import normalised, steps_of
+
+#: What the gallery can be filtered by; a group can be several.
+TAGS = {
+    "recovered": "recovered",
+    "false_positive": "false positive",
+    "not_standalone": "rejected as not standalone",
+    "unreachable": "still unreachable",
+    "unscored": "unscored",
+    "mixed": "mixed at stage 1",
+    "solved": "solved",
+}
+#: Stages of a retry's way, and what takes it off: the rules are asked before the judge, because they cost nothing.
+FUNNEL = ("attempts", "complete", "standalone by rule", "correct", "standalone", "kept")
+#: Longest words of a step whose difference is worth a pattern of its own.
+_FEW_WORDS = 4
+_EXAMPLES = 3
+
+
+@dataclass
+class KindHistory:
+    """Groups of one kind of question by step.
+
+    Attributes:
+        groups, reachable, recovered: step to number of groups: all, with a positive at stage 1, recovered.
+    """
+
+    groups: Counter[int] = field(default_factory=Counter)
+    reachable: Counter[int] = field(default_factory=Counter)
+    recovered: Counter[int] = field(default_factory=Counter)
+
+    @property
+    def first_recovered(self) -> int | None:
+        return min(self.recovered, default=None)
+
+    @property
+    def first_reachable(self) -> int | None:
+        return min(self.reachable, default=None)
+
+
+@dataclass
+class Pattern:
+    """A way in which right answers came with wrong reasoning.
+
+    Attributes:
+        examples: numbers of the first groups that have it.
+    """
+
+    kind: str
+    expected: str
+    said: str
+    count: int = 0
+    examples: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where a group is and what it is an example of."""
+
+    number: int
+    file: Path
+    offset: int
+    step: int
+    tags: tuple[str, ...]
+
+
+@dataclass
+class GroupsSummary:
+    """What a run's groups say together.
+
+    Attributes:
+        kinds: by kind of question.
+        funnel: retries that came so far, by `FUNNEL`.
+        rejections: retries by why they were not kept.
+        patterns: of false positives, the commonest first.
+        false_positives: how many there were.
+        entries: every group.
+        seen_again: examples that came more than once and were all-negative at first, and how many of these had a
+            positive at stage 1 later.
+    """
+
+    kinds: dict[str, KindHistory] = field(default_factory=dict)
+    funnel: Counter[str] = field(default_factory=Counter)
+    rejections: Counter[str] = field(default_factory=Counter)
+    patterns: list[Pattern] = field(default_factory=list)
+    false_positives: int = 0
+    entries: list[Entry] = field(default_factory=list)
+    seen_again: tuple[int, int] = (0, 0)
+
+    def tag_counts(self) -> dict[str, int]:
+        counts = Counter(tag for entry in self.entries for tag in entry.tags)
+        return {tag: counts[tag] for tag in TAGS}
+
+
+def summarise_groups(run: RunData) -> GroupsSummary:
+    """Read all groups once; memory grows with their number by a few numbers each."""
+    summary = GroupsSummary()
+    kinds: defaultdict[str, KindHistory] = defaultdict(KindHistory)
+    patterns: dict[tuple[str, str, str], Pattern] = {}
+    visits: dict[str, list[bool]] = {}
+    for number, (file, offset, group) in enumerate(run.groups()):
+        step, kind = step_of(group), kind_of(group)
+        tags = tags_of(group)
+        summary.entries.append(Entry(number, file, offset, step, tags))
+        history = kinds[kind]
+        history.groups[step] += 1
+        reachable = "mixed" in tags or "solved" in tags
+        history.reachable[step] += reachable
+        history.recovered[step] += "recovered" in tags
+        visits.setdefault(str(group.get("example_id")), []).append(reachable)
+        _count_retries(summary, group)
+        for attempt in attempts_of(group):
+            if attempt.get("stage") == 1 and is_false_positive(attempt):
+                summary.false_positives += 1
+                expected, said = difference(str(group.get("solution", "")), str(attempt.get("text", "")))
+                pattern = patterns.setdefault((kind, expected, said), Pattern(kind, expected, said))
+                pattern.count += 1
+                if number not in pattern.examples and len(pattern.examples) < _EXAMPLES:
+                    pattern.examples.append(number)
+    for history in kinds.values():
+        for counter in (history.reachable, history.recovered):
+            for step in [step for step, count in counter.items() if not count]:
+                del counter[step]
+    summary.kinds = dict(sorted(kinds.items()))
+    summary.patterns = sorted(patterns.values(), key=lambda pattern: -pattern.count)
+    again = [later for first, *later in visits.values() if later and not first]
+    summary.seen_again = len(again), sum(any(later) for later in again)
+    return summary
+
+
+def step_of(group: Record) -> int:
+    step = group.get("step")
+    return step if isinstance(step, int) else 0
+
+
+def kind_of(group: Record) -> str:
+    """Where the question comes from, else what it asks for."""
+    source = group.get("source")
+    return str(source) if source else f"{group.get('task') or 'unknown task'}, {group.get('answer_type') or 'any'}"
+
+
+def attempts_of(group: Record) -> list[Record]:
+    found = group.get("attempts")
+    return [attempt for attempt in found if isinstance(attempt, dict)] if isinstance(found, list) else []
+
+
+def verdict_of(attempt: Record, judge: str = "verdict") -> Record:
+    found = attempt.get(judge)
+    return found if isinstance(found, dict) else {}
+
+
+def is_false_positive(attempt: Record) -> bool:
+    """Right answer, wrong process, by the audit where there is one."""
+    found = verdict_of(attempt, "audit") or verdict_of(attempt)
+    return found.get("answer_correct") is True and found.get("process_correct") is False
+
+
+def tags_of(group: Record) -> tuple[str, ...]:
+    attempts, kind = attempts_of(group), group.get("kind")
+    recovered = group.get("recovered") is True
+    found = {
+        "recovered": recovered,
+        "false_positive": any(is_false_positive(attempt) for attempt in attempts),
+        "not_standalone": any(attempt.get("rejection") == "not_standalone" for attempt in attempts),
+        "unreachable": kind == "all_negative" and not recovered,
+        "unscored": any(verdict_of(attempt).get("status") == "unscored" for attempt in attempts),
+        "mixed": kind == "spread",
+        "solved": kind == "solved",
+    }
+    return tuple(tag for tag in TAGS if found[tag])
+
+
+def _count_retries(summary: GroupsSummary, group: Record) -> None:
+    for retry in attempts_of(group):
+        if retry.get("stage") != 2:
+            continue
+        rejection, judged = retry.get("rejection"), bool(verdict_of(retry))
+        if rejection is not None:
+            summary.rejections[str(rejection)] += 1
+        reached = {
+            "attempts": True,
+            "complete": rejection != "truncated",
+            "standalone by rule": judged,
+            "correct": judged and verdict_of(retry).get("status") == "correct",
+            "standalone": judged and rejection in (None, "duplicate", "over_cap"),
+            "kept": rejection is None,
+        }
+        summary.funnel.update(stage for stage in FUNNEL if reached[stage])
+
+
+def difference(reference: str, response: str) -> tuple[str, str]:
+    """Where a response first leaves its reference: what the reference has there and what the response says.
+
+    A few words, where the step has a like in the reference; else the response's whole step. Numbers stay, because
+    which ones are taken for which is the pattern.
+    """
+    known = {normalised(step): step for step in steps_of(reference)}
+    for step in steps_of(response):
+        if normalised(step) in known:
+            continue
+        near = max(known.values(), key=lambda other: _likeness(other, step), default="")
+        expected, said = near.split(), step.split()
+        for code, a, b, c, d in SequenceMatcher(None, expected, said, autojunk=False).get_opcodes():
+            if code != "equal" and max(b - a, d - c) <= _FEW_WORDS and _likeness(near, step) > 0.5:
+                return " ".join(expected[a:b]).strip(".,;"), " ".join(said[c:d]).strip(".,;")
+        return "", step[:200]
+    return "", ""
+
+
+def _likeness(one: str, other: str) -> float:
+    return SequenceMatcher(None, one.split(), other.split(), autojunk=False).ratio()
+
+
+def read_entries(entries: list[Entry]) -> Iterator[tuple[Entry, Record]]:
+    """The groups of entries, in the order of their files."""
+    import json
+
+    by_file: dict[Path, list[Entry]] = defaultdict(list)
+    for entry in entries:
+        by_file[entry.file].append(entry)
+    for path, wanted in by_file.items():
+        with path.open("rb") as file:
+            for entry in sorted(wanted, key=lambda one: one.offset):
+                file.seek(entry.offset)
+                record: Any = json.loads(file.readline().decode("utf-8", errors="replace"))
+                yield entry, record

@@ -1,0 +1,202 @@
+"""The page: one HTML file that needs nothing else and lets nothing in it run but its own script."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import vl_convert
+import yaml
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+
+from contextrl.report.charts import (
+    all_charts,
+    discovery_charts,
+    judge_charts,
+    optimisation_charts,
+    outcome_chart,
+)
+from contextrl.report.comparison import MEASURES, Comparison, compare, comparison_charts
+from contextrl.report.gallery import Gallery, as_script_data, build_gallery
+from contextrl.report.groups import TAGS, GroupsSummary, Pattern, summarise_groups
+from contextrl.report.reading import RunData
+from contextrl.report.specs import VEGA_LITE, Chart
+from contextrl.report.text import visible, visible_tree, without_credentials
+
+ASSETS = Path(__file__).parent / "assets"
+#: Most patterns of false positives that are listed.
+MOST_PATTERNS = 15
+
+
+@dataclass(frozen=True)
+class RunView:
+    """One run as the page shows it.
+
+    Attributes:
+        charts: by section of the page.
+        outcome: in one line.
+    """
+
+    run: RunData
+    groups: GroupsSummary
+    charts: dict[str, list[Chart]]
+    outcome: str
+
+    @property
+    def patterns(self) -> list[Pattern]:
+        return self.groups.patterns[:MOST_PATTERNS]
+
+    @property
+    def repeat(self) -> list[tuple[str, str]]:
+        """What is needed to run it again."""
+        environment = self.run.environment
+        packages = environment.get("packages")
+        versions = [f"{name} {version}" for name, version in packages.items()] if isinstance(packages, dict) else []
+        command = environment.get("command")
+        words = [str(word) for word in command] if isinstance(command, list) else []
+        facts = {
+            "Command": without_credentials(_shell(words)),
+            "Seed": str(self.run.seed),
+            "Python": str(environment.get("python", "")),
+            "Platform": str(environment.get("platform", "")),
+            "Packages": ", ".join(versions),
+        }
+        return [(name, visible(value)) for name, value in facts.items() if value]
+
+    @property
+    def configuration(self) -> str:
+        text = yaml.safe_dump(visible_tree(self.run.config), sort_keys=False, allow_unicode=True)
+        return without_credentials(text)
+
+
+def _shell(words: Sequence[str]) -> str:
+    import shlex
+
+    return shlex.join(words)
+
+
+def view_run(run: RunData) -> RunView:
+    groups = summarise_groups(run)
+    charts = {
+        "outcome": outcome_chart(run),
+        "discovery": discovery_charts(run, groups),
+        "judge": judge_charts(run),
+        "optimisation": optimisation_charts(run),
+    }
+    return RunView(run, groups, charts, outcome_of(run))
+
+
+def outcome_of(run: RunData) -> str:
+    """The run in one line."""
+    figures = []
+    for name, label in (("process_accuracy", "answer and process"), ("answer_accuracy", "answer")):
+        known = [record for record in run.steps if isinstance(record.get(f"eval/{name}"), int | float)]
+        if not known:
+            continue
+        first, last = known[0], known[-1]
+        change = _with_interval(first, name)
+        if last is not first:
+            change = f"from {change} to {_with_interval(last, name)}"
+        figures.append(f"{label} {change}")
+    if not figures:
+        return "No held-out evaluation so far."
+    questions = next((record["eval/n"] for record in reversed(run.steps) if "eval/n" in record), None)
+    return f"Held-out {'; '.join(figures)}" + (f" ({questions:,} questions)." if isinstance(questions, int) else ".")
+
+
+def _with_interval(record: dict[str, Any], name: str) -> str:
+    interval = record.get(f"eval/{name}_ci95")
+    text = f"{record[f'eval/{name}']:.1%}"
+    if isinstance(interval, list) and len(interval) == 2 and None not in interval:
+        text += f" [{interval[0]:.1%}, {interval[1]:.1%}]"
+    return text
+
+
+@lru_cache(maxsize=1)
+def chart_library() -> str:
+    """Vega, Vega-Lite and Vega-Embed in one script."""
+    return str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=VEGA_LITE))
+
+
+@dataclass(frozen=True)
+class Page:
+    """A rendered page and the charts in it."""
+
+    html: str
+    charts: list[Chart]
+    gallery: Gallery
+
+
+def build_page(runs: Sequence[RunData], *, now: datetime | None = None) -> Page:
+    """Render runs: one by itself, several side by side."""
+    views = [view_run(run) for run in runs]
+    several = len(views) > 1
+    comparison = compare(runs) if several else None
+    shared = comparison_charts(runs) if several else []
+    gallery = build_gallery([(view.run, view.groups) for view in views])
+    own = [chart for view in views for chart in all_charts(view.charts)] if not several else []
+    charts = [*shared, *own]
+    html = _render(views, comparison, shared, charts, gallery, now or datetime.now(UTC))
+    return Page(html, charts, gallery)
+
+
+def _render(
+    views: Sequence[RunView],
+    comparison: Comparison | None,
+    shared: Sequence[Chart],
+    charts: Sequence[Chart],
+    gallery: Gallery,
+    now: datetime,
+) -> str:
+    environment = Environment(
+        loader=PackageLoader("contextrl.report", "assets"),
+        autoescape=select_autoescape(default=True, default_for_string=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["visible"] = lambda value: visible(str(value))
+    style = (ASSETS / "page.css").read_text(encoding="utf-8")
+    scripts = [_script(chart_library()), _script((ASSETS / "page.js").read_text(encoding="utf-8"))]
+    return environment.get_template("page.html.j2").render(
+        views=views,
+        several=len(views) > 1,
+        comparison=comparison,
+        measures=MEASURES,
+        shared=shared,
+        gallery=gallery,
+        tags=TAGS,
+        tag_counts={tag: sum(view.groups.tag_counts()[tag] for view in views) for tag in TAGS},
+        written=f"{now:%Y-%m-%d %H:%M} UTC",
+        policy=content_security_policy(scripts, [style]),
+        style=Markup(style),
+        scripts=[Markup(script) for script in scripts],
+        chart_data=Markup(as_script_data({chart.name: {"spec": chart.spec, "rows": chart.rows} for chart in charts})),
+        gallery_data=Markup(as_script_data(gallery.payload([visible(view.run.name) for view in views]))),
+    )
+
+
+def _script(text: str) -> str:
+    """A script that cannot end its element early, with the line ends that its hash is made of."""
+    return re.sub(r"</(script)", r"<\\/\1", text.replace("\r\n", "\n"), flags=re.IGNORECASE)
+
+
+def content_security_policy(scripts: Sequence[str], styles: Sequence[str]) -> str:
+    """Nothing runs or is fetched but these scripts, these styles and pictures within the page."""
+
+    def hashes(texts: Sequence[str]) -> str:
+        digests = (hashlib.sha256(text.encode()).digest() for text in texts)
+        return " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
+
+    return (
+        f"default-src 'none'; script-src {hashes(scripts)}; style-src {hashes(styles)}; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )

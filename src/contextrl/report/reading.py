@@ -1,0 +1,152 @@
+"""What a run directory holds, at any point of the run's life: just started, killed, finished."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from contextrl.errors import InputError
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class RunData:
+    """One run, read.
+
+    Attributes:
+        path: its directory.
+        config: the resolved configuration.
+        environment: versions, seed and command.
+        steps: metrics, a record per logged step, several records of one step joined.
+        results: results.json, None before the end.
+        damaged: files and lines that could not be read.
+    """
+
+    path: Path
+    config: Record
+    environment: Record = field(default_factory=dict)
+    steps: list[Record] = field(default_factory=list)
+    results: Record | None = None
+    damaged: list[str] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def method(self) -> str:
+        return str(self.config.get("method", "unknown"))
+
+    @property
+    def seed(self) -> Any:
+        return self.config.get("seed")
+
+    @property
+    def last_step(self) -> int:
+        return max((int(record["step"]) for record in self.steps), default=0)
+
+    @cached_property
+    def planned_steps(self) -> int | None:
+        planned = (self.config.get("train") or {}).get("max_steps")
+        return int(planned) if isinstance(planned, int) and planned > 0 else None
+
+    @property
+    def state(self) -> str:
+        """In words: finished, or how far it came."""
+        if self.results is not None:
+            return "finished"
+        if not self.steps:
+            return "no step yet"
+        return f"not finished: step {self.last_step}" + (f" of {self.planned_steps}" if self.planned_steps else "")
+
+    def groups(self) -> Iterator[tuple[Path, int, Record]]:
+        """Groups with their file and offset, every process's in turn; read anew each time, because they are many."""
+        for path in group_files(self.path):
+            for offset, record in _records(path, self.damaged):
+                yield path, offset, record
+
+    def series(self, name: str) -> list[tuple[int, float]]:
+        """(step, value) where a metric was logged."""
+        found = ((int(record["step"]), record.get(name)) for record in self.steps)
+        return [(step, float(value)) for step, value in found if isinstance(value, (int, float))]
+
+
+def group_files(folder: Path) -> list[Path]:
+    """The main process's first."""
+    return sorted(folder.glob("groups*.jsonl"), key=lambda path: (path.name != "groups.jsonl", path.name))
+
+
+def read_run(path: Path) -> RunData:
+    """Read everything but the groups.
+
+    Raises:
+        InputError: there is no run here.
+    """
+    config = path / "config.yaml"
+    if not config.exists():
+        raise InputError("a run directory, with a config.yaml", found="none", where=str(path))
+    damaged: list[str] = []
+    steps: dict[int, Record] = {}
+    for _, record in _records(path / "metrics.jsonl", damaged):
+        if isinstance(record.get("step"), int):
+            steps.setdefault(record["step"], {}).update(record)
+    return RunData(
+        path=path,
+        config=_config(config),
+        environment=_json_file(path / "environment.json", damaged),
+        steps=[steps[step] for step in sorted(steps)],
+        results=_json_file(path / "results.json", damaged) or None,
+        damaged=damaged,
+    )
+
+
+def _records(path: Path, damaged: list[str]) -> Iterator[tuple[int, Record]]:
+    """Offsets and objects of a JSON lines file. A line that a kill has cut or that is damaged is named and skipped."""
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        offset = 0
+        for number, line in enumerate(file, start=1):
+            begin, offset = offset, offset + len(line)
+            if not line.strip():
+                continue
+            record = _parsed(line)
+            if isinstance(record, dict):
+                yield begin, record
+            elif (where := f"{path.name} line {number}") not in damaged:
+                damaged.append(where)
+
+
+def _parsed(line: bytes) -> Any:
+    try:
+        return json.loads(line.decode("utf-8", errors="replace"))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _config(path: Path) -> Record:
+    try:
+        return _mapping(yaml.safe_load(path.read_text(encoding="utf-8", errors="replace")))
+    except yaml.YAMLError as error:
+        raise InputError("a run's config.yaml", found=" ".join(str(error).split()), where=str(path)) from error
+
+
+def _json_file(path: Path, damaged: list[str]) -> Record:
+    if not path.exists():
+        return {}
+    try:
+        return _mapping(json.loads(path.read_text(encoding="utf-8", errors="replace")))
+    except ValueError:
+        damaged.append(path.name)
+        return {}
+
+
+def _mapping(value: Any) -> Record:
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,62 @@
+"""Text of models, judges and data, made safe to look at."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Any
+
+#: Left in text as they are.
+_PLAIN = "\n\t"
+_UNSEEN = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
+_JOINERS = "\u200c\u200d"  # within words and emoji they change how letters look, not where they stand
+
+
+def visible(text: str) -> str:
+    """Characters that have no look of their own, shown by number: a right-to-left override stays where it is.
+
+    `a\\u202eb` becomes `a[U+202E]b`. Markup is left alone, because escaping is the page's business.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_shown(character) for character in text)
+
+
+def _shown(character: str) -> str:
+    if character in _PLAIN or character in _JOINERS or unicodedata.category(character) not in _UNSEEN:
+        return character
+    return f"[U+{ord(character):04X}]"
+
+
+def visible_tree(value: Any) -> Any:
+    """`visible` for every text in lists and mappings, keys too."""
+    if isinstance(value, str):
+        return visible(value)
+    if isinstance(value, list):
+        return [visible_tree(part) for part in value]
+    if isinstance(value, dict):
+        return {visible(str(key)): visible_tree(part) for key, part in value.items()}
+    return value
+
+
+def without_credentials(text: str) -> str:
+    """Addresses without user and password, `key=...` settings without what is secret in them."""
+    text = re.sub(r"(\w+://)[^/\s@]+@", r"\1[hidden]@", text)
+    return re.sub(r"(?i)((?:api[_-]?key|token|secret|password)[\w.-]*\s*[=:]\s*)[^\s,}]+", _hidden, text)
+
+
+def _hidden(match: re.Match[str]) -> str:
+    # `api_key_env` names an environment variable, `max_tokens` is a number: neither is a secret.
+    name = match[1].lower()
+    return match[0] if "_env" in name or "tokens" in name else f"{match[1]}[hidden]"
+
+
+def steps_of(text: str) -> list[str]:
+    """The sentences and lines of a solution or a response. A point within a number ends nothing."""
+    parts = re.split(r"\n+|(?<=[.!?;])\s+", text)
+    return [part.strip() for part in parts if part.strip()]
+
+
+def normalised(step: str) -> str:
+    """What two steps are compared by: letters and digits, not case, spaces or the last point."""
+    return " ".join(step.casefold().split()).rstrip(".;!? ")
