@@ -30,9 +30,10 @@ from contextrl.launch import Run
 from contextrl.rollout import two_stage
 from contextrl.rollout.verify import Verifier
 from contextrl.trainer import contextrl_trainer, shared_prompts
-from contextrl.trainer.callbacks import MetricsFileCallback, TerminalCallback
+from contextrl.trainer.callbacks import MetricsFileCallback
 from contextrl.trainer.finite import FiniteGradients
 from contextrl.trainer.groups_log import GroupRecorder
+from contextrl.trainer.terminal import TerminalCallback
 
 CONFIG = Path(__file__).resolve().parents[1] / "configs" / "miniature" / "contextrl.yaml"
 MODEL = ("decoding loop", "forward", "backward", "optimizer")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from rich.console import Console
@@ -28,14 +29,16 @@ from contextrl.trainer.callbacks import (
     Clock,
     EvaluationCallback,
     MetricsFileCallback,
-    TerminalCallback,
+    TrackerCallback,
     evaluation_metrics,
+    put_before_trackers,
 )
 from contextrl.trainer.checkpoints import latest_checkpoint
 from contextrl.trainer.checks import check_prompts, prompt_room
 from contextrl.trainer.contextrl_trainer import ContextRLTrainer
 from contextrl.trainer.groups_log import GroupRecorder
 from contextrl.trainer.sft import ReferenceSFTTrainer
+from contextrl.trainer.terminal import TerminalCallback
 
 
 def evaluation_judge(spec: str) -> Judge:
@@ -148,19 +151,13 @@ class Run:
         trainer = self.trainer
         if self.config.method != "sft":
             trainer.recorder = GroupRecorder(self.directory.path, trainer.accelerator.process_index)
-        every, examples = self.config.eval.every, self.config.eval.examples
-        evaluation = EvaluationCallback(self._evaluate, every, examples, self.clock)
-        terminal = TerminalCallback(self.console, f"Training ({self.config.method})")
-        for unwanted in (PrinterCallback, ProgressCallback):
-            trainer.remove_callback(unwanted)
-        shown = (MetricsFileCallback(self.directory, evaluation, self.clock), terminal) if self.is_main else ()
-        for callback in (evaluation, *shown):
-            trainer.add_callback(callback)
         if before is None:
             before = self._measure("Evaluating before")
             if before is not None and self.is_main:
                 first = {**evaluation_metrics(before), "before": before.as_json()}
                 self.directory.append_metrics({"step": 0, **first, "seconds": self.clock.seconds})
+        terminal = TerminalCallback(self.console, f"{self.config.method}, seed {self.config.seed}")
+        trackers = self._add_callbacks(before, terminal)
         try:
             with self.clock.measure("train"):
                 trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -168,7 +165,7 @@ class Run:
             terminal.close()
             close_judge(self.judge)
             close_judge(self.audit)
-        after = self._measure("Evaluating after")
+        after = trackers.after
         results = self._results(before, after)
         if self.is_main:
             if after is not None:
@@ -176,6 +173,18 @@ class Run:
                 self.directory.append_metrics(last)
             self.directory.write_results(results)
         return results
+
+    def _add_callbacks(self, before: Evaluation | None, terminal: TerminalCallback) -> TrackerCallback:
+        """Evaluation, metrics file and terminal, in the order in which they need each other."""
+        trainer = self.trainer
+        for unwanted in (PrinterCallback, ProgressCallback):
+            trainer.remove_callback(unwanted)
+        every, examples = self.config.eval.every, self.config.eval.examples
+        evaluation = EvaluationCallback(self._evaluate, every, examples, self.clock)
+        trackers = TrackerCallback(trainer.log, evaluation, before, partial(self._measure, "Evaluating after"))
+        shown = (MetricsFileCallback(self.directory, evaluation, self.clock), terminal) if self.is_main else ()
+        put_before_trackers(trainer, (evaluation, *shown, trackers), self.directory.path / "tensorboard")
+        return trackers
 
     def _start(self, checkpoint: Any) -> Evaluation | None:
         """Open the run directory; a resumed run forgets what came after its checkpoint and keeps its first figures."""

@@ -1,17 +1,17 @@
-"""What runs beside training: evaluation, the metrics file, the terminal."""
+"""What runs beside training: evaluation, the metrics file, what trackers are told."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from transformers import TrainerCallback
+from transformers import DefaultFlowCallback, TrainerCallback
+from transformers.integrations import TensorBoardCallback
 
 from contextrl.evaluation.runner import Evaluation
 from contextrl.run_directory import RunDirectory
@@ -56,13 +56,18 @@ class EvaluationCallback(TrainerCallback):
 
     def __init__(self, evaluate: Evaluate, every: int, examples: int, clock: Clock) -> None:
         self.evaluate, self.every, self.examples, self.clock = evaluate, every, examples, clock
-        self.pending: dict[str, Any] = {}
+        self.pending: Evaluation | None = None
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
-        # The last step is evaluated on more examples, after training.
+        # The last step is evaluated on more examples, at the end.
         if self.every and state.global_step % self.every == 0 and state.global_step < state.max_steps:
             with self.clock.measure("eval"):
-                self.pending = evaluation_metrics(self.evaluate(self.examples))
+                self.pending = self.evaluate(self.examples)
+            control.should_log = True
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **_: Any) -> None:  # noqa: ARG002
+        if self.pending is not None:
+            logs.update(tracker_metrics(self.pending))
 
 
 def evaluation_metrics(result: Evaluation) -> dict[str, Any]:
@@ -78,28 +83,34 @@ def evaluation_metrics(result: Evaluation) -> dict[str, Any]:
     return metrics
 
 
+def tracker_metrics(result: Evaluation) -> dict[str, float]:
+    """The same as numbers, spelled `eval_...`, which trackers of transformers show as `eval/...`."""
+    metrics: dict[str, float] = {}
+    for name, value in evaluation_metrics(result).items():
+        spelled = name.replace("/", "_", 1)
+        if isinstance(value, list):
+            metrics |= {f"{spelled}_low": value[0], f"{spelled}_high": value[1]}
+        else:
+            metrics[spelled] = value
+    return metrics
+
+
 class MetricsFileCallback(TrainerCallback):
     """A line of metrics.jsonl per logged step; NaN (nothing to count) is written as null.
 
-    Stands after `EvaluationCallback` in the trainer's list: an evaluation of a step without a log line gets its own.
+    Stands after `EvaluationCallback` in the trainer's list.
     """
 
     def __init__(self, run: RunDirectory, evaluation: EvaluationCallback, clock: Clock) -> None:
         self.run, self.evaluation, self.clock = run, evaluation, clock
 
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        logged = control.should_log or (args.logging_steps >= 1 and state.global_step % int(args.logging_steps) == 0)
-        if self.evaluation.pending and not logged:
-            self._write(state.global_step, {})
-
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **_: Any) -> None:  # noqa: ARG002
-        if "train_runtime" not in logs:
-            totals = {f"time/{part}_total": self.clock.now(part) for part in ("train", "eval")}
-            self._write(state.global_step, {**logs, **totals})
-
-    def _write(self, step: int, figures: dict[str, Any]) -> None:
-        record = {"step": step, **figures, **self.evaluation.pending}
-        self.evaluation.pending = {}
+        if "loss" not in logs:
+            return  # of no step
+        record = {"step": state.global_step, **{n: v for n, v in logs.items() if not n.startswith("eval_")}}
+        record |= {f"time/{part}_total": self.clock.now(part) for part in ("train", "eval")}
+        if self.evaluation.pending is not None:
+            record |= evaluation_metrics(self.evaluation.pending)
         self.run.append_metrics({name: _json_number(value) for name, value in record.items()})
 
 
@@ -107,35 +118,53 @@ def _json_number(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-class TerminalCallback(TrainerCallback):
-    """One progress bar with reward and recovered groups."""
+class TrackerCallback(TrainerCallback):
+    """What TensorBoard and the like (`train.report_to`) need: the first and the last evaluation, and numbers only.
 
-    def __init__(self, console: Console, title: str) -> None:
-        self.title = title
-        self.bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}"),
-            TimeRemainingColumn(),
-            console=console,
-        )
+    Stands after the run's own callbacks and before the trackers', which close when training ends.
 
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
-        self.task = self.bar.add_task(self.title, total=state.max_steps, completed=state.global_step, note="")
-        self.bar.start()
+    Args:
+        log: the trainer's.
+        evaluation: whose figures have been written when this is asked.
+        before: the evaluation before training.
+        measure: evaluates after training; `after` is what it found.
+    """
+
+    def __init__(
+        self,
+        log: Callable[[dict[str, float]], None],
+        evaluation: EvaluationCallback,
+        before: Evaluation | None,
+        measure: Callable[[], Evaluation | None],
+    ) -> None:
+        self.log, self.evaluation, self.before, self.measure = log, evaluation, before, measure
+        self.after: Evaluation | None = None
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+        if self.before is not None and state.global_step == 0:
+            self.log(tracker_metrics(self.before))
+        self.before = None
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **_: Any) -> None:  # noqa: ARG002
-        if logs.get("reward") is not None:
-            recovered = logs.get("group/recovered") or 0.0
-            self.bar.update(self.task, note=f"reward {logs['reward']:.2f}  recovered {recovered:.0%}")
-        elif "loss" in logs:
-            self.bar.update(self.task, note=f"loss {logs['loss']:.3f}")
-        self.bar.update(self.task, completed=state.global_step)
+        self.evaluation.pending = None
+        for name in [name for name, value in logs.items() if value is None]:
+            del logs[name]
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
-        self.close()
+        self.after = self.measure()
+        if self.after is not None:
+            self.log(tracker_metrics(self.after))
 
-    def close(self) -> None:
-        """Also called when training fails: a live display left open would swallow the error."""
-        self.bar.stop()
+
+def put_before_trackers(trainer: Any, callbacks: Sequence[TrainerCallback], tensorboard: Path) -> None:
+    """Add callbacks behind the trainer's own flow and before whatever reports elsewhere.
+
+    Args:
+        tensorboard: where its files go, unless TENSORBOARD_LOGGING_DIR says otherwise.
+    """
+    handlers = trainer.callback_handler.callbacks
+    place = next((n + 1 for n, one in enumerate(handlers) if isinstance(one, DefaultFlowCallback)), 0)
+    handlers[place:place] = callbacks
+    for one in handlers:
+        if isinstance(one, TensorBoardCallback) and one.logging_dir is None:
+            one.logging_dir = str(tensorboard)

@@ -1,0 +1,127 @@
+"""What a run shows while it goes: one live panel in a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+from transformers import TrainerCallback
+
+#: Seconds between plain lines: a log of a long run stays readable.
+QUIET_SECONDS = 10.0
+#: What is shown of a step's metrics, where the method has it: label, format.
+FIGURES = {
+    "reward": ("reward", "{:.2f}"),
+    "loss": ("loss", "{:.3f}"),
+    "group/all_negative": ("all-negative groups", "{:.0%}"),
+    "group/recovered": ("recovered", "{:.0%}"),
+    "judge/false_positive_rate": ("false positives", "{:.0%}"),
+    "judge/unscored": ("unscored", "{:.0%}"),
+}
+
+
+def clock(seconds: float) -> str:
+    """`1:02:03`, or `2:03` for less than an hour."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+class TerminalCallback(TrainerCallback):
+    """Shows step, reward, recovered groups, false positives and time left.
+
+    Args:
+        console: where. If it is no terminal, a line is printed at most every `QUIET_SECONDS`, and for the last step.
+        title: what the run is.
+    """
+
+    def __init__(self, console: Console, title: str) -> None:
+        self.console, self.title = console, title
+        self.live: Live | None = None
+        self.figures: dict[str, str] = {}
+        self.held_out = ""
+        self.step = self.first = self.steps = 0
+        self.started = self.said = time.monotonic()
+
+    # ---- what the trainer tells ------------------------------------------------------------------------------------
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+        self.step = self.first = state.global_step
+        self.steps = state.max_steps
+        self.started = time.monotonic()
+        if self.console.is_terminal:
+            self.live = Live(get_renderable=self._panel, console=self.console, refresh_per_second=4)
+            self.live.start()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+        self.step = state.global_step
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Mapping[str, Any], **_: Any) -> None:  # noqa: ARG002
+        self.step = state.global_step
+        self._take(logs)
+        if self.live is None and "train_runtime" not in logs:
+            self._say(last=self.step >= self.steps)
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+        self.close()
+
+    def close(self) -> None:
+        """Also called when training fails: a live display left open would swallow the error."""
+        if self.live is not None:
+            self.live.stop()
+            self.live = None
+
+    # ---- what is shown ---------------------------------------------------------------------------------------------
+
+    def _take(self, logs: Mapping[str, Any]) -> None:
+        for name, (label, form) in FIGURES.items():
+            value = logs.get(name)
+            if isinstance(value, int | float):
+                self.figures[label] = form.format(value)
+        if "reward" in logs:
+            self.figures.pop("loss", None)  # which says little of a policy gradient
+        if self.figures.get("unscored") == "0%":
+            del self.figures["unscored"]
+        process = logs.get("eval_process_accuracy", logs.get("eval_answer_accuracy"))
+        if isinstance(process, int | float):
+            self.held_out = f"{process:.1%} at step {self.step}"
+
+    @property
+    def left(self) -> str:
+        """Time left, by the steps so far."""
+        done = self.step - self.first
+        if not done:
+            return "not known yet"
+        return clock((time.monotonic() - self.started) / done * (self.steps - self.step))
+
+    def _say(self, *, last: bool) -> None:
+        now = time.monotonic()
+        if not last and now - self.said < QUIET_SECONDS and self.step > self.first + 1:
+            return
+        self.said = now
+        shown = [f"{label} {value}" for label, value in self.figures.items()]
+        if self.held_out:
+            shown.append(f"held-out {self.held_out}")
+        line = f"{self.title}: step {self.step}/{self.steps}, {', '.join(shown)}, {self.left} left"
+        self.console.print(line, soft_wrap=True, markup=False, highlight=False)
+
+    def _panel(self) -> Panel:
+        bar = Table.grid(padding=(0, 2), expand=True)
+        bar.add_column()
+        bar.add_column(ratio=1)
+        bar.add_column(justify="right")
+        progress = ProgressBar(total=max(self.steps, 1), completed=self.step)
+        elapsed = clock(time.monotonic() - self.started)
+        bar.add_row(f"step {self.step}/{self.steps}", progress, f"{elapsed} gone, {self.left} left")
+        facts = Text("   ").join(
+            Text.assemble((f"{label} ", "dim"), (value, "bold"))
+            for label, value in (*self.figures.items(), *([("held-out", self.held_out)] if self.held_out else []))
+        )
+        return Panel(Group(bar, facts), title=Text(self.title), title_align="left")
