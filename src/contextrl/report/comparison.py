@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
@@ -43,8 +43,8 @@ class Estimate:
     """A mean with its 95 % interval.
 
     Attributes:
-        low, high: Student's t over seeds; with one seed the run's own interval, or None.
-        values: by run.
+        low, high: Student's t over seeds, within 0 and 1; with one seed the run's own interval, or None.
+        values: by seed.
     """
 
     mean: float
@@ -70,7 +70,12 @@ class MethodRow:
 
     @property
     def seeds(self) -> str:
-        return ", ".join(str(run.seed) for run in self.runs)
+        return ", ".join(dict.fromkeys(str(run.seed) for run in self.runs))
+
+    @property
+    def repeated(self) -> bool:
+        """Whether there is a second seed, which a test needs."""
+        return any(e is not None and len(e.values) > 1 for e in self.estimates.values())
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,7 @@ class Difference:
     """Two methods' means of one measure apart.
 
     Attributes:
-        p: of Welch's t-test over seeds, adjusted for all comparisons of the page by Holm's method.
+        p: of Welch's t-test over seeds, adjusted for all comparisons of the measure by Holm's method.
     """
 
     measure: str
@@ -106,7 +111,7 @@ def compare(runs: Sequence[RunData]) -> Comparison:
     for run, label in zip(runs, labels, strict=True):
         members[label].append(run)
     rows = [_row(label, own) for label, own in members.items()]
-    return Comparison(rows, _differences(rows), [row.label for row in rows if len(row.runs) < 2])
+    return Comparison(rows, _differences(rows), [row.label for row in rows if not row.repeated])
 
 
 def method_labels(runs: Sequence[RunData]) -> list[str]:
@@ -115,10 +120,21 @@ def method_labels(runs: Sequence[RunData]) -> list[str]:
     labels = []
     for run, own in zip(runs, settings, strict=True):
         rivals = [other for r, other in zip(runs, settings, strict=True) if r.method == run.method]
-        apart = [k for k in sorted({key for one in rivals for key in one}) if len({repr(o.get(k)) for o in rivals}) > 1]
-        notes = ", ".join(f"{key} {own.get(key)}" for key in apart[:3])
+        notes = ", ".join(f"{key} {own.get(key)}" for key in _telling(rivals))
         labels.append(f"{run.method} ({notes})" if notes else run.method)
     return labels
+
+
+def _telling(settings: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Keys that tell settings apart, the short ones first, none that adds nothing."""
+    differing = sorted({key for one in settings for key in one}, key=lambda key: (len(key), key))
+    chosen: list[str] = []
+    for key in differing:
+        if len({repr([one.get(k) for k in (*chosen, key)]) for one in settings}) > len(
+            {repr([one.get(k) for k in chosen]) for one in settings}
+        ):
+            chosen.append(key)
+    return chosen
 
 
 def _settings(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -143,7 +159,7 @@ def _row(label: str, runs: list[RunData]) -> MethodRow:
     return MethodRow(
         label,
         runs,
-        {measure: estimate([last_evaluation(run, measure) for run in runs]) for measure in MEASURES},
+        {measure: _estimate_over_seeds(runs, measure) for measure in MEASURES},
         mean_of("groups", "all_negative"),
         mean_of("groups", "recovered"),
         mean_of("seconds", "train"),
@@ -158,29 +174,37 @@ def last_evaluation(run: RunData, measure: str) -> tuple[float, Any] | None:
     return float(value), after.get(f"{measure}_ci95")
 
 
-def estimate(found: Sequence[tuple[float, Any] | None]) -> Estimate | None:
-    """Mean over runs with an interval."""
+def _estimate_over_seeds(runs: Sequence[RunData], measure: str) -> Estimate | None:
+    """Runs of one seed are one observation: repeating a run makes nothing surer."""
+    by_seed: defaultdict[str, list[tuple[float, Any]]] = defaultdict(list)
+    for run in runs:
+        if (found := last_evaluation(run, measure)) is not None:
+            by_seed[str(run.seed)].append(found)
+    values = [sum(value for value, _ in own) / len(own) for own in by_seed.values()]
+    intervals = [own[0][1] for own in by_seed.values()]
+    return estimate(values, intervals[0] if intervals else None) if values else None
+
+
+def estimate(values: list[float], own_interval: Any = None) -> Estimate:
+    """Mean of at least one value with an interval: Student's t, or a single run's own."""
     from scipy.stats import t
 
-    known = [one for one in found if one is not None]
-    values = [value for value, _ in known]
-    if not values:
-        return None
     mean = sum(values) / len(values)
     if len(values) == 1:
-        interval = known[0][1]
-        low, high = interval if isinstance(interval, list) and len(interval) == 2 else (None, None)
+        known = isinstance(own_interval, list) and len(own_interval) == 2
+        low, high = own_interval if known else (None, None)
         return Estimate(mean, low, high, values)
     deviation = math.sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1))
     half = float(t.ppf(0.975, len(values) - 1)) * deviation / math.sqrt(len(values))
-    return Estimate(mean, mean - half, mean + half, values)
+    return Estimate(mean, max(0.0, mean - half), min(1.0, mean + half), values)
 
 
 def _differences(rows: Sequence[MethodRow]) -> list[Difference]:
     from scipy.stats import ttest_ind
 
-    found = []
+    differences = []
     for measure in MEASURES:
+        found = []
         tested = [(row.label, e.values) for row in rows if (e := row.estimates[measure]) and len(e.values) > 1]
         for (one, first), (other, second) in combinations(tested, 2):
             apart = sum(first) / len(first) - sum(second) / len(second)
@@ -191,8 +215,9 @@ def _differences(rows: Sequence[MethodRow]) -> list[Difference]:
             else:
                 p = float(ttest_ind(first, second, equal_var=False).pvalue)
             found.append(Difference(measure, one, other, apart, p))
-    adjusted = holm([difference.p for difference in found])
-    return [Difference(d.measure, d.one, d.other, d.difference, p) for d, p in zip(found, adjusted, strict=True)]
+        adjusted = holm([difference.p for difference in found])
+        differences += [replace(one, p=p) for one, p in zip(found, adjusted, strict=True)]
+    return differences
 
 
 def holm(values: Sequence[float]) -> list[float]:

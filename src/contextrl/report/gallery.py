@@ -7,7 +7,7 @@ import io
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice, zip_longest
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,7 @@ def build_gallery(
     files: list[tuple[Record, list[Path]]] = []
     for place, (run, summary) in enumerate(runs):
         room = group_bytes // len(runs)
-        for entry, group in _within(spread_over_tags(summary.entries), room):
+        for entry, group in read_entries(_within(spread_over_tags(summary.entries), room)):
             record = _record(group, entry, place, texts)
             files.append((record, _image_files(run, group)))
         gallery.total += len(summary.entries)
@@ -89,31 +89,22 @@ def spread_over_tags(entries: Sequence[Entry]) -> Iterator[Entry]:
 
 
 def _evenly(entries: list[Entry]) -> Iterator[Entry]:
-    """Entries in an order whose beginnings are spread over the whole: 0, 1/2, 1/4, 3/4, 1/8, ..."""
+    """Entries in an order whose beginnings are spread over the whole: at 0, 1/2, 1/4, 3/4, ...; some come twice."""
     bits = max(len(entries) - 1, 1).bit_length()
-    for number in range(1 << bits):
-        place = int(f"{number:0{bits}b}"[::-1], 2)
-        if place < len(entries):
-            yield entries[place]
+    for number in range(1 << bits if entries else 0):
+        backwards = int(f"{number:0{bits}b}"[::-1], 2)
+        yield entries[backwards * len(entries) >> bits]
 
 
-def _within(entries: Iterator[Entry], room: int) -> Iterator[tuple[Entry, Record]]:
-    """Entries with their groups until the room is used up, read in portions, each in the order of the file."""
-    while portion := list(islice(entries, 256)):
-        for entry, group in read_entries(portion):
-            room -= _size(group)
-            if room < 0:
-                return
-            yield entry, group
-
-
-def _size(group: Record) -> int:
-    """About what a group takes in the page. Texts that repeat within it are written once."""
-    attempts = attempts_of(group)
-    said = {str(attempt.get(name)) for attempt in attempts for name in ("text", "seen")}
-    said |= {str(verdict_of(attempt).get("mistake_report")) for attempt in attempts}
-    own = [str(group.get(name, "")) for name in ("question", "solution", "answer", "example_id")]
-    return sum(map(len, [*said, *own])) + 120 * len(attempts) + 200
+def _within(entries: Iterator[Entry], room: int) -> list[Entry]:
+    """The first entries that fit into the room."""
+    chosen = []
+    for entry in entries:
+        room -= entry.size
+        if room < 0:
+            break
+        chosen.append(entry)
+    return chosen
 
 
 class _Table:

@@ -3,6 +3,7 @@ wrong reason, and where each group stands in its file, so that some can be shown
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -68,13 +69,14 @@ class Pattern:
 
 @dataclass(frozen=True)
 class Entry:
-    """Where a group is and what it is an example of."""
+    """Where a group is, what it is an example of, and about how many bytes of a page it takes."""
 
     number: int
     file: Path
     offset: int
     step: int
     tags: tuple[str, ...]
+    size: int
 
 
 @dataclass
@@ -114,7 +116,7 @@ def summarise_groups(run: RunData) -> GroupsSummary:
     for number, (file, offset, group) in enumerate(run.groups()):
         step, kind = step_of(group), kind_of(group)
         tags = tags_of(group)
-        summary.entries.append(Entry(number, file, offset, step, tags))
+        summary.entries.append(Entry(number, file, offset, step, tags, size_of(group)))
         history = kinds[kind]
         history.groups[step] += 1
         reachable = "mixed" in tags or "solved" in tags
@@ -183,6 +185,15 @@ def tags_of(group: Record) -> tuple[str, ...]:
     return tuple(tag for tag in TAGS if found[tag])
 
 
+def size_of(group: Record) -> int:
+    """About what a group takes in a page. Texts that repeat within it are written once."""
+    attempts = attempts_of(group)
+    said = {str(attempt.get(name)) for attempt in attempts for name in ("text", "seen")}
+    said |= {str(verdict_of(attempt).get("mistake_report")) for attempt in attempts}
+    own = [str(group.get(name, "")) for name in ("question", "solution", "answer", "example_id")]
+    return sum(map(len, [*said, *own])) + 120 * len(attempts) + 200
+
+
 def _count_retries(summary: GroupsSummary, group: Record) -> None:
     for retry in attempts_of(group):
         if retry.get("stage") != 2:
@@ -226,8 +237,6 @@ def _likeness(one: str, other: str) -> float:
 
 def read_entries(entries: list[Entry]) -> Iterator[tuple[Entry, Record]]:
     """The groups of entries, in the order of their files."""
-    import json
-
     by_file: dict[Path, list[Entry]] = defaultdict(list)
     for entry in entries:
         by_file[entry.file].append(entry)

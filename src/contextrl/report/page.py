@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -63,7 +64,7 @@ class RunView:
         command = environment.get("command")
         words = [str(word) for word in command] if isinstance(command, list) else []
         facts = {
-            "Command": without_credentials(_shell(words)),
+            "Command": without_credentials(shlex.join(words)),
             "Seed": str(self.run.seed),
             "Python": str(environment.get("python", "")),
             "Platform": str(environment.get("platform", "")),
@@ -75,12 +76,6 @@ class RunView:
     def configuration(self) -> str:
         text = yaml.safe_dump(visible_tree(self.run.config), sort_keys=False, allow_unicode=True)
         return without_credentials(text)
-
-
-def _shell(words: Sequence[str]) -> str:
-    import shlex
-
-    return shlex.join(words)
 
 
 def view_run(run: RunData) -> RunView:
@@ -143,9 +138,14 @@ def build_page(runs: Sequence[RunData], *, now: datetime | None = None) -> Page:
     shared = comparison_charts(runs) if several else []
     gallery = build_gallery([(view.run, view.groups) for view in views])
     own = [chart for view in views for chart in all_charts(view.charts)] if not several else []
-    charts = [*shared, *own]
+    charts = [_made_visible(chart) for chart in (*shared, *own)]
     html = _render(views, comparison, shared, charts, gallery, now or datetime.now(UTC))
     return Page(html, charts, gallery)
+
+
+def _made_visible(chart: Chart) -> Chart:
+    """Kinds of questions and names of runs are text from outside."""
+    return replace(chart, spec=visible_tree(chart.spec), rows=visible_tree(chart.rows))
 
 
 def _render(

@@ -48,8 +48,8 @@ def config() -> Spec:
         "legend": {
             "orient": "top",
             "direction": "horizontal",
-            "columns": 3,
-            "labelLimit": 220,
+            "columns": 2,
+            "labelLimit": 300,
             "title": None,
             "symbolType": "stroke",
             "symbolSize": 300,

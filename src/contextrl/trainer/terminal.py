@@ -24,6 +24,8 @@ FIGURES = {
     "group/recovered": ("recovered", "{:.0%}"),
     "judge/false_positive_rate": ("false positives", "{:.0%}"),
     "judge/unscored": ("unscored", "{:.0%}"),
+    "eval_answer_accuracy": ("held-out answer", "{:.0%} at step {}"),
+    "eval_process_accuracy": ("held-out process", "{:.0%} at step {}"),
 }
 
 
@@ -46,7 +48,6 @@ class TerminalCallback(TrainerCallback):
         self.console, self.title = console, title
         self.live: Live | None = None
         self.figures: dict[str, str] = {}
-        self.held_out = ""
         self.step = self.first = self.steps = 0
         self.started = self.said = time.monotonic()
 
@@ -66,7 +67,7 @@ class TerminalCallback(TrainerCallback):
     def on_log(self, args: Any, state: Any, control: Any, logs: Mapping[str, Any], **_: Any) -> None:  # noqa: ARG002
         self.step = state.global_step
         self._take(logs)
-        if self.live is None and "train_runtime" not in logs:
+        if not self.console.is_terminal and "loss" in logs:
             self._say(last=self.step >= self.steps)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
@@ -81,35 +82,32 @@ class TerminalCallback(TrainerCallback):
     # ---- what is shown ---------------------------------------------------------------------------------------------
 
     def _take(self, logs: Mapping[str, Any]) -> None:
-        for name, (label, form) in FIGURES.items():
+        found = dict(self.figures)
+        for name, (_, form) in FIGURES.items():
             value = logs.get(name)
             if isinstance(value, int | float):
-                self.figures[label] = form.format(value)
+                found[name] = form.format(value, self.step)
         if "reward" in logs:
-            self.figures.pop("loss", None)  # which says little of a policy gradient
-        if self.figures.get("unscored") == "0%":
-            del self.figures["unscored"]
-        process = logs.get("eval_process_accuracy", logs.get("eval_answer_accuracy"))
-        if isinstance(process, int | float):
-            self.held_out = f"{process:.1%} at step {self.step}"
+            found.pop("loss", None)  # which says little of a policy gradient
+        if not logs.get("judge/unscored"):
+            found.pop("judge/unscored", None)
+        self.figures = {name: found[name] for name in FIGURES if name in found}
 
     @property
     def left(self) -> str:
         """Time left, by the steps so far."""
         done = self.step - self.first
         if not done:
-            return "not known yet"
-        return clock((time.monotonic() - self.started) / done * (self.steps - self.step))
+            return "time left not known yet"
+        return f"{clock((time.monotonic() - self.started) / done * (self.steps - self.step))} left"
 
     def _say(self, *, last: bool) -> None:
         now = time.monotonic()
         if not last and now - self.said < QUIET_SECONDS and self.step > self.first + 1:
             return
         self.said = now
-        shown = [f"{label} {value}" for label, value in self.figures.items()]
-        if self.held_out:
-            shown.append(f"held-out {self.held_out}")
-        line = f"{self.title}: step {self.step}/{self.steps}, {', '.join(shown)}, {self.left} left"
+        shown = [f"{FIGURES[name][0]} {value}" for name, value in self.figures.items()]
+        line = ", ".join([f"{self.title}: step {self.step}/{self.steps}", *shown, self.left])
         self.console.print(line, soft_wrap=True, markup=False, highlight=False)
 
     def _panel(self) -> Panel:
@@ -119,9 +117,8 @@ class TerminalCallback(TrainerCallback):
         bar.add_column(justify="right")
         progress = ProgressBar(total=max(self.steps, 1), completed=self.step)
         elapsed = clock(time.monotonic() - self.started)
-        bar.add_row(f"step {self.step}/{self.steps}", progress, f"{elapsed} gone, {self.left} left")
+        bar.add_row(f"step {self.step}/{self.steps}", progress, f"{elapsed} gone, {self.left}")
         facts = Text("   ").join(
-            Text.assemble((f"{label} ", "dim"), (value, "bold"))
-            for label, value in (*self.figures.items(), *([("held-out", self.held_out)] if self.held_out else []))
+            Text.assemble((f"{FIGURES[name][0]} ", "dim"), (value, "bold")) for name, value in self.figures.items()
         )
         return Panel(Group(bar, facts), title=Text(self.title), title_align="left")

@@ -328,7 +328,8 @@ function start() {
     clearTimeout(waiting);
     waiting = setTimeout(refresh, 120);
   });
-  form.addEventListener("reset", () => setTimeout(refresh));
+  // On the click, not on `reset`, which a link to a group sends too.
+  form.querySelector("button[type=reset]").addEventListener("click", () => setTimeout(refresh));
   form.addEventListener("submit", (event) => event.preventDefault());
   document.getElementById("more").addEventListener("click", showMore);
   document.addEventListener("keydown", onKey);

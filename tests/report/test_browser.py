@@ -1,0 +1,289 @@
+"""The page in headless Chromium: charts, filters, keys, hostile text, nothing fetched, nothing complained of."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from run_folders import finished_run, metrics, recovered, spread, unreachable, write_run
+from test_page import hostile_run
+
+from contextrl.report.page import build_page
+from contextrl.report.reading import read_run
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None, reason="no Chromium: install Debian's package chromium, which `make browser` does as root"
+)
+#: It runs as root in containers, and asks for nothing by itself.
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+
+
+class Opened:
+    """A page that is open, with what it said and asked for."""
+
+    def __init__(self, browser: Any, html: Path, **settings: Any) -> None:
+        self.context = browser.new_context(**settings)
+        self.page = self.context.new_page()
+        self.said: list[str] = []
+        self.requests: list[str] = []
+        self.page.on("console", lambda message: self.said.append(message.text))
+        self.page.on("pageerror", lambda error: self.said.append(str(error)))
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.address = html.as_uri()
+        self.page.goto(self.address)
+        self.page.wait_for_selector("html[data-drawn]", state="attached")
+
+    def shown(self) -> int:
+        return int(self.page.locator("#groups > .group").count())
+
+    def counted(self, text: str) -> None:
+        self.page.wait_for_function("want => document.getElementById('count').textContent === want", arg=text)
+
+    def check_quiet(self) -> None:
+        """No console message, no request but the page itself."""
+        assert self.said == []
+        assert [url for url in self.requests if not url.startswith("data:")] == [self.address]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield started
+        started.close()
+
+
+def written(folder: Path, *runs: Path) -> Path:
+    path = folder / "report.html"
+    path.write_text(build_page([read_run(run) for run in runs]).html, encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("demo")
+    return written(folder, finished_run(folder / "run"))
+
+
+@pytest.fixture
+def opened(browser: Any, demo: Path) -> Iterator[Opened]:
+    page = Opened(browser, demo)
+    yield page
+    page.check_quiet()
+    page.context.close()
+
+
+def test_every_chart_is_drawn(opened: Opened) -> None:
+    places = opened.page.locator("[data-chart]")
+    assert places.count() > 10
+    assert opened.page.locator("[data-chart] svg").count() == places.count()
+    assert opened.page.evaluate("[...document.querySelectorAll('[data-chart] svg')].every(s => s.clientWidth > 100)")
+
+
+def test_values_under_a_chart(opened: Opened) -> None:
+    opened.page.locator("#chart-outcome .values summary").click()
+    rows = opened.page.locator("#chart-outcome .values tbody tr")
+    assert rows.count() == 4
+    assert rows.first.inner_text().split("\t") == ["0", "0.4", "answer and process", "0.3", "0.5"]
+
+
+def test_hovering_shows_values(opened: Opened) -> None:
+    chart = opened.page.locator("#chart-outcome svg")
+    chart.scroll_into_view_if_needed()
+    box = chart.bounding_box()
+    assert box is not None
+    opened.page.mouse.move(box["x"] + box["width"] * 0.8, box["y"] + box["height"] * 0.5)
+    tooltip = opened.page.locator("#vg-tooltip-element.visible")
+    tooltip.wait_for()
+    assert "step" in tooltip.inner_text()
+
+
+def test_a_name_in_the_legend_hides_the_others(opened: Opened) -> None:
+    paths = "[...document.querySelectorAll('#chart-gap .mark-line path')].map(p => p.getAttribute('opacity'))"
+    before = opened.page.evaluate(paths)
+    opened.page.locator("#chart-gap .role-legend-label text").first.click()
+    opened.page.wait_for_function(f"before => JSON.stringify({paths}) !== JSON.stringify(before)", arg=before)
+    assert "0.06" in opened.page.evaluate(paths)
+
+
+@pytest.mark.parametrize(
+    ("tag", "count"),
+    [
+        ("recovered", "4 groups"),
+        ("false_positive", "4 groups"),
+        ("not_standalone", "4 groups"),
+        ("unreachable", "4 groups"),
+        ("solved", "No group is like that."),
+        ("", "12 groups"),
+    ],
+)
+def test_filter_by_tag(opened: Opened, tag: str, count: str) -> None:
+    opened.page.locator(f"input[name=tag][value='{tag}']").check()
+    opened.counted(count)
+    assert opened.shown() == (int(count.split()[0]) if count[0].isdigit() else 0)
+
+
+def test_filters_join_and_clear(opened: Opened) -> None:
+    page = opened.page
+    page.locator("input[name=tag][value=recovered]").check()
+    page.locator("input[name=from]").fill("2")
+    page.locator("input[name=to]").fill("3")
+    opened.counted("2 groups")
+    page.locator("input[name=text]").fill("afresh")
+    opened.counted("No group is like that.")
+    page.locator("input[name=text]").fill("you are RIGHT")
+    opened.counted("2 groups")
+    page.locator("select[name=task]").select_option("perception")
+    opened.counted("2 groups")
+    page.locator("button[type=reset]").click()
+    opened.counted("12 groups")
+
+
+def test_a_group_shows_what_happened(opened: Opened) -> None:
+    opened.page.locator("input[name=tag][value=recovered]").check()
+    opened.counted("4 groups")
+    first = opened.page.locator(".group").first
+    first.locator("summary").click()
+    first.locator(".body").wait_for()
+    text = first.inner_text()
+    for said in (
+        "Digits: 7, 6. Largest: 7. Answer: 7",
+        "kept: correct and standalone",
+        "trained under the original prompt, reward 1, advantage 2.474",
+        "It saw the attempt above and: Mistake: step 1 should say Digits: 7, 6. Answer the question afresh.",
+        "not kept: duplicate",
+        "not kept: not standalone",
+        "wrong answer",
+    ):
+        assert said in text
+    assert first.locator("img.full").count() == 1
+    marks = first.locator(".attempt").first.locator("mark").all_inner_texts()
+    assert marks == ["1,", "6.", "6"], "Digits: 1, 6. Largest: 6. Answer: 6 against 7, 6 and 7 and 7"
+
+
+def test_patterns_lead_to_their_groups(opened: Opened) -> None:
+    opened.page.locator("input[name=tag][value=recovered]").check()
+    opened.counted("4 groups")
+    opened.page.locator("#judge table a").first.click()
+    target = opened.page.locator(".group[open]")
+    target.locator(".body").wait_for()
+    assert "right answer, wrong process" in target.inner_text()
+
+
+def test_keys_alone_are_enough(opened: Opened) -> None:
+    page = opened.page
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the groups"
+    page.keyboard.press("Enter")
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    focused = "[...document.querySelectorAll('.group > summary')].indexOf(document.activeElement)"
+    assert page.evaluate(focused) == 1
+    page.keyboard.press("k")
+    assert page.evaluate(focused) == 0
+    page.keyboard.press("Enter")
+    assert page.locator(".group").first.evaluate("group => group.open")
+    page.locator("input[name=tag][value='']").focus()
+    page.keyboard.press("ArrowRight")
+    opened.counted("4 groups")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_can_be_read_in_light_and_dark(browser: Any, demo: Path, scheme: str) -> None:
+    opened = Opened(browser, demo, color_scheme=scheme)
+    lightness = """name => {
+        const [r, g, b] = getComputedStyle(document.querySelector(name.split('|')[0]))[name.split('|')[1]]
+            .match(/\\d+/g).map(Number);
+        return (0.2126 * r + 0.7152 * g + 0.0722 * b) / 255;
+    }"""
+    ground = opened.page.evaluate(lightness, "body|backgroundColor")
+    for text in ("body|color", ".chart svg text|fill", ".quiet|color"):
+        assert abs(opened.page.evaluate(lightness, text) - ground) > 0.45
+    assert (ground > 0.5) == (scheme == "light")
+    opened.check_quiet()
+
+
+def test_a_phone_needs_no_sideways_scrolling(browser: Any, demo: Path) -> None:
+    opened = Opened(browser, demo, viewport={"width": 360, "height": 740})
+    opened.page.locator(".group summary").first.click()
+    assert opened.page.evaluate("document.documentElement.scrollWidth") <= 360
+    opened.check_quiet()
+
+
+def test_hostile_text_stays_text(browser: Any, tmp_path: Path) -> None:
+    for runs in ([hostile_run(tmp_path / "a")], [tmp_path / "a", hostile_run(tmp_path / "b<i>")]):
+        opened = Opened(browser, written(tmp_path, *runs))
+        page = opened.page
+        for number in range(page.locator(".group > summary").count()):
+            page.locator(".group > summary").nth(number).click()
+        page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true; })")
+        page.wait_for_function(
+            "() => document.querySelectorAll('.group > .body').length === document.querySelectorAll('.group').length"
+        )
+        for chart in page.locator("[data-chart] svg").all():
+            chart.scroll_into_view_if_needed()
+            chart.hover()
+        assert page.evaluate("window.pwned") is None
+        assert page.locator("main script, main iframe, main i, main b, img[onerror], [onmouseover]").count() == 0
+        assert page.locator("a[href^='javascript']").count() == 0
+        assert "<script>window.pwned=1</script></script><img src=x" in page.locator(".group").first.inner_text()
+        assert "\u202e" not in page.content()
+        opened.check_quiet()
+
+
+def test_the_page_forbids_what_it_does_not_need(browser: Any, demo: Path) -> None:
+    """The policy holds: a script, a style or a request that somebody gets in does nothing."""
+    opened = Opened(browser, demo)
+    opened.page.evaluate(
+        """() => {
+            const script = document.createElement('script');
+            script.textContent = 'window.pwned = 1';
+            document.body.append(script);
+            const image = '<img src="http://127.0.0.1:9/x.png" onerror="window.pwned = 1">';
+            document.body.insertAdjacentHTML('beforeend', image);
+        }"""
+    )
+    opened.page.wait_for_timeout(100)
+    assert opened.page.evaluate("window.pwned") is None
+    assert any("Content Security Policy" in said for said in opened.said)
+
+
+def test_thousands_of_groups_stay_usable(browser: Any, tmp_path: Path) -> None:
+    groups = [make(step, example_id=f"row-{step}") for step in range(1, 1501) for make in (unreachable, recovered)]
+    opened = Opened(browser, written(tmp_path, write_run(tmp_path / "run", steps=[metrics(1)], groups=groups)))
+    opened.counted("3,000 groups")
+    assert opened.shown() == 40, "closed groups are made when they are asked for"
+    opened.page.locator("#more").click()
+    assert opened.shown() == 80
+    opened.page.locator("input[name=text]").fill("row-1499")
+    opened.counted("2 groups")
+    opened.page.goto(f"{opened.address}#group-2990")
+    opened.page.locator("#group-2990[open]").wait_for()
+    opened.page.wait_for_function("document.activeElement.closest('.group')?.id === 'group-2990'")
+    opened.requests = opened.requests[:1]
+    opened.check_quiet()
+
+
+@pytest.mark.parametrize(
+    ("config", "steps", "groups"),
+    [({}, [], []), ({"method": "sft"}, [{"step": 1, "loss": 1.0}], []), ({}, [metrics(1)], [recovered(1), spread(1)])],
+    ids=["just-started", "sft", "killed"],
+)
+def test_runs_that_have_little_to_show(browser: Any, tmp_path: Path, config: Any, steps: Any, groups: Any) -> None:
+    opened = Opened(browser, written(tmp_path, write_run(tmp_path / "run", config=config, steps=steps, groups=groups)))
+    assert opened.page.locator("h1").inner_text() == "run"
+    opened.check_quiet()
+
+
+def test_it_prints(opened: Opened, tmp_path: Path) -> None:
+    opened.page.pdf(path=tmp_path / "report.pdf")
+    assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")
+    opened.page.emulate_media(media="print")
+    assert not opened.page.locator("#filters").is_visible()
+    assert opened.page.locator("#chart-outcome svg").is_visible()

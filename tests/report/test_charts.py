@@ -1,0 +1,118 @@
+"""Every chart is one that Vega-Lite can draw, and shows the run's own numbers."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+import vl_convert
+from rich.console import Console
+from run_folders import finished_run, write_run
+
+from contextrl.report.charts import all_charts, discovery_charts, kind_rows, optimisation_charts
+from contextrl.report.comparison import comparison_charts
+from contextrl.report.figures import for_paper, write_figures
+from contextrl.report.groups import summarise_groups
+from contextrl.report.page import view_run
+from contextrl.report.reading import RunData, read_run
+from contextrl.report.specs import VEGA_LITE, Chart, lines, smoothing, thinned
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> RunData:
+    return read_run(finished_run(tmp_path_factory.mktemp("runs") / "run"))
+
+
+def charts_of(run: RunData) -> dict[str, Chart]:
+    return {chart.name: chart for chart in [*all_charts(view_run(run).charts), *comparison_charts([run])]}
+
+
+def test_every_chart_is_drawn_with_marks_for_its_rows(run: RunData) -> None:
+    charts = charts_of(run)
+    assert {"outcome", "groups", "funnel", "retries", "kinds", "gap", "kl", "step-time", "compare-reward"} <= set(
+        charts
+    )
+    for name, chart in charts.items():
+        svg = ElementTree.fromstring(vl_convert.vegalite_to_svg(for_paper(chart.spec), vl_version=VEGA_LITE))
+        marks = [e for e in svg.iter(f"{SVG}g") if (e.get("class") or "").startswith("mark-") and len(e)]
+        drawn = [e.get("class", "") for e in marks if "role-mark" in e.get("class", "")]
+        assert drawn, f"{name} has no marks"
+
+
+def test_groups_add_up_to_one(run: RunData) -> None:
+    rows = charts_of(run)["groups"].rows
+    for step in (1, 2, 3, 4):
+        assert sum(row["value"] for row in rows if row["step"] == step) == pytest.approx(1.0)
+    first = {row["series"]: row["value"] for row in rows if row["step"] == 1}
+    assert first["all-negative, nothing kept"] == pytest.approx(0.25)
+    assert first["all-negative, recovered"] == pytest.approx(0.25)
+
+
+def test_step_time_has_its_rest(run: RunData) -> None:
+    first = {row["series"]: row["value"] for row in charts_of(run)["step-time"].rows if row["step"] == 1}
+    assert first["update and the rest"] == pytest.approx(0.6)
+    assert sum(first.values()) == pytest.approx(1.0)
+
+
+def test_outcome_has_intervals(run: RunData) -> None:
+    rows = [row for row in charts_of(run)["outcome"].rows if row["series"] == "answer and process"]
+    assert [(r["step"], r["value"], r["low"], r["high"]) for r in rows] == [
+        (0, 0.4, pytest.approx(0.3), pytest.approx(0.5)),
+        (4, 0.55, pytest.approx(0.45), pytest.approx(0.65)),
+    ]
+
+
+def test_kinds_over_parts_of_the_run(run: RunData) -> None:
+    rows = kind_rows(summarise_groups(run).kinds)
+    # Each step has a recovered group, one with spread and one that is unreachable.
+    assert [(row["steps"], row["groups"], row["recovered"]) for row in rows] == [(str(n), 3, 1) for n in range(1, 5)]
+    assert all(row["share"] == pytest.approx(1 / 3, abs=1e-4) for row in rows)
+
+
+def test_what_a_run_does_not_have_is_left_out(tmp_path: Path) -> None:
+    run = read_run(write_run(tmp_path / "sft", config={"method": "sft"}, steps=[{"step": 1, "loss": 2.0}]))
+    assert [chart.name for chart in optimisation_charts(run)] == ["loss"]
+    assert discovery_charts(run, summarise_groups(run)) == []
+
+
+def test_long_runs_are_thinned_to_means() -> None:
+    series = [(step, float(step)) for step in range(1, 1001)]
+    thin = thinned(series, 400)
+    assert len(thin) <= 400
+    assert thin[0] == (3, 2.0)
+    assert thinned(series[:300], 400) == series[:300]
+
+
+def test_many_steps_are_averaged_and_few_are_not() -> None:
+    rows = [{"step": n, "value": 1.0, "series": "a"} for n in range(96)]
+    assert (smoothing(rows), smoothing(rows[:30])) == (3, 0)
+    assert lines(rows, "y")["transform"][0]["frame"] == [-3, 3]
+    assert lines(rows[:30], "y")["transform"] == []
+
+
+def test_series_differ_in_dash_as_well_as_colour(run: RunData) -> None:
+    layer = charts_of(run)["kl"].spec["layer"][-2]["encoding"]
+    assert len({tuple(dash) for dash in layer["strokeDash"]["scale"]["range"]}) == 2
+    assert len(set(layer["color"]["scale"]["range"])) == 2
+
+
+def test_figures_are_written_as_svg_and_png(run: RunData, tmp_path: Path) -> None:
+    chart = charts_of(run)["outcome"]
+    written = write_figures([chart], tmp_path / "figures", Console(quiet=True))
+    assert [path.name for path in written] == ["outcome.svg", "outcome.png"]
+    assert written[0].read_text(encoding="utf-8").startswith("<svg")
+    assert written[1].read_bytes().startswith(b"\x89PNG")
+
+
+def test_text_of_a_run_is_data_in_a_chart_not_a_program(tmp_path: Path) -> None:
+    """Kinds and labels come from data: Vega reads expressions only from specifications, which are ours."""
+    folder = finished_run(tmp_path / "run", config={"method": "'+alert(1)+'"})
+    chart = comparison_charts([read_run(folder)])[0]
+    assert "alert" not in str({k: v for k, v in chart.spec.items() if k not in ("data", "layer")})
+    for layer in chart.spec["layer"]:
+        assert layer["encoding"].pop("color")["scale"]["domain"] == ["'+alert(1)+'"]
+        layer["encoding"].pop("strokeDash", None)
+        assert "alert" not in str(layer)

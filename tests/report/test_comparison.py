@@ -1,0 +1,116 @@
+"""Methods, intervals and tests, against arithmetic by hand."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from run_folders import results, write_run
+
+from contextrl.report.comparison import compare, comparison_charts, estimate, holm, method_labels
+from contextrl.report.reading import RunData, read_run
+
+
+def run(folder: Path, method: str, seed: int, process: float, **config: Any) -> RunData:
+    name = f"{method}-{seed}-{len(list(folder.iterdir()))}"
+    return read_run(
+        write_run(folder / name, config={"method": method, "seed": seed, **config}, outcome=results(0.6, process))
+    )
+
+
+def test_holm() -> None:
+    """Sorted: 0.01·4 = 0.04, 0.02·3 = 0.06, 0.03·2 = 0.06, 0.9·1 = 0.9."""
+    assert holm([0.03, 0.01, 0.9, 0.02]) == pytest.approx([0.06, 0.04, 0.9, 0.06])
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06]), (
+        "an adjusted p never falls below a smaller one"
+    )
+    assert holm([0.6, 0.7]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+def test_an_interval_over_seeds() -> None:
+    """Mean 0.5, deviation 0.1, t(0.975, 2) = 4.303: half is 4.303 · 0.1 / √3 = 0.2484."""
+    found = estimate([0.4, 0.5, 0.6])
+    assert (found.mean, found.low, found.high) == pytest.approx((0.5, 0.5 - 0.2484, 0.5 + 0.2484), abs=1e-4)
+
+
+def test_an_interval_stays_an_accuracy() -> None:
+    found = estimate([0.0, 0.02])
+    assert found.low == 0.0
+
+
+def test_one_seed_has_its_runs_own_interval() -> None:
+    assert (estimate([0.4], [0.3, 0.5]).low, estimate([0.4], None).low) == (0.3, None)
+
+
+def test_welchs_test_by_hand(tmp_path: Path) -> None:
+    """Means 0.50 and 0.30, variances 1e-4 each, n = 3: t = 0.2 / sqrt(2e-4 / 3) = 24.49 with 4 degrees of freedom.
+
+    P(|T| > 24.49) with 4 degrees of freedom is 1.65e-5; one pair, so Holm leaves it.
+    """
+    runs = [run(tmp_path, "contextrl", n, 0.5 + 0.01 * (n - 1)) for n in range(3)]
+    runs += [run(tmp_path, "grpo", n, 0.3 + 0.01 * (n - 1)) for n in range(3)]
+    found = compare(runs)
+    (process,) = [one for one in found.differences if one.measure == "process_accuracy"]
+    assert process.difference == pytest.approx(0.2)
+    assert process.p == pytest.approx(1.65e-5, rel=0.02)
+    assert process.significant
+    assert not found.untested
+
+
+def test_noise_is_not_marked(tmp_path: Path) -> None:
+    runs = [run(tmp_path, "contextrl", n, value) for n, value in enumerate((0.4, 0.6, 0.5))]
+    runs += [run(tmp_path, "grpo", n, value) for n, value in enumerate((0.45, 0.35, 0.55))]
+    assert not any(one.significant for one in compare(runs).differences)
+
+
+def test_equal_numbers_are_no_difference(tmp_path: Path) -> None:
+    runs = [run(tmp_path, method, seed, 0.5) for method in ("contextrl", "grpo") for seed in (0, 1)]
+    assert all(one.p == 1.0 for one in compare(runs).differences)
+
+
+def test_a_single_seed_is_not_tested(tmp_path: Path) -> None:
+    runs = [run(tmp_path, "contextrl", 0, 0.5), run(tmp_path, "grpo", 0, 0.3), run(tmp_path, "grpo", 1, 0.31)]
+    found = compare(runs)
+    assert found.differences == []
+    assert found.untested == ["contextrl"]
+
+
+def test_a_run_twice_is_no_second_seed(tmp_path: Path) -> None:
+    runs = [run(tmp_path, "contextrl", 0, 0.5), run(tmp_path, "contextrl", 0, 0.5)]
+    (row,) = compare(runs).rows
+    assert (row.seeds, row.repeated) == ("0", False)
+
+
+def test_labels_say_what_tells_methods_apart(tmp_path: Path) -> None:
+    runs = [
+        run(tmp_path, "grpo", 0, 0.3, judge={"kind": "rules", "audit": "steps"}, train={"beta": 0.01}),
+        run(tmp_path, "grpo", 0, 0.3, judge={"kind": "steps", "audit": None}, train={"beta": 0.01}),
+        run(tmp_path, "contextrl", 0, 0.5, judge={"kind": "steps"}),
+    ]
+    assert method_labels(runs) == ["grpo (judge.kind rules)", "grpo (judge.kind steps)", "contextrl"]
+
+
+def test_seeds_and_folders_make_no_other_method(tmp_path: Path) -> None:
+    runs = [run(tmp_path, "grpo", seed, 0.3, eval={"every": seed}) for seed in (0, 1, 2)]
+    assert set(method_labels(runs)) == {"grpo"}
+
+
+def test_runs_that_go_on_are_in_the_curves_and_not_in_the_means(tmp_path: Path) -> None:
+    going = read_run(write_run(tmp_path / "going", config={"method": "grpo"}, steps=[{"step": 1, "reward": 0.5}]))
+    found = compare([going, run(tmp_path, "contextrl", 0, 0.5)])
+    assert [row.estimates["process_accuracy"] is None for row in found.rows] == [True, False]
+    (chart,) = comparison_charts([going])
+    assert (chart.name, chart.rows[0]["run"]) == ("compare-reward", "going")
+
+
+def test_the_test_is_not_blind_to_unequal_variances(tmp_path: Path) -> None:
+    """Student's test would pool them: Welch's degrees of freedom are nearly those of the noisier group."""
+    runs = [run(tmp_path, "contextrl", n, value) for n, value in enumerate((0.500, 0.501, 0.502))]
+    runs += [run(tmp_path, "grpo", n, value) for n, value in enumerate((0.30, 0.40, 0.50))]
+    (process,) = [one for one in compare(runs).differences if one.measure == "process_accuracy"]
+    # t = 0.101 / sqrt(0.01 / 3) = 1.749 with 2 degrees of freedom: P = 1 − t / sqrt(2 + t²) = 0.222.
+    t = 0.101 / math.sqrt((0.01 + 1e-6) / 3)
+    assert process.p == pytest.approx(1 - t / math.sqrt(2 + t * t), abs=2e-3)

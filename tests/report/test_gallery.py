@@ -1,0 +1,102 @@
+"""Which groups and pictures get into the page, and how."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from run_folders import HOSTILE, recovered, spread, unreachable, write_run
+
+from contextrl.report.gallery import Gallery, as_script_data, build_gallery, spread_over_tags
+from contextrl.report.groups import Entry, summarise_groups
+from contextrl.report.reading import read_run
+
+
+def gallery_of(folder: Path, **budgets: int) -> Gallery:
+    run = read_run(folder)
+    return build_gallery([(run, summarise_groups(run))], **budgets)
+
+
+def many(count: int) -> list[dict]:  # type: ignore[type-arg]
+    return [unreachable(step, example_id=f"row-{step}", question=f"Question {step}?") for step in range(1, count + 1)]
+
+
+def test_all_groups_where_there_is_room(tmp_path: Path) -> None:
+    found = gallery_of(write_run(tmp_path / "run", groups=[recovered(1), spread(2), unreachable(3)]))
+    assert (found.chosen, found.total, found.images_left_out, found.side) == (3, 3, 0, None)
+    assert [group["step"] for group in found.groups] == [1, 2, 3]
+    assert len(found.images) == 1, "a picture that three groups share is there once"
+    first = found.groups[0]["attempts"][0]
+    assert found.texts[first["text"]] == "Digits: 1, 6. Largest: 6. Answer: 6"
+    assert len(found.texts) == len(set(found.texts))
+
+
+def test_too_many_groups_are_sampled_from_all_over_the_run(tmp_path: Path) -> None:
+    rows = many(200)
+    rows[150] = recovered(151)
+    found = gallery_of(write_run(tmp_path / "run", groups=rows), group_bytes=20_000)
+    assert (found.total, 10 < found.chosen < 100) == (200, True)
+    steps = [group["step"] for group in found.groups]
+    assert steps == sorted(steps)
+    assert 151 in steps, "the rare kind is there"
+    halves = sum(step <= 100 for step in steps)
+    assert abs(halves - (len(steps) - halves)) <= 3
+
+
+@given(st.lists(st.sets(st.sampled_from(["recovered", "unscored", "solved"])), max_size=60))
+def test_the_order_of_choice_has_every_group_once(tags: list[set[str]]) -> None:
+    entries = [Entry(n, Path("x"), 0, n, tuple(sorted(own)), 1) for n, own in enumerate(tags)]
+    assert sorted(entry.number for entry in spread_over_tags(entries)) == list(range(len(tags)))
+
+
+def test_pictures_are_scaled_until_they_fit_and_the_page_says_so(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run", groups=[unreachable(n, images=[f"images/{n}.png"]) for n in range(1, 6)])
+    rng = np.random.default_rng(0)
+    for n in range(1, 6):
+        noise = rng.integers(0, 255, (400, 300, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(folder / "images" / f"{n}.png")
+    found = gallery_of(folder, image_bytes=150_000)
+    assert (found.side, found.images_left_out, len(found.images)) == (128, 0, 5)
+    header, _, data = found.images[0].partition(",")
+    assert header == "data:image/jpeg;base64"
+    assert Image.open(io.BytesIO(base64.b64decode(data))).size == (96, 128)
+    fewer = gallery_of(folder, image_bytes=15_000)
+    assert 0 < len(fewer.images) < 5
+    assert fewer.images_left_out == 5 - len(fewer.images)
+    assert sum(group["missing"] for group in fewer.groups) == fewer.images_left_out
+
+
+@pytest.mark.parametrize(
+    "name", ["../secret.png", "/etc/passwd", "images/../../secret.png", "images/none.png", "images/broken.png"]
+)
+def test_a_group_cannot_name_pictures_outside_the_run(tmp_path: Path, name: str) -> None:
+    Image.new("RGB", (4, 4)).save(tmp_path / "secret.png")
+    folder = write_run(tmp_path / "run", groups=[unreachable(images=[name])])
+    (folder / "images" / "broken.png").write_bytes(b"<svg onload=alert(1)>")
+    found = gallery_of(folder)
+    assert found.images == []
+    assert found.groups[0]["missing"] == 1
+
+
+def test_lines_with_other_fields_do_no_harm(tmp_path: Path) -> None:
+    odd = {"step": "x", "images": 3, "attempts": [None, {"stage": 7, "parent": True, "reward": "much", "verdict": 1}]}
+    found = gallery_of(write_run(tmp_path / "run", groups=[odd]))
+    assert found.groups[0]["attempts"] == [{"stage": 1}]
+
+
+def test_script_data_cannot_leave_its_element() -> None:
+    text = as_script_data({HOSTILE: [HOSTILE, "</ScRiPt>", "<!--"]})
+    assert not set("<>&\u2028\u2029") & set(text)
+    assert json.loads(text) == {HOSTILE: [HOSTILE, "</ScRiPt>", "<!--"]}
+
+
+def test_numbers_that_json_does_not_have_are_refused() -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        as_script_data(float("nan"))
