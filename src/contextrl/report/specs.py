@@ -209,8 +209,9 @@ def heat(rows: Sequence[Row]) -> Spec:
     """
     kinds = list(dict.fromkeys(row["kind"] for row in rows))
     parts = [row["steps"] for row in sorted(rows, key=lambda row: row["place"])]
-    x = {"field": "steps", "type": "ordinal", "sort": list(dict.fromkeys(parts)), "title": "steps"}
-    y = {"field": "kind", "type": "nominal", "sort": kinds, "title": None, "axis": {"labelLimit": 260}}
+    plain = {"labelLimit": 260, "grid": False}
+    x = {"field": "steps", "type": "ordinal", "sort": list(dict.fromkeys(parts)), "title": "steps", "axis": plain}
+    y = {"field": "kind", "type": "nominal", "sort": kinds, "title": None, "axis": plain}
     scale = {"domain": [0, 1], "scheme": "cividis"}
     legend = {
         "format": ".0%",

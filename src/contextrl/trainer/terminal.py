@@ -108,7 +108,7 @@ class TerminalCallback(TrainerCallback):
         self.said = now
         shown = [f"{FIGURES[name][0]} {value}" for name, value in self.figures.items()]
         line = ", ".join([f"{self.title}: step {self.step}/{self.steps}", *shown, self.left])
-        self.console.print(line, soft_wrap=True, markup=False, highlight=False)
+        self.console.print(line, soft_wrap=True, markup=False, emoji=False, highlight=False)
 
     def _panel(self) -> Panel:
         bar = Table.grid(padding=(0, 2), expand=True)
