@@ -42,7 +42,7 @@ def test_an_interval_stays_an_accuracy() -> None:
 
 
 def test_one_seed_has_its_runs_own_interval() -> None:
-    assert (estimate([0.4], [0.3, 0.5]).low, estimate([0.4], None).low) == (0.3, None)
+    assert (estimate([0.4], (0.3, 0.5)).low, estimate([0.4], None).low) == (0.3, None)
 
 
 def test_welchs_test_by_hand(tmp_path: Path) -> None:

@@ -86,7 +86,11 @@ def test_a_group_cannot_name_pictures_outside_the_run(tmp_path: Path, name: str)
 
 
 def test_lines_with_other_fields_do_no_harm(tmp_path: Path) -> None:
-    odd = {"step": "x", "images": 3, "attempts": [None, {"stage": 7, "parent": True, "reward": "much", "verdict": 1}]}
+    odd = {
+        "step": "x",
+        "images": 3,
+        "attempts": [None, {"stage": 7, "parent": True, "reward": "much", "advantage": float("nan"), "verdict": 1}],
+    }
     found = gallery_of(write_run(tmp_path / "run", groups=[odd]))
     assert found.groups[0]["attempts"] == [{"stage": 1}]
 

@@ -8,6 +8,7 @@ import pytest
 from run_folders import finished_run, metrics, recovered, write_run
 
 from contextrl.errors import InputError
+from contextrl.report.page import build_page
 from contextrl.report.reading import read_run
 
 
@@ -56,6 +57,18 @@ def test_lines_that_are_no_records_are_named_and_skipped(tmp_path: Path, line: s
     run = read_run(folder)
     assert [record["step"] for record in run.steps] == [1]
     assert run.damaged == ["metrics.jsonl line 2"]
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "1e999", "1" + "0" * 400, "true", '"1"', "[1]", "null"])
+def test_what_is_no_finite_number_is_no_value(tmp_path: Path, value: str) -> None:
+    folder = write_run(tmp_path / "run", steps=[metrics(1)])
+    with (folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
+        file.write(
+            f'{{"step": 2, "loss": {value}, "eval/answer_accuracy": 0.5, "eval/answer_accuracy_ci95": [{value}, 1]}}\n'
+        )
+    run = read_run(folder)
+    assert run.series("loss") == [(1, 0.01)]
+    assert build_page([run]).html
 
 
 def test_groups_of_other_processes_are_read_too(tmp_path: Path) -> None:

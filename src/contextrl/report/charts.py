@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from contextrl.report.groups import FUNNEL, GroupsSummary, KindHistory
-from contextrl.report.reading import RunData
+from contextrl.report.reading import RunData, interval, number
 from contextrl.report.specs import Chart, Row, bars, heat, lines, stacked, thinned
 
 #: Parts of a run that the map of question kinds shows, and most kinds in it.
@@ -118,15 +118,13 @@ def outcome_chart(run: RunData) -> list[Chart]:
 
 def evaluation_rows(run: RunData, names: Mapping[str, str]) -> list[Row]:
     """`step, value, series, low, high` of evaluations."""
-    rows = []
+    rows: list[Row] = []
     for name, label in names.items():
         for record in run.steps:
-            value, interval = record.get(name), record.get(f"{name}_ci95")
-            if isinstance(value, int | float):
-                row = {"step": record["step"], "value": value, "series": label}
-                if isinstance(interval, list) and len(interval) == 2 and None not in interval:
-                    row |= {"low": interval[0], "high": interval[1]}
-                rows.append(row)
+            value, ends = number(record.get(name)), interval(record.get(f"{name}_ci95"))
+            if value is not None:
+                band = {"low": ends[0], "high": ends[1]} if ends else {}
+                rows.append({"step": record["step"], "value": value, "series": label, **band})
     return rows
 
 
@@ -176,9 +174,9 @@ def _with_unreached(run: RunData) -> RunData:
     """Steps in which what was recovered and what was not are apart."""
     steps = []
     for record in run.steps:
-        negative = record.get("group/all_negative")
-        if isinstance(negative, int | float):
-            record = {**record, "group/unreached": negative - (record.get("group/recovered") or 0.0)}
+        negative = number(record.get("group/all_negative"))
+        if negative is not None:
+            record = {**record, "group/unreached": negative - (number(record.get("group/recovered")) or 0.0)}
         steps.append(record)
     return RunData(run.path, run.config, steps=steps)
 
@@ -257,9 +255,9 @@ def _with_rest(run: RunData) -> RunData:
     parts = [name for name in TIMES if name != "time/rest"]
     steps = []
     for record in run.steps:
-        whole = record.get("step_time")
-        if isinstance(whole, int | float):
-            named = sum(record.get(part) or 0.0 for part in parts)
+        whole = number(record.get("step_time"))
+        if whole is not None:
+            named = sum(number(record.get(part)) or 0.0 for part in parts)
             record = {**record, "time/rest": max(0.0, whole - named)}
         steps.append(record)
     return RunData(run.path, run.config, steps=steps)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
+from rich.progress import Progress
 
 from contextrl.errors import InputError
 from contextrl.report.figures import write_figures
@@ -37,8 +38,9 @@ def write_report(
         raise InputError("a file to write", found="a folder", where="--output", fix=f"Try {target / 'report.html'}")
     if figures is not None and figures.exists() and not figures.is_dir():
         raise InputError("a folder", found="a file", where="--figures")
-    with console.status(f"Reading {escape(', '.join(run.name for run in runs))}"):
-        page = build_page(runs)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        reading = bar.add_task("Reading groups", total=sum(run.count_groups() for run in runs))
+        page = build_page(runs, advance=partial(bar.advance, reading))
     target.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(target, page.html)
     if figures is not None:

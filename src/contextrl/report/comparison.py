@@ -10,7 +10,7 @@ from itertools import combinations
 from typing import Any
 
 from contextrl.report.charts import ACCURACIES, evaluation_rows
-from contextrl.report.reading import RunData
+from contextrl.report.reading import RunData, interval, number
 from contextrl.report.specs import Chart, Row, lines, thinned
 
 #: What may differ between seeds of one method: where a run is, and what does not change what is trained.
@@ -152,9 +152,9 @@ def _row(label: str, runs: list[RunData]) -> MethodRow:
     finished = [run.results for run in runs if run.results is not None]
 
     def mean_of(section: str, name: str) -> float | None:
-        values = [(result.get(section) or {}).get(name) for result in finished]
-        numbers = [float(value) for value in values if isinstance(value, int | float)]
-        return sum(numbers) / len(numbers) if numbers else None
+        parts = [result.get(section) for result in finished]
+        values = [value for part in parts if isinstance(part, dict) and (value := number(part.get(name))) is not None]
+        return sum(values) / len(values) if values else None
 
     return MethodRow(
         label,
@@ -166,17 +166,17 @@ def _row(label: str, runs: list[RunData]) -> MethodRow:
     )
 
 
-def last_evaluation(run: RunData, measure: str) -> tuple[float, Any] | None:
+def last_evaluation(run: RunData, measure: str) -> tuple[float, tuple[float, float] | None] | None:
     """A finished run's final figure and interval; runs that go on have none to compare."""
     after = (run.results or {}).get("after")
-    if not isinstance(after, dict) or not isinstance(value := after.get(measure), int | float):
+    if not isinstance(after, dict) or (value := number(after.get(measure))) is None:
         return None
-    return float(value), after.get(f"{measure}_ci95")
+    return value, interval(after.get(f"{measure}_ci95"))
 
 
 def _estimate_over_seeds(runs: Sequence[RunData], measure: str) -> Estimate | None:
     """Runs of one seed are one observation: repeating a run makes nothing surer."""
-    by_seed: defaultdict[str, list[tuple[float, Any]]] = defaultdict(list)
+    by_seed: defaultdict[str, list[tuple[float, tuple[float, float] | None]]] = defaultdict(list)
     for run in runs:
         if (found := last_evaluation(run, measure)) is not None:
             by_seed[str(run.seed)].append(found)
@@ -185,14 +185,13 @@ def _estimate_over_seeds(runs: Sequence[RunData], measure: str) -> Estimate | No
     return estimate(values, intervals[0] if intervals else None) if values else None
 
 
-def estimate(values: list[float], own_interval: Any = None) -> Estimate:
+def estimate(values: list[float], own_interval: tuple[float, float] | None = None) -> Estimate:
     """Mean of at least one value with an interval: Student's t, or a single run's own."""
     from scipy.stats import t
 
     mean = sum(values) / len(values)
     if len(values) == 1:
-        known = isinstance(own_interval, list) and len(own_interval) == 2
-        low, high = own_interval if known else (None, None)
+        low, high = own_interval or (None, None)
         return Estimate(mean, low, high, values)
     deviation = math.sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1))
     half = float(t.ppf(0.975, len(values) - 1)) * deviation / math.sqrt(len(values))

@@ -16,7 +16,7 @@ from PIL import Image
 from contextrl.data.images import open_image
 from contextrl.errors import InputError
 from contextrl.report.groups import TAGS, Entry, GroupsSummary, attempts_of, kind_of, read_entries, verdict_of
-from contextrl.report.reading import Record, RunData
+from contextrl.report.reading import Record, RunData, number
 from contextrl.report.text import visible
 
 #: Bytes of JSON for groups and of pictures in a page, all runs together: with charts it stays under 10 MB.
@@ -91,8 +91,8 @@ def spread_over_tags(entries: Sequence[Entry]) -> Iterator[Entry]:
 def _evenly(entries: list[Entry]) -> Iterator[Entry]:
     """Entries in an order whose beginnings are spread over the whole: at 0, 1/2, 1/4, 3/4, ...; some come twice."""
     bits = max(len(entries) - 1, 1).bit_length()
-    for number in range(1 << bits if entries else 0):
-        backwards = int(f"{number:0{bits}b}"[::-1], 2)
+    for count in range(1 << bits if entries else 0):
+        backwards = int(f"{count:0{bits}b}"[::-1], 2)
         yield entries[backwards * len(entries) >> bits]
 
 
@@ -149,7 +149,7 @@ def _attempt(attempt: Record, texts: _Table) -> Record:
     verdict = verdict_of(attempt)
     fields = {
         "stage": 2 if attempt.get("stage") == 2 else 1,
-        "parent": _number(attempt.get("parent")),
+        "parent": _rounded(attempt.get("parent")),
         "text": texts.add(attempt.get("text")),
         "seen": texts.add(attempt.get("seen")),
         "status": texts.add(verdict.get("status")),
@@ -162,8 +162,8 @@ def _attempt(attempt: Record, texts: _Table) -> Record:
         "kept": attempt.get("kept") is True or None,
         "rejection": texts.add(attempt.get("rejection")),
         "trained": attempt.get("in_mixed_group") is True or None,
-        "reward": _number(attempt.get("reward")),
-        "advantage": _number(attempt.get("advantage")),
+        "reward": _rounded(attempt.get("reward")),
+        "advantage": _rounded(attempt.get("advantage")),
     }
     return {name: value for name, value in fields.items() if value is not None}
 
@@ -178,8 +178,9 @@ def _audit(verdict: Record) -> str | None:
     return f"answer {answer}, process {process}"
 
 
-def _number(value: Any) -> float | None:
-    return round(value, 3) if isinstance(value, int | float) and not isinstance(value, bool) else None
+def _rounded(value: Any) -> float | None:
+    found = number(value)
+    return None if found is None else round(found, 3)
 
 
 def _flag(value: Any) -> bool | None:

@@ -3,15 +3,14 @@ wrong reason, and where each group stands in its file, so that some can be shown
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
-from contextrl.report.reading import Record, RunData
+from contextrl.report.reading import Record, RunData, parsed_line
 from contextrl.report.text import normalised, steps_of
 
 #: What the gallery can be filtered by; a group can be several.
@@ -29,6 +28,8 @@ FUNNEL = ("attempts", "complete", "standalone by rule", "correct", "standalone",
 #: Longest words of a step whose difference is worth a pattern of its own.
 _FEW_WORDS = 4
 _EXAMPLES = 3
+#: Steps of a solution and of a response that are compared; longer ones differ before.
+_MOST_STEPS = 60
 
 
 @dataclass
@@ -42,6 +43,13 @@ class KindHistory:
     groups: Counter[int] = field(default_factory=Counter)
     reachable: Counter[int] = field(default_factory=Counter)
     recovered: Counter[int] = field(default_factory=Counter)
+
+    def add(self, step: int, *, reachable: bool, recovered: bool) -> None:
+        self.groups[step] += 1
+        if reachable:
+            self.reachable[step] += 1
+        if recovered:
+            self.recovered[step] += 1
 
     @property
     def first_recovered(self) -> int | None:
@@ -107,35 +115,25 @@ class GroupsSummary:
         return {tag: counts[tag] for tag in TAGS}
 
 
-def summarise_groups(run: RunData) -> GroupsSummary:
-    """Read all groups once; memory grows with their number by a few numbers each."""
+def summarise_groups(run: RunData, advance: Callable[[], object] = lambda: None) -> GroupsSummary:
+    """Read all groups once; memory grows with their number by a few numbers each.
+
+    Args:
+        advance: called after each group.
+    """
     summary = GroupsSummary()
     kinds: defaultdict[str, KindHistory] = defaultdict(KindHistory)
     patterns: dict[tuple[str, str, str], Pattern] = {}
-    visits: dict[str, list[bool]] = {}
+    visits: defaultdict[str, list[bool]] = defaultdict(list)
     for number, (file, offset, group) in enumerate(run.groups()):
-        step, kind = step_of(group), kind_of(group)
-        tags = tags_of(group)
-        summary.entries.append(Entry(number, file, offset, step, tags, size_of(group)))
-        history = kinds[kind]
-        history.groups[step] += 1
-        reachable = "mixed" in tags or "solved" in tags
-        history.reachable[step] += reachable
-        history.recovered[step] += "recovered" in tags
-        visits.setdefault(str(group.get("example_id")), []).append(reachable)
+        entry = Entry(number, file, offset, step_of(group), tags_of(group), size_of(group))
+        summary.entries.append(entry)
+        reachable = "mixed" in entry.tags or "solved" in entry.tags
+        kinds[kind_of(group)].add(entry.step, reachable=reachable, recovered="recovered" in entry.tags)
+        visits[str(group.get("example_id"))].append(reachable)
         _count_retries(summary, group)
-        for attempt in attempts_of(group):
-            if attempt.get("stage") == 1 and is_false_positive(attempt):
-                summary.false_positives += 1
-                expected, said = difference(str(group.get("solution", "")), str(attempt.get("text", "")))
-                pattern = patterns.setdefault((kind, expected, said), Pattern(kind, expected, said))
-                pattern.count += 1
-                if number not in pattern.examples and len(pattern.examples) < _EXAMPLES:
-                    pattern.examples.append(number)
-    for history in kinds.values():
-        for counter in (history.reachable, history.recovered):
-            for step in [step for step, count in counter.items() if not count]:
-                del counter[step]
+        _count_false_positives(summary, patterns, number, group)
+        advance()
     summary.kinds = dict(sorted(kinds.items()))
     summary.patterns = sorted(patterns.values(), key=lambda pattern: -pattern.count)
     again = [later for first, *later in visits.values() if later and not first]
@@ -212,14 +210,30 @@ def _count_retries(summary: GroupsSummary, group: Record) -> None:
         summary.funnel.update(stage for stage in FUNNEL if reached[stage])
 
 
+def _count_false_positives(
+    summary: GroupsSummary, patterns: dict[tuple[str, str, str], Pattern], number: int, group: Record
+) -> None:
+    kind, reference = kind_of(group), str(group.get("solution", ""))
+    for attempt in attempts_of(group):
+        if attempt.get("stage") != 1 or not is_false_positive(attempt):
+            continue
+        summary.false_positives += 1
+        expected, said = difference(reference, str(attempt.get("text", "")))
+        pattern = patterns.setdefault((kind, expected, said), Pattern(kind, expected, said))
+        pattern.count += 1
+        if number not in pattern.examples and len(pattern.examples) < _EXAMPLES:
+            pattern.examples.append(number)
+
+
+@lru_cache(maxsize=1024)  # samples of a group repeat each other
 def difference(reference: str, response: str) -> tuple[str, str]:
     """Where a response first leaves its reference: what the reference has there and what the response says.
 
     A few words, where the step has a like in the reference; else the response's whole step. Numbers stay, because
     which ones are taken for which is the pattern.
     """
-    known = {normalised(step): step for step in steps_of(reference)}
-    for step in steps_of(response):
+    known = {normalised(step): step for step in steps_of(reference)[:_MOST_STEPS]}
+    for step in steps_of(response)[:_MOST_STEPS]:
         if normalised(step) in known:
             continue
         near = max(known.values(), key=lambda other: _likeness(other, step), default="")
@@ -244,5 +258,7 @@ def read_entries(entries: list[Entry]) -> Iterator[tuple[Entry, Record]]:
         with path.open("rb") as file:
             for entry in sorted(wanted, key=lambda one: one.offset):
                 file.seek(entry.offset)
-                record: Any = json.loads(file.readline().decode("utf-8", errors="replace"))
-                yield entry, record
+                record = parsed_line(file.readline())
+                # A run that is resumed meanwhile may have dropped the line.
+                if isinstance(record, dict):
+                    yield entry, record

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -19,6 +19,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 
 from contextrl.report.charts import (
+    MOST_KINDS,
     all_charts,
     discovery_charts,
     judge_charts,
@@ -27,8 +28,8 @@ from contextrl.report.charts import (
 )
 from contextrl.report.comparison import MEASURES, Comparison, compare, comparison_charts
 from contextrl.report.gallery import Gallery, as_script_data, build_gallery
-from contextrl.report.groups import TAGS, GroupsSummary, Pattern, summarise_groups
-from contextrl.report.reading import RunData
+from contextrl.report.groups import TAGS, GroupsSummary, KindHistory, Pattern, summarise_groups
+from contextrl.report.reading import RunData, interval, number
 from contextrl.report.specs import VEGA_LITE, Chart
 from contextrl.report.text import visible, visible_tree, without_credentials
 
@@ -56,6 +57,12 @@ class RunView:
         return self.groups.patterns[:MOST_PATTERNS]
 
     @property
+    def kinds(self) -> dict[str, KindHistory]:
+        """Those of most groups, where there are many."""
+        most = sorted(self.groups.kinds.items(), key=lambda item: -item[1].groups.total())[:MOST_KINDS]
+        return dict(sorted(most))
+
+    @property
     def repeat(self) -> list[tuple[str, str]]:
         """What is needed to run it again."""
         environment = self.run.environment
@@ -78,8 +85,8 @@ class RunView:
         return without_credentials(text)
 
 
-def view_run(run: RunData) -> RunView:
-    groups = summarise_groups(run)
+def view_run(run: RunData, advance: Callable[[], object] = lambda: None) -> RunView:
+    groups = summarise_groups(run, advance)
     charts = {
         "outcome": outcome_chart(run),
         "discovery": discovery_charts(run, groups),
@@ -93,7 +100,7 @@ def outcome_of(run: RunData) -> str:
     """The run in one line."""
     figures = []
     for name, label in (("process_accuracy", "answer and process"), ("answer_accuracy", "answer")):
-        known = [record for record in run.steps if isinstance(record.get(f"eval/{name}"), int | float)]
+        known = [record for record in run.steps if number(record.get(f"eval/{name}")) is not None]
         if not known:
             continue
         first, last = known[0], known[-1]
@@ -108,11 +115,9 @@ def outcome_of(run: RunData) -> str:
 
 
 def _with_interval(record: dict[str, Any], name: str) -> str:
-    interval = record.get(f"eval/{name}_ci95")
+    ends = interval(record.get(f"eval/{name}_ci95"))
     text = f"{record[f'eval/{name}']:.1%}"
-    if isinstance(interval, list) and len(interval) == 2 and None not in interval:
-        text += f" [{interval[0]:.1%}, {interval[1]:.1%}]"
-    return text
+    return f"{text} [{ends[0]:.1%}, {ends[1]:.1%}]" if ends else text
 
 
 @lru_cache(maxsize=1)
@@ -130,9 +135,15 @@ class Page:
     gallery: Gallery
 
 
-def build_page(runs: Sequence[RunData], *, now: datetime | None = None) -> Page:
-    """Render runs: one by itself, several side by side."""
-    views = [view_run(run) for run in runs]
+def build_page(
+    runs: Sequence[RunData], *, now: datetime | None = None, advance: Callable[[], object] = lambda: None
+) -> Page:
+    """Render runs: one by itself, several side by side.
+
+    Args:
+        advance: called after each group that is read.
+    """
+    views = [view_run(run, advance) for run in runs]
     several = len(views) > 1
     comparison = compare(runs) if several else None
     shared = comparison_charts(runs) if several else []

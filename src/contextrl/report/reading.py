@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ class RunData:
 
     @property
     def name(self) -> str:
-        return self.path.name
+        return self.path.resolve().name
 
     @property
     def method(self) -> str:
@@ -52,9 +53,9 @@ class RunData:
     def last_step(self) -> int:
         return max((int(record["step"]) for record in self.steps), default=0)
 
-    @cached_property
+    @property
     def planned_steps(self) -> int | None:
-        planned = (self.config.get("train") or {}).get("max_steps")
+        planned = _mapping(self.config.get("train")).get("max_steps")
         return int(planned) if isinstance(planned, int) and planned > 0 else None
 
     @property
@@ -66,6 +67,14 @@ class RunData:
             return "no step yet"
         return f"not finished: step {self.last_step}" + (f" of {self.planned_steps}" if self.planned_steps else "")
 
+    def count_groups(self) -> int:
+        """How many lines the files of groups have."""
+        count = 0
+        for path in group_files(self.path):
+            with path.open("rb") as file:
+                count += sum(part.count(b"\n") for part in iter(partial(file.read, 1 << 20), b""))
+        return count
+
     def groups(self) -> Iterator[tuple[Path, int, Record]]:
         """Groups with their file and offset, every process's in turn; read anew each time, because they are many."""
         for path in group_files(self.path):
@@ -74,8 +83,24 @@ class RunData:
 
     def series(self, name: str) -> list[tuple[int, float]]:
         """(step, value) where a metric was logged."""
-        found = ((int(record["step"]), record.get(name)) for record in self.steps)
-        return [(step, float(value)) for step, value in found if isinstance(value, (int, float))]
+        found = ((int(record["step"]), number(record.get(name))) for record in self.steps)
+        return [(step, value) for step, value in found if value is not None]
+
+
+def number(value: Any) -> float | None:
+    """A finite number, None for everything else: JSON has no NaN, and a file may hold anything."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:
+        return None
+
+
+def interval(value: Any) -> tuple[float, float] | None:
+    """`[low, high]` of finite numbers."""
+    ends = [number(end) for end in value] if isinstance(value, list) else []
+    return (ends[0], ends[1]) if len(ends) == 2 and ends[0] is not None and ends[1] is not None else None
 
 
 def group_files(folder: Path) -> list[Path]:
@@ -117,14 +142,15 @@ def _records(path: Path, damaged: list[str]) -> Iterator[tuple[int, Record]]:
             begin, offset = offset, offset + len(line)
             if not line.strip():
                 continue
-            record = _parsed(line)
+            record = parsed_line(line)
             if isinstance(record, dict):
                 yield begin, record
             elif (where := f"{path.name} line {number}") not in damaged:
                 damaged.append(where)
 
 
-def _parsed(line: bytes) -> Any:
+def parsed_line(line: bytes) -> Any:
+    """What a line of JSON says, None if it is none."""
     try:
         return json.loads(line.decode("utf-8", errors="replace"))
     except (ValueError, RecursionError):
