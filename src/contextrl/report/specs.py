@@ -85,7 +85,7 @@ def _faded(full: float = 1.0) -> Spec:
 
 
 def _x() -> Spec:
-    return {"field": "step", "type": "quantitative", "title": "step", "axis": {"grid": False, "format": "~d"}}
+    return {"field": "step", "type": "quantitative", "title": "step", "axis": {"grid": False, "format": "~d", "tickMinStep": 1}}
 
 
 def _y(title: str, percent: bool, field: str = "value") -> Spec:
