@@ -250,7 +250,7 @@ class Run:
         count = len(self.eval_examples[: self.config.eval.final_examples])
         if not count:
             return None
-        with self.clock.measure("eval"), examples_bar(self.console, title, count) as on_batch:
+        with self.clock.measure("eval"), examples_bar(self.console, title, count, shown=self.is_main) as on_batch:
             return self._evaluate(count, on_batch)
 
     def _results(self, before: Evaluation | None, after: Evaluation | None) -> dict[str, Any]:

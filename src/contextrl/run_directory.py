@@ -58,7 +58,7 @@ def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
 _LEFTOVERS = ("checkpoints", "images", "environment.json", ".environment.json.partial")
 #: Settings that a resumed run may change: they do not change what is trained. A run whose judge is gone goes on with
 #: the same model at another address, or with another budget.
-_MAY_CHANGE = (
+MAY_CHANGE = (
     "run_dir",
     "eval.",
     "train.save_steps",
@@ -135,7 +135,7 @@ class RunDirectory:
             InputError: names the keys that differ.
         """
         then, now = (_flat(c.model_dump(mode="json")) for c in (self.config(), config))
-        changed = [key for key in {**then, **now} if then.get(key) != now.get(key) and not key.startswith(_MAY_CHANGE)]
+        changed = [key for key in {**then, **now} if then.get(key) != now.get(key) and not key.startswith(MAY_CHANGE)]
         if changed:
             key = sorted(changed)[0]
             raise InputError(

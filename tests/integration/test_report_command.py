@@ -80,9 +80,13 @@ def test_several_runs_without_output_go_here(trained: Path, tmp_path: Path, monk
     [
         (["{tmp}/none"], "expected a run directory, with a config.yaml, found none"),
         (["{run}", "--output", "{tmp}"], "--output: expected a file to write, found a folder"),
-        (["{run}", "--figures", "{run}/config.yaml"], "--figures: expected a folder, found a file"),
+        (
+            ["{run}", "--figures", "{run}/config.yaml"],
+            "--figures: expected a folder, found {run}/config.yaml: File exists",
+        ),
+        (["{run}", "--output", "{run}/config.yaml/x.html"], "--output: expected a folder, found {run}/config.yaml"),
     ],
-    ids=["no-run", "folder", "figures"],
+    ids=["no-run", "folder", "figures", "under-a-file"],
 )
 def test_wrong_input(
     trained: Path,
@@ -95,7 +99,7 @@ def test_wrong_input(
     (trained / "report.html").unlink(missing_ok=True)
     filled = [argument.replace("{tmp}", str(tmp_path)).replace("{run}", str(trained)) for argument in arguments]
     assert run_main(monkeypatch, "report", *filled) == 2
-    assert said in " ".join(capsys.readouterr().err.split())
+    assert said.replace("{run}", str(trained)) in " ".join(capsys.readouterr().err.split())
     assert not (trained / "report.html").exists()
 
 

@@ -57,6 +57,32 @@ def test_step_time_has_its_rest(run: RunData) -> None:
     assert sum(first.values()) == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize(
+    ("train", "stage1"),
+    [
+        ({"num_iterations": 2}, 0.1),  # a line has its rollout or none
+        ({"num_iterations": 2, "logging_steps": 10}, 0.05),  # every second of ten steps has one
+        ({"gradient_accumulation_steps": 4, "steps_per_generation": 1}, 0.4),  # four rollouts in a step
+        ({"gradient_accumulation_steps": 4}, 0.1),
+    ],
+    ids=["each-step", "averaged", "several", "accumulated"],
+)
+def test_parts_of_a_step_are_those_of_its_share_of_a_rollout(
+    tmp_path: Path, train: dict[str, int], stage1: float
+) -> None:
+    run = read_run(finished_run(tmp_path / "run", config={"train": train}))
+    first = {row["series"]: row["value"] for row in charts_of(run)["step-time"].rows if row["step"] == 1}
+    assert first["stage 1"] == pytest.approx(stage1)
+    assert sum(first.values()) == pytest.approx(max(1.0, 4 * stage1))
+
+
+def test_no_two_series_have_colour_and_dash_alike() -> None:
+    rows = [{"step": 1, "value": 1.0, "series": f"{n}"} for n in range(30)]
+    line = lines(rows, "y")["layer"][0]["encoding"]
+    looks = list(zip(line["color"]["scale"]["range"], map(tuple, line["strokeDash"]["scale"]["range"]), strict=True))
+    assert len(set(looks)) == 30
+
+
 def test_outcome_has_intervals(run: RunData) -> None:
     rows = [row for row in charts_of(run)["outcome"].rows if row["series"] == "answer and process"]
     assert [(r["step"], r["value"], r["low"], r["high"]) for r in rows] == [

@@ -10,7 +10,7 @@ import pytest
 from run_folders import results, write_run
 
 from contextrl.report.comparison import compare, comparison_charts, estimate, holm, method_labels
-from contextrl.report.reading import RunData, read_run
+from contextrl.report.reading import RunData, read_run, with_names_of_their_own
 
 
 def run(folder: Path, method: str, seed: int, process: float, **config: Any) -> RunData:
@@ -68,7 +68,13 @@ def test_noise_is_not_marked(tmp_path: Path) -> None:
 
 def test_equal_numbers_are_no_difference(tmp_path: Path) -> None:
     runs = [run(tmp_path, method, seed, 0.5) for method in ("contextrl", "grpo") for seed in (0, 1)]
-    assert all(one.p == 1.0 for one in compare(runs).differences)
+    assert [(one.difference, one.p) for one in compare(runs).differences] == [(0.0, None)] * 2
+
+
+def test_a_difference_without_spread_is_shown_and_not_tested(tmp_path: Path) -> None:
+    runs = [run(tmp_path, method, seed, p) for method, p in (("contextrl", 0.9), ("grpo", 0.5)) for seed in (0, 1)]
+    (process,) = [one for one in compare(runs).differences if one.measure == "process_accuracy"]
+    assert (process.difference, process.p, process.significant) == (pytest.approx(0.4), None, False)
 
 
 def test_a_single_seed_is_not_tested(tmp_path: Path) -> None:
@@ -82,6 +88,9 @@ def test_a_run_twice_is_no_second_seed(tmp_path: Path) -> None:
     runs = [run(tmp_path, "contextrl", 0, 0.5), run(tmp_path, "contextrl", 0, 0.5)]
     (row,) = compare(runs).rows
     assert (row.seeds, row.repeated) == ("0", False)
+    found = row.estimates["process_accuracy"]
+    assert found is not None
+    assert (found.mean, found.low) == (0.5, None), "the interval of one of them is not that of their mean"
 
 
 def test_labels_say_what_tells_methods_apart(tmp_path: Path) -> None:
@@ -94,8 +103,34 @@ def test_labels_say_what_tells_methods_apart(tmp_path: Path) -> None:
 
 
 def test_seeds_and_folders_make_no_other_method(tmp_path: Path) -> None:
-    runs = [run(tmp_path, "grpo", seed, 0.3, eval={"every": seed}) for seed in (0, 1, 2)]
+    runs = [
+        run(
+            tmp_path,
+            "grpo",
+            seed,
+            0.3,
+            eval={"every": seed},
+            judge={"base_url": f"http://127.0.0.1:800{seed}/v1", "budget": {"calls": seed}},
+            train={"logging_steps": seed},
+        )
+        for seed in (0, 1, 2)
+    ]
     assert set(method_labels(runs)) == {"grpo"}
+
+
+def test_a_setting_that_is_not_written_has_its_default(tmp_path: Path) -> None:
+    runs = [run(tmp_path, "grpo", 0, 0.3), run(tmp_path, "grpo", 1, 0.3, judge={"gate": True, "context": "solution"})]
+    assert set(method_labels(runs)) == {"grpo"}
+
+
+def test_runs_in_folders_of_one_name_stay_apart(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        (tmp_path / f"seed{seed}").mkdir()
+        write_run(tmp_path / f"seed{seed}" / "demo", steps=[{"step": 1, "reward": 0.1 * seed}])
+    runs = with_names_of_their_own([read_run(tmp_path / f"seed{seed}" / "demo") for seed in (0, 1)])
+    assert [one.name for one in runs] == ["seed0/demo", "seed1/demo"]
+    (chart,) = comparison_charts(runs)
+    assert [row["run"] for row in chart.rows] == ["seed0/demo", "seed1/demo"]
 
 
 def test_runs_that_go_on_are_in_the_curves_and_not_in_the_means(tmp_path: Path) -> None:

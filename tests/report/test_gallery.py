@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from run_folders import HOSTILE, recovered, spread, unreachable, write_run
+from run_folders import HOSTILE, WRONG, attempt, group, recovered, spread, unreachable, verdict, write_run
 
-from contextrl.report.gallery import Gallery, as_script_data, build_gallery, spread_over_tags
+from contextrl.report.gallery import Gallery, build_gallery, spread_over_tags
 from contextrl.report.groups import Entry, summarise_groups
 from contextrl.report.reading import read_run
+from contextrl.report.text import MOST_CHARACTERS, as_script_data, for_page
 
 
 def gallery_of(folder: Path, **budgets: int) -> Gallery:
@@ -74,7 +75,15 @@ def test_pictures_are_scaled_until_they_fit_and_the_page_says_so(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    "name", ["../secret.png", "/etc/passwd", "images/../../secret.png", "images/none.png", "images/broken.png"]
+    "name",
+    [
+        "../secret.png",
+        "/etc/passwd",
+        "images/../../secret.png",
+        "images/none.png",
+        "images/broken.png",
+        "images/a\0.png",
+    ],
 )
 def test_a_group_cannot_name_pictures_outside_the_run(tmp_path: Path, name: str) -> None:
     Image.new("RGB", (4, 4)).save(tmp_path / "secret.png")
@@ -85,14 +94,73 @@ def test_a_group_cannot_name_pictures_outside_the_run(tmp_path: Path, name: str)
     assert found.groups[0]["missing"] == 1
 
 
+def test_a_group_that_is_too_large_does_not_keep_others_out(tmp_path: Path) -> None:
+    large = [attempt(f"{n}" * 15_000, WRONG) for n in range(9)]
+    rows = [group("all_negative", large, step=1), *many(20)]
+    found = gallery_of(write_run(tmp_path / "run", groups=rows), group_bytes=50_000)
+    assert (found.chosen, found.total) == (20, 21)
+
+
+def test_a_very_long_text_is_cut_in_its_middle() -> None:
+    cut = for_page("a" * MOST_CHARACTERS + "b" * 1000)
+    assert len(cut) < MOST_CHARACTERS + 100
+    assert "[1,000 characters left out]" in cut
+    assert (cut[0], cut[-1]) == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    "text", ["数" * 500, "<b>&<i>" * 100, "\x00" * 300, '"\\\n' * 300], ids=["cjk", "markup", "nul", "escapes"]
+)
+def test_the_budget_is_one_of_bytes(tmp_path: Path, text: str) -> None:
+    failed = verdict("unscored", error=f"timeout: {text}")
+    rows = [group("unscored", [attempt(f"{n} {m} {text}", failed) for m in range(4)]) for n in range(100)]
+    found = gallery_of(write_run(tmp_path / "run", groups=rows), group_bytes=100_000)
+    size = len(as_script_data(found.payload(["run"])).encode())
+    assert 30_000 < size < 110_000
+    assert 0 < found.chosen < 100
+
+
+def test_pictures_of_runs_are_shared_and_every_run_has_some(tmp_path: Path) -> None:
+    folders = []
+    for name in ("a", "b"):
+        folder = write_run(
+            tmp_path / name,
+            groups=[unreachable(n, images=[f"images/{name}{n}.png", "images/a.png"]) for n in range(20)],
+        )
+        for n in range(20):
+            noise = np.random.default_rng(n).integers(0, 255, (60, 60, 3), dtype=np.uint8)
+            Image.fromarray(noise).save(folder / "images" / f"{name}{n}.png")
+        folders.append(folder)
+    runs = [read_run(folder) for folder in folders]
+    found = build_gallery([(run, summarise_groups(run)) for run in runs], image_bytes=40_000)
+    shown = [{place for g in found.groups if g["run"] == run for place in g["images"]} for run in (0, 1)]
+    assert len(shown[0] & shown[1]) == 1, "the one that both have"
+    assert min(len(shown[0]), len(shown[1])) > 2
+    assert found.images_left_out > 0
+    late = [g for g in found.groups if g["step"] >= 10 and len(g["images"]) == 2]
+    assert late, "not the first steps only"
+
+
 def test_lines_with_other_fields_do_no_harm(tmp_path: Path) -> None:
     odd = {
         "step": "x",
         "images": 3,
-        "attempts": [None, {"stage": 7, "parent": True, "reward": "much", "advantage": float("nan"), "verdict": 1}],
+        "attempts": [
+            None,
+            {
+                "stage": 7,
+                "parent": True,
+                "reward": "much",
+                "advantage": float("nan"),
+                "verdict": 1,
+                "audit": {"answer_correct": []},
+            },
+        ],
     }
     found = gallery_of(write_run(tmp_path / "run", groups=[odd]))
-    assert found.groups[0]["attempts"] == [{"stage": 1}]
+    (only,) = found.groups[0]["attempts"]
+    assert found.texts[only.pop("audit")] == "answer not looked at, process not looked at"
+    assert only == {"stage": 1}
 
 
 def test_script_data_cannot_leave_its_element() -> None:

@@ -191,3 +191,9 @@ def test_runs_side_by_side(tmp_path: Path) -> None:
 def test_a_run_without_change_is_said_once(tmp_path: Path) -> None:
     run = read_run(write_run(tmp_path / "run", steps=[{"step": 0, **evaluated(0.5, 0.4)}]))
     assert outcome_of(run).startswith("Held-out answer and process 40.0% [30.0%, 50.0%]; answer 50.0%")
+
+
+def test_evaluations_of_other_sizes_are_named(tmp_path: Path) -> None:
+    steps = [{"step": 0, **evaluated(0.5, None)}, {"step": 2, **evaluated(0.6, None), "eval/n": 300}]
+    run = read_run(write_run(tmp_path / "run", steps=steps))
+    assert outcome_of(run).endswith("to 60.0% [50.0%, 70.0%] (1,000, then 300 questions).")

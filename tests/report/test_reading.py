@@ -82,8 +82,9 @@ def test_no_run(tmp_path: Path) -> None:
         read_run(tmp_path)
 
 
-def test_a_config_that_is_no_yaml(tmp_path: Path) -> None:
-    (tmp_path / "config.yaml").write_text("a: [1", encoding="utf-8")
+@pytest.mark.parametrize("text", ["a: [1", "seed: 2024-13-45", "[" * 5000], ids=["open", "no-date", "deep"])
+def test_a_config_that_is_no_yaml(tmp_path: Path, text: str) -> None:
+    (tmp_path / "config.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match=r"a run's config\.yaml"):
         read_run(tmp_path)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from run_folders import (
     write_run,
 )
 
+from contextrl.report.charts import kind_rows
 from contextrl.report.groups import GroupsSummary, difference, kind_of, read_entries, summarise_groups, tags_of
 from contextrl.report.reading import read_run
 
@@ -87,9 +89,30 @@ def test_questions_that_came_again(tmp_path: Path) -> None:
     assert summary(tmp_path / "run", *rows).seen_again == (2, 1)
 
 
+def test_questions_that_came_again_on_another_process(tmp_path: Path) -> None:
+    """Files are read one after another; what counts is the step."""
+    folder = write_run(tmp_path / "run", groups=[spread(50, example_id="a"), unreachable(60, example_id="b")])
+    later = [unreachable(3, example_id="a"), spread(3, example_id="b")]
+    (folder / "groups-1.jsonl").write_text("".join(json.dumps(row) + "\n" for row in later), encoding="utf-8")
+    assert summarise_groups(read_run(folder)).seen_again == (1, 1)
+
+
+def test_a_judge_that_failed_makes_nothing_unreachable(tmp_path: Path) -> None:
+    failed = group("unscored", [attempt("x", UNSCORED)], step=1, example_id="a")
+    found = summary(tmp_path / "run", failed, group("solved", [attempt("x", RIGHT)], step=2, example_id="a"))
+    assert found.seen_again == (0, 0)
+    (row,) = kind_rows(found.kinds)
+    assert (row["share"], row["groups"], found.kinds["miniature/largest"].groups.total()) == (1.0, 1, 2)
+
+
+def test_a_step_that_no_run_has_is_no_trouble(tmp_path: Path) -> None:
+    found = summary(tmp_path / "run", unreachable(10**12), unreachable(1), unreachable(-5), unreachable(10**300))
+    assert len(kind_rows(found.kinds)) == 2
+
+
 def test_patterns_of_false_positives(tmp_path: Path) -> None:
     found = summary(tmp_path / "run", spread(1), spread(2), unreachable(1))
-    assert found.false_positives == 2
+    assert (found.false_positives, found.right_answers) == (2, 4)
     (pattern,) = found.patterns
     assert (pattern.kind, pattern.expected, pattern.said) == ("miniature/largest", "6", "8")
     assert (pattern.count, pattern.examples) == (2, [0, 1])

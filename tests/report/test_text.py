@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contextrl.report.text import normalised, steps_of, visible, visible_tree, without_credentials
+from contextrl.report.text import normalised, steps_of, visible, visible_tree, without_credentials, without_secrets
 
 
 @pytest.mark.parametrize(
@@ -50,10 +50,34 @@ def test_every_text_of_a_tree() -> None:
         ("judge.api_key_env=JUDGE_KEY", "judge.api_key_env=JUDGE_KEY"),
         ("max_tokens: 2048", "max_tokens: 2048"),
         ("mail me@host", "mail me@host"),
+        ('--set judge.sampling.extra={"api_key": "sk-1"}', '--set judge.sampling.extra={"api_key": [hidden]}'),
+        ("Authorization: Bearer sk-1", "Authorization: [hidden] [hidden]"),
+        ("curl -H 'X: Basic c2s='", "curl -H 'X: Basic [hidden]'"),
+        ("http://host/v1?key=sk-1&n=2", "http://host/v1?key=[hidden]&n=2"),
+        ("hub_token: 'a b c'", "hub_token: [hidden]"),
+        ("question: what is the key = 3", "question: what is the key = [hidden]"),
+        ("digits: 7, 6", "digits: 7, 6"),
     ],
 )
 def test_secrets_are_hidden_and_settings_are_not(text: str, shown: str) -> None:
     assert without_credentials(text) == shown
+
+
+def test_nothing_stands_under_a_secret_name() -> None:
+    tree = {
+        "judge": {"base_url": "https://a:b@host", "extra": {"api_key": "sk", "top_k": 3}, "api_key_env": "KEY"},
+        "train": {"hub_token": "hf", "max_tokens": 5, "hub_private_token": None, "monkey": 1},
+        "list": [{"Authorization": ["Bearer", "x"]}],
+    }
+    assert without_secrets(tree) == {
+        "judge": {
+            "base_url": "https://[hidden]@host",
+            "extra": {"api_key": "[hidden]", "top_k": 3},
+            "api_key_env": "KEY",
+        },
+        "train": {"hub_token": "[hidden]", "max_tokens": 5, "hub_private_token": None, "monkey": 1},
+        "list": [{"Authorization": "[hidden]"}],
+    }
 
 
 def test_steps() -> None:

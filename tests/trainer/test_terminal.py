@@ -39,6 +39,13 @@ def time(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return fake
 
 
+class Terminal(io.StringIO):
+    """A file that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
 def started(output: io.StringIO, *, is_terminal: bool, first: int = 0, steps: int = 10) -> TerminalCallback:
     console = Console(file=output, force_terminal=is_terminal, width=100, color_system=None)
     callback = TerminalCallback(console, "contextrl, seed 0")
@@ -104,8 +111,19 @@ def test_a_resumed_run_counts_its_own_steps(time: Clock) -> None:
     assert "0:10 left" in output.getvalue(), "5 s a step, 2 to go"
 
 
-def test_one_panel_in_a_terminal() -> None:
-    output = io.StringIO()
+@pytest.mark.parametrize("kind", ["forced-colours", "dumb"])
+def test_what_cannot_be_drawn_over_gets_lines(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb" if kind == "dumb" else "xterm")
+    output = Terminal() if kind == "dumb" else io.StringIO()
+    callback = started(output, is_terminal=True)
+    log(callback, 10, STEP)
+    assert callback.live is None
+    assert "step 10/10" in output.getvalue()
+
+
+def test_one_panel_in_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    output = Terminal()
     callback = started(output, is_terminal=True)
     log(callback, 3, STEP)
     callback.on_train_end(None, None, None)
@@ -120,8 +138,9 @@ def test_one_panel_in_a_terminal() -> None:
 
 
 @pytest.mark.parametrize("is_terminal", [False, True], ids=["lines", "panel"])
-def test_text_is_no_markup(is_terminal: bool) -> None:
-    output = io.StringIO()
+def test_text_is_no_markup(is_terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    output = Terminal() if is_terminal else io.StringIO()
     console = Console(file=output, force_terminal=is_terminal, width=100, color_system=None)
     callback = TerminalCallback(console, "[red]x[/red] :smile:")
     callback.on_train_begin(None, SimpleNamespace(global_step=0, max_steps=1), None)

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from contextrl.console import is_live
 from contextrl.judge.types import Usage, Verdict
 from contextrl.judge.verification import OnVerdict, Summary
 
@@ -29,7 +30,7 @@ def verdicts_bar(console: Console, total: int, title: str = "Judging") -> Iterat
     )
     started = last = time.monotonic()
     unscored = 0
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with Progress(*columns, console=console, transient=True, disable=not is_live(console)) as bar:
         task = bar.add_task(title, total=total, notes="")
 
         def on_verdict(done: int, verdict: Verdict, usage: Usage) -> None:
@@ -38,7 +39,7 @@ def verdicts_bar(console: Console, total: int, title: str = "Judging") -> Iterat
             now = time.monotonic()
             notes = _notes(done / max(now - started, 1e-9), usage, unscored)
             bar.update(task, completed=done, notes=notes)
-            if not console.is_terminal and now - last > SECONDS_BETWEEN_LINES:
+            if not is_live(console) and now - last > SECONDS_BETWEEN_LINES:
                 last = now
                 console.print(f"{title}: {done} of {total}, {notes}", soft_wrap=True, highlight=False)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from contextrl.report.groups import FUNNEL, GroupsSummary, KindHistory
-from contextrl.report.reading import RunData, interval, number
+from contextrl.report.reading import RunData, interval, number, section
 from contextrl.report.specs import Chart, Row, bars, heat, lines, stacked, thinned
 
 #: Parts of a run that the map of question kinds shows, and most kinds in it.
@@ -155,15 +155,15 @@ def discovery_charts(run: RunData, groups: GroupsSummary) -> list[Chart]:
         Chart(
             "retries",
             "What became of the retries",
-            "Kept, and the reasons for rejection, by step.",
+            "Kept, and the reasons for rejection, by rollout.",
             stacked(outcomes, "retries"),
             outcomes,
         ),
         Chart(
             "kinds",
             "Which questions became reachable, and when",
-            "Share of groups with at least one right sample at stage 1, by kind of question and part of the run. "
-            "A ring marks parts in which stage 2 recovered a group.",
+            "Share of groups with a right sample at stage 1, by kind of question and part of the run; groups without "
+            "any verdict do not count. A ring marks parts in which stage 2 recovered a group.",
             heat(kinds),
             kinds,
         ),
@@ -178,32 +178,37 @@ def _with_unreached(run: RunData) -> RunData:
         if negative is not None:
             record = {**record, "group/unreached": negative - (number(record.get("group/recovered")) or 0.0)}
         steps.append(record)
-    return RunData(run.path, run.config, steps=steps)
+    return replace(run, steps=steps)
 
 
 def kind_rows(kinds: Mapping[str, KindHistory]) -> list[Row]:
     """`kind, steps, place, share, groups, recovered`, kinds with most groups first where there are many."""
-    last = max((step for history in kinds.values() for step in history.groups), default=0)
+    last = max((step for history in kinds.values() for step in history.scored), default=0)
     size = max(1, -(-last // PARTS))
     chosen = sorted(kinds, key=lambda kind: -kinds[kind].groups.total())[:MOST_KINDS]
-    rows = []
-    for kind in sorted(chosen):
-        history = kinds[kind]
-        for start in range(1, last + 1, size):
-            steps = range(start, min(start + size, last + 1))
-            seen = sum(history.groups[step] for step in steps)
-            if seen:
-                rows.append(
-                    {
-                        "kind": kind,
-                        "steps": f"{steps[0]}–{steps[-1]}" if len(steps) > 1 else str(start),
-                        "place": start,
-                        "share": round(sum(history.reachable[step] for step in steps) / seen, 4),
-                        "groups": seen,
-                        "recovered": sum(history.recovered[step] for step in steps),
-                    }
-                )
-    return rows
+    return [
+        {
+            "kind": kind,
+            "steps": f"{start}–{min(start + size - 1, last)}" if size > 1 else str(start),
+            "place": start,
+            "share": round(reachable / scored, 4),
+            "groups": scored,
+            "recovered": recovered,
+        }
+        for kind in sorted(chosen)
+        for start, (scored, reachable, recovered) in sorted(_by_part(kinds[kind], size).items())
+    ]
+
+
+def _by_part(history: KindHistory, size: int) -> dict[int, tuple[int, int, int]]:
+    """First step of each part of so many steps to its groups: with a verdict, reachable, recovered."""
+    parts: dict[int, tuple[int, int, int]] = {}
+    for step, scored in history.scored.items():
+        start = max(0, step - 1) // size * size + 1
+        so_far = parts.get(start, (0, 0, 0))
+        found = (scored, history.reachable[step], history.recovered[step])
+        parts[start] = (so_far[0] + found[0], so_far[1] + found[1], so_far[2] + found[2])
+    return parts
 
 
 def judge_charts(run: RunData) -> list[Chart]:
@@ -231,10 +236,14 @@ def judge_charts(run: RunData) -> list[Chart]:
             trust,
         ),
         Chart(
-            "judge-calls", "Calls to the judge", "A step; none for judges that are rules.", lines(calls, "calls"), calls
+            "judge-calls",
+            "Calls to the judge",
+            "A rollout; none for judges that are rules.",
+            lines(calls, "calls"),
+            calls,
         ),
-        Chart("judge-tokens", "Tokens of the judge", "A step.", lines(tokens, "tokens"), tokens),
-        Chart("judge-seconds", "Waiting for the judge", "A step.", lines(seconds, "seconds"), seconds),
+        Chart("judge-tokens", "Tokens of the judge", "A rollout.", lines(tokens, "tokens"), tokens),
+        Chart("judge-seconds", "Waiting for the judge", "A rollout.", lines(seconds, "seconds"), seconds),
     )
 
 
@@ -245,22 +254,32 @@ def optimisation_charts(run: RunData) -> list[Chart]:
         spec = lines(rows, curve.title.lower(), percent=curve.percent)
         charts.append(Chart(curve.name, curve.title, curve.caption, spec, rows))
     times = series_rows(_with_rest(run), TIMES)
-    caption = "Of one optimizer step."
+    caption = "Of one optimizer step; parts of a rollout that serves several steps are spread over them."
     charts.append(Chart("step-time", "Step time by part", caption, stacked(times, "seconds"), times))
     return _charts(*charts)
 
 
 def _with_rest(run: RunData) -> RunData:
-    """Steps with what is left of the step time beside its named parts."""
-    parts = [name for name in TIMES if name != "time/rest"]
+    """Steps with what is left of the step time beside its named parts.
+
+    Parts are logged as means over rollouts, the step time as a mean over optimizer steps. A step with a log line of its
+    own has the whole rollout or none of it; over several steps a rollout is shared.
+    """
+    names = [name for name in TIMES if name != "time/rest"]
+    train = section(run.config, "train")
+    accumulated = number(train.get("gradient_accumulation_steps")) or 1.0
+    rollout = (number(train.get("steps_per_generation")) or accumulated) * (number(train.get("num_iterations")) or 1.0)
+    share = accumulated / rollout
+    if share < 1 and (number(train.get("logging_steps")) or 1.0) <= 1:
+        share = 1.0
     steps = []
     for record in run.steps:
         whole = number(record.get("step_time"))
         if whole is not None:
-            named = sum(number(record.get(part)) or 0.0 for part in parts)
-            record = {**record, "time/rest": max(0.0, whole - named)}
+            parts = {name: share * value for name in names if (value := number(record.get(name))) is not None}
+            record = {**record, **parts, "time/rest": max(0.0, whole - sum(parts.values()))}
         steps.append(record)
-    return RunData(run.path, run.config, steps=steps)
+    return replace(run, steps=steps)
 
 
 def _nonzero(rows: list[Row]) -> list[Row]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -9,10 +10,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
+from contextrl.console import is_live
 from contextrl.errors import InputError
 from contextrl.report.figures import write_figures
 from contextrl.report.page import build_page
-from contextrl.report.reading import read_run
+from contextrl.report.reading import read_run, with_names_of_their_own
 from contextrl.run_directory import write_atomically
 
 
@@ -32,20 +34,30 @@ def write_report(
         InputError: a run is not there, or a place to write to is not a place for it.
     """
     console = console or Console(stderr=True)
-    runs = [read_run(path) for path in _distinct(paths)]
+    runs = with_names_of_their_own([read_run(path) for path in _distinct(paths)])
     target = output or (runs[0].path if len(runs) == 1 else Path()) / "report.html"
     if target.is_dir():
         raise InputError("a file to write", found="a folder", where="--output", fix=f"Try {target / 'report.html'}")
-    if figures is not None and figures.exists() and not figures.is_dir():
-        raise InputError("a folder", found="a file", where="--figures")
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+    _make_folder(target.parent, "--output")
+    if figures is not None:
+        _make_folder(figures, "--figures")
+    with Progress(console=console, transient=True, disable=not is_live(console)) as bar:
         reading = bar.add_task("Reading groups", total=sum(run.count_groups() for run in runs))
         page = build_page(runs, advance=partial(bar.advance, reading))
-    target.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(target, page.html)
     if figures is not None:
         write_figures(page.charts, figures, console)
     return target
+
+
+def _make_folder(folder: Path, where: str) -> None:
+    """Found now, not after everything has been read."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError("a folder", found=f"{folder}: {error.strerror}", where=where) from error
+    if not os.access(folder, os.W_OK):
+        raise InputError("a folder to write to", found=f"{folder}, which is read-only", where=where)
 
 
 def _distinct(paths: Sequence[Path]) -> list[Path]:

@@ -6,23 +6,18 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import combinations
 from typing import Any
 
+from contextrl.config import RunConfig
 from contextrl.report.charts import ACCURACIES, evaluation_rows
-from contextrl.report.reading import RunData, interval, number
+from contextrl.report.reading import RunData, interval, number, section
 from contextrl.report.specs import Chart, Row, lines, thinned
+from contextrl.run_directory import MAY_CHANGE
 
-#: What may differ between seeds of one method: where a run is, and what does not change what is trained.
-_NOT_THE_METHOD = (
-    "seed",
-    "run_dir",
-    "eval",
-    "train.save_steps",
-    "train.save_strategy",
-    "train.report_to",
-    "judge.cache",
-)
+#: What may differ between seeds of one method, beside what may change when a run is resumed.
+_NOT_THE_METHOD = (*MAY_CHANGE, "seed", "train.save_strategy")
 #: An adjusted p below this is marked.
 SIGNIFICANT = 0.05
 MEASURES = {"process_accuracy": "answer and process", "answer_accuracy": "answer"}
@@ -59,6 +54,7 @@ class MethodRow:
 
     Attributes:
         estimates: by measure; None where no run was evaluated.
+        all_negative, recovered: shares of the groups of all steps; None where no groups are sampled.
     """
 
     label: str
@@ -83,18 +79,19 @@ class Difference:
     """Two methods' means of one measure apart.
 
     Attributes:
-        p: of Welch's t-test over seeds, adjusted for all comparisons of the measure by Holm's method.
+        p: of Welch's t-test over seeds, adjusted for all comparisons of the measure by Holm's method; None where
+            neither method varies over its seeds, of which the test can say nothing.
     """
 
     measure: str
     one: str
     other: str
     difference: float
-    p: float
+    p: float | None
 
     @property
     def significant(self) -> bool:
-        return self.p < SIGNIFICANT
+        return self.p is not None and self.p < SIGNIFICANT
 
 
 @dataclass(frozen=True)
@@ -116,7 +113,7 @@ def compare(runs: Sequence[RunData]) -> Comparison:
 
 def method_labels(runs: Sequence[RunData]) -> list[str]:
     """The method of each run, with the settings that tell it from others of the same name."""
-    settings = [_settings(run.config) for run in runs]
+    settings = [_defaults() | _settings(run.config) for run in runs]
     labels = []
     for run, own in zip(runs, settings, strict=True):
         rivals = [other for r, other in zip(runs, settings, strict=True) if r.method == run.method]
@@ -142,28 +139,33 @@ def _settings(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in config.items():
         name = f"{prefix}{key}"
-        if name in _NOT_THE_METHOD:
-            continue
-        flat |= _settings(value, f"{name}.") if isinstance(value, dict) else {name: value}
+        if isinstance(value, dict):
+            flat |= _settings(value, f"{name}.")
+        elif not name.startswith(_NOT_THE_METHOD):
+            flat[name] = value
     return flat
 
 
+@lru_cache(maxsize=1)
+def _defaults() -> dict[str, Any]:
+    """What is not written has its default: another version may have had fewer settings."""
+    return _settings(RunConfig().model_dump(mode="json"))
+
+
 def _row(label: str, runs: list[RunData]) -> MethodRow:
-    finished = [run.results for run in runs if run.results is not None]
-
-    def mean_of(section: str, name: str) -> float | None:
-        parts = [result.get(section) for result in finished]
-        values = [value for part in parts if isinstance(part, dict) and (value := number(part.get(name))) is not None]
-        return sum(values) / len(values) if values else None
-
+    seconds = [number(section(run.results or {}, "seconds").get("train")) for run in runs]
     return MethodRow(
         label,
         runs,
         {measure: _estimate_over_seeds(runs, measure) for measure in MEASURES},
-        mean_of("groups", "all_negative"),
-        mean_of("groups", "recovered"),
-        mean_of("seconds", "train"),
+        _mean([value for run in runs for _, value in run.series("group/all_negative")]),
+        _mean([value for run in runs for _, value in run.series("group/recovered")]),
+        _mean([value for value in seconds if value is not None]),
     )
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None
 
 
 def last_evaluation(run: RunData, measure: str) -> tuple[float, tuple[float, float] | None] | None:
@@ -181,8 +183,8 @@ def _estimate_over_seeds(runs: Sequence[RunData], measure: str) -> Estimate | No
         if (found := last_evaluation(run, measure)) is not None:
             by_seed[str(run.seed)].append(found)
     values = [sum(value for value, _ in own) / len(own) for own in by_seed.values()]
-    intervals = [own[0][1] for own in by_seed.values()]
-    return estimate(values, intervals[0] if intervals else None) if values else None
+    every = [found for own in by_seed.values() for found in own]
+    return estimate(values, every[0][1] if len(every) == 1 else None) if values else None
 
 
 def estimate(values: list[float], own_interval: tuple[float, float] | None = None) -> Estimate:
@@ -207,15 +209,11 @@ def _differences(rows: Sequence[MethodRow]) -> list[Difference]:
         tested = [(row.label, e.values) for row in rows if (e := row.estimates[measure]) and len(e.values) > 1]
         for (one, first), (other, second) in combinations(tested, 2):
             apart = sum(first) / len(first) - sum(second) / len(second)
-            if len({*first, *second}) == 1:
-                p = 1.0  # the test knows no answer for equal numbers
-            elif len(set(first)) == 1 and len(set(second)) == 1:
-                continue  # nor without any spread
-            else:
-                p = float(ttest_ind(first, second, equal_var=False).pvalue)
+            varies = len(set(first)) > 1 or len(set(second)) > 1
+            p = float(ttest_ind(first, second, equal_var=False).pvalue) if varies else None
             found.append(Difference(measure, one, other, apart, p))
-        adjusted = holm([difference.p for difference in found])
-        differences += [replace(one, p=p) for one, p in zip(found, adjusted, strict=True)]
+        adjusted = iter(holm([one.p for one in found if one.p is not None]))
+        differences += [one if one.p is None else replace(one, p=next(adjusted)) for one in found]
     return differences
 
 

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import io
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
-from contextrl.data.images import open_image
-from contextrl.errors import InputError
 from contextrl.report.groups import TAGS, Entry, GroupsSummary, attempts_of, kind_of, read_entries, verdict_of
+from contextrl.report.pictures import embed_pictures, image_files
 from contextrl.report.reading import Record, RunData, number
-from contextrl.report.text import visible
+from contextrl.report.text import for_page, without_credentials
 
 #: Bytes of JSON for groups and of pictures in a page, all runs together: with charts it stays under 10 MB.
-GROUP_BYTES, IMAGE_BYTES = 4_000_000, 3_000_000
-#: Longest side of a picture that is one of few, and of one of many.
-SIDES = (512, 256, 128)
+GROUP_BYTES, IMAGE_BYTES = 5_000_000, 2_500_000
 
 
 @dataclass
@@ -61,19 +53,24 @@ def build_gallery(
     Every tag gets its share of the room, and its groups are taken from all over the run.
     """
     gallery, texts = Gallery(), _Table()
-    files: list[tuple[Record, list[Path]]] = []
+    files: list[tuple[int, Record, list[Path]]] = []
     for place, (run, summary) in enumerate(runs):
-        room = group_bytes // len(runs)
-        for entry, group in read_entries(_within(spread_over_tags(summary.entries), room)):
-            record = _record(group, entry, place, texts)
-            files.append((record, _image_files(run, group)))
+        chosen = _within(spread_over_tags(summary.entries), group_bytes // len(runs))
+        rank = {entry.number: n for n, entry in enumerate(chosen)}
+        for entry, group in read_entries(chosen):
+            files.append((rank[entry.number], _record(group, entry, place, texts), image_files(run, group)))
         gallery.total += len(summary.entries)
-    files.sort(key=lambda one: (one[0]["run"], one[0]["step"], one[0]["number"]))
-    gallery.groups = [record for record, _ in files]
+    # What was chosen first has the first pictures, of every run.
+    files.sort(key=lambda one: one[0])
+    pictures = embed_pictures([paths for _, _, paths in files], image_bytes)
+    gallery.images, gallery.side, gallery.images_left_out = pictures.uris, pictures.side, pictures.left_out
+    for _, record, paths in files:
+        record["images"] = pictures.places_of(paths)
+        record["missing"] = len(paths) - len(record["images"])
+    gallery.groups = sorted((record for _, record, _ in files), key=lambda g: (g["run"], g["step"], g["number"]))
     gallery.chosen = len(files)
     gallery.numbers = {(g["run"], g["number"]): n for n, g in enumerate(gallery.groups)}
     gallery.texts = texts.values
-    _embed_images(gallery, files, image_bytes)
     return gallery
 
 
@@ -97,13 +94,12 @@ def _evenly(entries: list[Entry]) -> Iterator[Entry]:
 
 
 def _within(entries: Iterator[Entry], room: int) -> list[Entry]:
-    """The first entries that fit into the room."""
+    """The first entries that fit into the room, one after another; one that is too large leaves it to the next."""
     chosen = []
     for entry in entries:
-        room -= entry.size
-        if room < 0:
-            break
-        chosen.append(entry)
+        if entry.size <= room:
+            room -= entry.size
+            chosen.append(entry)
     return chosen
 
 
@@ -117,7 +113,7 @@ class _Table:
     def add(self, text: Any) -> int | None:
         if text is None:
             return None
-        shown = visible(str(text))
+        shown = for_page(str(text))
         if shown not in self._places:
             self._places[shown] = len(self.values)
             self.values.append(shown)
@@ -156,7 +152,7 @@ def _attempt(attempt: Record, texts: _Table) -> Record:
         "answer": _flag(verdict.get("answer_correct")),
         "process": _flag(verdict.get("process_correct")),
         "report": texts.add(verdict.get("mistake_report")),
-        "error": texts.add(verdict.get("error")),
+        "error": texts.add(_error(verdict)),
         "audit": texts.add(_audit(verdict_of(attempt, "audit"))),
         "truncated": attempt.get("truncated") is True or None,
         "kept": attempt.get("kept") is True or None,
@@ -168,13 +164,16 @@ def _attempt(attempt: Record, texts: _Table) -> Record:
     return {name: value for name, value in fields.items() if value is not None}
 
 
+def _error(verdict: Record) -> str | None:
+    error = verdict.get("error")
+    return None if error is None else without_credentials(str(error))
+
+
 def _audit(verdict: Record) -> str | None:
     if not verdict:
         return None
-    answer, process = (
-        {True: "right", False: "wrong"}.get(verdict.get(name), "not looked at")  # type: ignore[arg-type]
-        for name in ("answer_correct", "process_correct")
-    )
+    words = {True: "right", False: "wrong", None: "not looked at"}
+    answer, process = (words[_flag(verdict.get(name))] for name in ("answer_correct", "process_correct"))
     return f"answer {answer}, process {process}"
 
 
@@ -185,63 +184,3 @@ def _rounded(value: Any) -> float | None:
 
 def _flag(value: Any) -> bool | None:
     return value if isinstance(value, bool) else None
-
-
-# ---- pictures ------------------------------------------------------------------------------------------------------
-
-
-def _image_files(run: RunData, group: Record) -> list[Path]:
-    """A group's pictures within the run's own folder; a line that names others is not obeyed."""
-    named = group.get("images")
-    folder = (run.path / "images").resolve()
-    paths = [(run.path / str(name)).resolve() for name in named] if isinstance(named, list) else []
-    return [path if path.is_relative_to(folder) else folder / "outside" for path in paths]
-
-
-def _embed_images(gallery: Gallery, files: Sequence[tuple[Record, list[Path]]], budget: int) -> None:
-    """Put each picture into the page once, at the largest side at which all of them fit."""
-    paths = list(dict.fromkeys(path for _, own in files for path in own))
-    encoded: dict[Path, str] = {}
-    for side in SIDES:
-        encoded, scaled, room = {}, False, budget
-        for path in paths:
-            uri, was_scaled = _data_uri(path, side)
-            scaled |= was_scaled
-            room -= len(uri)
-            if room < 0:
-                break
-            encoded[path] = uri
-        gallery.side = side if scaled else None
-        if room >= 0:
-            break
-    places = {path: n for n, (path, uri) in enumerate((p, u) for p, u in encoded.items() if u)}
-    gallery.images = [uri for uri in encoded.values() if uri]
-    gallery.images_left_out = len(paths) - len(places)
-    for record, own in files:
-        record["images"] = [places[path] for path in own if path in places]
-        record["missing"] = sum(path not in places for path in own)
-
-
-def _data_uri(path: Path, side: int) -> tuple[str, bool]:
-    """A picture encoded anew, so that what is in the page is a picture; empty if there is none. Whether it shrank."""
-    try:
-        image = open_image(path)
-    except InputError:
-        return "", False
-    shrank = max(image.size) > side
-    image.thumbnail((side, side), Image.Resampling.LANCZOS)
-    buffer = io.BytesIO()
-    image.save(buffer, format="PNG", optimize=True)
-    kind = "png"
-    if buffer.tell() > 8_000:
-        buffer, kind = io.BytesIO(), "jpeg"
-        image.save(buffer, format="JPEG", quality=80)
-    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}", shrank
-
-
-def as_script_data(value: Any) -> str:
-    """JSON that nothing in it can end: it stands within a script element, where HTML has no escapes."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    for character in "<>&\u2028\u2029":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return text

@@ -4,14 +4,14 @@ wrong reason, and where each group stands in its file, so that some can be shown
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from functools import lru_cache
 from pathlib import Path
 
 from contextrl.report.reading import Record, RunData, parsed_line
-from contextrl.report.text import normalised, steps_of
+from contextrl.report.text import as_script_data, for_page, normalised, steps_of
 
 #: What the gallery can be filtered by; a group can be several.
 TAGS = {
@@ -37,19 +37,19 @@ class KindHistory:
     """Groups of one kind of question by step.
 
     Attributes:
-        groups, reachable, recovered: step to number of groups: all, with a positive at stage 1, recovered.
+        groups, scored, reachable, recovered: step to number of groups: all, with a verdict, with a positive at stage 1,
+            recovered.
     """
 
     groups: Counter[int] = field(default_factory=Counter)
+    scored: Counter[int] = field(default_factory=Counter)
     reachable: Counter[int] = field(default_factory=Counter)
     recovered: Counter[int] = field(default_factory=Counter)
 
-    def add(self, step: int, *, reachable: bool, recovered: bool) -> None:
-        self.groups[step] += 1
-        if reachable:
-            self.reachable[step] += 1
-        if recovered:
-            self.recovered[step] += 1
+    def add(self, step: int, *, scored: bool, reachable: bool, recovered: bool) -> None:
+        found = {"groups": True, "scored": scored, "reachable": reachable, "recovered": recovered}
+        for name in (name for name, holds in found.items() if holds):
+            getattr(self, name)[step] += 1
 
     @property
     def first_recovered(self) -> int | None:
@@ -96,7 +96,8 @@ class GroupsSummary:
         funnel: retries that came so far, by `FUNNEL`.
         rejections: retries by why they were not kept.
         patterns: of false positives, the commonest first.
-        false_positives: how many there were.
+        false_positives, right_answers: stage-1 samples whose right answer came with a wrong process, and all whose
+            answer was right and whose process was looked at.
         entries: every group.
         seen_again: examples that came more than once and were all-negative at first, and how many of these had a
             positive at stage 1 later.
@@ -107,6 +108,7 @@ class GroupsSummary:
     rejections: Counter[str] = field(default_factory=Counter)
     patterns: list[Pattern] = field(default_factory=list)
     false_positives: int = 0
+    right_answers: int = 0
     entries: list[Entry] = field(default_factory=list)
     seen_again: tuple[int, int] = (0, 0)
 
@@ -124,26 +126,39 @@ def summarise_groups(run: RunData, advance: Callable[[], object] = lambda: None)
     summary = GroupsSummary()
     kinds: defaultdict[str, KindHistory] = defaultdict(KindHistory)
     patterns: dict[tuple[str, str, str], Pattern] = {}
-    visits: defaultdict[str, list[bool]] = defaultdict(list)
+    visits: defaultdict[str, list[tuple[int, bool]]] = defaultdict(list)
     for number, (file, offset, group) in enumerate(run.groups()):
         entry = Entry(number, file, offset, step_of(group), tags_of(group), size_of(group))
         summary.entries.append(entry)
-        reachable = "mixed" in entry.tags or "solved" in entry.tags
-        kinds[kind_of(group)].add(entry.step, reachable=reachable, recovered="recovered" in entry.tags)
-        visits[str(group.get("example_id"))].append(reachable)
+        reachable, scored = "mixed" in entry.tags or "solved" in entry.tags, group.get("kind") != "unscored"
+        kinds[kind_of(group)].add(entry.step, scored=scored, reachable=reachable, recovered="recovered" in entry.tags)
+        if scored:
+            visits[str(group.get("example_id"))].append((entry.step, reachable))
         _count_retries(summary, group)
         _count_false_positives(summary, patterns, number, group)
         advance()
     summary.kinds = dict(sorted(kinds.items()))
     summary.patterns = sorted(patterns.values(), key=lambda pattern: -pattern.count)
-    again = [later for first, *later in visits.values() if later and not first]
-    summary.seen_again = len(again), sum(any(later) for later in again)
+    summary.seen_again = _seen_again(visits.values())
     return summary
+
+
+def _seen_again(visits: Iterable[list[tuple[int, bool]]]) -> tuple[int, int]:
+    """Of questions that came again after a visit without a right sample: how many, and with one later how many."""
+    again = []
+    for visited in visits:
+        # Each process has a file of its own, so that the order of reading is not that of time.
+        _, first = min(visited)
+        start = min(step for step, _ in visited)
+        later = [reachable for step, reachable in visited if step > start]
+        if later and not first:
+            again.append(any(later))
+    return len(again), sum(again)
 
 
 def step_of(group: Record) -> int:
     step = group.get("step")
-    return step if isinstance(step, int) else 0
+    return step if isinstance(step, int) and 0 <= step < 1 << 53 else 0
 
 
 def kind_of(group: Record) -> str:
@@ -162,9 +177,14 @@ def verdict_of(attempt: Record, judge: str = "verdict") -> Record:
     return found if isinstance(found, dict) else {}
 
 
+def shown_verdict(attempt: Record) -> Record:
+    """The audit's where there is one, as accuracy is counted."""
+    return verdict_of(attempt, "audit") or verdict_of(attempt)
+
+
 def is_false_positive(attempt: Record) -> bool:
-    """Right answer, wrong process, by the audit where there is one."""
-    found = verdict_of(attempt, "audit") or verdict_of(attempt)
+    """Right answer, wrong process."""
+    found = shown_verdict(attempt)
     return found.get("answer_correct") is True and found.get("process_correct") is False
 
 
@@ -187,9 +207,9 @@ def size_of(group: Record) -> int:
     """About what a group takes in a page. Texts that repeat within it are written once."""
     attempts = attempts_of(group)
     said = {str(attempt.get(name)) for attempt in attempts for name in ("text", "seen")}
-    said |= {str(verdict_of(attempt).get("mistake_report")) for attempt in attempts}
-    own = [str(group.get(name, "")) for name in ("question", "solution", "answer", "example_id")]
-    return sum(map(len, [*said, *own])) + 120 * len(attempts) + 200
+    said |= {str(verdict_of(attempt).get(name)) for attempt in attempts for name in ("mistake_report", "error")}
+    own = [str(group.get(name, "")) for name in ("question", "solution", "answer", "example_id", "source", "task")]
+    return sum(len(as_script_data(for_page(text)).encode()) for text in (*said, *own)) + 150 * len(attempts) + 300
 
 
 def _count_retries(summary: GroupsSummary, group: Record) -> None:
@@ -215,7 +235,11 @@ def _count_false_positives(
 ) -> None:
     kind, reference = kind_of(group), str(group.get("solution", ""))
     for attempt in attempts_of(group):
-        if attempt.get("stage") != 1 or not is_false_positive(attempt):
+        if attempt.get("stage") != 1:
+            continue
+        found = shown_verdict(attempt)
+        summary.right_answers += found.get("answer_correct") is True and found.get("process_correct") is not None
+        if not is_false_positive(attempt):
             continue
         summary.false_positives += 1
         expected, said = difference(reference, str(attempt.get("text", "")))

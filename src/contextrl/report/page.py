@@ -27,11 +27,11 @@ from contextrl.report.charts import (
     outcome_chart,
 )
 from contextrl.report.comparison import MEASURES, Comparison, compare, comparison_charts
-from contextrl.report.gallery import Gallery, as_script_data, build_gallery
+from contextrl.report.gallery import Gallery, build_gallery
 from contextrl.report.groups import TAGS, GroupsSummary, KindHistory, Pattern, summarise_groups
 from contextrl.report.reading import RunData, interval, number
 from contextrl.report.specs import VEGA_LITE, Chart
-from contextrl.report.text import visible, visible_tree, without_credentials
+from contextrl.report.text import as_script_data, visible, visible_tree, without_credentials
 
 ASSETS = Path(__file__).parent / "assets"
 #: Most patterns of false positives that are listed.
@@ -81,8 +81,7 @@ class RunView:
 
     @property
     def configuration(self) -> str:
-        text = yaml.safe_dump(visible_tree(self.run.config), sort_keys=False, allow_unicode=True)
-        return without_credentials(text)
+        return str(yaml.safe_dump(visible_tree(self.run.config), sort_keys=False, allow_unicode=True))
 
 
 def view_run(run: RunData, advance: Callable[[], object] = lambda: None) -> RunView:
@@ -98,20 +97,19 @@ def view_run(run: RunData, advance: Callable[[], object] = lambda: None) -> RunV
 
 def outcome_of(run: RunData) -> str:
     """The run in one line."""
-    figures = []
+    figures: list[str] = []
+    sizes: list[float] = []
     for name, label in (("process_accuracy", "answer and process"), ("answer_accuracy", "answer")):
         known = [record for record in run.steps if number(record.get(f"eval/{name}")) is not None]
         if not known:
             continue
-        first, last = known[0], known[-1]
-        change = _with_interval(first, name)
-        if last is not first:
-            change = f"from {change} to {_with_interval(last, name)}"
-        figures.append(f"{label} {change}")
+        ends = [known[0], known[-1]] if len(known) > 1 else known
+        figures.append(f"{label} {'from ' * (len(ends) > 1)}{' to '.join(_with_interval(one, name) for one in ends)}")
+        sizes = [size for one in ends if (size := number(one.get("eval/n"))) is not None]
     if not figures:
         return "No held-out evaluation so far."
-    questions = next((record["eval/n"] for record in reversed(run.steps) if "eval/n" in record), None)
-    return f"Held-out {'; '.join(figures)}" + (f" ({questions:,} questions)." if isinstance(questions, int) else ".")
+    counts = ", then ".join(f"{size:,.0f}" for size in dict.fromkeys(sizes))
+    return f"Held-out {'; '.join(figures)}" + (f" ({counts} questions)." if counts else ".")
 
 
 def _with_interval(record: dict[str, Any], name: str) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from contextrl.errors import InputError
+from contextrl.report.text import without_secrets
 
 Record = dict[str, Any]
 
@@ -23,7 +24,8 @@ class RunData:
 
     Attributes:
         path: its directory.
-        config: the resolved configuration.
+        name: what it is called in the page; among several runs each has its own.
+        config: the resolved configuration, without what is secret in it.
         environment: versions, seed and command.
         steps: metrics, a record per logged step, several records of one step joined.
         results: results.json, None before the end.
@@ -31,15 +33,12 @@ class RunData:
     """
 
     path: Path
+    name: str
     config: Record
     environment: Record = field(default_factory=dict)
     steps: list[Record] = field(default_factory=list)
     results: Record | None = None
     damaged: list[str] = field(default_factory=list)
-
-    @property
-    def name(self) -> str:
-        return self.path.resolve().name
 
     @property
     def method(self) -> str:
@@ -55,7 +54,7 @@ class RunData:
 
     @property
     def planned_steps(self) -> int | None:
-        planned = _mapping(self.config.get("train")).get("max_steps")
+        planned = section(self.config, "train").get("max_steps")
         return int(planned) if isinstance(planned, int) and planned > 0 else None
 
     @property
@@ -85,6 +84,11 @@ class RunData:
         """(step, value) where a metric was logged."""
         found = ((int(record["step"]), number(record.get(name))) for record in self.steps)
         return [(step, value) for step, value in found if value is not None]
+
+
+def section(record: Record, name: str) -> Record:
+    """A mapping within a record, empty where there is none."""
+    return _mapping(record.get(name))
 
 
 def number(value: Any) -> float | None:
@@ -124,12 +128,22 @@ def read_run(path: Path) -> RunData:
             steps.setdefault(record["step"], {}).update(record)
     return RunData(
         path=path,
-        config=_config(config),
+        name=path.resolve().name,
+        config=without_secrets(_config(config)),
         environment=_json_file(path / "environment.json", damaged),
         steps=[steps[step] for step in sorted(steps)],
         results=_json_file(path / "results.json", damaged) or None,
         damaged=damaged,
     )
+
+
+def with_names_of_their_own(runs: Sequence[RunData]) -> list[RunData]:
+    """Runs in folders of one name are called by as much of their paths as tells them apart."""
+    parts = [run.path.resolve().parts for run in runs]
+    depth = 1
+    while depth < max(map(len, parts)) and len({own[-depth:] for own in parts}) < len(parts):
+        depth += 1
+    return [replace(run, name="/".join(own[-depth:])) for run, own in zip(runs, parts, strict=True)]
 
 
 def _records(path: Path, damaged: list[str]) -> Iterator[tuple[int, Record]]:
@@ -160,7 +174,7 @@ def parsed_line(line: bytes) -> Any:
 def _config(path: Path) -> Record:
     try:
         return _mapping(yaml.safe_load(path.read_text(encoding="utf-8", errors="replace")))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError("a run's config.yaml", found=" ".join(str(error).split()), where=str(path)) from error
 
 

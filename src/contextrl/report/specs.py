@@ -85,7 +85,12 @@ def _faded(full: float = 1.0) -> Spec:
 
 
 def _x() -> Spec:
-    return {"field": "step", "type": "quantitative", "title": "step", "axis": {"grid": False, "format": "~d", "tickMinStep": 1}}
+    return {
+        "field": "step",
+        "type": "quantitative",
+        "title": "step",
+        "axis": {"grid": False, "format": "~d", "tickMinStep": 1},
+    }
 
 
 def _y(title: str, percent: bool, field: str = "value") -> Spec:
@@ -101,7 +106,9 @@ def _colour(names: Sequence[str]) -> Spec:
 
 
 def _dash(names: Sequence[str]) -> Spec:
-    scale = {"domain": list(names), "range": [DASHES[n % len(DASHES)] for n in range(len(names))]}
+    # After the last colour the dashes move on by one, so that no two series have both alike.
+    dashes = [DASHES[(n + n // len(COLOURS)) % len(DASHES)] for n in range(len(names))]
+    scale = {"domain": list(names), "range": dashes}
     return {"field": "series", "type": "nominal", "scale": scale}
 
 

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from typing import Any
 
+HIDDEN = "[hidden]"
+#: `name=value`, `name: value`, `"name": "value"`, `?name=value`.
+_SETTING = re.compile(
+    r"""(?P<name>["']?[A-Za-z][\w.-]*["']?)(?P<sign>\s*(?:=|:(?=[\s"']))\s*)(?:"[^"\n]*"|'[^'\n]*'|[^\s,}&'"]+)""",
+    re.ASCII,
+)
+#: Longer texts are cut in the middle.
+MOST_CHARACTERS = 20_000
 #: Left in text as they are.
 _PLAIN = "\n\t"
 _UNSEEN = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
@@ -39,16 +48,51 @@ def visible_tree(value: Any) -> Any:
     return value
 
 
+def for_page(text: str) -> str:
+    """Visible, and of a length that a page can hold many of."""
+    shown = visible(text)
+    if len(shown) <= MOST_CHARACTERS:
+        return shown
+    half = MOST_CHARACTERS // 2
+    return f"{shown[:half]}\n[{len(shown) - 2 * half:,} characters left out]\n{shown[-half:]}"
+
+
+def as_script_data(value: Any) -> str:
+    """JSON that nothing in it can end: it stands within a script element, where HTML has no escapes."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
+
+
 def without_credentials(text: str) -> str:
-    """Addresses without user and password, `key=...` settings without what is secret in them."""
-    text = re.sub(r"(\w+://)[^/\s@]+@", r"\1[hidden]@", text)
-    return re.sub(r"(?i)((?:api[_-]?key|token|secret|password)[\w.-]*\s*[=:]\s*)[^\s,}]+", _hidden, text)
+    """Addresses without user and password, and settings and headers without what is secret in them."""
+    text = re.sub(r"(\w+://)[^/\s@]+@", rf"\1{HIDDEN}@", text)
+    text = re.sub(r"(?i)\b(bearer|basic) [\w.~+/=-]+", rf"\1 {HIDDEN}", text)
+    return _SETTING.sub(lambda m: f"{m['name']}{m['sign']}{HIDDEN}" if is_secret(m["name"]) else m[0], text)
 
 
-def _hidden(match: re.Match[str]) -> str:
-    # `api_key_env` names an environment variable, `max_tokens` is a number: neither is a secret.
-    name = match[1].lower()
-    return match[0] if "_env" in name or "tokens" in name else f"{match[1]}[hidden]"
+def without_secrets(value: Any) -> Any:
+    """`without_credentials` for every text of a tree, and nothing under a key that names a secret."""
+    if isinstance(value, str):
+        return without_credentials(value)
+    if isinstance(value, list):
+        return [without_secrets(part) for part in value]
+    if isinstance(value, dict):
+        return {
+            key: HIDDEN if part is not None and is_secret(str(key)) else without_secrets(part)
+            for key, part in value.items()
+        }
+    return value
+
+
+def is_secret(name: str) -> bool:
+    """Whether a setting of this name holds a secret. `api_key_env` names a variable, `max_tokens` is a number."""
+    words = re.split(r"[^a-z0-9]+", name.lower().strip("\"'"))
+    if words[-1:] == ["env"]:
+        return False
+    joined = "_".join(words)
+    return bool(re.search(r"(?:^|_)(?:api_?key|key|token|secret|password|passwd|authorization|credentials?)$", joined))
 
 
 def steps_of(text: str) -> list[str]:

@@ -59,6 +59,8 @@ class EvaluationCallback(TrainerCallback):
         self.pending: Evaluation | None = None
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+        # With fewer log lines than steps, the last steps would else be in none.
+        control.should_log = control.should_log or state.global_step >= state.max_steps
         # The last step is evaluated on more examples, at the end.
         if self.every and state.global_step % self.every == 0 and state.global_step < state.max_steps:
             with self.clock.measure("eval"):

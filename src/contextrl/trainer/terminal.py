@@ -14,6 +14,8 @@ from rich.table import Table
 from rich.text import Text
 from transformers import TrainerCallback
 
+from contextrl.console import is_live
+
 #: Seconds between plain lines: a log of a long run stays readable.
 QUIET_SECONDS = 10.0
 #: What is shown of a step's metrics, where the method has it: label, format.
@@ -57,7 +59,7 @@ class TerminalCallback(TrainerCallback):
         self.step = self.first = state.global_step
         self.steps = state.max_steps
         self.started = time.monotonic()
-        if self.console.is_terminal:
+        if is_live(self.console):
             self.live = Live(get_renderable=self._panel, console=self.console, refresh_per_second=4)
             self.live.start()
 
@@ -67,7 +69,7 @@ class TerminalCallback(TrainerCallback):
     def on_log(self, args: Any, state: Any, control: Any, logs: Mapping[str, Any], **_: Any) -> None:  # noqa: ARG002
         self.step = state.global_step
         self._take(logs)
-        if not self.console.is_terminal and "loss" in logs:
+        if not is_live(self.console) and "loss" in logs:
             self._say(last=self.step >= self.steps)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002

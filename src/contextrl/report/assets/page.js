@@ -183,7 +183,7 @@ function body(group) {
   const pictures = make("div", {}, ...images);
   if (group.missing) pictures.append(make("p", { className: "quiet", textContent: `${group.missing} pictures are not in this page` }));
   const content = make("div", { className: "body" }, make("div", { className: "case" }, pictures, facts));
-  if (!group.trained) content.append(make("p", { className: "quiet", textContent: "Not trained: dynamic sampling drew another group in its place." }));
+  if (!group.trained) content.append(make("p", { className: "quiet", textContent: "Not trained: dynamic sampling looked for groups with both kinds of samples." }));
   if (group.refilled) content.append(make("p", { className: "quiet", textContent: "Drawn by dynamic sampling in place of a group without spread." }));
   const reference = stepsOf(text(group.solution));
   const first = group.attempts.filter((attempt) => attempt.stage === 1);
@@ -309,6 +309,7 @@ function openFromAddress() {
 // j and k go to the next and the last group, as in many lists.
 function onKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)) return;
+  if (!document.getElementById("gallery").contains(document.activeElement)) return;
   const step = { j: 1, k: -1 }[event.key];
   if (!step) return;
   const summaries = [...list.querySelectorAll(".group > summary")];
