@@ -58,6 +58,22 @@ def test_attention_that_is_not_ours_to_replace() -> None:
     assert "its attention is flash_attention_2, not sdpa or eager" in found.reason
 
 
+@pytest.mark.parametrize(
+    ("setting", "reason"),
+    [({"sliding_window": 8}, "sliding window"), ({"attention_dropout": 0.1}, "dropout")],
+    ids=["window-of-all-layers", "dropout"],
+)
+def test_attention_that_ours_does_not_compute(setting: dict[str, Any], reason: str) -> None:
+    """Mistral and Phi-3 have a window and no list of layers; a probe with a shorter prompt would not see it."""
+    model = build("qwen3")
+    model.config.layer_types = None
+    for name, value in setting.items():
+        setattr(model.config, name, value)
+    found = supported_way(model, **ALONE)
+    assert found.way == "repeated"
+    assert reason in found.reason
+
+
 def test_recurrent_layers_have_no_cache_to_repeat() -> None:
     model = build("qwen3")
     model.config.layer_types = ["linear_attention", "full_attention"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,13 @@ import torch
 from peft import LoraConfig
 from runs import SETTINGS, ScriptedJudge, build_trainer, loader_rows
 
+from contextrl.errors import InputError
 from contextrl.judge.types import JudgeRequest
 from contextrl.policies import load_policy, policy_config
 from contextrl.rollout import two_stage, verify
+from contextrl.rollout.prompts import build_prompts
+from contextrl.shared_prefix.cost import ModelCost
+from contextrl.shared_prefix.support import Support
 from contextrl.trainer import shared_prompts
 from contextrl.trainer.contextrl_trainer import ContextRLTrainer
 from contextrl.trainer.shared_prompts import shuffle_groups
@@ -97,6 +103,29 @@ def test_sharing_leaves_the_weights_of_a_run_as_they_are(
     if "peft_config" not in variant:
         assert max(float((expected[name] - start[name]).abs().max()) for name in expected) > 1e-3
     for name, weights in shared.model.state_dict().items():
+        torch.testing.assert_close(weights, expected[name], rtol=0, atol=2e-6, msg=f"{name} differs")
+
+
+@pytest.mark.parametrize(
+    "variant",
+    [{"num_iterations": 2}, {"beta": 0.05, "peft_config": {"init_lora_weights": False}}],
+    ids=["old", "reference"],
+)
+def test_chunks_of_one_pass_may_go_different_ways(
+    tiny_policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variant: dict[str, Any]
+) -> None:
+    """Lengths decide for each chunk; the old and the reference pass join what comes of them."""
+    small = {"per_device_train_batch_size": 4, "gradient_accumulation_steps": 2}
+    torch.manual_seed(0)
+    separate = run(tiny_policy, tmp_path / "separate", variant | small, shared_prefix=False)
+    turns = itertools.cycle([True, False, False])
+    monkeypatch.setattr(ModelCost, "packing_pays", lambda *_: next(turns))
+    torch.manual_seed(0)
+    mixed = run(tiny_policy, tmp_path / "mixed", variant | small)
+    used = [row["shared_prefix/used"] for row in mixed.state.log_history if "shared_prefix/used" in row]
+    assert 0 < sum(used) / len(used) < 1
+    expected = separate.model.state_dict()
+    for name, weights in mixed.model.state_dict().items():
         torch.testing.assert_close(weights, expected[name], rtol=0, atol=2e-6, msg=f"{name} differs")
 
 
@@ -212,6 +241,44 @@ def test_a_model_without_support_trains_with_one_warning(
     trainer = build_trainer(tiny_policy, tmp_path, ScriptedJudge(half_recover))
     two_steps(trainer)
     assert ["its attention is sdpa, not none, and its positions follow" in one for one in said(caplog)] == [True]
+
+
+def test_a_probe_that_fails_puts_the_model_back(
+    tiny_policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """TRL takes gradient checkpointing off while it generates, and on again only where nothing was raised."""
+    monkeypatch.setattr(shared_prompts.SharedDecoder, "step", failing)
+    trainer = build_trainer(tiny_policy, tmp_path, ScriptedJudge(half_recover), gradient_checkpointing=True)
+    trainer.model.gradient_checkpointing_enable()
+    two_steps(trainer)
+    assert ["unexpected keyword argument" in one for one in said(caplog)] == [True]
+    assert trainer.model.is_gradient_checkpointing
+    assert trainer.model.training
+
+
+def test_the_probe_looks_at_images(tiny_policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer = build_trainer(tiny_policy, tmp_path, ScriptedJudge(half_recover))
+    probed: list[list[int]] = []
+    monkeypatch.setattr(trainer, "_probed_difference", lambda prompts: probed.append(prompts.num_images) or 0.0)
+    with_image, text_only = trainer.examples[0], replace(trainer.examples[1], images=())
+    trainer._probe(build_prompts(trainer.processing_class, [text_only, with_image]))
+    assert probed == [[1]]
+
+
+def test_a_repeated_cache_says_that_stage_2_does_not_share(
+    tiny_policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    way = Support("repeated", "it has layers of sliding_attention")
+    monkeypatch.setattr(shared_prompts, "supported_way", lambda *_, **__: way)
+    build_trainer(tiny_policy, tmp_path, ScriptedJudge(half_recover))
+    assert [one.startswith("In stage 2, prompts are") and "sliding_attention" in one for one in said(caplog)] == [True]
+
+
+def test_evaluate_is_refused(tiny_policy: Path, tmp_path: Path) -> None:
+    trainer = build_trainer(tiny_policy, tmp_path, ScriptedJudge(half_recover))
+    trainer.model.eval()
+    with pytest.raises(InputError, match=r"evaluation by contextrl\.evaluation"):
+        trainer._prepare_inputs(loader_rows(0, 1))
 
 
 # ---- micro-batches -------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import torch
 
 from contextrl.data.example import Example
@@ -82,7 +83,7 @@ class Prompts:
     def image_tensors(self) -> dict[str, torch.Tensor]:
         """All rows' image features one after another, as a model's forward takes them."""
         names = dict.fromkeys(name for row in self.features for name in row)
-        return {name: torch.cat([row[name] for row in self.features if name in row]) for name in names}
+        return {name: _joined([row[name] for row in self.features if name in row]) for name in names}
 
     def padded(self, pad_token_id: int) -> ModelInputs:
         """Left-padded tensors for `generate`."""
@@ -92,6 +93,14 @@ class Prompts:
         }
         tensors |= {name: left_pad(values, 0) for name, values in self.per_token.items()}
         return ModelInputs(tensors | self.image_tensors())
+
+
+def _joined(parts: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Rows of all parts. Where a row holds a prompt's images ([1, images, ...]), prompts with fewer get empty ones."""
+    if parts[0].ndim > 3 and len({part.shape[1] for part in parts}) > 1:
+        most = max(part.shape[1] for part in parts)
+        parts = [torch.cat([p, p.new_zeros(len(p), most - p.shape[1], *p.shape[2:])], 1) for p in parts]
+    return torch.cat(list(parts))
 
 
 def left_pad(rows: Sequence[Sequence[int]], value: int) -> torch.Tensor:
@@ -152,10 +161,11 @@ def _share_out(
         for count in num_images:
             starts.append(starts[-1] + count)
         sections = [sum(patches[a:b]) for a, b in pairwise(starts)]
+    elif _rows_hold_images(encoded) and values.shape[0] == len(num_images):
+        _share_out_rows(name, values, torch.as_tensor(encoded["pixel_values"]), num_images, features)
+        return
     elif values.shape[0] == sum(num_images):
         sections = num_images
-    elif values.shape[0] == len(num_images):
-        sections = [1] * len(num_images)
     else:
         raise ValueError(
             f"{name} has {values.shape[0]} rows for {sum(num_images)} images in {len(num_images)} prompts: "
@@ -164,3 +174,29 @@ def _share_out(
     for row, part in zip(features, torch.split(values, sections), strict=True):
         if part.shape[0]:
             row[name] = part
+
+
+def _rows_hold_images(encoded: Any) -> bool:
+    """Whether a row of `pixel_values` is a prompt's images: [N, images, channels, height, width].
+
+    LLaVA-NeXT has as many dimensions, for images in tiles, and their sizes beside them.
+    """
+    return "pixel_values" in encoded and np.ndim(encoded["pixel_values"]) == 5 and "image_sizes" not in encoded
+
+
+def _share_out_rows(
+    name: str,
+    values: torch.Tensor,
+    pixels: torch.Tensor,
+    num_images: list[int],
+    features: list[dict[str, torch.Tensor]],
+) -> None:
+    """A row per prompt, [N, images, ...]: the empty images that make rows equally long are left out.
+
+    Args:
+        pixels: [N, images, channels, height, width], zero in empty images.
+    """
+    for n, row in enumerate(features):
+        filled = pixels[n].flatten(1).any(1).nonzero()
+        if num_images[n] and filled.numel():
+            row[name] = values[n : n + 1, : int(filled.max()) + 1]

@@ -171,15 +171,15 @@ def part(scores: torch.Tensor, value: torch.Tensor) -> tuple[torch.Tensor, torch
     """One part of a softmax over several: unnormalised output, largest score and sum of exponentials.
 
     Args:
-        scores: [..., Q, K], -inf where nothing may be seen. value: [..., K, D].
+        scores: [..., Q, K], float32, -inf where nothing may be seen. value: [..., K, D].
 
     Returns:
-        All in float32, as a softmax is in models of lower precision.
+        All in float32, as fused attention keeps them in models of lower precision.
     """
-    scores = scores.float()
-    top = scores.amax(-1, keepdim=True)
+    # A part in which nothing may be seen has weight 0, not NaN.
+    top = scores.amax(-1, keepdim=True).clamp(min=torch.finfo(scores.dtype).min)
     weights = torch.exp(scores - top)
-    return (weights.to(value.dtype) @ value).float(), top, weights.sum(-1, keepdim=True)
+    return weights @ value.float(), top, weights.sum(-1, keepdim=True)
 
 
 def join_parts(parts: Sequence[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]) -> torch.Tensor:

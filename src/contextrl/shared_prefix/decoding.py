@@ -142,14 +142,17 @@ class SharedDecoding:
         if tokens > 1:
             return self._attend_copied(layer, query, key, value, scale)
         kv_heads = key.size(1)
-        # The heads that share keys become queries of one head: [B, Hkv, H / Hkv, D].
-        grouped = query.reshape(samples, kv_heads, heads // kv_heads, size) * scale
-        to_prefix = self._to_prefix(layer, grouped)
-        scores = grouped @ key.transpose(2, 3)
-        if self.own_hidden is not None:
-            scores = scores.masked_fill(self.own_hidden, -torch.inf)
-        to_own = part(scores, value)
-        return join_parts((to_prefix, to_own)).reshape(samples, 1, heads, size).to(query.dtype)
+        # Products in float32, as in fused attention: rounded scores would move log-probabilities by tenths.
+        with torch.autocast(query.device.type, enabled=False):
+            # The heads that share keys become queries of one head: [B, Hkv, H / Hkv, D].
+            grouped = query.float().reshape(samples, kv_heads, heads // kv_heads, size) * scale
+            to_prefix = self._to_prefix(layer, grouped)
+            scores = grouped @ key.float().transpose(2, 3)
+            if self.own_hidden is not None:
+                scores = scores.masked_fill(self.own_hidden, -torch.inf)
+            to_own = part(scores, value)
+            joined = join_parts((to_prefix, to_own))
+        return joined.reshape(samples, 1, heads, size).to(query.dtype)
 
     def _to_prefix(self, layer: int, query: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """All samples of a prompt against its keys at once."""
@@ -157,7 +160,7 @@ class SharedDecoding:
         prompts, most = self.table.shape
         _, kv_heads, shared, size = query.shape
         together = query[self.table].transpose(1, 2).reshape(prompts, kv_heads, most * shared, size)
-        scores = together @ key.transpose(2, 3)
+        scores = together @ key.float().transpose(2, 3)
         if self.hidden is not None:
             scores = scores.masked_fill(self.hidden, -torch.inf)
         found = part(scores, value)

@@ -57,13 +57,18 @@ def _own_attention(model: Any) -> str | None:
     """What forbids replacing a model's attention by causal attention of ours."""
     config = model.config.get_text_config()
     implementation = (config._attn_implementation or "eager").removeprefix(PREFIX)
-    kinds = sorted(set(getattr(config, "layer_types", None) or ()) - {"full_attention"})
+    layer_types = getattr(config, "layer_types", None)
+    kinds = sorted(set(layer_types or ()) - {"full_attention"})
     if implementation not in REPLACEABLE:
         return f"its attention is {implementation}, not {' or '.join(REPLACEABLE)}"
     if not getattr(model, "_supports_attention_backend", False):
         return "its attention is not behind transformers' interface"
     if kinds:
         return f"it has layers of {', '.join(kinds)}"
+    if layer_types is None and getattr(config, "sliding_window", None):
+        return "its attention has a sliding window"
+    if getattr(config, "attention_dropout", 0.0):
+        return "its attention has dropout"
     if getattr(config, "attn_logit_softcapping", None) is not None:
         return "its attention caps scores"
     if not any(getattr(module, "config", None) is config for module in model.modules() if hasattr(module, "layer_idx")):

@@ -19,6 +19,7 @@ from trl import GRPOTrainer
 from trl.models import unwrap_model_for_generation
 from trl.trainer.utils import split_tensor_dict
 
+from contextrl.errors import InputError
 from contextrl.rollout.prompts import Prompts
 from contextrl.shared_prefix.attention import install
 from contextrl.shared_prefix.cost import ModelCost
@@ -59,7 +60,7 @@ class SharedPrompts(GRPOTrainer):
             return
         self.sharing = supported_way(
             self.accelerator.unwrap_model(self.model),
-            checkpointing=self.args.gradient_checkpointing,
+            checkpointing=self.args.gradient_checkpointing or self.model.is_gradient_checkpointing,
             processes=self.accelerator.num_processes,
         )
         self._not_sampled = why_not_sampled(self.generation_config)
@@ -69,6 +70,8 @@ class SharedPrompts(GRPOTrainer):
         self._cost = ModelCost.of(self.model)
         if self._not_sampled:
             self._warn("In sampling, prompts", self._not_sampled)
+        elif self.sharing.way == "repeated" and self.args.stage2:
+            self._warn("In stage 2, prompts", self.sharing.reason)
         if self.sharing.way == "packed":
             for model in (self.model, self.ref_model):
                 if model is not None:
@@ -107,7 +110,7 @@ class SharedPrompts(GRPOTrainer):
                 synced=self._parameters_are_sharded,
             )
         if isinstance(decoder, SharedDecoder) and decoder.states is not None and samples.states is None:
-            self._known, self._states = encoded, decoder.states
+            self._known, self._states = encoded, None if self._parameters_are_sharded else decoder.states
         return sampled
 
     def _samples_shared(self, suffixes: Sequence[Sequence[int]]) -> bool:
@@ -129,8 +132,10 @@ class SharedPrompts(GRPOTrainer):
     def _known_states(self, encoded: EncodedPrompts) -> PrefixStates | None:
         """What stage 1 has left of these prompts."""
         rows = self._known_rows(encoded.prompts)
-        if self._states is None or rows is None or self._parameters_are_sharded:
+        if self._states is None or rows is None:
             return None
+        if rows == list(range(self._states.lengths.numel())):
+            return self._states
         return self._states.select(torch.tensor(rows, device=encoded.device))
 
     def _encode(self, prompts: Prompts) -> EncodedPrompts:
@@ -149,7 +154,11 @@ class SharedPrompts(GRPOTrainer):
 
     @contextmanager
     def _generating(self) -> Iterator[Any]:
-        """The model as GRPOTrainer samples from it, without its wrappers."""
+        """The model as GRPOTrainer samples from it, without its wrappers.
+
+        TRL's context managers put the model back only where nothing was raised, so errors wait until it is.
+        """
+        failure: Exception | None = None
         with (
             unwrap_model_for_generation(
                 self.model_wrapped,
@@ -161,7 +170,12 @@ class SharedPrompts(GRPOTrainer):
             torch.no_grad(),
             self._dist.summon_full_params(self.model_wrapped, recurse=False),
         ):
-            yield model
+            try:
+                yield model
+            except Exception as error:
+                failure = error
+        if failure is not None:
+            raise failure
 
     # ---- scoring -------------------------------------------------------------------------------------------------
 
@@ -241,7 +255,9 @@ class SharedPrompts(GRPOTrainer):
         if way != "separate":
             score = score_packed if way == "packed" else score_repeated
             with self.accelerator.autocast():
-                return score(model, encoded, row, completions, lengths)
+                logps, entropies = score(model, encoded, row, completions, lengths)
+            # Chunks of one pass may go different ways: each must give entropies, or none.
+            return logps, entropies if entropy else None
         prompts = encoded.prompts.select(row)
         inputs = prompts.padded(self._tokenizer.pad_token_id).to(encoded.device).tensors
         width, longest = inputs["input_ids"].size(1), completions.size(1)
@@ -266,20 +282,26 @@ class SharedPrompts(GRPOTrainer):
         self._probed = True
         training = self.model.training
         self.model.eval()  # dropout would differ by itself
+        # One with images, where there is one: a model may read them in its own way.
+        chosen = max(range(len(prompts.ids)), key=lambda n: prompts.num_images[n])
         try:
-            difference, problem = self._probed_difference(prompts.select([0])), ""
+            difference, problem = self._probed_difference(prompts.select([chosen])), ""
         except Exception as error:  # whatever a model's code may do with inputs that it was not written for
             difference, problem = float("inf"), f"its forward fails ({type(error).__name__}: {error})"
         finally:
             self.model.train(training)
-        exact = self.accelerator.mixed_precision == "no" and self.model.dtype == torch.float32
-        failed = not difference <= (TOLERANCE if exact else LOW_PRECISION_TOLERANCE)
+        failed = not difference <= (TOLERANCE if self._exact else LOW_PRECISION_TOLERANCE)
         flag = torch.tensor(float(failed), device=self.accelerator.device)
         if self.accelerator.reduce(flag, reduction="sum") == 0:
             return
         reason = problem or f"log-probabilities then differ by {difference:.2g}"
         self.sharing = Support("separate", reason if failed else "they differ on another process")
         self._warn("Prompts", self.sharing.reason)
+
+    @property
+    def _exact(self) -> bool:
+        """Whether the model computes in float32."""
+        return bool(self.accelerator.mixed_precision == "no" and self.model.dtype == torch.float32)
 
     @torch.no_grad()
     def _probed_difference(self, prompts: Prompts) -> float:
@@ -295,12 +317,19 @@ class SharedPrompts(GRPOTrainer):
             logits = torch.stack([decoder.start(), decoder.step(completions[:, 0])], dim=1)
         decoded = torch.log_softmax(logits.float() / self.temperature, dim=-1).gather(2, completions[..., None])[..., 0]
         differences = [(values.float() - expected.float()).abs()[real] for values in (scored, decoded)]
-        return max(float(difference.max()) for difference in differences)
+        # Rounding to 8 bits moves single values far, and all of them together little.
+        return max(float(one.max() if self._exact else one.mean()) for one in differences)
 
     # ---- micro-batches -------------------------------------------------------------------------------------------
 
     def _prepare_inputs(self, generation_batch: Any) -> Any:
         """As GRPOTrainer's, but groups stay together when rows are shuffled, so that micro-batches can share."""
+        if not self.model.training:
+            raise InputError(
+                "evaluation by contextrl.evaluation, or eval.every in a configuration",
+                found="trainer.evaluate(), which would sample groups into the training batch",
+                where="eval_dataset",
+            )
         generate_every = self.args.steps_per_generation * self.num_iterations
         if self._step % generate_every == 0 or self._buffered_inputs is None:
             batch = shuffle_groups(self._generate_and_score_completions(generation_batch))
