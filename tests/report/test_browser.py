@@ -104,6 +104,27 @@ def test_hovering_shows_values(opened: Opened) -> None:
     assert "step" in tooltip.inner_text()
 
 
+def test_alt_and_the_wheel_zoom_and_the_wheel_alone_scrolls(opened: Opened) -> None:
+    page = opened.page
+    texts = "document.querySelector('#chart-outcome .role-axis-label').querySelectorAll('text')"
+    labels = f"() => [...{texts}].map(text => text.textContent).sort().join()"
+    chart = page.locator("#chart-outcome svg")
+    chart.scroll_into_view_if_needed()
+    box = chart.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    before = page.evaluate(labels)
+    page.keyboard.down("Alt")
+    page.mouse.wheel(0, -400)
+    page.wait_for_function(f"before => ({labels})() !== before", arg=before)
+    page.keyboard.up("Alt")
+    page.mouse.dblclick(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.wait_for_function(f"before => ({labels})() === before", arg=before)
+    page.mouse.wheel(0, 300)
+    page.wait_for_function("() => window.scrollY > 0")
+    assert page.evaluate(labels) == before
+
+
 def test_a_name_in_the_legend_hides_the_others(opened: Opened) -> None:
     paths = "[...document.querySelectorAll('#chart-gap .mark-line path')].map(p => p.getAttribute('opacity'))"
     before = opened.page.evaluate(paths)

@@ -1,4 +1,4 @@
-"""Vega-Lite charts from rows of numbers: hover for values, drag to move, Shift and wheel to zoom, click a legend.
+"""Vega-Lite charts from rows of numbers: hover for values, drag to move, Alt and wheel to zoom, click a legend.
 
 Colours are Okabe and Ito's, which colour-blind people can tell apart, and every series has its own dash, for print.
 """
@@ -72,7 +72,8 @@ def _base(rows: Sequence[Row], height: int = HEIGHT) -> Spec:
 
 
 def _zoom() -> Spec:
-    wheel = "wheel![event.shiftKey]"
+    # Without a key the page could not be scrolled past a chart; with Shift, browsers turn the wheel sideways.
+    wheel = "wheel![event.altKey]"
     return {"name": "zoom", "select": {"type": "interval", "encodings": ["x"], "zoom": wheel}, "bind": "scales"}
 
 
