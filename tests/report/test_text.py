@@ -55,7 +55,7 @@ def test_every_text_of_a_tree() -> None:
         ("curl -H 'X: Basic c2s='", "curl -H 'X: Basic [hidden]'"),
         ("http://host/v1?key=sk-1&n=2", "http://host/v1?key=[hidden]&n=2"),
         ("hub_token: 'a b c'", "hub_token: [hidden]"),
-        ("question: what is the key = 3", "question: what is the key = [hidden]"),
+        ("train.eos_token=<end>", "train.eos_token=<end>"),
         ("digits: 7, 6", "digits: 7, 6"),
     ],
 )
@@ -67,6 +67,7 @@ def test_nothing_stands_under_a_secret_name() -> None:
     tree = {
         "judge": {"base_url": "https://a:b@host", "extra": {"api_key": "sk", "top_k": 3}, "api_key_env": "KEY"},
         "train": {"hub_token": "hf", "max_tokens": 5, "hub_private_token": None, "monkey": 1},
+        "sft": {"eos_token": "<|im_end|>", "sort_key": "step"},
         "list": [{"Authorization": ["Bearer", "x"]}],
     }
     assert without_secrets(tree) == {
@@ -76,6 +77,7 @@ def test_nothing_stands_under_a_secret_name() -> None:
             "api_key_env": "KEY",
         },
         "train": {"hub_token": "[hidden]", "max_tokens": 5, "hub_private_token": None, "monkey": 1},
+        "sft": {"eos_token": "<|im_end|>", "sort_key": "step"},
         "list": [{"Authorization": "[hidden]"}],
     }
 

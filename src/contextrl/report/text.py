@@ -13,6 +13,10 @@ _SETTING = re.compile(
     r"""(?P<name>["']?[A-Za-z][\w.-]*["']?)(?P<sign>\s*(?:=|:(?=[\s"']))\s*)(?:"[^"\n]*"|'[^'\n]*'|[^\s,}&'"]+)""",
     re.ASCII,
 )
+_SECRET = re.compile(
+    r"(?:^|_)(?:(?:api|access|auth|private|secret)_?key|token|secret|password|passwd|authorization|credentials?)$|^key$"
+)
+_SPECIAL_TOKEN = re.compile(r"(?:^|_)(?:bos|eos|eot|pad|unk|sep|cls|mask|image|video|stop)_token$")
 #: Longer texts are cut in the middle.
 MOST_CHARACTERS = 20_000
 #: Left in text as they are.
@@ -87,12 +91,12 @@ def without_secrets(value: Any) -> Any:
 
 
 def is_secret(name: str) -> bool:
-    """Whether a setting of this name holds a secret. `api_key_env` names a variable, `max_tokens` is a number."""
-    words = re.split(r"[^a-z0-9]+", name.lower().strip("\"'"))
-    if words[-1:] == ["env"]:
-        return False
-    joined = "_".join(words)
-    return bool(re.search(r"(?:^|_)(?:api_?key|key|token|secret|password|passwd|authorization|credentials?)$", joined))
+    """Whether a setting of this name holds a secret.
+
+    `api_key_env` names a variable, `max_tokens` is a number, `eos_token` a word of the vocabulary.
+    """
+    plain = re.sub(r"[^a-z0-9]+", "_", name.lower().strip("\"'"))
+    return bool(_SECRET.search(plain)) and not _SPECIAL_TOKEN.search(plain)
 
 
 def steps_of(text: str) -> list[str]:
