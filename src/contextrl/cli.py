@@ -110,12 +110,15 @@ def report(
     figures: Annotated[
         Path | None, typer.Option(help="Also write every chart as SVG and PNG into this folder.", metavar="DIR")
     ] = None,
+    megabytes: Annotated[
+        int, typer.Option(min=3, help="Most of the page; groups and pictures are chosen to fit.")
+    ] = 10,
 ) -> None:
     """Show a run, or several side by side, in one HTML file that needs no network and no server."""
-    from contextrl.report.command import write_report
+    from contextrl.report.command import write_page
 
     console = Console()
-    written = write_report(runs, output, figures, Console(stderr=True))
+    written = write_page(runs, output, figures, megabytes, Console(stderr=True))
     console.print(f"Report: {escape(str(written))}", soft_wrap=True)
     if figures is not None:
         console.print(f"Figures: {escape(str(figures))}", soft_wrap=True)

@@ -16,6 +16,7 @@ from run_folders import HOSTILE, WRONG, attempt, group, recovered, spread, unrea
 
 from contextrl.report.gallery import Gallery, build_gallery, spread_over_tags
 from contextrl.report.groups import Entry, summarise_groups
+from contextrl.report.page import build_page
 from contextrl.report.reading import read_run
 from contextrl.report.text import MOST_CHARACTERS, as_script_data, for_page
 
@@ -99,6 +100,23 @@ def test_a_group_that_is_too_large_does_not_keep_others_out(tmp_path: Path) -> N
     rows = [group("all_negative", large, step=1), *many(20)]
     found = gallery_of(write_run(tmp_path / "run", groups=rows), group_bytes=50_000)
     assert (found.chosen, found.total) == (20, 21)
+
+
+@pytest.mark.parametrize("megabytes", [3, 10, 20])
+def test_a_page_keeps_to_its_megabytes(tmp_path: Path, megabytes: int) -> None:
+    rows = []
+    for n in range(2_000):
+        rng = np.random.default_rng(n)
+        words = [f"{word:x}" for word in rng.integers(1 << 32, 1 << 40, 900)]
+        rows.append(
+            group("spread", [attempt(" ".join(words[k::3]), WRONG) for k in range(3)], images=[f"images/{n}.png"])
+        )
+    folder = write_run(tmp_path / "run", groups=rows)
+    for n in range(0, 2_000, 2):
+        noise = np.random.default_rng(n).integers(0, 255, (96, 96, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(folder / "images" / f"{n}.png")
+    size = len(build_page([read_run(folder)], megabytes=megabytes).html.encode())
+    assert 0.5 * megabytes * 1e6 < size < megabytes * 1e6
 
 
 def test_a_very_long_text_is_cut_in_its_middle() -> None:

@@ -13,19 +13,25 @@ from rich.progress import Progress
 from contextrl.console import is_live
 from contextrl.errors import InputError
 from contextrl.report.figures import write_figures
+from contextrl.report.gallery import MEGABYTES
 from contextrl.report.page import build_page
 from contextrl.report.reading import read_run, with_names_of_their_own
 from contextrl.run_directory import write_atomically
 
 
-def write_report(
-    paths: Sequence[Path], output: Path | None, figures: Path | None, console: Console | None = None
+def write_page(
+    paths: Sequence[Path],
+    output: Path | None = None,
+    figures: Path | None = None,
+    megabytes: float = MEGABYTES,
+    console: Console | None = None,
 ) -> Path:
     """Write a page of one run, or of several side by side.
 
     Args:
         output: by default RUN/report.html for one run, ./report.html for several.
         figures: a folder for SVG and PNG files of every chart, if they are wanted.
+        megabytes: most of the page; groups and pictures are chosen to fit.
 
     Returns:
         The page's path.
@@ -43,7 +49,7 @@ def write_report(
         _make_folder(figures, "--figures")
     with Progress(console=console, transient=True, disable=not is_live(console)) as bar:
         reading = bar.add_task("Reading groups", total=sum(run.count_groups() for run in runs))
-        page = build_page(runs, advance=partial(bar.advance, reading))
+        page = build_page(runs, megabytes=megabytes, advance=partial(bar.advance, reading))
     write_atomically(target, page.html)
     if figures is not None:
         write_figures(page.charts, figures, console)

@@ -13,8 +13,16 @@ from contextrl.report.pictures import embed_pictures, image_files
 from contextrl.report.reading import Record, RunData, number
 from contextrl.report.text import for_page, without_credentials
 
-#: Bytes of JSON for groups and of pictures in a page, all runs together: with charts it stays under 10 MB.
+#: Bytes of JSON for groups and of pictures in a page of 10 MB, all runs together; charts need the rest.
 GROUP_BYTES, IMAGE_BYTES = 5_000_000, 2_500_000
+#: A page cannot be smaller: its charts and their library.
+LEAST_MEGABYTES, MEGABYTES = 3, 10
+
+
+def budgets(megabytes: float) -> dict[str, int]:
+    """`build_gallery`'s budgets for a page of at most so many megabytes."""
+    share = (megabytes - LEAST_MEGABYTES + 1) / (MEGABYTES - LEAST_MEGABYTES + 1)
+    return {"group_bytes": int(share * GROUP_BYTES), "image_bytes": int(share * IMAGE_BYTES)}
 
 
 @dataclass

@@ -27,7 +27,7 @@ from contextrl.report.charts import (
     outcome_chart,
 )
 from contextrl.report.comparison import MEASURES, Comparison, compare, comparison_charts
-from contextrl.report.gallery import Gallery, build_gallery
+from contextrl.report.gallery import MEGABYTES, Gallery, budgets, build_gallery
 from contextrl.report.groups import TAGS, GroupsSummary, KindHistory, Pattern, summarise_groups
 from contextrl.report.reading import RunData, interval, number
 from contextrl.report.specs import VEGA_LITE, Chart
@@ -134,18 +134,23 @@ class Page:
 
 
 def build_page(
-    runs: Sequence[RunData], *, now: datetime | None = None, advance: Callable[[], object] = lambda: None
+    runs: Sequence[RunData],
+    *,
+    megabytes: float = MEGABYTES,
+    now: datetime | None = None,
+    advance: Callable[[], object] = lambda: None,
 ) -> Page:
     """Render runs: one by itself, several side by side.
 
     Args:
+        megabytes: most of the page; groups and pictures are chosen to fit.
         advance: called after each group that is read.
     """
     views = [view_run(run, advance) for run in runs]
     several = len(views) > 1
     comparison = compare(runs) if several else None
     shared = comparison_charts(runs) if several else []
-    gallery = build_gallery([(view.run, view.groups) for view in views])
+    gallery = build_gallery([(view.run, view.groups) for view in views], **budgets(megabytes))
     own = [chart for view in views for chart in all_charts(view.charts)] if not several else []
     charts = [_made_visible(chart) for chart in (*shared, *own)]
     html = _render(views, comparison, shared, charts, gallery, now or datetime.now(UTC))
