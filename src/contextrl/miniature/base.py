@@ -18,9 +18,9 @@ from typing import Any
 
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch.nn.utils.rnn import pad_sequence
 
+from contextrl.console import steps_bar
 from contextrl.judge.types import Disclosure
 from contextrl.miniature.digits import SPLITS, compose, digit_tile
 from contextrl.miniature.policy import MERGE, build_model, build_processor, build_tokenizer
@@ -234,9 +234,7 @@ def train_base(recipe: BaseRecipe, folder: Path, *, console: Console | None = No
         model = build_model(tokenizer)
         sampler = SftSampler(processor, recipe)
         optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, weight_decay=0.01, fused=True)
-        columns = (TextColumn("Building the base policy"), BarColumn(), TextColumn("{task.fields[loss]}"))
-        with Progress(*columns, TimeRemainingColumn(), console=console or Console(stderr=True), transient=True) as bar:
-            task = bar.add_task("base", total=recipe.steps, loss="")
+        with steps_bar(console or Console(stderr=True), "Building the base policy", recipe.steps) as after_step:
             for step in range(recipe.steps):
                 warm_up = min(1.0, (step + 1) / 50)
                 decay = 0.5 * (1 + math.cos(math.pi * step / recipe.steps))
@@ -252,7 +250,7 @@ def train_base(recipe: BaseRecipe, folder: Path, *, console: Console | None = No
                 torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
                 optimizer.step()
                 optimizer.zero_grad()
-                bar.update(task, advance=1, loss=f"loss {total:.3f}")
+                after_step(total)
         model.save_pretrained(folder)
         processor.save_pretrained(folder)
     (folder / "recipe.json").write_text(json.dumps(asdict(recipe), indent=2))

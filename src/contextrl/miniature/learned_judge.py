@@ -18,9 +18,9 @@ from typing import Any
 
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch.nn.functional import cross_entropy
 
+from contextrl.console import steps_bar
 from contextrl.data.images import open_image
 from contextrl.judge.llm.prompts import Message, PromptSet, Task
 from contextrl.judge.types import Disclosure, JudgeRequest
@@ -156,9 +156,7 @@ def train_judge(recipe: JudgeRecipe, prompts: PromptSet, folder: Path, *, consol
         sampler = LessonSampler(processor, prompts, recipe)
         weights = token_weights(tokenizer, recipe.decision_weight)
         optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, weight_decay=0.01, fused=True)
-        columns = (TextColumn("Building the learned judge"), BarColumn(), TextColumn("{task.fields[loss]}"))
-        with Progress(*columns, TimeRemainingColumn(), console=console or Console(stderr=True), transient=True) as bar:
-            task = bar.add_task("judge", total=recipe.steps, loss="")
+        with steps_bar(console or Console(stderr=True), "Building the learned judge", recipe.steps) as after_step:
             for step, inputs in zip(range(recipe.steps), sampler.batches(recipe.batch), strict=False):
                 for group in optimizer.param_groups:
                     group["lr"] = recipe.learning_rate * _schedule(step, recipe.steps)
@@ -168,7 +166,7 @@ def train_judge(recipe: JudgeRecipe, prompts: PromptSet, folder: Path, *, consol
                 torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
                 optimizer.step()
                 optimizer.zero_grad()
-                bar.update(task, advance=1, loss=f"loss {float(loss.detach()):.3f}")
+                after_step(float(loss.detach()))
         model.save_pretrained(folder)
         processor.save_pretrained(folder)
     (folder / "recipe.json").write_text(json.dumps(asdict(recipe), indent=2))

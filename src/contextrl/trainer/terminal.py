@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console, Group
@@ -120,7 +120,12 @@ class TerminalCallback(TrainerCallback):
         progress = ProgressBar(total=max(self.steps, 1), completed=self.step)
         elapsed = clock(time.monotonic() - self.started)
         bar.add_row(f"step {self.step}/{self.steps}", progress, f"{elapsed} gone, {self.left}")
-        facts = Text("   ").join(
-            Text.assemble((f"{FIGURES[name][0]} ", "dim"), (value, "bold")) for name, value in self.figures.items()
+        # The evaluation has a line of its own: both together are wider than most terminals.
+        evaluated = [name for name in self.figures if name.startswith("eval_")]
+        facts = [self._facts([name for name in self.figures if name not in evaluated]), self._facts(evaluated)]
+        return Panel(Group(bar, *filter(None, facts)), title=Text(self.title), title_align="left")
+
+    def _facts(self, names: Sequence[str]) -> Text:
+        return Text("   ").join(
+            Text.assemble((f"{FIGURES[name][0]} ", "dim"), (self.figures[name], "bold")) for name in names
         )
-        return Panel(Group(bar, facts), title=Text(self.title), title_align="left")
