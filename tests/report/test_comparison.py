@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,15 @@ def test_a_run_twice_is_no_second_seed(tmp_path: Path) -> None:
     found = row.estimates["process_accuracy"]
     assert found is not None
     assert (found.mean, found.low) == (0.5, None), "the interval of one of them is not that of their mean"
+
+
+def test_where_all_began(tmp_path: Path) -> None:
+    runs = [run(tmp_path, "contextrl", 0, 0.5), run(tmp_path, "grpo", 0, 0.4)]
+    assert compare(runs).before == {}
+    began = [replace(one, results={**(one.results or {}), "before": {"process_accuracy": 0.39}}) for one in runs]
+    assert compare(began).before == {"process_accuracy": 0.39}
+    other = replace(runs[0], results={"before": {"process_accuracy": 0.2}})
+    assert compare([*began, other]).before == {}, "runs of other policies"
 
 
 def test_labels_say_what_tells_methods_apart(tmp_path: Path) -> None:

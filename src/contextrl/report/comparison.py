@@ -96,7 +96,16 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
+    """Methods side by side.
+
+    Attributes:
+        before: by measure, where all runs that were evaluated before training began from the same figure.
+        differences: of every pair of methods with several seeds.
+        untested: methods without a second seed.
+    """
+
     rows: list[MethodRow]
+    before: dict[str, float]
     differences: list[Difference]
     untested: list[str]
 
@@ -108,7 +117,12 @@ def compare(runs: Sequence[RunData]) -> Comparison:
     for run, label in zip(runs, labels, strict=True):
         members[label].append(run)
     rows = [_row(label, own) for label, own in members.items()]
-    return Comparison(rows, _differences(rows), [row.label for row in rows if not row.repeated])
+    before = {
+        measure: starts.pop()
+        for measure in MEASURES
+        if len(starts := {found[0] for run in runs if (found := evaluation(run, "before", measure))}) == 1
+    }
+    return Comparison(rows, before, _differences(rows), [row.label for row in rows if not row.repeated])
 
 
 def method_labels(runs: Sequence[RunData]) -> list[str]:
@@ -168,19 +182,18 @@ def _mean(values: Sequence[float]) -> float | None:
     return sum(values) / len(values) if values else None
 
 
-def last_evaluation(run: RunData, measure: str) -> tuple[float, tuple[float, float] | None] | None:
-    """A finished run's final figure and interval; runs that go on have none to compare."""
-    after = (run.results or {}).get("after")
-    if not isinstance(after, dict) or (value := number(after.get(measure))) is None:
-        return None
-    return value, interval(after.get(f"{measure}_ci95"))
+def evaluation(run: RunData, when: str, measure: str) -> tuple[float, tuple[float, float] | None] | None:
+    """A finished run's figure `before` or `after` training and its interval; runs that go on have none to compare."""
+    found = section(run.results or {}, when)
+    value = number(found.get(measure))
+    return None if value is None else (value, interval(found.get(f"{measure}_ci95")))
 
 
 def _estimate_over_seeds(runs: Sequence[RunData], measure: str) -> Estimate | None:
     """Runs of one seed are one observation: repeating a run makes nothing surer."""
     by_seed: defaultdict[str, list[tuple[float, tuple[float, float] | None]]] = defaultdict(list)
     for run in runs:
-        if (found := last_evaluation(run, measure)) is not None:
+        if (found := evaluation(run, "after", measure)) is not None:
             by_seed[str(run.seed)].append(found)
     values = [sum(value for value, _ in own) / len(own) for own in by_seed.values()]
     every = [found for own in by_seed.values() for found in own]

@@ -9,6 +9,7 @@ import vl_convert
 from rich.console import Console
 from rich.progress import track
 
+from contextrl.console import is_live
 from contextrl.report.specs import VEGA_LITE, Chart, Spec
 
 #: Of a figure, in pixels at 72 a inch; PNG files have three times as many.
@@ -19,7 +20,7 @@ def write_figures(charts: Sequence[Chart], folder: Path, console: Console) -> li
     """Write NAME.svg and NAME.png of every chart."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    for chart in track(charts, "Figures", console=console, transient=True):
+    for chart in track(charts, "Figures", console=console, transient=True, disable=not is_live(console)):
         spec = for_paper(chart.spec)
         for path, content in (
             (folder / f"{chart.name}.svg", vl_convert.vegalite_to_svg(spec, vl_version=VEGA_LITE).encode()),
