@@ -40,6 +40,22 @@ def test_tensorboard_has_what_the_metrics_file_has(trained: Path) -> None:
     assert found["eval/answer_accuracy_ci95_low"] == pytest.approx(low)
 
 
+def test_the_last_steps_are_logged_too(tiny_policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """transformers logs every so many steps, and drops what comes after the last of them."""
+    changes = settings(
+        f"run_dir={tmp_path / 'run'}",
+        f"model.path={tiny_policy}",
+        *SMALL,
+        "train.max_steps=3",
+        "train.logging_steps=2",
+        "data.eval=null",
+    )
+    assert run_main(monkeypatch, "train", str(CONFIGS[0]), *changes) == 0
+    lines = list(read_jsonl(tmp_path / "run" / "metrics.jsonl"))
+    assert [line["step"] for line in lines] == [2, 3]
+    assert all(line["reward"] is not None for line in lines)
+
+
 def test_one_run(trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_main(monkeypatch, "report", str(trained)) == 0
     assert f"Report: {trained / 'report.html'}" in capsys.readouterr().out
