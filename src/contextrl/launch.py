@@ -179,7 +179,7 @@ class Run:
         trainer = self.trainer
         for unwanted in (PrinterCallback, ProgressCallback):
             trainer.remove_callback(unwanted)
-        every, examples = self.config.eval.every, self.config.eval.examples
+        every, examples = self.config.eval.every if self.eval_examples else 0, self.config.eval.examples
         evaluation = EvaluationCallback(self._evaluate, every, examples, self.clock)
         trackers = TrackerCallback(trainer.log, evaluation, before, partial(self._measure, "Evaluating after"))
         shown = (MetricsFileCallback(self.directory, evaluation, self.clock), terminal) if self.is_main else ()

@@ -48,6 +48,7 @@ def test_the_last_steps_are_logged_too(tiny_policy: Path, tmp_path: Path, monkey
         *SMALL,
         "train.max_steps=3",
         "train.logging_steps=2",
+        "train.logging_first_step=false",
         "data.eval=null",
     )
     assert run_main(monkeypatch, "train", str(CONFIGS[0]), *changes) == 0
