@@ -131,7 +131,7 @@ def lines(rows: Sequence[Row], y: str, *, percent: bool = False, points: bool = 
         layers.append({"mark": {"type": "area"}, "encoding": band})
     reach = 0 if points else smoothing(rows)
     if reach and raw:
-        behind = {"y": _y(y, percent), "color": colour, "opacity": _faded(0.3), **detail}
+        behind = {"y": _y(y, percent), "color": colour, "opacity": _faded(0.45), **detail}
         layers.append({"mark": {"type": "line", "strokeWidth": 0.7}, "encoding": behind})
     line = {
         "y": _y(y, percent, "smooth" if reach else "value"),
