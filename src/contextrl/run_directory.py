@@ -73,11 +73,11 @@ MAY_CHANGE = (
 )
 
 
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Dotted keys."""
+def flat_settings(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A tree of settings under dotted keys."""
     flat: dict[str, Any] = {}
     for key, value in tree.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+        flat |= flat_settings(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
     return flat
 
 
@@ -134,7 +134,7 @@ class RunDirectory:
         Raises:
             InputError: names the keys that differ.
         """
-        then, now = (_flat(c.model_dump(mode="json")) for c in (self.config(), config))
+        then, now = (flat_settings(c.model_dump(mode="json")) for c in (self.config(), config))
         changed = [key for key in {**then, **now} if then.get(key) != now.get(key) and not key.startswith(MAY_CHANGE)]
         if changed:
             key = sorted(changed)[0]

@@ -14,7 +14,7 @@ from contextrl.report.charts import all_charts, discovery_charts, kind_rows, opt
 from contextrl.report.comparison import comparison_charts
 from contextrl.report.figures import for_paper, write_figures
 from contextrl.report.groups import summarise_groups
-from contextrl.report.page import view_run
+from contextrl.report.page import RunView
 from contextrl.report.reading import RunData, read_run
 from contextrl.report.specs import VEGA_LITE, Chart, lines, smoothing, thinned
 
@@ -27,7 +27,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunData:
 
 
 def charts_of(run: RunData) -> dict[str, Chart]:
-    return {chart.name: chart for chart in [*all_charts(view_run(run).charts), *comparison_charts([run])]}
+    return {
+        chart.name: chart
+        for chart in [*all_charts(RunView(run, summarise_groups(run)).charts), *comparison_charts([run])]
+    }
 
 
 def test_every_chart_is_drawn_with_marks_for_its_rows(run: RunData) -> None:

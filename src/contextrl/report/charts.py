@@ -131,9 +131,7 @@ def evaluation_rows(run: RunData, names: Mapping[str, str]) -> list[Row]:
 def discovery_charts(run: RunData, groups: GroupsSummary) -> list[Chart]:
     shares = series_rows(_with_unreached(run), GROUPS)
     funnel = [{"name": stage, "value": groups.funnel[stage]} for stage in FUNNEL]
-    outcomes = [row for row in series_rows(run, OUTCOMES) if groups.rejections or row["value"]]
-    used = {row["series"] for row in outcomes if row["value"]}
-    outcomes = [row for row in outcomes if row["series"] in used]
+    outcomes = _nonzero(series_rows(run, OUTCOMES))
     kinds = kind_rows(groups.kinds)
     return _charts(
         Chart(

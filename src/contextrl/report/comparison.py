@@ -14,7 +14,7 @@ from contextrl.config import RunConfig
 from contextrl.report.charts import ACCURACIES, evaluation_rows
 from contextrl.report.reading import RunData, interval, number, section
 from contextrl.report.specs import Chart, Row, lines, thinned
-from contextrl.run_directory import MAY_CHANGE
+from contextrl.run_directory import MAY_CHANGE, flat_settings
 
 #: What may differ between seeds of one method, beside what may change when a run is resumed.
 _NOT_THE_METHOD = (*MAY_CHANGE, "seed", "train.save_strategy")
@@ -128,36 +128,33 @@ def compare(runs: Sequence[RunData]) -> Comparison:
 def method_labels(runs: Sequence[RunData]) -> list[str]:
     """The method of each run, with the settings that tell it from others of the same name."""
     settings = [_defaults() | _settings(run.config) for run in runs]
-    labels = []
+    rivals: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     for run, own in zip(runs, settings, strict=True):
-        rivals = [other for r, other in zip(runs, settings, strict=True) if r.method == run.method]
-        notes = ", ".join(f"{key} {own.get(key)}" for key in _telling(rivals))
-        labels.append(f"{run.method} ({notes})" if notes else run.method)
-    return labels
+        rivals[run.method].append(own)
+    telling = {method: _telling(own) for method, own in rivals.items()}
+    notes = [
+        ", ".join(f"{key} {own.get(key)}" for key in telling[run.method])
+        for run, own in zip(runs, settings, strict=True)
+    ]
+    return [f"{run.method} ({note})" if note else run.method for run, note in zip(runs, notes, strict=True)]
 
 
 def _telling(settings: Sequence[Mapping[str, Any]]) -> list[str]:
     """Keys that tell settings apart, the short ones first, none that adds nothing."""
-    differing = sorted({key for one in settings for key in one}, key=lambda key: (len(key), key))
+
+    def kinds(keys: Sequence[str]) -> int:
+        return len({repr([one.get(key) for key in keys]) for one in settings})
+
     chosen: list[str] = []
-    for key in differing:
-        if len({repr([one.get(k) for k in (*chosen, key)]) for one in settings}) > len(
-            {repr([one.get(k) for k in chosen]) for one in settings}
-        ):
+    for key in sorted({key for one in settings for key in one}, key=lambda key: (len(key), key)):
+        if kinds([*chosen, key]) > kinds(chosen):
             chosen.append(key)
     return chosen
 
 
-def _settings(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
     """Dotted keys of what makes the method."""
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, dict):
-            flat |= _settings(value, f"{name}.")
-        elif not name.startswith(_NOT_THE_METHOD):
-            flat[name] = value
-    return flat
+    return {key: value for key, value in flat_settings(config).items() if not key.startswith(_NOT_THE_METHOD)}
 
 
 @lru_cache(maxsize=1)
@@ -252,23 +249,17 @@ def comparison_charts(runs: Sequence[RunData]) -> list[Chart]:
         ]
         caption = "Greedy, held-out; a line a run. Intervals are in the table."
         spec = lines(rows, "held-out accuracy", percent=True, points=True)
-        charts.append(
-            Chart(f"compare-{name.rpartition('/')[2].replace('_', '-')}", f"Held-out: {title}", caption, spec, rows)
-        )
+        charts.append(Chart(_chart_name(name.removeprefix("eval/")), f"Held-out: {title}", caption, spec, rows))
     for name, (title, percent) in CURVES.items():
         rows = [
             {"step": step, "value": value, "series": label, "run": run.name}
             for run, label in zip(runs, labels, strict=True)
             for step, value in thinned(run.series(name), 120)
         ]
-        slug = name.replace("/", "-").replace("_", "-")
-        charts.append(
-            Chart(
-                f"compare-{slug}",
-                title,
-                "A line a run, averaged over some steps.",
-                lines(rows, title.lower(), percent=percent, raw=False),
-                rows,
-            )
-        )
+        spec = lines(rows, title.lower(), percent=percent, raw=False)
+        charts.append(Chart(_chart_name(name), title, "A line a run, averaged over some steps.", spec, rows))
     return [chart for chart in charts if chart.rows]
+
+
+def _chart_name(metric: str) -> str:
+    return f"compare-{metric.replace('/', '-').replace('_', '-')}"

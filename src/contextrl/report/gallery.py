@@ -32,7 +32,7 @@ class Gallery:
     Attributes:
         groups: the chosen ones; texts and pictures by their numbers.
         numbers: (run, number of the group) to its place in `groups`.
-        chosen, total: how many groups are here and were there.
+        total: how many groups there were.
         side: longest side of pictures, where one had to be scaled down.
         images_left_out: pictures for which there was no room, or that could not be read.
     """
@@ -41,10 +41,14 @@ class Gallery:
     texts: list[str] = field(default_factory=list)
     images: list[str] = field(default_factory=list)
     numbers: dict[tuple[int, int], int] = field(default_factory=dict)
-    chosen: int = 0
     total: int = 0
     side: int | None = None
     images_left_out: int = 0
+
+    @property
+    def chosen(self) -> int:
+        """How many groups are here."""
+        return len(self.groups)
 
     def payload(self, runs: Sequence[str]) -> Record:
         return {"groups": self.groups, "texts": self.texts, "images": self.images, "tags": TAGS, "runs": list(runs)}
@@ -76,7 +80,6 @@ def build_gallery(
         record["images"] = pictures.places_of(paths)
         record["missing"] = len(paths) - len(record["images"])
     gallery.groups = sorted((record for _, record, _ in files), key=lambda g: (g["run"], g["step"], g["number"]))
-    gallery.chosen = len(files)
     gallery.numbers = {(g["run"], g["number"]): n for n, g in enumerate(gallery.groups)}
     gallery.texts = texts.values
     return gallery

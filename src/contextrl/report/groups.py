@@ -47,9 +47,13 @@ class KindHistory:
     recovered: Counter[int] = field(default_factory=Counter)
 
     def add(self, step: int, *, scored: bool, reachable: bool, recovered: bool) -> None:
-        found = {"groups": True, "scored": scored, "reachable": reachable, "recovered": recovered}
-        for name in (name for name, holds in found.items() if holds):
-            getattr(self, name)[step] += 1
+        self.groups[step] += 1
+        if scored:
+            self.scored[step] += 1
+        if reachable:
+            self.reachable[step] += 1
+        if recovered:
+            self.recovered[step] += 1
 
     @property
     def first_recovered(self) -> int | None:
@@ -112,9 +116,8 @@ class GroupsSummary:
     entries: list[Entry] = field(default_factory=list)
     seen_again: tuple[int, int] = (0, 0)
 
-    def tag_counts(self) -> dict[str, int]:
-        counts = Counter(tag for entry in self.entries for tag in entry.tags)
-        return {tag: counts[tag] for tag in TAGS}
+    def tag_counts(self) -> Counter[str]:
+        return Counter(tag for entry in self.entries for tag in entry.tags)
 
 
 def summarise_groups(run: RunData, advance: Callable[[], object] = lambda: None) -> GroupsSummary:
@@ -148,8 +151,7 @@ def _seen_again(visits: Iterable[list[tuple[int, bool]]]) -> tuple[int, int]:
     again = []
     for visited in visits:
         # Each process has a file of its own, so that the order of reading is not that of time.
-        _, first = min(visited)
-        start = min(step for step, _ in visited)
+        start, first = min(visited)
         later = [reachable for step, reachable in visited if step > start]
         if later and not first:
             again.append(any(later))

@@ -6,10 +6,11 @@ import base64
 import hashlib
 import re
 import shlex
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -40,17 +41,25 @@ MOST_PATTERNS = 15
 
 @dataclass(frozen=True)
 class RunView:
-    """One run as the page shows it.
-
-    Attributes:
-        charts: by section of the page.
-        outcome: in one line.
-    """
+    """One run as the page shows it."""
 
     run: RunData
     groups: GroupsSummary
-    charts: dict[str, list[Chart]]
-    outcome: str
+
+    @cached_property
+    def charts(self) -> dict[str, list[Chart]]:
+        """By section of the page; runs side by side do without."""
+        return {
+            "outcome": outcome_chart(self.run),
+            "discovery": discovery_charts(self.run, self.groups),
+            "judge": judge_charts(self.run),
+            "optimisation": optimisation_charts(self.run),
+        }
+
+    @property
+    def outcome(self) -> str:
+        """In one line."""
+        return outcome_of(self.run)
 
     @property
     def patterns(self) -> list[Pattern]:
@@ -82,17 +91,6 @@ class RunView:
     @property
     def configuration(self) -> str:
         return str(yaml.safe_dump(visible_tree(self.run.config), sort_keys=False, allow_unicode=True))
-
-
-def view_run(run: RunData, advance: Callable[[], object] = lambda: None) -> RunView:
-    groups = summarise_groups(run, advance)
-    charts = {
-        "outcome": outcome_chart(run),
-        "discovery": discovery_charts(run, groups),
-        "judge": judge_charts(run),
-        "optimisation": optimisation_charts(run),
-    }
-    return RunView(run, groups, charts, outcome_of(run))
 
 
 def outcome_of(run: RunData) -> str:
@@ -146,7 +144,7 @@ def build_page(
         megabytes: most of the page; groups and pictures are chosen to fit.
         advance: called after each group that is read.
     """
-    views = [view_run(run, advance) for run in runs]
+    views = [RunView(run, summarise_groups(run, advance)) for run in runs]
     several = len(views) > 1
     comparison = compare(runs) if several else None
     shared = comparison_charts(runs) if several else []
@@ -188,7 +186,7 @@ def _render(
         shared=shared,
         gallery=gallery,
         tags=TAGS,
-        tag_counts={tag: sum(view.groups.tag_counts()[tag] for view in views) for tag in TAGS},
+        tag_counts=sum((view.groups.tag_counts() for view in views), Counter()),
         written=f"{now:%Y-%m-%d %H:%M} UTC",
         policy=content_security_policy(scripts, [style]),
         style=Markup(style),

@@ -142,7 +142,7 @@ def lines(rows: Sequence[Row], y: str, *, percent: bool = False, points: bool = 
     }
     mark = {"type": "line", "strokeWidth": 2, "point": {"size": 30} if points else False}
     layers.append({"mark": mark, "encoding": line, "params": [_zoom(), _shown()]})
-    layers.append(_hover(rows, _y(y, percent), colour, ".1%" if percent else ".4~g"))
+    layers.append(_hover(_y(y, percent), colour, _tooltip(rows, percent)))
     mean = {"op": "mean", "field": "value", "as": "smooth"}
     window = {"window": [mean], "frame": [-reach, reach], "groupby": ["series", "run"], "sort": [{"field": "step"}]}
     return _base(rows) | {"transform": [window] if reach else [], "encoding": {"x": _x()}, "layer": layers}
@@ -154,17 +154,17 @@ def smoothing(rows: Sequence[Row]) -> int:
     return points // 32 if points >= 40 else 0
 
 
-def _hover(rows: Sequence[Row], y: Spec, colour: Spec, form: str) -> Spec:
+def _tooltip(rows: Sequence[Row], percent: bool) -> list[Spec]:
+    """What is said of a value over steps, of that which rows have."""
+    form = ".1%" if percent else ".4~g"
+    said: dict[str, Spec] = {name: {"type": "nominal"} for name in ("series", "run")}
+    said |= {"step": {"type": "quantitative"}}
+    said |= {name: {"type": "quantitative", "format": form} for name in ("value", "low", "high")}
+    return [{"field": name, **how} for name, how in said.items() if any(name in row for row in rows)]
+
+
+def _hover(y: Spec, colour: Spec, tooltip: list[Spec]) -> Spec:
     """The value nearest to the pointer, shown with its numbers."""
-    tooltip: list[Spec] = [
-        {"field": name, "type": "nominal"} for name in ("series", "run") if any(name in r for r in rows)
-    ]
-    tooltip.append({"field": "step", "type": "quantitative"})
-    tooltip += [
-        {"field": name, "type": "quantitative", "format": form}
-        for name in ("value", "low", "high")
-        if any(name in row for row in rows)
-    ]
     near = {"name": "near", "select": {"type": "point", "on": "pointermove", "clear": "pointerout", "nearest": True}}
     shown = {"condition": {"param": "near", "empty": False, "value": 1}, "value": 0}
     encoding = {"y": y, "color": colour, "opacity": shown, "tooltip": tooltip}
@@ -182,11 +182,7 @@ def stacked(rows: Sequence[Row], y: str, *, percent: bool = False) -> Spec:
         "color": _colour(names),
         "opacity": {"condition": {"param": "shown", "value": 0.85}, "value": 0.08},
         "order": order,
-        "tooltip": [
-            {"field": "series", "type": "nominal"},
-            {"field": "step", "type": "quantitative"},
-            {"field": "value", "type": "quantitative", "format": ".1%" if percent else ".4~g"},
-        ],
+        "tooltip": _tooltip(rows, percent),
     }
     mark = {"type": "area", "interpolate": "step-after", "line": {"strokeWidth": 0.6}}
     spec = _base(ordered) | {"mark": mark, "encoding": encoding, "params": [_zoom(), _shown()]}
