@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from dataclasses import replace
@@ -17,6 +18,7 @@ from contextrl.data.images import open_image
 from contextrl.errors import InputError, NonFiniteLossError, ServiceError
 from contextrl.evaluation.generation import generate_greedy
 from contextrl.judge.types import JudgeRequest
+from contextrl.objective.advantages import group_advantages
 from contextrl.policies import load_policy
 from contextrl.rollout import two_stage, verify
 from contextrl.trainer.config import UNSUPPORTED, ContextRLConfig
@@ -164,6 +166,28 @@ def test_an_unscored_row_is_out_of_the_baseline(tiny_policy: Path, tmp_path: Pat
     # Scored rewards 1, 0, 0: mean 1/3, sample deviation sqrt(1/3) = 0.57735.
     expected = [(1 - 1 / 3) / 0.57745, -1 / 3 / 0.57745, 0.0, -1 / 3 / 0.57745] * 2
     assert batch["advantages"].tolist() == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("scale_rewards", ["group", "none"])
+def test_trls_advantages_are_those_of_the_oracle(tiny_policy: Path, tmp_path: Path, scale_rewards: str) -> None:
+    """GRPOTrainer's advantages are scaled, never computed again: ours (`group_advantages`) say the same of all groups."""
+    every = list(itertools.product([0.0, 1.0, math.nan, -0.5], repeat=4))
+    trainer = build_trainer(
+        tiny_policy,
+        tmp_path,
+        ScriptedJudge(lambda r: "incorrect"),
+        rows=256,
+        stage2=False,
+        per_device_train_batch_size=1024,
+        max_completion_length=1,
+        scale_rewards=scale_rewards,
+        beta=0.0,
+    )
+    rewards = iter(reward for group in every for reward in group)
+    trainer._reward = lambda slot: next(rewards)  # type: ignore[method-assign]
+    batch = trainer._generate_and_score_completions(loader_rows(*range(256)))
+    oracle = group_advantages(torch.tensor(every), scale=scale_rewards == "group")
+    assert batch["advantages"].view(256, 4).tolist() == [pytest.approx(row, abs=1e-6) for row in oracle.tolist()]
 
 
 def test_stage_2_does_not_count_twice_in_trls_metrics(

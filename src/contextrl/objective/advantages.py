@@ -1,4 +1,7 @@
-"""Group-relative advantages (GRPO, arXiv 2402.03300, section 4.1.2), as TRL computes them."""
+"""Group-relative advantages (GRPO, arXiv 2402.03300, section 4.1.2), as TRL computes them.
+
+The trainer takes TRL's own; this is the oracle that tests hold them against.
+"""
 
 from __future__ import annotations
 

@@ -19,7 +19,6 @@ from transformers import AutoConfig
 
 from contextrl.data.example import Example
 from contextrl.judge.types import Disclosure, Judge
-from contextrl.objective.advantages import group_advantages
 from contextrl.objective.batch import LossBatch, TokenSum
 from contextrl.objective.contextrl import scale_off_policy_advantages
 from contextrl.objective.dapo import dapo_loss, soft_overlong_penalty
@@ -133,11 +132,8 @@ class ContextRLTrainer(RolloutLog, SharedPrompts):
         batch["off_policy"] = torch.tensor([slot.rolled_back for slot in slots], device=device)
         # Only tensors and per-row lists survive GRPOTrainer's shuffle and split.
         batch["group"] = torch.tensor(group_of_slot, device=device)
-        # Groups never straddle processes, so these are GRPOTrainer's own, before scaling.
-        rewards = torch.tensor(self._rewards, device=device).view(-1, self.num_generations)
-        advantages = group_advantages(rewards, scale=self.args.scale_rewards == "group").flatten()
         batch["advantages"] = scale_off_policy_advantages(
-            advantages, batch["off_policy"], self.args.off_policy_advantage_scale
+            batch["advantages"], batch["off_policy"], self.args.off_policy_advantage_scale
         )
         self._finish_rollout(batch)
         return batch
