@@ -20,9 +20,10 @@ demo: $(STAMP)  ## train the miniature with ContextRL, show what it learned and 
 
 test: lint types unit  ## what CI runs
 
-lint: $(STAMP)
+lint: $(STAMP)  ## style, and the layers of the house (import-linter)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
 
 types: $(STAMP)
 	$(BIN)/mypy

@@ -18,8 +18,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import track
 
-from contextrl.data.example import AnswerType
-from contextrl.judge.answers import answers_equal, check_answer, mathematics
+from contextrl.answers import answers_equal, check_answer, mathematics
+from contextrl.records.example import AnswerType
 
 PLAIN: dict[str, tuple[AnswerType, list[tuple[str, str]]]] = {
     "number": (

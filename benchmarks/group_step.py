@@ -36,14 +36,16 @@ from torch.profiler import ProfilerActivity, profile
 from transformers.utils.logging import disable_progress_bar
 from trl import GRPOConfig, GRPOTrainer
 
-from contextrl.cli import quiet_libraries
-from contextrl.data.example import Example
+from contextrl.commands.cli import quiet_libraries
 from contextrl.judge.rules import RulesJudge
-from contextrl.judge.types import Verdict
 from contextrl.miniature.base import base_policy
 from contextrl.miniature.tasks import miniature_examples
-from contextrl.policies import load_policy, load_processor, policy_config
-from contextrl.rollout.prompts import Prompts, build_prompts
+from contextrl.objective.settings import ObjectiveSettings
+from contextrl.policy.loading import load_policy, load_processor, policy_config
+from contextrl.policy.prompts import Prompts, build_prompts
+from contextrl.records.example import Example
+from contextrl.records.verdict import Verdict
+from contextrl.rollout.settings import Stage2Settings
 from contextrl.trainer.config import ContextRLConfig
 from contextrl.trainer.contextrl_trainer import ContextRLTrainer
 
@@ -120,7 +122,12 @@ class Ours:
         self.trainer = ContextRLTrainer(
             load_policy(policy),
             LengthJudge(),
-            ContextRLConfig(output_dir=folder, stage2=False, kl_scope="all", **arguments),
+            ContextRLConfig(
+                output_dir=folder,
+                stage2=Stage2Settings(enabled=False),
+                objective=ObjectiveSettings(kl_scope="all"),
+                **arguments,
+            ),
             list(examples),
             load_processor(policy, policy_config(policy)),
         )
@@ -135,22 +142,44 @@ class Ours:
 
     def rollout(self, prompts: Prompts) -> list[list[int]]:
         row = [n for n in range(len(prompts.ids)) for _ in range(self.generations)]
-        return self.trainer._sample_ids(prompts, row, [()] * len(row))
+        return self.trainer.engines.engine.read(prompts).sample(row, [()] * len(row))
 
     def batch(self, numbers: Sequence[int], completions: list[list[int]]) -> dict[str, Any]:
         """A scored batch of these completions, unshuffled."""
-        original = self.trainer._sample_ids
-        self.trainer._sample_ids = lambda *_: completions  # type: ignore[method-assign]
+        collector, original = self.trainer.collector, self.trainer.collector.engine
+        collector.engine = Given(completions)
         try:
             return self.trainer._generate_and_score_completions(self.rows(numbers))
         finally:
-            self.trainer._sample_ids = original  # type: ignore[method-assign]
+            collector.engine = original
 
     def log_probabilities(self, batch: dict[str, Any]) -> torch.Tensor:
+        assert self.trainer.rows is not None
+        prompts, groups = self.trainer.rows.prompts, batch["group"].tolist()
         with torch.no_grad():
-            return self.trainer._score(
-                self.trainer.model, batch["group"].tolist(), batch["completion_ids"], batch["completion_mask"]
-            )[0]
+            logps, _ = self.trainer.engines.scorer.score(
+                self.trainer.model, prompts, groups, batch["completion_ids"], batch["completion_mask"]
+            )
+        return logps
+
+
+@dataclass(frozen=True)
+class Given:
+    """An engine that has sampled already."""
+
+    completions: list[list[int]]
+
+    def read(self, prompts: Prompts) -> GivenReading:
+        return GivenReading(self.completions, prompts)
+
+
+@dataclass(frozen=True)
+class GivenReading:
+    completions: list[list[int]]
+    prompts: Prompts
+
+    def sample(self, row: Sequence[int], suffixes: Sequence[Sequence[int]]) -> list[list[int]]:  # noqa: ARG002
+        return self.completions
 
 
 class Theirs:

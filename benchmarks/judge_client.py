@@ -23,11 +23,12 @@ from typing import Any
 
 import aiohttp
 
-from contextrl.data.example import Example
-from contextrl.judge.building import llm_judge
+from contextrl.judge.llm.building import llm_judge
 from contextrl.judge.llm.judge import LLMJudge
+from contextrl.judge.protocol import JudgeRequest
 from contextrl.judge.settings import JudgeConfig
-from contextrl.judge.types import JudgeRequest, Usage
+from contextrl.records.example import Example
+from contextrl.records.verdict import Usage
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "judge" / "llm"))
 from fault_server import FaultServer, running_fault_server  # type: ignore[import-not-found]

@@ -15,11 +15,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from contextrl.config import parse_config
-from contextrl.judge.building import close_judge, judge_from_config
-from contextrl.judge.types import JudgeRequest, Usage
+from contextrl.commands.config import parse_config
+from contextrl.commands.judges import judge_from_config
+from contextrl.judge.protocol import JudgeRequest, close_judge
 from contextrl.miniature.tasks import miniature_examples
-from contextrl.run_directory import read_jsonl
+from contextrl.records.jsonl import read_objects
+from contextrl.records.verdict import Usage
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -55,7 +56,7 @@ def eager(run: Path, url: str) -> Usage:
     )
     examples = {example.id: example for example in miniature_examples("train", 2000, seed=0)}
     total = Usage()
-    for group in read_jsonl(run / "groups.jsonl"):
+    for group in read_objects(run / "groups.jsonl"):
         example = examples[group["example_id"]]
         for attempt in group["attempts"]:
             request = JudgeRequest(example, attempt["text"], wants_report=True, wants_standalone=attempt["stage"] == 2)
@@ -74,7 +75,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             run = Path(folder) / "run"
             train(run, url, steps)
-            lines = [line for line in read_jsonl(run / "metrics.jsonl") if "judge/calls" in line]
+            lines = [line for line in read_objects(run / "metrics.jsonl") if "judge/calls" in line]
             lazy = {name: sum(line[f"judge/{name}"] for line in lines) / steps for name in ("calls", "tokens", "gated")}
             spent = eager(run, url)
     finally:

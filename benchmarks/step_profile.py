@@ -24,15 +24,17 @@ from rich.console import Console
 from rich.table import Table
 from transformers import TrainerCallback
 
-from contextrl.cli import quiet_libraries
-from contextrl.config import load_config
-from contextrl.launch import Run
+from contextrl.commands.cli import quiet_libraries
+from contextrl.commands.config import load_config
+from contextrl.commands.launch import Run
+from contextrl.engines.shared_prefix import engine, scorer
 from contextrl.rollout import two_stage
 from contextrl.rollout.verify import Verifier
-from contextrl.trainer import contextrl_trainer, shared_prompts
-from contextrl.trainer.callbacks import MetricsFileCallback
+from contextrl.trainer import contextrl_trainer
 from contextrl.trainer.finite import FiniteGradients
-from contextrl.trainer.groups_log import GroupRecorder
+from contextrl.trainer.group_recorder import GroupRecorder
+from contextrl.trainer.rollout_log import RolloutLog
+from contextrl.trainer.run_log import RunLog
 from contextrl.trainer.terminal import TerminalCallback
 
 CONFIG = Path(__file__).resolve().parents[1] / "configs" / "miniature" / "contextrl.yaml"
@@ -85,19 +87,19 @@ class Parts(TrainerCallback):
 
 def instrument(parts: Parts) -> None:
     """Before the trainer is built, which binds some of these."""
-    parts.wrap(shared_prompts, "generate", "decoding loop")
-    parts.wrap(shared_prompts.SharedPrompts, "_score_by", "forward")
+    parts.wrap(engine, "generate", "decoding loop")
+    parts.wrap(scorer.PromptScorer, "score_by", "forward")
     parts.wrap(contextrl_trainer, "build_prompts", "prompts and images")
-    parts.wrap(shared_prompts, "encode_prompts", "prompts and images")
+    parts.wrap(scorer, "encode_prompts", "prompts and images")
     parts.wrap(Verifier, "verify", "judge")
     parts.wrap(Verifier, "add_reports", "judge")
     parts.wrap(two_stage, "plan_retries", "stage 2 bookkeeping")
     parts.wrap(two_stage, "_filter", "stage 2 bookkeeping")
     parts.wrap(GroupRecorder, "write", "recording")
-    parts.wrap(MetricsFileCallback, "on_log", "logging")
+    parts.wrap(RunLog, "on_log", "logging")
     parts.wrap(TerminalCallback, "on_log", "logging")
     parts.wrap(FiniteGradients, "on_pre_optimizer_step", "gradient check")
-    parts.wrap(contextrl_trainer.ContextRLTrainer, "_finish_rollout", "metrics")
+    parts.wrap(RolloutLog, "write", "metrics")
     parts.wrap(contextrl_trainer.ContextRLTrainer, "_compute_loss", "loss arithmetic")
     parts.wrap(contextrl_trainer.ContextRLTrainer, "_generate_and_score_completions", "GRPOTrainer's bookkeeping")
     parts.wrap(contextrl_trainer.ContextRLTrainer, "collect", "rollout bookkeeping")

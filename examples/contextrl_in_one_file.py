@@ -24,14 +24,14 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 from transformers import Qwen3VLForConditionalGeneration
 
-from contextrl.data.example import Example
 from contextrl.evaluation.generation import generate_greedy
-from contextrl.judge.types import JudgeRequest
+from contextrl.judge.protocol import JudgeRequest
 from contextrl.miniature.base import base_policy
-from contextrl.miniature.policy import ImageOnlyQwen3VLProcessor
 from contextrl.miniature.steps_judge import StepsJudge
 from contextrl.miniature.tasks import miniature_examples
-from contextrl.rollout.prompts import Prompts, build_prompts
+from contextrl.policy.processor import ImageOnlyQwen3VLProcessor
+from contextrl.policy.prompts import Prompts, build_prompts
+from contextrl.records.example import Example
 
 N, G = 8, 8  # prompts a step, samples of each
 MAX_NEW_TOKENS = 40

@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from contextrl.data.example import Example
-    from contextrl.judge.types import Judge, JudgeRequest, Verdict
+    from contextrl.judge.protocol import Judge, JudgeRequest
+    from contextrl.records.example import Example
+    from contextrl.records.verdict import Verdict
     from contextrl.trainer.config import ContextRLConfig
     from contextrl.trainer.contextrl_trainer import ContextRLTrainer
 
@@ -19,10 +20,10 @@ __all__ = ["ContextRLConfig", "ContextRLTrainer", "Example", "Judge", "JudgeRequ
 _HOMES = {
     "ContextRLConfig": "contextrl.trainer.config",
     "ContextRLTrainer": "contextrl.trainer.contextrl_trainer",
-    "Example": "contextrl.data.example",
-    "Judge": "contextrl.judge.types",
-    "JudgeRequest": "contextrl.judge.types",
-    "Verdict": "contextrl.judge.types",
+    "Example": "contextrl.records.example",
+    "Judge": "contextrl.judge.protocol",
+    "JudgeRequest": "contextrl.judge.protocol",
+    "Verdict": "contextrl.records.verdict",
 }
 
 

@@ -1,5 +1,5 @@
 """`python -m contextrl`."""
 
-from contextrl.cli import main
+from contextrl.commands.cli import main
 
 main()

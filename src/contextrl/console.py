@@ -1,12 +1,16 @@
-"""What kind of place output goes to."""
+"""Progress and the kind of place it goes to."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+#: Seconds between lines of progress where nothing can be drawn over.
+QUIET_SECONDS = 10.0
 
 
 def is_live(console: Console) -> bool:
@@ -14,17 +18,53 @@ def is_live(console: Console) -> bool:
     return console.is_interactive and console.file.isatty()
 
 
+#: Called with how many more are done, and a note on them if there is one.
+Advance = Callable[..., None]
+
+
+@contextmanager
+def progress_bar(console: Console, title: str, total: int, *, shown: bool = True) -> Iterator[Advance]:
+    """A bar that is gone when done; where nothing can be drawn over, a line now and then.
+
+    Args:
+        total: how many there are.
+        shown: whether this is worth showing, and this process the one that shows it.
+
+    Yields:
+        `advance(count, note="")`.
+    """
+    live = shown and is_live(console)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[note]}"),
+        TimeRemainingColumn(compact=True),
+    )
+    done, said = 0, time.monotonic()
+    with Progress(*columns, console=console, transient=True, disable=not live) as bar:
+        task = bar.add_task(title, total=total, note="")
+
+        def advance(count: float = 1, note: str = "") -> None:
+            nonlocal done, said
+            done += int(count)
+            bar.update(task, completed=done, note=note)
+            if shown and not live and time.monotonic() - said > QUIET_SECONDS:
+                said = time.monotonic()
+                notes = f", {note}" if note else ""
+                console.print(f"{title}: {done} of {total}{notes}", soft_wrap=True, markup=False, highlight=False)
+
+        yield advance
+
+
 @contextmanager
 def steps_bar(console: Console, title: str, total: int) -> Iterator[Callable[[float], None]]:
-    """A bar over optimizer steps, gone when done, or one line where nothing can be drawn over.
+    """A bar over optimizer steps; where nothing can be drawn over, it says at once what begins.
 
     Yields:
         What to call with the loss after each step.
     """
-    live = is_live(console)
-    if not live:
+    if not is_live(console):
         console.print(f"{title}: {total} steps", highlight=False)
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[loss]}"), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not live) as bar:
-        task = bar.add_task(title, total=total, loss="")
-        yield lambda loss: bar.update(task, advance=1, loss=f"loss {loss:.3f}")
+    with progress_bar(console, title, total) as advance:
+        yield lambda loss: advance(1, f"loss {loss:.3f}")

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from rich.progress import track as progress_track
 
-from contextrl.data import validation
-from contextrl.data.example import Example
+from contextrl.console import progress_bar
+from contextrl.data import images, validation
 from contextrl.data.validation import validate_examples
 from contextrl.errors import InputError
+from contextrl.records.example import Example
 
 GOOD = Example(id="good", question="4 + 8?", solution="4 + 8. Answer: 12", answer="12", answer_type="number")
 
@@ -103,17 +103,17 @@ def test_progress_only_for_long_datasets(
     calls: list[bool] = []
 
     def spy(*args: object, **kwargs: object) -> object:
-        calls.append(not kwargs["disable"])
-        return progress_track(*args, **kwargs)  # type: ignore[arg-type]
+        calls.append(bool(kwargs["shown"]))
+        return progress_bar(*args, **kwargs)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(validation, "track", spy)
+    monkeypatch.setattr(validation, "progress_bar", spy)
     validate_examples([GOOD] * rows, vision=True, where="rows.jsonl", progress=progress)
     assert calls == [shown]
 
 
 def test_shared_images_are_decoded_once(picture: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     decoded: list[object] = []
-    monkeypatch.setattr(validation, "check_image", lambda handle, where: decoded.append(handle))
-    monkeypatch.setattr("os.cpu_count", lambda: 1)  # two threads may meet at one file, harmlessly
-    validate_examples([replace(GOOD, images=[picture])] * 5, vision=True, where="rows.jsonl")
+    monkeypatch.setattr(images, "check_image", lambda handle, where: decoded.append(handle))
+    monkeypatch.setattr("os.cpu_count", lambda: 8)  # threads must not meet at one file
+    validate_examples([replace(GOOD, images=[picture, picture])] * 50, vision=True, where="rows.jsonl")
     assert decoded == [picture]

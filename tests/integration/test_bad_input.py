@@ -11,7 +11,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from contextrl.cli import main
+from contextrl.commands.cli import main
 
 
 def good_row(folder: Path) -> dict[str, Any]:

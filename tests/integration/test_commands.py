@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from contextrl.cli import main
-from contextrl.run_directory import read_jsonl
+from contextrl.commands.cli import main
+from contextrl.records.jsonl import read_objects
 from contextrl.trainer.checkpoints import complete_checkpoints
 
 CONFIGS = sorted((Path(__file__).resolve().parents[2] / "configs" / "miniature").glob("*.yaml"))
@@ -84,13 +84,13 @@ def test_every_shipped_config_runs(
     assert results["after"]["n"] == 8
     assert set(results["groups"]) == {"all_negative", "recovered"}
     assert results["tokens"]["trained"] > 0
-    lines = list(read_jsonl(run / "metrics.jsonl"))
+    lines = list(read_objects(run / "metrics.jsonl"))
     steps = [line for line in lines if "loss" in line]
     assert [line["step"] for line in steps] == [1, 2]
     assert "eval/answer_accuracy_ci95" in steps[0]
     assert [path.name for path in complete_checkpoints(run / "checkpoints")] == ["checkpoint-1", "checkpoint-2"]
     if config.stem != "sft":
-        check_rollout_metrics(steps, list(read_jsonl(run / "groups.jsonl")))
+        check_rollout_metrics(steps, list(read_objects(run / "groups.jsonl")))
 
 
 def check_rollout_metrics(steps: list[dict[str, Any]], groups: list[dict[str, Any]]) -> None:
@@ -117,7 +117,7 @@ def test_the_judge_behind_http_trains_the_same_policy(
             changes += settings(f"judge.base_url={judge_url}", "judge.cache=false")
         assert run_main(monkeypatch, "train", str(CONFIGS[0].parent / f"{name}.yaml"), *changes) == 0
         saved[name] = load_file(tmp_path / name / "checkpoints" / "checkpoint-2" / "model.safetensors")
-    lines = [line for line in read_jsonl(tmp_path / "llm-judge" / "metrics.jsonl") if "loss" in line]
+    lines = [line for line in read_objects(tmp_path / "llm-judge" / "metrics.jsonl") if "loss" in line]
     assert all(line["judge/unscored"] == 0 and line["judge/calls"] > 0 for line in lines)
     for weight, tensor in saved["contextrl"].items():
         assert tensor.equal(saved["llm-judge"][weight]), weight
@@ -148,7 +148,7 @@ def test_a_run_whose_judge_dies_stops_with_a_checkpoint_and_goes_on_when_it_is_b
     with serving_judge("--latency", "0.3") as (server, url):
         stopped = train(url)
         deadline = time.monotonic() + 120
-        while len(list(read_jsonl(run / "metrics.jsonl"))) < 2 and time.monotonic() < deadline:
+        while len(list(read_objects(run / "metrics.jsonl"))) < 2 and time.monotonic() < deadline:
             time.sleep(0.02)
         server.kill()
         _, messages = stopped.communicate(timeout=120)
@@ -163,7 +163,7 @@ def test_a_run_whose_judge_dies_stops_with_a_checkpoint_and_goes_on_when_it_is_b
         resumed = train(url, "--resume")
         _, messages = resumed.communicate(timeout=200)
     assert resumed.returncode == 0, messages
-    assert [row["step"] for row in read_jsonl(run / "metrics.jsonl") if "loss" in row] == [1, 2, 3, 4, 5, 6]
+    assert [row["step"] for row in read_objects(run / "metrics.jsonl") if "loss" in row] == [1, 2, 3, 4, 5, 6]
 
 
 def test_a_judge_that_is_not_there_is_found_before_training(
@@ -189,7 +189,7 @@ def test_eval_reads_a_run_a_config_and_a_model(
     figures = json.loads(capsys.readouterr().out)["benchmarks"]["miniature"]
     assert figures["n"] == 6
     assert len(figures["process_accuracy_ci95"]) == 2
-    assert len(list(read_jsonl(predictions))) == 6
+    assert len(list(read_objects(predictions))) == 6
     assert run_main(monkeypatch, "eval", str(tiny_policy), "--benchmark", "mathvista") == 2
     assert "mathvista" in capsys.readouterr().err
 
@@ -215,7 +215,7 @@ def test_a_run_is_evaluated_where_it_is_and_resumed_only_as_itself(
 
 def test_help_does_not_import_torch() -> None:
     code = (
-        "import sys\nsys.argv = ['contextrl', 'train', '--help']\nfrom contextrl.cli import main\n"
+        "import sys\nsys.argv = ['contextrl', 'train', '--help']\nfrom contextrl.commands.cli import main\n"
         "try:\n    main()\nexcept SystemExit:\n    pass\nassert 'torch' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
@@ -260,10 +260,10 @@ def test_a_killed_run_is_readable_and_resumes_to_the_same_weights(tiny_policy: P
     process.wait()
     assert not (killed / "results.json").exists()
     assert json.loads((killed / "environment.json").read_text(encoding="utf-8"))["seed"] == 0
-    assert list(read_jsonl(killed / "groups.jsonl"))
+    assert list(read_objects(killed / "groups.jsonl"))
     subprocess.run(command(tiny_policy, killed, "--resume"), check=True, env=environment, capture_output=True)
     for name in ("metrics.jsonl", "groups.jsonl"):
-        steps = [[row["step"] for row in read_jsonl(run / name)] for run in (straight, killed)]
+        steps = [[row["step"] for row in read_objects(run / name)] for run in (straight, killed)]
         assert steps[0] == steps[1], f"{name} repeats or lacks steps"
     first, second = weights(straight), weights(killed)
     for name, tensor in first.items():
@@ -283,10 +283,10 @@ def test_two_processes_train_together(tiny_policy: Path, tmp_path: Path) -> None
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    lines = [row for row in read_jsonl(run / "metrics.jsonl") if "loss" in row]
+    lines = [row for row in read_objects(run / "metrics.jsonl") if "loss" in row]
     assert [line["step"] for line in lines] == [1, 2]
     assert sum(lines[0][name] for name in GROUP_SHARES) == pytest.approx(1.0)
-    groups = [list(read_jsonl(run / name)) for name in ("groups.jsonl", "groups-1.jsonl")]
+    groups = [list(read_objects(run / name)) for name in ("groups.jsonl", "groups-1.jsonl")]
     assert [len(rows) for rows in groups] == [8, 8]
     # One step's prompts are shared out, never doubled.
     seen = [{(row["step"], row["example_id"]) for row in rows} for rows in groups]

@@ -14,16 +14,17 @@ from typing import Any
 import pytest
 import torch
 
-from contextrl.judge.types import Verdict
-from contextrl.miniature.policy import ImageOnlyQwen3VLProcessor
 from contextrl.miniature.tasks import miniature_examples
 from contextrl.objective.advantages import group_advantages
-from contextrl.objective.batch import LossBatch, ObjectiveSettings
+from contextrl.objective.batch import LossBatch, LossSettings
 from contextrl.objective.grpo import grpo_loss
+from contextrl.policy.processor import ImageOnlyQwen3VLProcessor
+from contextrl.policy.prompts import Prompts, build_prompts
+from contextrl.records.verdict import Verdict
 from contextrl.rollout.groups import Attempt, Completion, Group
 from contextrl.rollout.mixing import mix_group
-from contextrl.rollout.prompts import Prompts, build_prompts
-from contextrl.rollout.recovery import DEFAULT_INSTRUCTION, RetryPrompt
+from contextrl.rollout.recovery import RetryPrompt
+from contextrl.rollout.settings import DEFAULT_INSTRUCTION
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "contextrl_in_one_file.py"
 
@@ -87,7 +88,7 @@ def test_loss_is_the_packages(example: ModuleType) -> None:
     off_policy = torch.tensor([True, False, False, True])
     found = example.loss_of(new, old, reference, advantage, mask, off_policy)
     batch = LossBatch(new, old, reference, advantage, mask.float(), off_policy)
-    settings = ObjectiveSettings(beta=example.BETA)
+    settings = LossSettings(beta=example.BETA)
     assert ((new - old).exp() > 1.2).any(), "the clip has work"
     torch.testing.assert_close(found, grpo_loss(batch, settings).loss)
 

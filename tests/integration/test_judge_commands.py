@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from contextrl.cli import main
+from contextrl.commands.cli import main
 from contextrl.miniature.labelled import labelled_items
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "100"}
@@ -373,7 +373,7 @@ def test_torch_is_never_imported(responses: Path) -> None:
     output = responses.with_name("verdicts.jsonl")
     code = f"""
 import sys
-from contextrl.cli import main
+from contextrl.commands.cli import main
 def run(*arguments):
     sys.argv = ["contextrl", "judge", *arguments]
     try:
@@ -382,7 +382,7 @@ def run(*arguments):
         assert not stopped.code, stopped.code
 run("verify", "--input", {str(responses)!r}, "--output", {str(output)!r}, "--judge", "steps")
 run("bench", "--data", {str(responses)!r}, "--judge", "steps", "--second-judge", "rules")
-from contextrl.judge.building import judge_from_config
+from contextrl.judge.llm.building import judge_from_config
 heavy = {{"torch", "transformers", "trl", "datasets"}} & set(sys.modules)
 assert not heavy, heavy
 """

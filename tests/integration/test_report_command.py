@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from test_commands import CONFIGS, SMALL, run_main, settings
 
-from contextrl.run_directory import read_jsonl
+from contextrl.records.jsonl import read_objects
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def test_tensorboard_has_what_the_metrics_file_has(trained: Path) -> None:
     events = EventAccumulator(str(trained / "tensorboard"))
     events.Reload()
     found = {tag: {event.step: event.value for event in events.Scalars(tag)} for tag in events.Tags()["scalars"]}
-    lines = list(read_jsonl(trained / "metrics.jsonl"))
+    lines = list(read_objects(trained / "metrics.jsonl"))
     steps = [line for line in lines if "loss" in line]
     for name in ("reward", "group/recovered", "judge/false_positive_rate", "stage2/attempts", "kl/on_policy"):
         expected = {line["step"]: line[name] for line in steps if line[name] is not None}
@@ -52,7 +52,7 @@ def test_the_last_steps_are_logged_too(tiny_policy: Path, tmp_path: Path, monkey
         "data.eval=null",
     )
     assert run_main(monkeypatch, "train", str(CONFIGS[0]), *changes) == 0
-    lines = list(read_jsonl(tmp_path / "run" / "metrics.jsonl"))
+    lines = list(read_objects(tmp_path / "run" / "metrics.jsonl"))
     assert [line["step"] for line in lines] == [2, 3]
     assert all(line["reward"] is not None for line in lines)
 
@@ -62,7 +62,7 @@ def test_one_run(trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     assert f"Report: {trained / 'report.html'}" in capsys.readouterr().out
     html = (trained / "report.html").read_text(encoding="utf-8")
     assert len(html) < 10_000_000
-    groups = len(list(read_jsonl(trained / "groups.jsonl")))
+    groups = len(list(read_objects(trained / "groups.jsonl")))
     assert f"All {groups} groups are here." in html
     results = json.loads((trained / "results.json").read_text(encoding="utf-8"))
     assert f"to {results['after']['answer_accuracy']:.1%}" in html
@@ -124,5 +124,5 @@ def test_no_torch_is_loaded() -> None:
     """A report of a run on a cluster can be made on any laptop, in seconds."""
     import subprocess
 
-    code = "import sys; import contextrl.report.command; sys.exit(any(m in sys.modules for m in ('torch', 'trl')))"
+    code = "import sys; import contextrl.commands.report; sys.exit(any(m in sys.modules for m in ('torch', 'trl')))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from contextrl.data.example import AnswerType, Example
 from contextrl.judge.disclosure import cut_to_location, leaks_answer, location_of
+from contextrl.records.example import AnswerType, Example
 
 
 def leaks(report: str, answer: str, kind: AnswerType, response: str, question: str = "What is it?") -> bool:

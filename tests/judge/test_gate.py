@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from contextrl.data.example import Example
 from contextrl.judge.gate import GatedJudge
-from contextrl.judge.types import JudgeRequest, ReferenceContext, Usage, Verdict
+from contextrl.judge.protocol import JudgeRequest
+from contextrl.records.example import Example
+from contextrl.records.verdict import ReferenceContext, Usage, Verdict
 
 EXAMPLE = Example("a", "How many?", "There are 5. Answer: 5", "5", "number")
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from contextrl.config import parse_config
+from contextrl.commands.config import parse_config
 from contextrl.errors import InputError
-from contextrl.judge.building import llm_judge
+from contextrl.judge.llm.building import llm_judge
 from contextrl.judge.settings import JudgeConfig
 
 SERVER: dict[str, Any] = {"kind": "llm", "base_url": "http://127.0.0.1:1/v1", "model": "m", "cache": False}

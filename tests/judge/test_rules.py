@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from contextrl.data.example import Example
+from contextrl.judge.protocol import Judge, JudgeRequest
 from contextrl.judge.rules import RulesJudge, confident_rule
-from contextrl.judge.types import Judge, JudgeRequest, Verdict
+from contextrl.records.example import Example
+from contextrl.records.verdict import Verdict
 
 EXAMPLE = Example(id="1", question="4 + 8?", solution="4 + 8 = 12. Answer: 12", answer="12", answer_type="number")
 

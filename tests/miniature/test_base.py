@@ -14,7 +14,8 @@ import torch
 from contextrl.miniature import base
 from contextrl.miniature.base import BaseRecipe, Draw, SftSampler, TilePixels, base_policy
 from contextrl.miniature.digits import compose
-from contextrl.miniature.policy import ImageOnlyQwen3VLProcessor, build_processor, build_tokenizer
+from contextrl.miniature.policy import build_processor, build_tokenizer
+from contextrl.policy.processor import ImageOnlyQwen3VLProcessor
 from contextrl.rollout.standalone import standalone_problem
 from contextrl.user_cache import cache_folder
 

@@ -10,8 +10,8 @@ import pytest
 
 from contextrl.miniature.base import BaseRecipe, SftSampler
 from contextrl.miniature.digits import SPLITS, TILE, Split, compose, digit_label, digit_tile, images_by_class
-from contextrl.miniature.policy import ImageOnlyQwen3VLProcessor
 from contextrl.miniature.tasks import miniature_examples
+from contextrl.policy.processor import ImageOnlyQwen3VLProcessor
 
 
 def test_splits_are_disjoint_and_complete() -> None:

@@ -7,11 +7,12 @@ from collections import Counter
 
 import pytest
 
-from contextrl.judge.answers import check_answer
-from contextrl.judge.types import JudgeRequest, ReferenceContext
+from contextrl.answers import check_answer
+from contextrl.judge.protocol import JudgeRequest
 from contextrl.miniature.digits import SPLITS, digit_label
 from contextrl.miniature.labelled import LabelledResponse, labelled_items
 from contextrl.miniature.steps_judge import StepsJudge
+from contextrl.records.verdict import ReferenceContext
 
 ITEMS = labelled_items("test", 1000)
 

@@ -10,18 +10,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contextrl.data.example import Example
 from contextrl.miniature.base import corpus_for_tokenizer
 from contextrl.miniature.digits import compose
-from contextrl.miniature.policy import (
-    SPECIAL_TOKENS,
-    ImageOnlyQwen3VLProcessor,
-    build_model,
-    build_processor,
-    build_tokenizer,
-)
-from contextrl.rollout.prompts import build_prompts
-from contextrl.rollout.recovery import neutralise_special_tokens
+from contextrl.miniature.policy import SPECIAL_TOKENS, build_model, build_processor, build_tokenizer
+from contextrl.policy.processor import ImageOnlyQwen3VLProcessor
+from contextrl.policy.prompts import build_prompts, neutralise_special_tokens
+from contextrl.records.example import Example
 
 TOKENIZER = build_tokenizer(corpus_for_tokenizer())
 SPECIAL_IDS = set(TOKENIZER.convert_tokens_to_ids(list(SPECIAL_TOKENS)))
@@ -110,7 +104,7 @@ def test_the_model_has_one_and_a_half_million_parameters() -> None:
 
 def test_left_padding_does_not_change_what_the_model_says(tiny_policy: Path) -> None:
     """Log-probabilities of a prompt's last token, alone and beside a longer prompt."""
-    from contextrl.policies import load_policy
+    from contextrl.policy.loading import load_policy
 
     processor = ImageOnlyQwen3VLProcessor.load(tiny_policy)
     model = load_policy(str(tiny_policy)).eval()

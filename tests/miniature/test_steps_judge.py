@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contextrl.data.example import Example
-from contextrl.judge.types import Disclosure, JudgeRequest, ReferenceContext, Verdict
+from contextrl.judge.protocol import JudgeRequest
 from contextrl.miniature.steps_judge import StepsJudge, question_kind
 from contextrl.miniature.tasks import KINDS, Kind, Problem, own_solution, to_example
+from contextrl.records.example import Example
+from contextrl.records.verdict import Disclosure, ReferenceContext, Verdict
 
 ALL_KINDS: tuple[Kind, ...] = get_args(Kind)
 CONTEXTS: tuple[ReferenceContext, ...] = get_args(ReferenceContext)

@@ -7,8 +7,8 @@ from typing import get_args
 
 import pytest
 
-from contextrl.judge.answers import check_answer
-from contextrl.judge.types import JudgeRequest
+from contextrl.answers import check_answer
+from contextrl.judge.protocol import JudgeRequest
 from contextrl.miniature.steps_judge import StepsJudge, parse_steps, question_kind
 from contextrl.miniature.tasks import (
     KINDS,

@@ -8,14 +8,14 @@ from dataclasses import replace
 
 import pytest
 import torch
-from loss_batches import gradient, make_batch
+from loss_batches import gradient, loss_settings, make_batch
 
-from contextrl.objective.batch import LossBatch, LossResult, ObjectiveSettings
+from contextrl.objective.batch import LossBatch, LossResult, LossSettings
 from contextrl.objective.contextrl import kl_tokens, scale_off_policy_advantages, shaped_ratio
 from contextrl.objective.dapo import dapo_loss
 from contextrl.objective.grpo import grpo_loss
 
-Loss = Callable[[LossBatch, ObjectiveSettings], LossResult]
+Loss = Callable[[LossBatch, LossSettings], LossResult]
 LOSSES = pytest.mark.parametrize("loss", [grpo_loss, dapo_loss], ids=["grpo", "dapo"])
 
 
@@ -60,8 +60,8 @@ def test_shaped_ratio_survives_vanishing_probability() -> None:
 
 
 def test_shaped_ratio_replaces_rolled_back_tokens_only() -> None:
-    batch = replace(make_batch(), sampler_ratio=None)
-    plain, shaped = (gradient(grpo_loss, batch, ObjectiveSettings(ratio=kind)) for kind in ("rollback", "shaped"))
+    batch = make_batch()
+    plain, shaped = (gradient(grpo_loss, batch, loss_settings(ratio=kind)) for kind in ("rollback", "shaped"))
     assert torch.equal(plain[:2], shaped[:2])
     # Row 2, five tokens, A = 0.5, four rows: -A f'(log p) / 5 / 4 with f' = g p / (p + g)^2.
     p = batch.per_token_logps[2, 0].exp().item()
@@ -69,12 +69,12 @@ def test_shaped_ratio_replaces_rolled_back_tokens_only() -> None:
 
 
 def test_shaped_tokens_do_not_need_old_probabilities() -> None:
-    batch, settings = make_batch(), ObjectiveSettings(ratio="shaped")
+    batch, settings = make_batch(), loss_settings(ratio="shaped")
     other = batch.old_per_token_logps.clone()
     other[2:] += 3.0
     changed = replace(batch, old_per_token_logps=other)
     assert grpo_loss(batch, settings).loss.item() == grpo_loss(changed, settings).loss.item()
-    assert grpo_loss(batch, ObjectiveSettings()).loss.item() != grpo_loss(changed, ObjectiveSettings()).loss.item()
+    assert grpo_loss(batch, loss_settings()).loss.item() != grpo_loss(changed, loss_settings()).loss.item()
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def with_other_reference(batch: LossBatch, rows: slice) -> LossBatch:
 
 @LOSSES
 def test_selective_kl_ignores_the_reference_on_rolled_back_rows(loss: Loss) -> None:
-    batch, settings = make_batch(), ObjectiveSettings(beta=0.3, kl_scope="on_policy")
+    batch, settings = make_batch(), loss_settings(beta=0.3, kl_scope="on_policy")
     changed = with_other_reference(batch, slice(2, 4))
     assert loss(batch, settings).loss.item() == loss(changed, settings).loss.item()
     assert torch.equal(gradient(loss, batch, settings), gradient(loss, changed, settings))
@@ -107,14 +107,14 @@ def test_selective_kl_ignores_the_reference_on_rolled_back_rows(loss: Loss) -> N
 
 @LOSSES
 def test_selective_kl_still_covers_on_policy_rows(loss: Loss) -> None:
-    batch, settings = make_batch(), ObjectiveSettings(beta=0.3, kl_scope="on_policy")
+    batch, settings = make_batch(), loss_settings(beta=0.3, kl_scope="on_policy")
     changed = with_other_reference(batch, slice(0, 2))
     assert loss(batch, settings).loss.item() != loss(changed, settings).loss.item()
 
 
 @LOSSES
 def test_full_kl_covers_rolled_back_rows(loss: Loss) -> None:
-    batch, settings = make_batch(), ObjectiveSettings(beta=0.3, kl_scope="all")
+    batch, settings = make_batch(), loss_settings(beta=0.3, kl_scope="all")
     changed = with_other_reference(batch, slice(2, 4))
     assert loss(batch, settings).loss.item() != loss(changed, settings).loss.item()
     assert not torch.equal(gradient(loss, batch, settings)[2:], gradient(loss, changed, settings)[2:])
@@ -130,13 +130,13 @@ def with_infinite_kl(batch: LossBatch) -> LossBatch:
 
 @LOSSES
 def test_infinite_kl_out_of_scope_does_not_poison_the_loss(loss: Loss) -> None:
-    batch, settings = make_batch(), ObjectiveSettings(beta=0.3, kl_scope="on_policy")
+    batch, settings = make_batch(), loss_settings(beta=0.3, kl_scope="on_policy")
     poisoned = with_infinite_kl(batch)
     assert loss(poisoned, settings).loss.item() == loss(batch, settings).loss.item()
-    assert math.isinf(loss(poisoned, replace(settings, kl_scope="all")).loss.item())
+    assert math.isinf(loss(poisoned, loss_settings(beta=0.3, kl_scope="all")).loss.item())
 
 
 @LOSSES
 def test_infinite_kl_out_of_scope_does_not_poison_the_gradient(loss: Loss) -> None:
-    batch, settings = make_batch(), ObjectiveSettings(beta=0.3, kl_scope="on_policy")
+    batch, settings = make_batch(), loss_settings(beta=0.3, kl_scope="on_policy")
     assert torch.equal(gradient(loss, with_infinite_kl(batch), settings), gradient(loss, batch, settings))

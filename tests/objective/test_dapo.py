@@ -6,16 +6,17 @@ from dataclasses import replace
 
 import pytest
 import torch
-from loss_batches import LENGTHS, looped_token_losses, make_batch, matches_finite_differences
+from loss_batches import LENGTHS, looped_token_losses, loss_settings, make_batch, matches_finite_differences
 
-from contextrl.objective.batch import LossBatch, ObjectiveSettings, RatioKind
+from contextrl.objective.batch import LossBatch
 from contextrl.objective.dapo import dapo_loss, soft_overlong_penalty
+from contextrl.objective.settings import RatioKind
 
 
 @pytest.mark.parametrize("ratio", ["rollback", "shaped"])
 @pytest.mark.parametrize("normalizer", [15.0, 40.0])
 def test_agrees_with_plain_loops(ratio: RatioKind, normalizer: float) -> None:
-    settings = ObjectiveSettings("dapo", epsilon_low=0.1, epsilon_high=0.3, beta=0.3, ratio=ratio)
+    settings = loss_settings(epsilon_low=0.1, epsilon_high=0.3, beta=0.3, ratio=ratio)
     # accumulation_steps must not matter: the normalizer already covers the whole optimizer step.
     batch = replace(make_batch(), token_normalizer=normalizer, accumulation_steps=4)
     tokens = looped_token_losses(batch, settings)
@@ -24,7 +25,7 @@ def test_agrees_with_plain_loops(ratio: RatioKind, normalizer: float) -> None:
 
 
 def test_gradient_agrees_with_finite_differences() -> None:
-    settings = ObjectiveSettings("dapo", epsilon_low=0.1, epsilon_high=0.3, beta=0.3)
+    settings = loss_settings(epsilon_low=0.1, epsilon_high=0.3, beta=0.3)
     assert matches_finite_differences(dapo_loss, replace(make_batch(), token_normalizer=15.0), settings)
 
 
@@ -33,12 +34,12 @@ def test_every_token_weighs_the_same() -> None:
     mask = torch.tensor([[1.0, 0.0, 0.0], [1.0, 1.0, 1.0]])
     logps, off_policy = torch.full((2, 3), -1.0), torch.tensor([False, False])
     batch = LossBatch(logps, logps, None, torch.tensor([2.0, -1.0]), mask, off_policy, token_normalizer=4.0)
-    assert dapo_loss(batch, ObjectiveSettings("dapo")).loss.item() == pytest.approx(0.25)
+    assert dapo_loss(batch, loss_settings()).loss.item() == pytest.approx(0.25)
 
 
 def test_normalizer_may_be_a_tensor() -> None:
     batch = make_batch()
-    settings = ObjectiveSettings("dapo")
+    settings = loss_settings()
     by_float = dapo_loss(replace(batch, token_normalizer=30.0), settings).loss
     by_tensor = dapo_loss(replace(batch, token_normalizer=torch.tensor(30.0, dtype=torch.float64)), settings).loss
     assert by_float.item() == by_tensor.item()

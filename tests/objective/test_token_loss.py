@@ -7,19 +7,19 @@ from dataclasses import replace
 
 import pytest
 import torch
-from loss_batches import looped_token_losses, make_batch
+from loss_batches import looped_token_losses, loss_settings, make_batch
 
-from contextrl.objective.batch import KlScope, LossBatch, ObjectiveSettings, RatioKind
+from contextrl.objective.batch import LossBatch
+from contextrl.objective.settings import KlScope, RatioKind
 from contextrl.objective.token_loss import k3_kl, logged_sums, token_loss
 
 
 @pytest.mark.parametrize("kl_scope", ["on_policy", "all"])
 @pytest.mark.parametrize("ratio", ["rollback", "shaped"])
 @pytest.mark.parametrize("beta", [0.0, 0.3])
-@pytest.mark.parametrize("sampler", [True, False], ids=["sampler-ratio", "no-sampler-ratio"])
-def test_agrees_with_plain_loops(kl_scope: KlScope, ratio: RatioKind, beta: float, sampler: bool) -> None:
-    settings = ObjectiveSettings(epsilon_low=0.1, epsilon_high=0.3, beta=beta, ratio=ratio, kl_scope=kl_scope)
-    batch = make_batch() if sampler else replace(make_batch(), sampler_ratio=None)
+def test_agrees_with_plain_loops(kl_scope: KlScope, ratio: RatioKind, beta: float) -> None:
+    settings = loss_settings(epsilon_low=0.1, epsilon_high=0.3, beta=beta, ratio=ratio, kl_scope=kl_scope)
+    batch = make_batch()
     expected = torch.tensor(looped_token_losses(batch, settings), dtype=torch.float64)
     # The shaped ratio's gamma is a float32 constant: relative error 1e-8.
     torch.testing.assert_close(token_loss(batch, settings).loss.detach(), expected, rtol=1e-7, atol=1e-7)
@@ -63,7 +63,7 @@ def one_token(ratio: float, advantage: float, *, off_policy: bool = False) -> Lo
 )
 def test_clip_by_hand(ratio: float, advantage: float, loss: float, slope: float, low: bool, high: bool) -> None:
     batch = one_token(ratio, advantage)
-    tokens = token_loss(batch, ObjectiveSettings(epsilon_low=0.2, epsilon_high=0.28))
+    tokens = token_loss(batch, loss_settings(epsilon_low=0.2, epsilon_high=0.28))
     (gradient,) = torch.autograd.grad(tokens.loss.sum(), batch.per_token_logps)
     assert tokens.loss.item() == pytest.approx(loss)
     assert gradient.item() == pytest.approx(slope)
@@ -72,10 +72,10 @@ def test_clip_by_hand(ratio: float, advantage: float, loss: float, slope: float,
 
 def test_shaped_tokens_are_never_clipped() -> None:
     batch = one_token(1.5, 2.0, off_policy=True)
-    tokens = token_loss(batch, ObjectiveSettings(ratio="shaped"))
+    tokens = token_loss(batch, loss_settings(ratio="shaped"))
     assert not tokens.clipped_high.item()
     # Under rollback the same token is.
-    assert token_loss(batch, ObjectiveSettings()).clipped_high.item()
+    assert token_loss(batch, loss_settings()).clipped_high.item()
 
 
 @pytest.mark.parametrize(
@@ -99,32 +99,23 @@ def test_k3_is_unbiased_for_samples_of_the_policy() -> None:
     assert expectation == pytest.approx(sum(p * math.log(p / q) for p, q in ((0.2, 0.6), (0.3, 0.3), (0.5, 0.1))))
 
 
-def test_sampler_ratio_weighs_the_policy_loss_and_not_the_kl() -> None:
-    settings = ObjectiveSettings(beta=0.3, kl_scope="all")
-    plain = replace(make_batch(), sampler_ratio=None)
-    doubled = replace(plain, sampler_ratio=torch.full((4, 1), 2.0))
-    kl = token_loss(plain, settings).kl
-    policy_loss = token_loss(plain, settings).loss - 0.3 * kl
-    torch.testing.assert_close(token_loss(doubled, settings).loss, 2 * policy_loss + 0.3 * kl)
-
-
 def test_beta_without_reference_raises() -> None:
     batch = replace(make_batch(), ref_per_token_logps=None)
     with pytest.raises(ValueError, match="ref_per_token_logps"):
-        token_loss(batch, ObjectiveSettings(beta=0.1))
-    assert token_loss(batch, ObjectiveSettings(beta=0.0)).kl.abs().max() == 0
+        token_loss(batch, loss_settings(beta=0.1))
+    assert token_loss(batch, loss_settings(beta=0.0)).kl.abs().max() == 0
 
 
 def test_kl_is_reported_on_every_token_whatever_its_scope() -> None:
     batch = make_batch()
-    scoped = token_loss(batch, ObjectiveSettings(beta=0.3, kl_scope="on_policy"))
-    assert torch.equal(scoped.kl, token_loss(batch, ObjectiveSettings(beta=0.3, kl_scope="all")).kl)
+    scoped = token_loss(batch, loss_settings(beta=0.3, kl_scope="on_policy"))
+    assert torch.equal(scoped.kl, token_loss(batch, loss_settings(beta=0.3, kl_scope="all")).kl)
     assert (scoped.kl > 0).all()
     assert not scoped.kl.requires_grad
 
 
 def test_logged_sums_count_completion_tokens_by_scope() -> None:
-    batch, settings = make_batch(), ObjectiveSettings(beta=0.3)
+    batch, settings = make_batch(), loss_settings(beta=0.3)
     tokens = token_loss(batch, settings)
     sums = logged_sums(batch, tokens, settings)
     counts = {name: value.count.item() for name, value in sums.items()}
@@ -146,4 +137,4 @@ def test_logged_sums_count_completion_tokens_by_scope() -> None:
     region = sums["clip_ratio/region_mean"].total.item()
     assert region == held + sums["clip_ratio/high_mean"].total.item()
     assert region > 0
-    assert "kl" not in logged_sums(batch, tokens, ObjectiveSettings(beta=0.0))
+    assert "kl" not in logged_sums(batch, tokens, loss_settings(beta=0.0))

@@ -11,8 +11,8 @@ import pytest
 from run_folders import finished_run, metrics, recovered, spread, unreachable, write_run
 from test_page import hostile_run
 
+from contextrl.records.run_data import read_run
 from contextrl.report.page import build_page
-from contextrl.report.reading import read_run
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import vl_convert
 from rich.console import Console
-from run_folders import finished_run, write_run
+from run_folders import evaluated, finished_run, metrics, write_run
 
-from contextrl.report.charts import all_charts, discovery_charts, kind_rows, optimisation_charts
+from contextrl.records.metrics import (
+    EVAL_PROCESS_ACCURACY,
+    GROUP_OF,
+    JUDGE_COST_OF,
+    KL,
+    METRICS,
+    STAGE2_REJECTED,
+    interval_of,
+)
+from contextrl.records.run_data import RunData, read_run
+from contextrl.report.charts import DERIVED, all_charts, discovery_charts, kind_rows, optimisation_charts
 from contextrl.report.comparison import comparison_charts
 from contextrl.report.figures import for_paper, write_figures
 from contextrl.report.groups import summarise_groups
-from contextrl.report.page import RunView
-from contextrl.report.reading import RunData, read_run
+from contextrl.report.page import RunView, outcome_of
 from contextrl.report.specs import VEGA_LITE, Chart, lines, smoothing, thinned
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -43,6 +54,35 @@ def test_every_chart_is_drawn_with_marks_for_its_rows(run: RunData) -> None:
         marks = [e for e in svg.iter(f"{SVG}g") if (e.get("class") or "").startswith("mark-") and len(e)]
         drawn = [e.get("class", "") for e in marks if "role-mark" in e.get("class", "")]
         assert drawn, f"{name} has no marks"
+
+
+def test_charts_ask_for_metrics_that_exist(run: RunData, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A metric that is renamed or dropped takes its chart with it, silently: a chart without rows is left out."""
+    asked: set[str] = set()
+
+    class Step(dict[str, Any]):
+        def get(self, name: str, default: Any = None) -> Any:
+            asked.add(name)
+            return super().get(name, default)
+
+    def series(self: RunData, name: str) -> list[tuple[int, float]]:
+        asked.add(name)
+        return original(self, name)
+
+    original = RunData.series
+    monkeypatch.setattr(RunData, "series", series)
+    watched = replace(run, steps=[Step(record) for record in run.steps])
+    charts_of(watched)
+    outcome_of(watched)
+    seen = {EVAL_PROCESS_ACCURACY, interval_of(EVAL_PROCESS_ACCURACY), GROUP_OF["all_negative"], KL}
+    assert asked >= seen | {JUDGE_COST_OF["gated"], *STAGE2_REJECTED.values(), *DERIVED}, "this test sees what is asked"
+    assert not METRICS.keys() & set(DERIVED)
+    assert asked - METRICS.keys() - {interval_of(name) for name in METRICS} == set(DERIVED)
+
+
+def test_runs_of_these_tests_have_metrics_that_exist() -> None:
+    written = metrics(1) | evaluated(0.5, 0.4)
+    assert written.keys() - METRICS.keys() - {interval_of(name) for name in METRICS} == {"step"}
 
 
 def test_groups_add_up_to_one(run: RunData) -> None:

@@ -1,8 +1,8 @@
-"""Methods, intervals and tests, against arithmetic by hand."""
+"""Runs side by side: methods, labels and differences, against arithmetic by hand."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from run_folders import results, write_run
 
-from contextrl.report.comparison import compare, comparison_charts, estimate, holm, method_labels
-from contextrl.report.reading import RunData, read_run, with_names_of_their_own
+from contextrl.commands.config import settings_of_the_method
+from contextrl.records.run_data import RunData, read_run, with_names_of_their_own
+from contextrl.report.comparison import compare, comparison_charts, method_labels
 
 
 def run(folder: Path, method: str, seed: int, process: float, **config: Any) -> RunData:
@@ -19,31 +20,6 @@ def run(folder: Path, method: str, seed: int, process: float, **config: Any) -> 
     return read_run(
         write_run(folder / name, config={"method": method, "seed": seed, **config}, outcome=results(0.6, process))
     )
-
-
-def test_holm() -> None:
-    """Sorted: 0.01·4 = 0.04, 0.02·3 = 0.06, 0.03·2 = 0.06, 0.9·1 = 0.9."""
-    assert holm([0.03, 0.01, 0.9, 0.02]) == pytest.approx([0.06, 0.04, 0.9, 0.06])
-    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06]), (
-        "an adjusted p never falls below a smaller one"
-    )
-    assert holm([0.6, 0.7]) == [1.0, 1.0]
-    assert holm([]) == []
-
-
-def test_an_interval_over_seeds() -> None:
-    """Mean 0.5, deviation 0.1, t(0.975, 2) = 4.303: half is 4.303 · 0.1 / √3 = 0.2484."""
-    found = estimate([0.4, 0.5, 0.6])
-    assert (found.mean, found.low, found.high) == pytest.approx((0.5, 0.5 - 0.2484, 0.5 + 0.2484), abs=1e-4)
-
-
-def test_an_interval_stays_an_accuracy() -> None:
-    found = estimate([0.0, 0.02])
-    assert found.low == 0.0
-
-
-def test_one_seed_has_its_runs_own_interval() -> None:
-    assert (estimate([0.4], (0.3, 0.5)).low, estimate([0.4], None).low) == (0.3, None)
 
 
 def test_welchs_test_by_hand(tmp_path: Path) -> None:
@@ -109,7 +85,8 @@ def test_labels_say_what_tells_methods_apart(tmp_path: Path) -> None:
         run(tmp_path, "grpo", 0, 0.3, judge={"kind": "steps", "audit": None}, train={"beta": 0.01}),
         run(tmp_path, "contextrl", 0, 0.5, judge={"kind": "steps"}),
     ]
-    assert method_labels(runs) == ["grpo (judge.kind rules)", "grpo (judge.kind steps)", "contextrl"]
+    expected = ["grpo (judge.kind rules)", "grpo (judge.kind steps)", "contextrl"]
+    assert method_labels(runs, settings_of_the_method) == expected
 
 
 def test_seeds_and_folders_make_no_other_method(tmp_path: Path) -> None:
@@ -125,12 +102,26 @@ def test_seeds_and_folders_make_no_other_method(tmp_path: Path) -> None:
         )
         for seed in (0, 1, 2)
     ]
-    assert set(method_labels(runs)) == {"grpo"}
+    assert set(method_labels(runs, settings_of_the_method)) == {"grpo"}
 
 
 def test_a_setting_that_is_not_written_has_its_default(tmp_path: Path) -> None:
     runs = [run(tmp_path, "grpo", 0, 0.3), run(tmp_path, "grpo", 1, 0.3, judge={"gate": True, "context": "solution"})]
-    assert set(method_labels(runs)) == {"grpo"}
+    assert set(method_labels(runs, settings_of_the_method)) == {"grpo"}
+
+
+def test_what_makes_a_method_is_the_callers_to_say(tmp_path: Path) -> None:
+    runs = [run(tmp_path, "grpo", n, 0.3, eval={"every": n}, train={"beta": 0.01 * n}) for n in (0, 1)]
+    assert method_labels(runs) == ["grpo (eval.every 0)", "grpo (eval.every 1)"], "all but run_dir and seed"
+
+    def beta(config: Mapping[str, Any]) -> dict[str, Any]:
+        return {"beta": config["train"]["beta"]}
+
+    labels = ["grpo (beta 0.0)", "grpo (beta 0.01)"]
+    assert method_labels(runs, beta) == labels
+    assert [row.label for row in compare(runs, beta).rows] == labels
+    curves = [replace(one, steps=[{"step": 1, "reward": 0.5}]) for one in runs]
+    assert [row["series"] for row in comparison_charts(curves, beta)[0].rows] == labels
 
 
 def test_runs_in_folders_of_one_name_stay_apart(tmp_path: Path) -> None:
@@ -151,11 +142,17 @@ def test_runs_that_go_on_are_in_the_curves_and_not_in_the_means(tmp_path: Path) 
     assert (chart.name, chart.rows[0]["run"]) == ("compare-reward", "going")
 
 
-def test_the_test_is_not_blind_to_unequal_variances(tmp_path: Path) -> None:
-    """Student's test would pool them: Welch's degrees of freedom are nearly those of the noisier group."""
-    runs = [run(tmp_path, "contextrl", n, value) for n, value in enumerate((0.500, 0.501, 0.502))]
-    runs += [run(tmp_path, "grpo", n, value) for n, value in enumerate((0.30, 0.40, 0.50))]
-    (process,) = [one for one in compare(runs).differences if one.measure == "process_accuracy"]
-    # t = 0.101 / sqrt(0.01 / 3) = 1.749 with 2 degrees of freedom: P = 1 − t / sqrt(2 + t²) = 0.222.
-    t = 0.101 / math.sqrt((0.01 + 1e-6) / 3)
-    assert process.p == pytest.approx(1 - t / math.sqrt(2 + t * t), abs=2e-3)
+# scipy says so of values that are all equal; the p is right all the same.
+@pytest.mark.filterwarnings("ignore:Precision loss:RuntimeWarning")
+def test_holm_counts_only_what_was_tested(tmp_path: Path) -> None:
+    """Of three pairs one has no spread; the other two p are adjusted for two comparisons, each in its own place."""
+    values = {"contextrl": (0.75, 0.75, 0.75), "dapo": (0.5, 0.5, 0.5), "grpo": (0.5, 0.625, 0.375)}
+    runs = [run(tmp_path, method, n, value) for method, own in values.items() for n, value in enumerate(own)]
+    found = {(one.one, one.other): one.p for one in compare(runs).differences if one.measure == "process_accuracy"}
+    # contextrl and grpo: t = (1/4) / sqrt((1/64) / 3) = sqrt(12) with 2 degrees of freedom, P = 1 − t / sqrt(2 + t²) =
+    # 1 − sqrt(12 / 14) = 0.0742; dapo and grpo have equal means, P = 1. Holm: 2 · 0.0742 and 1.
+    assert found == {
+        ("contextrl", "dapo"): None,
+        ("contextrl", "grpo"): pytest.approx(0.1484, abs=1e-4),
+        ("dapo", "grpo"): pytest.approx(1.0),
+    }

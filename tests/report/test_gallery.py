@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from PIL import Image
 from run_folders import HOSTILE, WRONG, attempt, group, recovered, spread, unreachable, verdict, write_run
 
+from contextrl.records.run_data import read_run
 from contextrl.report.gallery import Gallery, build_gallery, spread_over_tags
 from contextrl.report.groups import Entry, summarise_groups
 from contextrl.report.page import build_page
-from contextrl.report.reading import read_run
 from contextrl.report.text import MOST_CHARACTERS, as_script_data, for_page
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from run_folders import HOSTILE, evaluated, finished_run, metrics, recovered, results, spread, write_run
 
+from contextrl.records.run_data import read_run
 from contextrl.report.page import build_page, outcome_of
-from contextrl.report.reading import read_run
 
 NOW = datetime(2026, 11, 25, 12, 30, tzinfo=UTC)
 

@@ -19,9 +19,9 @@ from run_folders import (
     write_run,
 )
 
+from contextrl.records.run_data import read_run
 from contextrl.report.charts import kind_rows
 from contextrl.report.groups import GroupsSummary, difference, kind_of, read_entries, summarise_groups, tags_of
-from contextrl.report.reading import read_run
 
 
 def summary(folder: Path, *groups: dict) -> GroupsSummary:  # type: ignore[type-arg]

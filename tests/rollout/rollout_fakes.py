@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from contextrl.data.example import Example
-from contextrl.judge.types import JudgeRequest, ReferenceContext, Usage, Verdict
-from contextrl.rollout.groups import Attempt, Completion, Group, Rejection
-from contextrl.rollout.prompts import Prompts
+from contextrl.judge.protocol import JudgeRequest
+from contextrl.policy.prompts import Prompts
+from contextrl.records.example import Example
+from contextrl.records.groups import Rejection
+from contextrl.records.verdict import ReferenceContext, Usage, Verdict
+from contextrl.rollout.groups import Attempt, Completion, Group
 
 CORRECT = Verdict("correct", answer_correct=True, process_correct=True)
 INCORRECT = Verdict("incorrect", answer_correct=False, process_correct=False)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from rollout_fakes import CORRECT, attempt, completion, group, retry
 
-from contextrl.rollout.groups import Attempt, GroupKind, has_spread
+from contextrl.records.groups import GroupKind
+from contextrl.rollout.groups import Attempt, has_spread
 
 
 # + right, - wrong, x right answer by wrong reasoning, ? the judge failed

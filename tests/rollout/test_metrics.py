@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rollout_fakes import CORRECT, FALSE_POSITIVE, INCORRECT, UNSCORED, attempt, group, retry
 
-from contextrl.judge.types import UnscoredKind, Usage, Verdict
-from contextrl.rollout.groups import REJECTIONS, Group
+from contextrl.records.groups import REJECTIONS
+from contextrl.records.verdict import UnscoredKind, Usage, Verdict
+from contextrl.rollout.groups import Group
 from contextrl.rollout.metrics import rollout_sums, shown_verdict
 from contextrl.rollout.mixing import mix_group
 from contextrl.rollout.verify import JudgeTally

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rollout_fakes import group, retry
 
-from contextrl.rollout.groups import Group, Rejection
+from contextrl.records.groups import Rejection
+from contextrl.rollout.groups import Group
 from contextrl.rollout.mixing import mix_group
 
 

@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 import pytest
 from tokenizers import AddedToken
 
-from contextrl.rollout.recovery import RetryPrompt, cut_middle, neutralise_special_tokens
+from contextrl.policy.prompts import neutralise_special_tokens
+from contextrl.rollout.recovery import RetryPrompt, cut_middle
 
 END = 256  # end of turn
 ROLE = 257  # begins a turn

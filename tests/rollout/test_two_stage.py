@@ -18,11 +18,14 @@ from rollout_fakes import (
     prompts_of,
 )
 
-from contextrl.judge.types import JudgeRequest, Verdict
-from contextrl.rollout.groups import Completion, Group, Rejection
-from contextrl.rollout.prompts import Prompts
+from contextrl.judge.protocol import JudgeRequest
+from contextrl.policy.prompts import Prompts
+from contextrl.records.groups import Rejection
+from contextrl.records.verdict import Verdict
+from contextrl.rollout.groups import Completion, Group
 from contextrl.rollout.recovery import RetryPrompt
-from contextrl.rollout.two_stage import RecoverySettings, judge_groups, plan_retries, recover, sample_groups
+from contextrl.rollout.settings import Stage2Settings
+from contextrl.rollout.two_stage import judge_groups, plan_retries, recover, sample_groups
 from contextrl.rollout.verify import Verifier
 
 
@@ -44,21 +47,26 @@ def retry_prompt(budget: int = 500) -> RetryPrompt:
 
 
 class FakeSampler:
-    """Hands out completions in order and remembers the prompts that it was given."""
+    """Hands out completions in order and remembers which prompts it was asked to continue, and with what.
 
-    def __init__(self, *completions: Completion | str) -> None:
+    Args:
+        prompts: of the rollout.
+    """
+
+    def __init__(self, prompts: Prompts, *completions: Completion | str) -> None:
+        self.prompts = prompts
         self.rest = [completion(one) if isinstance(one, str) else one for one in completions]
-        self.calls: list[tuple[Prompts, list[int], list[list[int]]]] = []
+        self.calls: list[tuple[list[int], list[list[int]]]] = []
 
-    def __call__(self, prompts: Prompts, row: Sequence[int], suffixes: Sequence[Sequence[int]]) -> list[Completion]:
-        self.calls.append((prompts, list(row), [list(suffix) for suffix in suffixes]))
+    def __call__(self, row: Sequence[int], suffixes: Sequence[Sequence[int]]) -> list[Completion]:
+        self.calls.append((list(row), [list(suffix) for suffix in suffixes]))
         taken, self.rest = self.rest[: len(row)], self.rest[len(row) :]
         return taken
 
     def prompt_texts(self, call: int = 0) -> list[str]:
         """What the policy read before each sample."""
-        prompts, row, suffixes = self.calls[call]
-        return [bytes(prompts.ids[n] + more).decode("latin-1") for n, more in zip(row, suffixes, strict=True)]
+        row, suffixes = self.calls[call]
+        return [bytes(self.prompts.ids[n] + more).decode("latin-1") for n, more in zip(row, suffixes, strict=True)]
 
 
 def by_first_word(request: JudgeRequest) -> Verdict:
@@ -71,16 +79,16 @@ def by_first_word(request: JudgeRequest) -> Verdict:
 def run_stage_2(
     groups: list[Group],
     *completions: Completion | str,
-    settings: RecoverySettings | None = None,
+    settings: Stage2Settings | None = None,
     judge: FakeJudge | None = None,
     elsewhere: bool = False,
     budget: int = 500,
 ) -> FakeSampler:
     """`recover` with the given retries; `elsewhere`: another process needs stage 2."""
-    sampler = FakeSampler(*completions)
+    sampler = FakeSampler(Prompts.join([judged.prompt for judged in groups]), *completions)
     recover(
         groups,
-        settings=settings or RecoverySettings(),
+        settings=settings or Stage2Settings(),
         retry_prompt=retry_prompt(budget),
         sample=sampler,
         verifier=Verifier(judge or FakeJudge(by_first_word)),
@@ -97,10 +105,11 @@ def rejections(judged: Group) -> list[Rejection | None]:
 
 
 def test_stage_1_samples_g_of_each_prompt_in_runs() -> None:
-    sampler = FakeSampler("a0", "a1", "b0", "b1")
-    groups = sample_groups([example("a"), example("b")], [7, 3], prompts_of("a", "b"), 2, sampler)
+    prompts = prompts_of("a", "b")
+    sampler = FakeSampler(prompts, "a0", "a1", "b0", "b1")
+    groups = sample_groups([example("a"), example("b")], [7, 3], prompts, 2, sampler)
     assert sampler.prompt_texts() == ["a", "a", "b", "b"]
-    assert len(sampler.calls[0][0].ids) == 2, "each prompt is handed over once"
+    assert sampler.calls == [([0, 0, 1, 1], [[]] * 4)]
     assert [(g.example.id, g.row, g.prompt.ids) for g in groups] == [("a", 7, [[97]]), ("b", 3, [[98]])]
     assert [[one.completion.text for one in g.attempts] for g in groups] == [["a0", "a1"], ["b0", "b1"]]
 
@@ -108,8 +117,9 @@ def test_stage_1_samples_g_of_each_prompt_in_runs() -> None:
 def test_reports_are_asked_for_only_in_all_negative_groups() -> None:
     judge = FakeJudge(by_first_word)
     texts = {"spread": ["right", "wrong a"], "dark": ["wrong b", "lost"], "solved": ["right", "right"]}
-    sampler = FakeSampler(*[text for row in texts.values() for text in row])
-    groups = sample_groups([example(n) for n in texts], [0, 1, 2], prompts_of(*texts), 2, sampler)
+    prompts = prompts_of(*texts)
+    sampler = FakeSampler(prompts, *[text for row in texts.values() for text in row])
+    groups = sample_groups([example(n) for n in texts], [0, 1, 2], prompts, 2, sampler)
     judge_groups(groups, Verifier(judge), reports=True)
     assert [g.kind for g in groups] == ["spread", "all_negative", "solved"]
     asked = [request.response for batch in judge.batches for request in batch if request.wants_report]
@@ -119,7 +129,8 @@ def test_reports_are_asked_for_only_in_all_negative_groups() -> None:
 
 def test_without_stage_2_nobody_asks_for_reports() -> None:
     judge = FakeJudge(by_first_word)
-    groups = sample_groups([example()], [0], prompts_of("sum"), 2, FakeSampler("wrong", "wrong too"))
+    prompts = prompts_of("sum")
+    groups = sample_groups([example()], [0], prompts, 2, FakeSampler(prompts, "wrong", "wrong too"))
     judge_groups(groups, Verifier(judge), reports=False)
     assert len(judge.batches) == 1
 
@@ -140,7 +151,7 @@ def test_the_retry_sees_question_attempt_report_and_instruction() -> None:
     groups = [group("--")]
     sampler = run_stage_2(groups, "right", "right")
     assert sampler.prompt_texts() == [f"sumsum try {i}\nu:report {i} Again.\na:" for i in range(2)]
-    assert len(sampler.calls[0][0].ids) == 1, "the prompt that both retries share is handed over once"
+    assert sampler.calls[0][0] == [0, 0], "both retries continue the one prompt that they share"
     assert [one.seen for one in groups[0].retries] == ["report 0 Again.", "report 1 Again."]
     assert [(one.stage, one.parent) for one in groups[0].retries] == [(2, 0), (2, 1)]
 
@@ -169,7 +180,14 @@ def test_negatives_whose_report_does_not_fit_are_skipped() -> None:
 
 def test_samples_per_negative() -> None:
     judged = group("--")
-    sampler = run_stage_2([judged], "right a", "wrong", "wrong", "right b", settings=RecoverySettings(2, 4))
+    sampler = run_stage_2(
+        [judged],
+        "right a",
+        "wrong",
+        "wrong",
+        "right b",
+        settings=Stage2Settings(samples_per_negative=2, max_positives=4),
+    )
     assert len(sampler.prompt_texts()) == 4
     assert [one.parent for one in judged.retries] == [0, 0, 1, 1]
     # Two negatives leave room for one positive.
@@ -178,9 +196,9 @@ def test_samples_per_negative() -> None:
 
 def test_planning_leaves_the_group_alone() -> None:
     judged = group("--")
-    assert len(plan_retries(judged, RecoverySettings(), retry_prompt())) == 2
+    assert len(plan_retries(judged, Stage2Settings(), retry_prompt())) == 2
     assert judged.retries == []
-    assert plan_retries(group("+-"), RecoverySettings(), retry_prompt()) == []
+    assert plan_retries(group("+-"), Stage2Settings(), retry_prompt()) == []
 
 
 # ---- the filter --------------------------------------------------------------------------------------------------
@@ -198,7 +216,7 @@ def test_each_rejection_and_its_reason() -> None:
         "right",
         "right",
         "right again",
-        settings=RecoverySettings(1, 1),
+        settings=Stage2Settings(max_positives=1),
     )
     assert rejections(judged) == [
         "truncated",
@@ -248,7 +266,7 @@ def test_quoting_its_own_report_is_not_standalone() -> None:
 @pytest.mark.parametrize("standalone", [True, False], ids=["on", "off"])
 def test_the_filter_can_be_switched_off(retry: str, standalone: bool) -> None:
     judged, judge = group("--"), FakeJudge(by_first_word)
-    settings = RecoverySettings(standalone=standalone)
+    settings = Stage2Settings(standalone=standalone)
     judge.verdict_of = lambda request: replace(CORRECT, standalone=not request.response.startswith("wordy"))
     run_stage_2([judged], retry, "right", settings=settings, judge=judge)
     assert rejections(judged)[0] == ("not_standalone" if standalone else None)
@@ -286,9 +304,9 @@ def test_any_process_hears_whether_this_one_has_retries() -> None:
     for outcomes in ("--", "+-"):
         recover(
             [group(outcomes)],
-            settings=RecoverySettings(),
+            settings=Stage2Settings(),
             retry_prompt=retry_prompt(),
-            sample=FakeSampler(),
+            sample=FakeSampler(prompts_of("sum")),
             verifier=Verifier(FakeJudge(by_first_word)),
             any_process=any_process,
         )

@@ -15,8 +15,9 @@ from rollout_fakes import (
     example,
 )
 
-from contextrl.data.example import Example
-from contextrl.judge.types import JudgeRequest, Usage, Verdict
+from contextrl.judge.protocol import JudgeRequest
+from contextrl.records.example import Example
+from contextrl.records.verdict import Usage, Verdict
 from contextrl.rollout.groups import Attempt
 from contextrl.rollout.verify import Verifier
 

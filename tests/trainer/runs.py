@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from contextrl.judge.types import Judge, JudgeRequest, Verdict
+from contextrl.judge.protocol import Judge, JudgeRequest
 from contextrl.miniature.tasks import miniature_examples
-from contextrl.policies import load_policy, load_processor, policy_config
+from contextrl.policy.loading import load_policy, load_processor, policy_config
+from contextrl.policy.prompts import Prompts
+from contextrl.records.verdict import Verdict
+from contextrl.rollout.groups import Completion
+from contextrl.rollout.sampling import Completions
 from contextrl.trainer.config import ContextRLConfig
 from contextrl.trainer.contextrl_trainer import ContextRLTrainer
 
@@ -48,10 +53,54 @@ class ScriptedJudge:
         return Verdict(status, answer_correct=right, process_correct=right, mistake_report=report)
 
 
+class Untruncated(Completions):
+    """No completion counts as truncated: an untrained policy seldom stops by itself."""
+
+    def of(self, sampled: Sequence[list[int]]) -> list[Completion]:
+        return [replace(completion, truncated=False) for completion in super().of(sampled)]
+
+
+class FixedEngine:
+    """Samples the same token ids after every prompt, and remembers the prompts that it was given."""
+
+    def __init__(self, ids: Sequence[int]) -> None:
+        self.ids = list(ids)
+
+    def read(self, prompts: Prompts) -> FixedReading:
+        return FixedReading(self.ids, prompts)
+
+
+@dataclass(frozen=True)
+class FixedReading:
+    ids: list[int]
+    prompts: Prompts
+
+    def sample(self, row: Sequence[int], suffixes: Sequence[Sequence[int]]) -> list[list[int]]:
+        return [list(self.ids) for _ in row]
+
+
+def untruncated(trainer: ContextRLTrainer) -> ContextRLTrainer:
+    """The trainer, for which no completion is truncated."""
+    usual = trainer.collector.completions
+    trainer.collector.completions = Untruncated(usual.tokenizer, usual.end_ids, usual.placeholders)
+    return trainer
+
+
 def build_trainer(
-    policy: Path, folder: Path, judge: Judge, rows: int = 16, peft_config: Any = None, **settings: Any
+    policy: Path,
+    folder: Path,
+    judge: Judge,
+    rows: int = 16,
+    peft_config: Any = None,
+    *,
+    truncation: bool = False,
+    **settings: Any,
 ) -> ContextRLTrainer:
-    """A ContextRLTrainer on `rows` problems of the miniature."""
+    """A ContextRLTrainer on `rows` problems of the miniature.
+
+    Args:
+        truncation: whether completions may count as truncated, as almost all of an untrained policy's are.
+    """
     args = ContextRLConfig(output_dir=str(folder), **(SETTINGS | settings))
     trainer = ContextRLTrainer(
         load_policy(str(policy)),
@@ -64,7 +113,7 @@ def build_trainer(
     # What Trainer.train does before the first step, for tests that call a single method.
     trainer.model.train()
     trainer.current_gradient_accumulation_steps = args.gradient_accumulation_steps
-    return trainer
+    return trainer if truncation else untruncated(trainer)
 
 
 def loader_rows(*rows: int, repeats: int = 4) -> list[dict[str, int]]:

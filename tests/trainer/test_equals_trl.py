@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from datasets import Dataset
+from runs import untruncated
 from trl import GRPOConfig, GRPOTrainer
 
 from contextrl.judge.rules import RulesJudge
-from contextrl.judge.types import Verdict
 from contextrl.miniature.tasks import miniature_examples
-from contextrl.policies import load_policy, load_processor, policy_config
-from contextrl.rollout import verify
+from contextrl.policy.loading import load_policy, load_processor, policy_config
+from contextrl.policy.vision import VisionInputs
+from contextrl.records.verdict import Verdict
 from contextrl.trainer.config import ContextRLConfig
 from contextrl.trainer.contextrl_trainer import ContextRLTrainer
-from contextrl.trainer.vision import VisionInputs
 
 ROWS = 16
 SETTINGS: dict[str, Any] = {
@@ -68,18 +67,16 @@ class LengthJudge(RulesJudge):
         return [Verdict(status, answer_correct=status == "correct") for status in statuses]  # type: ignore[arg-type]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _truncated_counts() -> Iterator[None]:
-    """TRL has no rule that truncated text is not a positive, and an untrained policy seldom stops by itself."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(verify, "not_positive_if_truncated", lambda verdict, _: verdict)
-        yield
-
-
 def train_ours(policy: Path, folder: Path, variant: dict[str, Any], steps: int) -> ContextRLTrainer:
     config = policy_config(str(policy))
     args = ContextRLConfig(
-        output_dir=str(folder), max_steps=steps, stage2=False, kl_scope="all", seed=5, **SETTINGS, **variant
+        output_dir=str(folder),
+        max_steps=steps,
+        stage2=False,
+        objective={"kl_scope": "all"},
+        seed=5,
+        **SETTINGS,
+        **variant,
     )
     trainer = ContextRLTrainer(
         load_policy(str(policy)),
@@ -88,7 +85,8 @@ def train_ours(policy: Path, folder: Path, variant: dict[str, Any], steps: int) 
         miniature_examples("train", ROWS),
         load_processor(str(policy), config),
     )
-    trainer.train()
+    # TRL has no rule that truncated text is not a positive.
+    untruncated(trainer).train()
     return trainer
 
 
@@ -141,8 +139,8 @@ def test_a_run_without_stage_2_gives_trls_weights(
 
 def vision_fields(trainer: ContextRLTrainer, batch: dict[str, Any]) -> dict[str, Any]:
     """What GRPOTrainer's own loss reads from a batch: every row's images."""
-    assert trainer._encoded is not None
-    rows = trainer._encoded.prompts.select(batch["group"].tolist())
+    assert trainer.rows is not None
+    rows = trainer.rows.prompts.prompts.select(batch["group"].tolist())
     vision = VisionInputs(rows, trainer.accelerator.device)
     return vision.fields(batch["prompt_ids"].size(1), batch["completion_ids"].size(1))
 
@@ -157,8 +155,13 @@ def one_batch(tiny_policy: Path, tmp_path_factory: pytest.TempPathFactory) -> tu
     rows, width = batch["completion_ids"].shape
     batch |= vision_fields(trainer, batch)
     with torch.no_grad():
-        logps, _ = trainer._score(
-            trainer.model, batch["group"].tolist(), batch["completion_ids"], batch["completion_mask"]
+        assert trainer.rows is not None
+        logps, _ = trainer.engines.scorer.score(
+            trainer.model,
+            trainer.rows.prompts,
+            batch["group"].tolist(),
+            batch["completion_ids"],
+            batch["completion_mask"],
         )
     batch["old_per_token_logps"] = logps + 0.4 * torch.randn((rows, width), generator=generator)
     batch["advantages"] = torch.randn(rows, generator=generator)

@@ -10,15 +10,9 @@ import torch
 from runs import ScriptedJudge, build_trainer
 
 from contextrl.errors import ServiceError
-from contextrl.judge.types import JudgeRequest, Verdict, unscored
-from contextrl.rollout import verify
+from contextrl.judge.protocol import JudgeRequest
+from contextrl.records.verdict import Verdict, unscored
 from contextrl.trainer.checkpoints import complete_checkpoints
-
-
-@pytest.fixture(autouse=True)
-def _truncated_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tiny policy rarely ends its answers."""
-    monkeypatch.setattr(verify, "not_positive_if_truncated", lambda verdict, _: verdict)
 
 
 def by_length(request: JudgeRequest) -> str:
@@ -80,7 +74,7 @@ def test_failures_are_named_by_kind_when_too_many_steps_fail(tiny_policy: Path, 
         def _one(self, request: JudgeRequest) -> Verdict:
             return unscored("timeout", "no verdict within 600 s")
 
-    trainer = build_trainer(tiny_policy, tmp_path, Silent(None), max_steps=9, max_failed_steps=2)
+    trainer = build_trainer(tiny_policy, tmp_path, Silent(None), max_steps=9, judging={"max_failed_steps": 2})
     with pytest.raises(ServiceError, match=r"8 of 8 verdicts unscored, in 2 steps in a row: timeout 8 \(timeout: no"):
         trainer.train()
     # The failed steps are counted anew after a resume: the judge may be back.

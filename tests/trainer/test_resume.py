@@ -10,10 +10,9 @@ import pytest
 import torch
 from runs import ScriptedJudge, build_trainer
 
-from contextrl.judge.types import JudgeRequest
-from contextrl.rollout import verify
+from contextrl.judge.protocol import JudgeRequest
 from contextrl.trainer.checkpoints import MARKER, complete_checkpoints, latest_checkpoint
-from contextrl.trainer.groups_log import GroupRecorder
+from contextrl.trainer.group_recorder import GroupRecorder
 
 # Six rows are three generation batches of two groups: seven steps cross two epochs.
 ROWS, STEPS, STOP = 6, 7, 4
@@ -23,16 +22,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "stage2": False,
         "loss_type": "dapo",
         "beta": 0.0,
-        "dynamic_sampling_rounds": 1,
-        "kl_scope": "all",
+        "dynamic_sampling": {"enabled": True, "max_rounds": 1},
+        "objective": {"kl_scope": "all"},
     },
     "two-updates": {"num_iterations": 2, "save_steps": 2},
 }
-
-
-@pytest.fixture(autouse=True)
-def _truncated_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verify, "not_positive_if_truncated", lambda verdict, _: verdict)
 
 
 def by_length(request: JudgeRequest) -> str:

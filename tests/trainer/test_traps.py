@@ -12,24 +12,20 @@ from typing import Any
 
 import pytest
 import torch
-from runs import ScriptedJudge, build_trainer, loader_rows
+from runs import FixedEngine, ScriptedJudge, build_trainer, loader_rows
 
 from contextrl.data.images import open_image
 from contextrl.errors import InputError, NonFiniteLossError, ServiceError
 from contextrl.evaluation.generation import generate_greedy
-from contextrl.judge.types import JudgeRequest
+from contextrl.judge.protocol import JudgeRequest
 from contextrl.objective.advantages import group_advantages
-from contextrl.policies import load_policy
-from contextrl.rollout import two_stage, verify
+from contextrl.policy.loading import load_policy
+from contextrl.policy.prompts import Prompts
+from contextrl.policy.vision import VisionInputs
+from contextrl.rollout.groups import Group
 from contextrl.trainer.config import UNSUPPORTED, ContextRLConfig
-from contextrl.trainer.groups_log import GroupRecorder
-from contextrl.trainer.vision import VisionInputs
-
-
-@pytest.fixture(autouse=True)
-def _truncated_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An untrained policy seldom stops by itself; truncation has its own tests."""
-    monkeypatch.setattr(verify, "not_positive_if_truncated", lambda verdict, _: verdict)
+from contextrl.trainer.contextrl_trainer import ContextRLTrainer
+from contextrl.trainer.group_recorder import GroupRecorder
 
 
 def stage_of(request: JudgeRequest) -> int:
@@ -41,16 +37,16 @@ def recovering(request: JudgeRequest) -> str:
     return "correct" if stage_of(request) == 2 else "incorrect"
 
 
-def never_truncated(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let retries of an untrained policy pass the filter."""
-    original = two_stage._filter
+def groups_of(trainer: ContextRLTrainer) -> list[Group]:
+    """The groups of the batch under way."""
+    assert trainer.rows is not None
+    return trainer.rows.rollout.groups
 
-    def untruncated(retries: Any, verifier: Any, settings: Any) -> None:
-        for retry in retries:
-            object.__setattr__(retry.attempt.completion, "truncated", False)
-        original(retries, verifier, settings)
 
-    monkeypatch.setattr(two_stage, "_filter", untruncated)
+def prompts_of(trainer: ContextRLTrainer) -> Prompts:
+    """Its prompts, each once."""
+    assert trainer.rows is not None
+    return trainer.rows.prompts.prompts
 
 
 def test_images_are_processed_once_per_example(
@@ -93,27 +89,22 @@ def test_groups_stay_with_their_pictures_through_the_shuffle(tiny_policy: Path, 
         [(1, 4), (0, 4)],
     )
     assert not {"pixel_values", "image_grid_thw"} & set(batch), "memory must not grow with B images"
-    assert trainer._encoded is not None
     for group in batch["group"].tolist():
-        shown = trainer._encoded.prompts.features[group]["pixel_values"]
+        shown = prompts_of(trainer).features[group]["pixel_values"]
         picture = open_image(trainer.examples[pair[group]].images[0])
         expected = trainer.processing_class.image_processor(images=[picture], return_tensors="pt")["pixel_values"]
         torch.testing.assert_close(shown, expected)
 
 
-def test_rolled_back_rows_are_scored_under_the_original_prompt(
-    tiny_policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rolled_back_rows_are_scored_under_the_original_prompt(tiny_policy: Path, tmp_path: Path) -> None:
     """The prompt of every row is the stage-1 prompt, and the ratio is 1 at the first update."""
-    never_truncated(monkeypatch)
     trainer = build_trainer(tiny_policy, tmp_path, ScriptedJudge(recovering), num_iterations=2)
     batch = trainer._generate_and_score_completions(loader_rows(0, 1))
     assert batch["off_policy"].any(), "some retry must have been rolled back"
     for row, n in enumerate(batch["group"].tolist()):
         prompt = batch["prompt_ids"][row][batch["prompt_mask"][row].bool()].tolist()
-        assert prompt == trainer._groups[n].prompt.ids[0]
-    assert trainer._encoded is not None
-    rows = trainer._encoded.prompts.select(batch["group"].tolist())
+        assert prompt == groups_of(trainer)[n].prompt.ids[0]
+    rows = prompts_of(trainer).select(batch["group"].tolist())
     fields = VisionInputs(rows, torch.device("cpu")).fields(
         batch["prompt_ids"].size(1), batch["completion_ids"].size(1)
     )
@@ -131,22 +122,31 @@ def test_rolled_back_rows_are_scored_under_the_original_prompt(
 
 def test_token_ids_travel(tiny_policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The attempt enters stage 2 as the ids that were sampled, and what is trained is what was sampled."""
-    never_truncated(monkeypatch)
     trainer = build_trainer(tiny_policy, tmp_path, ScriptedJudge(recovering))
     prompts: list[list[list[int]]] = []
-    original = trainer._sample
+    original = trainer.collector.engine
 
-    def spying(rows: Any, row: Any, suffixes: Any) -> Any:
-        prompts.append([[*rows.ids[n], *suffix] for n, suffix in zip(row, suffixes, strict=True)])
-        return original(rows, row, suffixes)
+    class Spy:
+        """Remembers what the engine was asked to continue."""
 
-    trainer._sample = spying  # type: ignore[method-assign]
+        def read(self, rows: Prompts) -> Any:
+            reading = original.read(rows)
+            sample = reading.sample
+
+            def spying(row: Any, suffixes: Any) -> Any:
+                prompts.append([[*rows.ids[n], *suffix] for n, suffix in zip(row, suffixes, strict=True)])
+                return sample(row, suffixes)
+
+            reading.sample = spying
+            return reading
+
+    trainer.collector.engine = Spy()
     batch = trainer._generate_and_score_completions(loader_rows(0, 1))
     stage1, stage2 = prompts
-    first = trainer._groups[0]
+    first = groups_of(trainer)[0]
     attempt = [i for i in first.attempts[0].completion.ids if i != trainer._tokenizer.eos_token_id]
     assert stage2[0][: len(stage1[0]) + len(attempt)] == stage1[0] + attempt
-    for row, slot in enumerate(slot for group in trainer._groups for slot in group.slots):
+    for row, slot in enumerate(slot for group in groups_of(trainer) for slot in group.slots):
         trained = batch["completion_ids"][row][batch["completion_mask"][row].bool()].tolist()
         assert trained == list(slot.completion.ids)
 
@@ -159,9 +159,9 @@ def test_an_unscored_row_is_out_of_the_baseline(tiny_policy: Path, tmp_path: Pat
         statuses = ("correct", "incorrect", "unscored", "incorrect")
         return order.setdefault(request.example.id + request.response, statuses[len(order) % 4])
 
-    trainer = build_trainer(tiny_policy, tmp_path, ScriptedJudge(rule), stage2=False, max_failed_steps=9)
+    trainer = build_trainer(tiny_policy, tmp_path, ScriptedJudge(rule), stage2=False, judging={"max_failed_steps": 9})
     batch = trainer._generate_and_score_completions(loader_rows(0, 1))
-    statuses = [slot.verdict.status for group in trainer._groups for slot in group.slots if slot.verdict]
+    statuses = [slot.verdict.status for group in groups_of(trainer) for slot in group.slots if slot.verdict]
     assert statuses == ["correct", "incorrect", "unscored", "incorrect"] * 2
     # Scored rewards 1, 0, 0: mean 1/3, sample deviation sqrt(1/3) = 0.57735.
     expected = [(1 - 1 / 3) / 0.57745, -1 / 3 / 0.57745, 0.0, -1 / 3 / 0.57745] * 2
@@ -170,7 +170,7 @@ def test_an_unscored_row_is_out_of_the_baseline(tiny_policy: Path, tmp_path: Pat
 
 @pytest.mark.parametrize("scale_rewards", ["group", "none"])
 def test_trls_advantages_are_those_of_the_oracle(tiny_policy: Path, tmp_path: Path, scale_rewards: str) -> None:
-    """GRPOTrainer's advantages are scaled, never computed again: ours (`group_advantages`) say the same of all groups."""
+    """GRPOTrainer's advantages are scaled, never computed again: `group_advantages` says the same of all groups."""
     every = list(itertools.product([0.0, 1.0, math.nan, -0.5], repeat=4))
     trainer = build_trainer(
         tiny_policy,
@@ -194,7 +194,6 @@ def test_stage_2_does_not_count_twice_in_trls_metrics(
     tiny_policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Trap 9: TRL's length metrics get one entry per generation batch, of the trained rows."""
-    never_truncated(monkeypatch)
     trainer = build_trainer(tiny_policy, tmp_path, ScriptedJudge(recovering))
     batch = trainer._generate_and_score_completions(loader_rows(0, 1))
     lengths = trainer._metrics["train"]["completions/mean_length"]
@@ -205,14 +204,15 @@ def test_stage_2_does_not_count_twice_in_trls_metrics(
 def test_empty_completions_do_not_break_the_replay(tiny_policy: Path, tmp_path: Path) -> None:
     """Trap 9: GRPOTrainer reads `ids[-1]` of every completion."""
     trainer = build_trainer(tiny_policy, tmp_path, ScriptedJudge(lambda r: "incorrect"), stage2=False)
-    trainer._sample_ids = lambda prompts, row, suffixes: [[] for _ in row]  # type: ignore[method-assign]
+    trainer.collector.engine = FixedEngine([])
     batch = trainer._generate_and_score_completions(loader_rows(0, 1))
     assert batch["completion_ids"].tolist() == [[trainer._tokenizer.eos_token_id]] * 8
 
 
 def test_sampled_image_tokens_neither_appear_nor_break_scoring(tiny_policy: Path, tmp_path: Path) -> None:
     """A policy that wants nothing but image tokens: sampling forbids them; an engine that does not is cut."""
-    trainer = build_trainer(tiny_policy, tmp_path, ScriptedJudge(lambda r: "incorrect"), stage2=False)
+    judge = ScriptedJudge(lambda r: "incorrect")
+    trainer = build_trainer(tiny_policy, tmp_path, judge, stage2=False, truncation=True)
     image = trainer.model.config.image_token_id
     video = trainer.model.config.video_token_id
     head = torch.nn.Linear(trainer.model.lm_head.in_features, trainer.model.lm_head.out_features)
@@ -221,18 +221,18 @@ def test_sampled_image_tokens_neither_appear_nor_break_scoring(tiny_policy: Path
         head.bias.zero_()
         head.bias[[image, video]] = 50.0
     trainer.model.lm_head = head
-    sampled = [s.completion.ids for g in trainer.collect([0, 1]) for s in g.slots]
+    sampled = [s.completion.ids for g in trainer.collect([0, 1]).groups for s in g.slots]
     assert not {image, video} & {token for ids in sampled for token in ids}
-    trainer._sample_ids = lambda prompts, row, suffixes: [[image] for _ in row]  # type: ignore[method-assign]
-    assert all(slot.completion.truncated for group in trainer.collect([0]) for slot in group.slots)
-    ids = [7, 8, image, 9]
-    assert trainer._cut_at_placeholder(ids) == [7, 8]
-    assert trainer._cut_at_placeholder([video]) == [trainer._tokenizer.eos_token_id]
-    trainer._generate_single_turn = lambda rows, *_: ([list(ids) for _ in rows], None)  # type: ignore[method-assign]
+    trainer.collector.engine = FixedEngine([image])
+    assert all(slot.completion.truncated for group in trainer.collect([0]).groups for slot in group.slots)
+    cut, empty = trainer.collector.completions.of([[7, 8, image, 9], [video]])
+    assert cut.ids == (7, 8)
+    assert empty.ids == (trainer._tokenizer.eos_token_id,)
+    trainer.collector.engine = FixedEngine([7, 8, image, 9])
     batch = trainer._generate_and_score_completions(loader_rows(0, 1))
     loss = trainer._compute_loss(trainer.model, {**batch})
     assert math.isfinite(loss.item())
-    assert all(slot.completion.truncated for group in trainer._groups for slot in group.slots)
+    assert all(slot.completion.truncated for group in groups_of(trainer) for slot in group.slots)
 
 
 def test_a_nan_stops_the_run_before_the_optimizer(tiny_policy: Path, tmp_path: Path) -> None:
@@ -253,7 +253,7 @@ def test_a_nan_stops_the_run_before_the_optimizer(tiny_policy: Path, tmp_path: P
 
 def test_a_judge_that_is_gone_stops_the_run(tiny_policy: Path, tmp_path: Path) -> None:
     judge = ScriptedJudge(lambda r: "unscored")
-    trainer = build_trainer(tiny_policy, tmp_path, judge, max_steps=9, max_failed_steps=2)
+    trainer = build_trainer(tiny_policy, tmp_path, judge, max_steps=9, judging={"max_failed_steps": 2})
     with pytest.raises(ServiceError, match=r"in 2 steps in a row: refusal 8 \(refusal: the judge is out\).*--resume"):
         trainer.train()
     assert trainer.state.global_step == 1
@@ -263,7 +263,7 @@ def test_an_unsaved_policy_has_no_reference_model(tiny_policy: Path, tmp_path: P
     """Trap 11: TRL reloads the reference from `_name_or_path`."""
     from contextrl.miniature.policy import build_model
     from contextrl.miniature.tasks import miniature_examples
-    from contextrl.policies import load_processor, policy_config
+    from contextrl.policy.loading import load_processor, policy_config
     from contextrl.trainer.contextrl_trainer import ContextRLTrainer
 
     processor = load_processor(str(tiny_policy), policy_config(str(tiny_policy)))
@@ -323,7 +323,6 @@ def test_evaluation_draws_no_random_numbers(tiny_policy: Path, tmp_path: Path) -
 
 
 def test_the_group_log_tells_what_happened(tiny_policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    never_truncated(monkeypatch)
     trainer = build_trainer(tiny_policy, tmp_path, ScriptedJudge(recovering))
     trainer.recorder = GroupRecorder(tmp_path)
     batch = trainer._generate_and_score_completions(loader_rows(0, 1))
@@ -354,7 +353,7 @@ def test_metrics_speak_of_the_drawn_groups_and_the_log_keeps_the_replaced_ones(
         return "incorrect" if drawn or calls[request.example.id] % 2 else "correct"
 
     judge = ScriptedJudge(rule)
-    trainer = build_trainer(tiny_policy, tmp_path, judge, stage2=False, dynamic_sampling_rounds=2, rows=32)
+    trainer = build_trainer(tiny_policy, tmp_path, judge, stage2=False, dynamic_sampling=True, rows=32)
     trainer.recorder = GroupRecorder(tmp_path)
     trainer._generate_and_score_completions(loader_rows(0, 1))
     assert trainer._metrics["train"]["group/all_negative"] == [1.0]
@@ -397,8 +396,8 @@ def test_an_infinite_gradient_stops_the_run_before_the_optimizer(tiny_policy: Pa
 
 
 def test_a_report_that_leaks_is_cut_down_at_the_levels_that_forbid_it() -> None:
-    from contextrl.judge.types import Verdict
     from contextrl.miniature.tasks import miniature_examples
+    from contextrl.records.verdict import Verdict
     from contextrl.rollout.groups import Attempt, Completion
     from contextrl.rollout.verify import Verifier
 

@@ -9,21 +9,19 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import pytest
 import torch
-from test_shared_prompts import every_retry_is_kept, run
+from test_shared_trainer import run
 
 if __name__ == "__main__":
     policy, folder = Path(sys.argv[1]), Path(sys.argv[2])
     torch.set_num_threads(1)
-    with pytest.MonkeyPatch.context() as patch:
-        every_retry_is_kept(patch)
-        variant = {"beta": 0.05, "num_iterations": 2, "per_device_train_batch_size": 4}
-        shared = run(policy, folder / "shared", variant)
-        separate = run(policy, folder / "separate", variant, shared_prefix=False)
+    variant = {"beta": 0.05, "num_iterations": 2, "per_device_train_batch_size": 4}
+    shared = run(policy, folder / "shared", variant)
+    separate = run(policy, folder / "separate", variant, shared_prefix=False)
     assert shared.accelerator.num_processes == 2
-    assert shared.sharing.way == "packed"
-    here = sum(len(group.retries) for group in shared._sampled)
+    assert shared.engines.sharing.way == "packed"
+    assert shared.rows is not None
+    here = sum(len(group.retries) for group in shared.rows.rollout.sampled)
     counts = shared.accelerator.gather(torch.tensor([here])).tolist()
     expected = separate.model.state_dict()
     for name, weights in shared.model.state_dict().items():

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from contextrl.judge.llm.prompts import PromptSet
-from contextrl.miniature.learned_judge import learned_judge
+from contextrl.miniature.learned_judge.training import learned_judge
 
 PROMPTS = Path(__file__).resolve().parents[2] / "configs" / "miniature" / "judge-prompts"
 

@@ -18,9 +18,9 @@ import pytest
 from PIL import Image
 
 from contextrl.judge.llm.prompts import PromptSet
-from contextrl.judge.types import JudgeRequest
+from contextrl.judge.protocol import JudgeRequest
 from contextrl.miniature.labelled import LabelledResponse, labelled_items
-from contextrl.run_directory import read_jsonl
+from contextrl.records.jsonl import read_objects
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = Path(__file__).with_name("learned-judge.yaml")
@@ -56,7 +56,7 @@ def judge_file(path: Path, url: str, context: str) -> dict[str, dict[str, Any]]:
     output = path.with_name(f"{context}.jsonl")
     judge = ["--config", str(CONFIG), "--base-url", url, "--set", "judge.cache=false"]
     contextrl("judge", "verify", "--input", str(path), "--output", str(output), "--context", context, *judge)
-    return {row["id"]: row["verdict"] for row in read_jsonl(output)}
+    return {row["id"]: row["verdict"] for row in read_objects(output)}
 
 
 @dataclass(frozen=True)
@@ -133,11 +133,12 @@ def test_the_server_writes_what_transformers_writes(items: list[LabelledResponse
     """Images, template and weights arrive as they were trained: greedy replies are the same, token for token."""
     from transformers import Qwen3VLForConditionalGeneration
 
-    from contextrl.judge.building import close_judge, judge_from_config
+    from contextrl.commands.judges import judge_from_config
     from contextrl.judge.llm.judge import LLMJudge
+    from contextrl.judge.protocol import close_judge
     from contextrl.judge.settings import JudgeConfig
-    from contextrl.miniature.learned_judge import greedy_replies
-    from contextrl.miniature.policy import ImageOnlyQwen3VLProcessor
+    from contextrl.miniature.learned_judge.training import greedy_replies
+    from contextrl.policy.processor import ImageOnlyQwen3VLProcessor
 
     folder = Path(os.environ["CONTEXTRL_VLLM_JUDGE_FOLDER"])
     model = Qwen3VLForConditionalGeneration.from_pretrained(folder).eval()
@@ -177,7 +178,7 @@ def test_a_short_run_learns_from_its_verdicts_and_reports(learned_judge_url: str
     run = tmp_path / "run"
     changes = [f"run_dir={run}", f"judge.base_url={learned_judge_url}", "judge.cache=false", "judge.audit=steps"]
     contextrl("train", str(CONFIG), *(part for change in changes for part in ("--set", change)), timeout=500)
-    attempts = [attempt for group in read_jsonl(run / "groups.jsonl") for attempt in group["attempts"]]
+    attempts = [attempt for group in read_objects(run / "groups.jsonl") for attempt in group["attempts"]]
     # Retries that a rule finds not standalone are not judged.
     judged = [attempt for attempt in attempts if attempt["verdict"] is not None]
     assert len(judged) >= 3 * 32
@@ -194,4 +195,4 @@ def test_a_short_run_learns_from_its_verdicts_and_reports(learned_judge_url: str
     retries = [attempt for attempt in scored if attempt["stage"] == 2]
     # A rule finds wrong answers without the judge; where the judge looked it says whether a retry stands alone.
     assert any(attempt["verdict"]["standalone"] is not None for attempt in retries)
-    assert sum(row.get("judge/calls", 0) for row in read_jsonl(run / "metrics.jsonl")) > 0
+    assert sum(row.get("judge/calls", 0) for row in read_objects(run / "metrics.jsonl")) > 0

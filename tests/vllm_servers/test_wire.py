@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from contextrl.data.example import Example
+from contextrl.commands.judges import judge_from_config
 from contextrl.errors import InputError
-from contextrl.judge.building import check_judge, close_judge, judge_from_config
 from contextrl.judge.llm.judge import LLMJudge
+from contextrl.judge.protocol import JudgeRequest, check_judge, close_judge
 from contextrl.judge.settings import JudgeConfig
-from contextrl.judge.types import JudgeRequest
 from contextrl.miniature.digits import compose
+from contextrl.records.example import Example
 
 MODEL = "smollm2"
 #: Tokens of a reply; one that rambles gets twice as many and is then given up.

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
 
-from contextrl.data.example import ImageHandle
 from contextrl.errors import InputError
+from contextrl.records.example import ImageHandle
 
 #: Largest image that is decoded, in pixels (270 MB as RGB). It is Pillow's own warning threshold; the largest
 #: benchmark images (HRBench8K) have 33 million.
@@ -63,6 +66,49 @@ def check_image(handle: ImageHandle, where: str) -> None:
         InputError: as `open_image`.
     """
     _decode(handle, where)
+
+
+class ImageChecks:
+    """Decodes images completely, in threads, each file once however many rows show it.
+
+    Pillow lets other threads run while it decodes. Close it, or use it as a context.
+    """
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1))
+        self._files: dict[Path, Future[InputError | None]] = {}
+
+    def __enter__(self) -> ImageChecks:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def start(self, handles: Sequence[ImageHandle]) -> list[Future[InputError | None]]:
+        """Begin to check a row's images, if nobody has; called from one thread."""
+        return [self._start(handle) for handle in handles]
+
+    def _start(self, handle: ImageHandle) -> Future[InputError | None]:
+        if not isinstance(handle, Path):
+            return self._pool.submit(_image_error, handle)
+        if handle not in self._files:
+            self._files[handle] = self._pool.submit(_image_error, handle)
+        return self._files[handle]
+
+
+def image_problems(checks: Sequence[Future[InputError | None]]) -> Iterator[str]:
+    """What is wrong with a row's images, in words that name the place in the row."""
+    for index, check in enumerate(checks):
+        if (error := check.result()) is not None:
+            yield f"field 'images[{index}]': expected {error.expected}, found {error.found}"
+
+
+def _image_error(handle: ImageHandle) -> InputError | None:
+    try:
+        check_image(handle, "")
+    except InputError as error:
+        return error
+    return None
 
 
 def image_key(handle: ImageHandle) -> str:

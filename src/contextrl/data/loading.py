@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
@@ -13,9 +12,10 @@ from typing import Any, NamedTuple, cast
 
 from PIL import Image
 
-from contextrl.data.example import ANSWER_TYPES, TASKS, AnswerType, Example, ImageHandle, Task
 from contextrl.data.images import image_from_bytes
 from contextrl.errors import InputError, ServiceError
+from contextrl.records.example import ANSWER_TYPES, TASKS, AnswerType, Example, ImageHandle, Task
+from contextrl.records.jsonl import json_lines, parse_json
 
 _FILE_SUFFIXES = (".jsonl", ".json", ".parquet")
 _HUB_ID = re.compile(r"[\w.-]+(?:/[\w.-]+)?(?::[\w.() +-]+)?")
@@ -146,20 +146,16 @@ def jsonl_objects(path: Path, spec: str) -> Iterator[tuple[int, dict[str, object
     Raises:
         InputError: a line is no JSON object, naming it.
     """
-    with path.open("rb") as file:
-        for number, raw in enumerate(file, start=1):
-            line = raw.removeprefix(b"\xef\xbb\xbf").strip() if number == 1 else raw.strip()
-            if not line:
-                continue
-            where = f"{spec}, line {number}"
-            columns = _parse_json(line, where)
-            if not isinstance(columns, dict):
-                raise InputError("a JSON object", found=_describe(columns), where=where)
-            yield number, columns
+    for line in json_lines(path):
+        where = f"{spec}, line {line.number}"
+        columns = _checked(line.value, line.problem, where)
+        if not isinstance(columns, dict):
+            raise InputError("a JSON object", found=_describe(columns), where=where)
+        yield line.number, columns
 
 
 def _json_rows(path: Path, spec: str) -> Iterator[Mapping[str, object]]:
-    rows = _parse_json(path.read_bytes().removeprefix(b"\xef\xbb\xbf"), spec)
+    rows = _checked(*parse_json(path.read_bytes().removeprefix(b"\xef\xbb\xbf")), spec)
     if not isinstance(rows, list):
         fix = "One object per line is JSONL: name the file .jsonl"
         raise InputError("a JSON list of rows", found=_describe(rows), where=spec, fix=fix)
@@ -169,16 +165,11 @@ def _json_rows(path: Path, spec: str) -> Iterator[Mapping[str, object]]:
         yield row
 
 
-def _parse_json(data: bytes, where: str) -> object:
-    try:
-        return cast(object, json.loads(data.decode("utf-8")))
-    except UnicodeDecodeError as error:
-        raise InputError("UTF-8 text", found=f"byte 0x{data[error.start]:02x}", where=where) from error
-    except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}" if error.lineno > 1 else f"column {error.colno}"
-        raise InputError("valid JSON", found=f"{error.msg} at {place}", where=where) from error
-    except RecursionError as error:
-        raise InputError("valid JSON", found="nesting beyond any row's", where=where) from error
+def _checked(value: Any, problem: tuple[str, str] | None, where: str) -> object:
+    """A parsed value, or the error that says why there is none."""
+    if problem is not None:
+        raise InputError(problem[0], found=problem[1], where=where)
+    return cast(object, value)
 
 
 def _parquet_files(paths: list[Path], spec: str, split: str) -> Iterator[_Row]:

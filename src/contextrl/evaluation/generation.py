@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from contextrl.data.example import Example
-from contextrl.rollout.prompts import build_prompts
+from contextrl.policy.prompts import build_prompts
+from contextrl.records.example import Example
 
 
 @dataclass(frozen=True)

@@ -2,51 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from contextrl.data.example import Example
 from contextrl.data.images import image_key
 from contextrl.evaluation.generation import Response, generate_greedy
-from contextrl.evaluation.intervals import image_bootstrap
-from contextrl.judge.types import Judge, JudgeRequest, Verdict
+from contextrl.judge.protocol import Judge, JudgeRequest
+from contextrl.records.evaluation import Evaluation
+from contextrl.records.example import Example
+from contextrl.records.verdict import Verdict
 from contextrl.rollout.verify import not_positive_if_truncated
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Accuracies over the scored items, each with its 95 % interval.
-
-    Attributes:
-        process_accuracy: right answer and right process; None where the judge cannot look at the process.
-        n: scored items.
-        unscored: items the judge failed on; in no mean.
-    """
-
-    answer_accuracy: float
-    answer_accuracy_ci95: tuple[float, float]
-    process_accuracy: float | None
-    process_accuracy_ci95: tuple[float, float] | None
-    n: int
-    unscored: int
-
-    @classmethod
-    def from_json(cls, row: dict[str, Any]) -> Evaluation:
-        """What `as_json` wrote."""
-        fields: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in row.items()}
-        return cls(**fields)
-
-    def as_json(self) -> dict[str, Any]:
-        fields = {name: list(v) if isinstance(v, tuple) else v for name, v in vars(self).items()}
-        return {name: _rounded(value) for name, value in fields.items()}
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, float):
-        return round(value, 4) if math.isfinite(value) else None
-    return [_rounded(part) for part in value] if isinstance(value, list) else value
+from contextrl.statistics.bootstrap import image_bootstrap
 
 
 def evaluate(

@@ -6,8 +6,8 @@ import re
 import unicodedata
 from fractions import Fraction
 
-from contextrl.data.example import Example
-from contextrl.judge.answers import check_answer, extract_answer
+from contextrl.answers import check_answer, extract_answer
+from contextrl.records.example import Example
 
 _UNITS: list[str] = re.findall(
     r"\w+",

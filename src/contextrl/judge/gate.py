@@ -6,8 +6,9 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from contextrl.judge.protocol import Judge, JudgeRequest, check_judge, close_judge, stream_verdicts
 from contextrl.judge.rules import confident_rule
-from contextrl.judge.types import Judge, JudgeRequest, ReferenceContext, Usage, Verdict, stream_verdicts
+from contextrl.records.verdict import ReferenceContext, Usage, Verdict
 
 
 class GatedJudge:
@@ -52,6 +53,14 @@ class GatedJudge:
         for position, verdict in stream_verdicts(self.judge_, [request for _, request, _ in asked]):
             index, request, audited = asked[position]
             yield index, _audited(verdict) if audited else verdict
+
+    def check(self) -> None:
+        """See `ServedJudge.check`."""
+        check_judge(self.judge_)
+
+    def close(self) -> None:
+        """See `ServedJudge.close`."""
+        close_judge(self.judge_)
 
     def _is_audited(self, request: JudgeRequest) -> bool:
         """By content, so that a resumed run audits the same responses."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from contextrl.data.example import Example
-from contextrl.judge.answers import check_answer
-from contextrl.judge.types import JudgeRequest, ReferenceContext, Verdict
+from contextrl.answers import check_answer
+from contextrl.judge.protocol import JudgeRequest
+from contextrl.records.example import Example
+from contextrl.records.verdict import ReferenceContext, Verdict
 
 #: All that a rule can say about a mistake; it discloses nothing of the reference.
 WRONG_ANSWER_REPORT = "The final answer is wrong."

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from contextrl.judge.types import Disclosure, ReferenceContext
-from contextrl.section import Section
+from contextrl.records.verdict import Disclosure, ReferenceContext
+from contextrl.settings import OPERATIONAL, Mark, Section
 
-JudgeKind = Literal["steps", "rules", "llm"]
+#: Read in training only: `judge verify` and `judge bench` have options of their own for it.
+TRAINING = Mark("training")
+#: Read by a judge behind a server only.
+SERVER = Mark("server")
 #: `auto` asks for a JSON schema and falls back to free text for a server that refuses or ignores it.
 Structured = Literal["auto", "json_schema", "json_object", "off"]
 
@@ -62,7 +65,7 @@ class PriceConfig(Section):
 class PanelMember(Section):
     model: str
     """The model's name at its server."""
-    base_url: str | list[str] | None = None
+    base_url: Annotated[str | list[str] | None, OPERATIONAL] = None
     """Its server, if it is not the judge's."""
 
     @field_validator("base_url")
@@ -76,52 +79,57 @@ class PanelMember(Section):
         return as_list(self.base_url)
 
 
-class JudgeConfig(Section):
-    kind: JudgeKind = "steps"
-    """`steps`: the miniature's process verifier. `rules`: the final answer only. `llm`: a model behind a server."""
-    context: ReferenceContext = "solution"
-    """What the judge sees of the reference: none, answer or solution. `rules` sees the answer."""
+class JudgingSettings(Section):
+    """What training asks of a judge, whichever it is."""
+
     report: ReportConfig = ReportConfig()
-    audit: Literal["steps", "llm"] | None = None
-    """A second judge that is recorded and never rewarded."""
-    max_unscored_share: float = Field(0.5, gt=0, le=1)
+    max_unscored_share: Annotated[float, OPERATIONAL] = Field(0.5, gt=0, le=1)
     """A step with a larger share of unscored verdicts counts as failed."""
-    max_failed_steps: int = Field(3, gt=0)
+    max_failed_steps: Annotated[int, OPERATIONAL] = Field(3, gt=0)
     """So many failed steps in a row stop the run, resumable."""
 
-    base_url: str | list[str] | None = None
+
+class JudgeConfig(JudgingSettings):
+    kind: str = "rules"
+    """`rules`: the final answer only. `llm`: a model behind a server. A plug-in's judge by its name."""
+    context: ReferenceContext = "solution"
+    """What the judge sees of the reference: none, answer or solution. `rules` sees the answer."""
+    audit: Annotated[str | None, TRAINING] = None
+    """A second judge that is recorded and never rewarded: llm, or a plug-in's."""
+
+    base_url: Annotated[str | list[str] | None, OPERATIONAL] = None
     """llm: an OpenAI-compatible server (http://host:8000/v1), or several that serve the same model."""
-    model: str | None = None
+    model: Annotated[str | None, SERVER] = None
     """llm: the model's name at the server."""
-    api_key_env: str = "OPENAI_API_KEY"
+    api_key_env: Annotated[str, OPERATIONAL] = "OPENAI_API_KEY"
     """llm: the environment variable that holds the key; the key itself is never written anywhere."""
-    panel: list[PanelMember] = Field(default_factory=list)
+    panel: Annotated[list[PanelMember], SERVER] = Field(default_factory=list)
     """llm: further models that vote beside `model`, in turn."""
-    votes: int = Field(1, gt=0)
+    votes: Annotated[int, SERVER] = Field(1, gt=0)
     """llm: verdicts per response, decided by majority; a tie is unscored."""
-    structured: Structured = "auto"
+    structured: Annotated[Structured, SERVER] = "auto"
     """llm: how the verdict's form is enforced: auto, json_schema, json_object or off (free text)."""
-    prompts: Path | None = None
+    prompts: Annotated[Path | None, SERVER] = None
     """llm: a folder whose files replace the shipped prompts of the same names (judge/llm/prompts)."""
-    sampling: SamplingConfig = SamplingConfig()
-    timeouts: TimeoutConfig = TimeoutConfig()
-    max_retries: int = Field(5, ge=0)
+    sampling: Annotated[SamplingConfig, SERVER] = SamplingConfig()
+    timeouts: Annotated[TimeoutConfig, OPERATIONAL] = TimeoutConfig()
+    max_retries: Annotated[int, OPERATIONAL] = Field(5, ge=0)
     """llm: repeats of a request after a failure that may pass (429, 5xx, time-outs, cut connections)."""
-    max_concurrency: int = Field(64, gt=0)
+    max_concurrency: Annotated[int, OPERATIONAL] = Field(64, gt=0)
     """llm: most requests at once per server; fewer while a server is slow or refuses."""
-    max_failures: int = Field(20, gt=0)
+    max_failures: Annotated[int, OPERATIONAL] = Field(20, gt=0)
     """llm: so many requests in a row that failed after all retries, and the judge counts as gone: the run stops."""
-    patience: float = Field(60.0, gt=0)
+    patience: Annotated[float, OPERATIONAL] = Field(60.0, gt=0)
     """llm: seconds for which no server can be reached until the judge counts as gone; shorter outages are sat out."""
-    image_max_side: int = Field(1536, gt=0)
+    image_max_side: Annotated[int, SERVER] = Field(1536, gt=0)
     """llm: larger images are downscaled to this side, in pixels, before they are sent."""
-    max_response_chars: int = Field(32_000, gt=0)
+    max_response_chars: Annotated[int, SERVER] = Field(32_000, gt=0)
     """llm: longer responses are cut in the middle, and can then be found incorrect but not correct."""
-    budget: BudgetConfig = BudgetConfig()
-    prices: PriceConfig = PriceConfig()
-    cache: bool | Path = True
+    budget: Annotated[BudgetConfig, OPERATIONAL] = BudgetConfig()
+    prices: Annotated[PriceConfig, OPERATIONAL] = PriceConfig()
+    cache: Annotated[bool | Path, OPERATIONAL] = True
     """llm: true keeps replies in the user's cache folder; a path keeps them there (a local disk); false keeps none."""
-    gate: bool = True
+    gate: Annotated[bool, TRAINING] = True
     """llm, in training: a final answer that a rule is sure is wrong is negative without a call."""
     gate_audit_share: float = Field(0.02, ge=0, le=1)
     """Share of the gated responses that are judged all the same, to measure the gate's own error."""

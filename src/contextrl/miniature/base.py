@@ -20,16 +20,17 @@ import torch
 from rich.console import Console
 from torch.nn.utils.rnn import pad_sequence
 
-from contextrl.console import steps_bar
-from contextrl.judge.types import Disclosure
 from contextrl.miniature.digits import SPLITS, compose, digit_tile
-from contextrl.miniature.policy import MERGE, build_model, build_processor, build_tokenizer
+from contextrl.miniature.fitting import fit
+from contextrl.miniature.policy import MERGE, build_processor, build_tokenizer
 from contextrl.miniature.steps_judge import Mistake, find_mistakes, parse_steps, write_report
 from contextrl.miniature.tasks import KINDS, Kind, Problem, draw_problem, own_solution, to_example
-from contextrl.rollout.recovery import DEFAULT_INSTRUCTION, RetryPrompt
+from contextrl.records.verdict import Disclosure
+from contextrl.rollout.recovery import RetryPrompt
+from contextrl.rollout.settings import DEFAULT_INSTRUCTION
 from contextrl.user_cache import build_once
 
-#: Raise when a change here or in `tasks`, `policy` or `digits` makes cached base policies obsolete.
+#: Raise when a change here or in `fitting`, `tasks`, `policy` or `digits` makes cached base policies obsolete.
 RECIPE_VERSION = 1
 
 
@@ -226,34 +227,20 @@ def corpus_for_tokenizer() -> tuple[str, ...]:
 
 def train_base(recipe: BaseRecipe, folder: Path, *, console: Console | None = None) -> None:
     """Train the base policy and write model, tokenizer and image processor to `folder`."""
-    # The caller's random state must not depend on whether the base came from the cache.
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
-        tokenizer = build_tokenizer(corpus_for_tokenizer())
-        processor = build_processor(tokenizer)
-        model = build_model(tokenizer)
-        sampler = SftSampler(processor, recipe)
-        optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, weight_decay=0.01, fused=True)
-        with steps_bar(console or Console(stderr=True), "Building the base policy", recipe.steps) as after_step:
-            for step in range(recipe.steps):
-                warm_up = min(1.0, (step + 1) / 50)
-                decay = 0.5 * (1 + math.cos(math.pi * step / recipe.steps))
-                for group in optimizer.param_groups:
-                    group["lr"] = recipe.learning_rate * warm_up * decay
-                total = 0.0
-                # Two passes instead of one padded batch: a retry is twice as long as a question.
-                for count, draw in ((recipe.direct, sampler.direct), (recipe.retries, sampler.retry)):
-                    inputs = sampler.batch([draw() for _ in range(count)])
-                    loss = model(**inputs).loss * (count / (recipe.direct + recipe.retries))
-                    loss.backward()
-                    total += float(loss.detach())
-                torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-                optimizer.step()
-                optimizer.zero_grad()
-                after_step(total)
-        model.save_pretrained(folder)
-        processor.save_pretrained(folder)
-    (folder / "recipe.json").write_text(json.dumps(asdict(recipe), indent=2))
+    processor = build_processor(build_tokenizer(corpus_for_tokenizer()))
+    sampler = SftSampler(processor, recipe)
+
+    def backward(model: Any) -> float:
+        total = 0.0
+        # Two passes instead of one padded batch: a retry is twice as long as a question.
+        for count, draw in ((recipe.direct, sampler.direct), (recipe.retries, sampler.retry)):
+            inputs = sampler.batch([draw() for _ in range(count)])
+            loss = model(**inputs).loss * (count / (recipe.direct + recipe.retries))
+            loss.backward()
+            total += float(loss.detach())
+        return total
+
+    fit(processor, backward, recipe, folder, title="Building the base policy", console=console)
 
 
 def base_policy(recipe: BaseRecipe | None = None, *, console: Console | None = None) -> Path:

@@ -11,17 +11,21 @@ import argparse
 import asyncio
 import json
 import re
-import sys
 from typing import Any
 
-from contextrl.data.example import Example
-from contextrl.judge.types import Disclosure, JudgeRequest, ReferenceContext, Verdict
-from contextrl.miniature.chat_http import HttpRequest, completion_body, error_body, json_response, listen
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from contextrl.judge.protocol import JudgeRequest
+from contextrl.miniature.chat_app import MAX_BODY_BYTES, completion_body, error_body, serve_app
 from contextrl.miniature.steps_judge import StepsJudge, question_kind
 from contextrl.miniature.tasks import KINDS
+from contextrl.records.example import Example
+from contextrl.records.verdict import Disclosure, ReferenceContext, Verdict
 from contextrl.rollout.standalone import standalone_problem
 
 MODEL = "miniature-judge"
+_FIRST_LINE = f"The miniature's judge: {{url}}, model {MODEL}. Ctrl-C ends it."
 _SECTION = re.compile(r"<(question|reference_answer|reference_solution|response)>\n(.*?)\n</\1>", re.DOTALL)
 _TASK = re.compile(r"Task: (verify|report|retry)")
 _DISCLOSURE = re.compile(r"^Disclosure: (location|hint|correction|answer)$", re.MULTILINE)
@@ -97,29 +101,46 @@ def _reply(task: str, verdict: Verdict, sections: dict[str, str]) -> dict[str, A
     return reply
 
 
-def handle(request: HttpRequest, transport: asyncio.Transport, latency: float = 0.0) -> None:
-    """Answer one HTTP request after `latency` seconds."""
-    if request.path == "/v1/models":
-        data = json_response({"object": "list", "data": [{"id": MODEL, "object": "model", "owned_by": "contextrl"}]})
-    elif request.path != "/v1/chat/completions" or request.method != "POST":
-        data = json_response(error_body(f"no {request.method} {request.path[:80]}"), 404)
-    else:
-        try:
-            body, status = answer_chat(json.loads(request.body))
-        except (ValueError, AttributeError, RecursionError):
-            body, status = error_body("the body is no JSON object"), 400
-        data = json_response(body, status)
-    if latency:
-        asyncio.get_running_loop().call_later(latency, transport.write, data)
-    else:
-        transport.write(data)
+def judge_app(latency: float = 0.0) -> web.Application:
+    """The judge as an application with the two routes that clients of chat models ask.
+
+    Args:
+        latency: seconds that every reply takes.
+    """
+
+    @web.middleware
+    async def late(request: web.Request, handler: Handler) -> web.StreamResponse:
+        reply = await handler(request)
+        await asyncio.sleep(latency)
+        return reply
+
+    app = web.Application(middlewares=[late, _refuse], client_max_size=MAX_BODY_BYTES)
+    app.router.add_get("/v1/models", _models)
+    app.router.add_post("/v1/chat/completions", _complete)
+    return app
 
 
-async def _serve(host: str, port: int, latency: float) -> None:
-    server, url = await listen(lambda request, transport: handle(request, transport, latency), host, port)
-    sys.stdout.write(f"The miniature's judge: {url}, model {MODEL}. Ctrl-C ends it.\n")
-    sys.stdout.flush()
-    await server.serve_forever()
+@web.middleware
+async def _refuse(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Says what cannot be served in OpenAI's form instead of plain text."""
+    try:
+        return await handler(request)
+    except web.HTTPRequestEntityTooLarge:
+        return web.json_response(error_body(f"a body of at most {MAX_BODY_BYTES} bytes"), status=413)
+    except (web.HTTPNotFound, web.HTTPMethodNotAllowed):
+        return web.json_response(error_body(f"no {request.method} {request.path[:80]}"), status=404)
+
+
+async def _models(_: web.Request) -> web.Response:
+    return web.json_response({"object": "list", "data": [{"id": MODEL, "object": "model", "owned_by": "contextrl"}]})
+
+
+async def _complete(request: web.Request) -> web.Response:
+    try:
+        body, status = answer_chat(json.loads(await request.read()))
+    except (ValueError, AttributeError, RecursionError):
+        body, status = error_body("the body is no JSON object"), 400
+    return web.json_response(body, status=status)
 
 
 def serve(host: str = "127.0.0.1", port: int = 8377, latency: float = 0.0) -> None:
@@ -133,7 +154,7 @@ def serve(host: str = "127.0.0.1", port: int = 8377, latency: float = 0.0) -> No
         OSError: the port is taken.
     """
     try:
-        asyncio.run(_serve(host, port, latency))
+        asyncio.run(serve_app(judge_app(latency), host, port, _FIRST_LINE))
     except KeyboardInterrupt:
         return
 

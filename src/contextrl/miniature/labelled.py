@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Literal
 
-from contextrl.data.example import Example
-from contextrl.judge.bench.measures import Label
+from contextrl.evaluation.judging.labelled import Labelled
+from contextrl.evaluation.judging.measures import Label
 from contextrl.miniature.digits import Split
 from contextrl.miniature.tasks import (
     Kind,
@@ -43,20 +43,14 @@ _BEFORE_VALUE = (
 
 
 @dataclass(frozen=True)
-class LabelledResponse:
-    """A response and what is true of it.
+class LabelledResponse(Labelled):
+    """A response to a question of the miniature, in either voice, as is the reference.
 
     Attributes:
-        example: the question, its reference in either voice.
-        response: in either voice.
-        label: its class.
         case: how it was built.
         problem: what the pictures show.
     """
 
-    example: Example
-    response: str
-    label: Label
     case: Case
     problem: Problem
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,11 +12,10 @@ from transformers import (
     Qwen2VLImageProcessorPil,
     Qwen3VLConfig,
     Qwen3VLForConditionalGeneration,
-    Qwen3VLProcessor,
 )
-from transformers.processing_utils import ProcessorMixin
 
 from contextrl.miniature.tasks import KINDS, draw_problem, foreign_solution, own_solution
+from contextrl.policy.processor import ImageOnlyQwen3VLProcessor
 
 PATCH = 4
 MERGE = 2
@@ -45,39 +43,6 @@ CHAT_TEMPLATE = """\
 {% endfor -%}
 {%- if add_generation_prompt -%}<|im_start|>assistant
 {% endif -%}"""
-
-
-class ImageOnlyQwen3VLProcessor(Qwen3VLProcessor):
-    """Qwen3-VL's processor without its video processor, which would import torchvision."""
-
-    def __init__(
-        self,
-        image_processor: Any = None,
-        tokenizer: Any = None,
-        chat_template: str | None = None,
-        **_: Any,
-    ) -> None:
-        for kind in ("image", "video"):
-            token = f"<|{kind}_pad|>"
-            setattr(self, f"{kind}_token", token)
-            setattr(self, f"{kind}_token_id", tokenizer.convert_tokens_to_ids(token))
-        self.vision_start_token, self.vision_end_token = "<|vision_start|>", "<|vision_end|>"
-        self.vision_start_token_id = tokenizer.convert_tokens_to_ids(self.vision_start_token)
-        self.vision_end_token_id = tokenizer.convert_tokens_to_ids(self.vision_end_token)
-        ProcessorMixin.__init__(self, image_processor, tokenizer, chat_template=chat_template)
-
-    @classmethod
-    def load(cls, path: str | Path) -> ImageOnlyQwen3VLProcessor:
-        """Load what `save_pretrained` wrote, or a Qwen3-VL checkpoint's own files, image part only."""
-        tokenizer = PreTrainedTokenizerFast.from_pretrained(path, padding_side="left")
-        image_processor = Qwen2VLImageProcessorPil.from_pretrained(path)
-        return cls(image_processor, tokenizer, chat_template=tokenizer.chat_template)
-
-    def save_pretrained(self, save_directory: str | Path, **_: Any) -> None:
-        """Write tokenizer (with the chat template) and image processor side by side."""
-        self.tokenizer.chat_template = self.chat_template
-        self.tokenizer.save_pretrained(save_directory)
-        self.image_processor.save_pretrained(save_directory)
 
 
 def build_tokenizer(extra_text: tuple[str, ...], vocab_size: int = 512) -> PreTrainedTokenizerFast:

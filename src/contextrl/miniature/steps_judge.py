@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from contextrl.data.example import AnswerType, Example
-from contextrl.judge.answers import check_answer, extract_answer
-from contextrl.judge.types import Disclosure, JudgeRequest, ReferenceContext, Verdict, unscored
+from contextrl.answers import check_answer, extract_answer
+from contextrl.judge.protocol import JudgeRequest
 from contextrl.miniature.tasks import KINDS, Kind, derived_value, final_answer, join, parity_word
+from contextrl.records.example import AnswerType, Example
+from contextrl.records.verdict import Disclosure, ReferenceContext, Verdict, unscored
 
 # Responses are hostile: every repetition is bounded, so that matching stays linear and numbers stay small.
 _NUMBER = r"\d{1,4}"

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from contextrl.data.example import AnswerType, Example, Task
 from contextrl.miniature.digits import Split, compose, images_by_class
+from contextrl.records.example import AnswerType, Example, Task
 
 Kind = Literal["read", "largest", "count", "sum", "parity", "difference"]
 Voice = Literal["own", "foreign"]

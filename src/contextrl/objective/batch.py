@@ -3,36 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
 
 import torch
 
-LossType = Literal["grpo", "dapo"]
-RatioKind = Literal["rollback", "shaped"]
-KlScope = Literal["on_policy", "all"]
+from contextrl.objective.settings import ObjectiveSettings
 
 
 @dataclass(frozen=True)
-class ObjectiveSettings:
-    """Constants of the loss.
+class LossSettings:
+    """Constants of a loss: TRL's and ours.
 
     Attributes:
-        loss_type: `grpo` averages over each sequence, then over sequences; `dapo` over all tokens of the batch.
         epsilon_low, epsilon_high: the ratio is clipped to [1 - epsilon_low, 1 + epsilon_high].
         beta: weight of the KL term; 0 leaves it out.
-        ratio: `rollback` treats rolled-back tokens as any other (pi_old recomputed under the original prompt);
-            `shaped` puts pi / (pi + gamma) in place of their ratio (LUFFY, arXiv 2504.14945).
-        shaping_gamma: gamma of the shaped ratio.
-        kl_scope: whether rolled-back tokens take part in the KL term.
+        objective: the method's own.
     """
 
-    loss_type: LossType = "grpo"
     epsilon_low: float = 0.2
     epsilon_high: float = 0.2
     beta: float = 0.0
-    ratio: RatioKind = "rollback"
-    shaping_gamma: float = 0.1
-    kl_scope: KlScope = "on_policy"
+    objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
 
 
 @dataclass(frozen=True)
@@ -46,7 +36,6 @@ class LossBatch:
         advantages: [B], already scaled.
         mask: [B, C], 1 for tokens that count.
         off_policy: [B] bool, True for rolled-back responses.
-        sampler_ratio: [B, C] or [B, 1], correction for a sampler whose probabilities differ (vLLM), or None.
         accumulation_steps: micro-batches in one optimizer step.
         token_normalizer: what the token-level loss divides by: completion tokens of one optimizer step, per process.
     """
@@ -57,7 +46,6 @@ class LossBatch:
     advantages: torch.Tensor
     mask: torch.Tensor
     off_policy: torch.Tensor
-    sampler_ratio: torch.Tensor | None = None
     accumulation_steps: int = 1
     token_normalizer: torch.Tensor | float = 1.0
 

@@ -11,7 +11,7 @@ import math
 
 import torch
 
-from contextrl.objective.batch import KlScope
+from contextrl.objective.settings import KlScope
 
 
 def scale_off_policy_advantages(advantages: torch.Tensor, off_policy: torch.Tensor, scale: float) -> torch.Tensor:

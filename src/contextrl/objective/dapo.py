@@ -1,15 +1,15 @@
 """DAPO (arXiv 2503.14476): token-level loss (eq. 12) and soft overlong punishment (eq. 13).
 
-Clip-higher is `ObjectiveSettings.epsilon_high`; dynamic sampling is the rollout's (`contextrl.rollout.dynamic`).
+Clip-higher is `LossSettings.epsilon_high`; dynamic sampling is the rollout's (`contextrl.rollout.dynamic`).
 """
 
 from __future__ import annotations
 
-from contextrl.objective.batch import LossBatch, LossResult, ObjectiveSettings
+from contextrl.objective.batch import LossBatch, LossResult, LossSettings
 from contextrl.objective.token_loss import logged_sums, token_loss
 
 
-def dapo_loss(batch: LossBatch, settings: ObjectiveSettings) -> LossResult:
+def dapo_loss(batch: LossBatch, settings: LossSettings) -> LossResult:
     """Every token of the optimizer step weighs the same, so long responses are not diluted."""
     tokens = token_loss(batch, settings)
     loss = (tokens.loss * batch.mask).sum() / batch.token_normalizer

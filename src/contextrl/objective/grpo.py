@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from contextrl.objective.batch import LossBatch, LossResult, ObjectiveSettings
+from contextrl.objective.batch import LossBatch, LossResult, LossSettings
 from contextrl.objective.token_loss import logged_sums, token_loss
 
 
-def grpo_loss(batch: LossBatch, settings: ObjectiveSettings) -> LossResult:
+def grpo_loss(batch: LossBatch, settings: LossSettings) -> LossResult:
     """Sequence-level mean, divided by the accumulation steps of one optimizer step. ContextRL uses it too."""
     tokens = token_loss(batch, settings)
     per_sequence = (tokens.loss * batch.mask).sum(-1) / batch.mask.sum(-1).clamp(min=1.0)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from contextrl.objective.batch import LossBatch, ObjectiveSettings, TokenLoss, TokenSum
+from contextrl.objective.batch import LossBatch, LossSettings, TokenLoss, TokenSum
 from contextrl.objective.contextrl import kl_tokens, shaped_ratio
+from contextrl.records import metrics as names
 
 
 def k3_kl(per_token_logps: torch.Tensor, ref_per_token_logps: torch.Tensor) -> torch.Tensor:
@@ -17,7 +18,7 @@ def k3_kl(per_token_logps: torch.Tensor, ref_per_token_logps: torch.Tensor) -> t
     return torch.exp(difference) - difference - 1
 
 
-def token_loss(batch: LossBatch, settings: ObjectiveSettings) -> TokenLoss:
+def token_loss(batch: LossBatch, settings: LossSettings) -> TokenLoss:
     """Clipped policy loss plus KL, per token: -min(rho A, clip(rho) A) + beta KL.
 
     Args:
@@ -29,7 +30,7 @@ def token_loss(batch: LossBatch, settings: ObjectiveSettings) -> TokenLoss:
     advantages = batch.advantages.unsqueeze(1)
     log_ratio = batch.per_token_logps - batch.old_per_token_logps
     rolled_back = batch.off_policy.unsqueeze(1)
-    if settings.ratio == "shaped":
+    if settings.objective.ratio == "shaped":
         # Selected before exp: what overflows in a branch that is not taken would still make its gradient NaN.
         log_ratio = torch.where(rolled_back, torch.zeros_like(log_ratio), log_ratio)
     ratio = torch.exp(log_ratio)
@@ -37,25 +38,23 @@ def token_loss(batch: LossBatch, settings: ObjectiveSettings) -> TokenLoss:
     loss = -torch.min(ratio * advantages, ratio.clamp(low, high) * advantages)
     clipped_low = (ratio < low) & (advantages < 0)
     clipped_high = (ratio > high) & (advantages > 0)
-    if settings.ratio == "shaped":
-        shaped = -shaped_ratio(batch.per_token_logps, settings.shaping_gamma) * advantages
+    if settings.objective.ratio == "shaped":
+        shaped = -shaped_ratio(batch.per_token_logps, settings.objective.shaping_gamma) * advantages
         loss = torch.where(rolled_back, shaped, loss)
-    if batch.sampler_ratio is not None:
-        loss = loss * batch.sampler_ratio
     kl = torch.zeros_like(batch.per_token_logps)
     if settings.beta != 0.0:
         if batch.ref_per_token_logps is None:
             raise ValueError("beta is not 0, so the batch needs ref_per_token_logps")
         with torch.no_grad():
             kl = k3_kl(batch.per_token_logps, batch.ref_per_token_logps)
-        in_scope = kl_tokens(torch.ones_like(batch.mask), batch.off_policy, settings.kl_scope).bool()
+        in_scope = kl_tokens(torch.ones_like(batch.mask), batch.off_policy, settings.objective.kl_on).bool()
         # Out of scope the reference is the policy itself: KL and its gradient are exactly zero there.
         reference = torch.where(in_scope, batch.ref_per_token_logps, batch.per_token_logps.detach())
         loss = loss + settings.beta * k3_kl(batch.per_token_logps, reference)
     return TokenLoss(loss, kl, clipped_low, clipped_high)
 
 
-def logged_sums(batch: LossBatch, tokens: TokenLoss, settings: ObjectiveSettings) -> dict[str, TokenSum]:
+def logged_sums(batch: LossBatch, tokens: TokenLoss, settings: LossSettings) -> dict[str, TokenSum]:
     """Token sums behind the logged metrics; names as TRL's where TRL has them."""
     mask = batch.mask.bool()
     rolled_back = batch.off_policy.unsqueeze(1) & mask
@@ -65,13 +64,13 @@ def logged_sums(batch: LossBatch, tokens: TokenLoss, settings: ObjectiveSettings
         return TokenSum(values[where].float().sum(), where.sum().float())
 
     sums = {
-        "clip_ratio/low_mean": over(tokens.clipped_low, mask),
-        "clip_ratio/high_mean": over(tokens.clipped_high, mask),
-        "clip_ratio/region_mean": over(tokens.clipped_low | tokens.clipped_high, mask),
-        "off_policy/token_share": over(rolled_back, mask),
+        names.CLIPPED_LOW: over(tokens.clipped_low, mask),
+        names.CLIPPED_HIGH: over(tokens.clipped_high, mask),
+        names.CLIPPED: over(tokens.clipped_low | tokens.clipped_high, mask),
+        names.OFF_POLICY_TOKENS: over(rolled_back, mask),
     }
     if settings.beta != 0.0:
-        sums["kl"] = over(tokens.kl, mask)
-        sums["kl/on_policy"] = over(tokens.kl, on_policy)
-        sums["kl/off_policy"] = over(tokens.kl, rolled_back)
+        sums[names.KL] = over(tokens.kl, mask)
+        sums[names.KL_ON_POLICY] = over(tokens.kl, on_policy)
+        sums[names.KL_OFF_POLICY] = over(tokens.kl, rolled_back)
     return sums

@@ -5,36 +5,39 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from contextrl.records import metrics
+from contextrl.records.run_data import RunData, interval, number, section
 from contextrl.report.groups import FUNNEL, GroupsSummary, KindHistory
-from contextrl.report.reading import RunData, interval, number, section
 from contextrl.report.specs import Chart, Row, bars, heat, lines, stacked, thinned
 
 #: Parts of a run that the map of question kinds shows, and most kinds in it.
 PARTS, MOST_KINDS = 12, 30
-ACCURACIES = {"eval/process_accuracy": "answer and process", "eval/answer_accuracy": "answer"}
+#: Series that are made here out of metrics; no run has logged them.
+UNREACHED, REST = DERIVED = ("group/unreached", "time/rest")
+ACCURACIES = {metrics.EVAL_PROCESS_ACCURACY: "answer and process", metrics.EVAL_ANSWER_ACCURACY: "answer"}
 #: How the groups of a step divide; with `recovered` taken out of all-negative they add up to 1.
 GROUPS = {
-    "group/solved": "solved",
-    "group/spread": "mixed",
-    "group/recovered": "all-negative, recovered",
-    "group/unreached": "all-negative, nothing kept",
-    "group/unscored": "unscored",
+    metrics.GROUP_OF["solved"]: "solved",
+    metrics.GROUP_OF["spread"]: "mixed",
+    metrics.GROUP_RECOVERED: "all-negative, recovered",
+    UNREACHED: "all-negative, nothing kept",
+    metrics.GROUP_OF["unscored"]: "unscored",
 }
 OUTCOMES = {
-    "stage2/kept": "kept",
-    "stage2/incorrect": "incorrect",
-    "stage2/not_standalone": "not standalone",
-    "stage2/duplicate": "duplicate",
-    "stage2/over_cap": "over the cap",
-    "stage2/truncated": "truncated",
-    "stage2/unscored": "unscored",
+    metrics.STAGE2_KEPT: "kept",
+    metrics.STAGE2_REJECTED["incorrect"]: "incorrect",
+    metrics.STAGE2_REJECTED["not_standalone"]: "not standalone",
+    metrics.STAGE2_REJECTED["duplicate"]: "duplicate",
+    metrics.STAGE2_REJECTED["over_cap"]: "over the cap",
+    metrics.STAGE2_REJECTED["truncated"]: "truncated",
+    metrics.STAGE2_REJECTED["unscored"]: "unscored",
 }
 TIMES = {
-    "time/stage1": "stage 1",
-    "time/stage2": "stage 2, judging of retries included",
-    "time/judge": "judge, stage 1",
-    "time/score": "scoring",
-    "time/rest": "update and the rest",
+    metrics.TIME_STAGE1: "stage 1",
+    metrics.TIME_STAGE2: "stage 2, judging of retries included",
+    metrics.TIME_JUDGE: "judge, stage 1",
+    metrics.TIME_SCORE: "scoring",
+    REST: "update and the rest",
 }
 
 
@@ -59,42 +62,42 @@ OPTIMISATION = (
         "reward",
         "Reward",
         "Over the trained groups, rolled-back responses included.",
-        {"reward": "mean", "reward_std": "standard deviation"},
+        {metrics.REWARD: "mean", metrics.REWARD_STD: "standard deviation"},
     ),
-    Curve("loss", "Loss", "", {"loss": "loss"}),
+    Curve("loss", "Loss", "", {metrics.LOSS: "loss"}),
     Curve(
         "kl",
         "KL to the reference model",
         "Estimated per token (k3). Rolled-back tokens do not come from the policy: selective KL leaves them out.",
-        {"kl/on_policy": "on-policy tokens", "kl/off_policy": "off-policy tokens"},
+        {metrics.KL_ON_POLICY: "on-policy tokens", metrics.KL_OFF_POLICY: "off-policy tokens"},
     ),
-    Curve("entropy", "Entropy", "Of the policy's next token, in nats.", {"entropy": "entropy"}),
+    Curve("entropy", "Entropy", "Of the policy's next token, in nats.", {metrics.ENTROPY: "entropy"}),
     Curve(
         "clip",
         "Clipped tokens",
         "Zero wherever one update follows each rollout.",
-        {"clip_ratio/low_mean": "low", "clip_ratio/high_mean": "high"},
+        {metrics.CLIPPED_LOW: "low", metrics.CLIPPED_HIGH: "high"},
         percent=True,
     ),
-    Curve("gradient", "Gradient norm", "Before clipping.", {"grad_norm": "gradient norm"}),
+    Curve("gradient", "Gradient norm", "Before clipping.", {metrics.GRADIENT_NORM: "gradient norm"}),
     Curve(
         "off-policy",
         "Off-policy share",
         "Rolled-back responses in the trained groups.",
-        {"off_policy/sample_share": "of samples", "off_policy/token_share": "of tokens"},
+        {metrics.OFF_POLICY_SAMPLES: "of samples", metrics.OFF_POLICY_TOKENS: "of tokens"},
         percent=True,
     ),
     Curve(
         "advantages",
         "Size of advantages",
         "Mean absolute value, after advantage scaling.",
-        {"advantage/on_policy_abs": "on-policy", "advantage/off_policy_abs": "off-policy"},
+        {metrics.ADVANTAGE_ON_POLICY: "on-policy", metrics.ADVANTAGE_OFF_POLICY: "off-policy"},
     ),
     Curve(
         "token-accuracy",
         "Token accuracy on the references",
         "Share of the references' tokens that the policy would have written next.",
-        {"mean_token_accuracy": "token accuracy"},
+        {metrics.TOKEN_ACCURACY: "token accuracy"},
         percent=True,
     ),
 )
@@ -121,7 +124,7 @@ def evaluation_rows(run: RunData, names: Mapping[str, str]) -> list[Row]:
     rows: list[Row] = []
     for name, label in names.items():
         for record in run.steps:
-            value, ends = number(record.get(name)), interval(record.get(f"{name}_ci95"))
+            value, ends = number(record.get(name)), interval(record.get(metrics.interval_of(name)))
             if value is not None:
                 band = {"low": ends[0], "high": ends[1]} if ends else {}
                 rows.append({"step": record["step"], "value": value, "series": label, **band})
@@ -172,9 +175,9 @@ def _with_unreached(run: RunData) -> RunData:
     """Steps in which what was recovered and what was not are apart."""
     steps = []
     for record in run.steps:
-        negative = number(record.get("group/all_negative"))
+        negative = number(record.get(metrics.GROUP_OF["all_negative"]))
         if negative is not None:
-            record = {**record, "group/unreached": negative - (number(record.get("group/recovered")) or 0.0)}
+            record = {**record, UNREACHED: negative - (number(record.get(metrics.GROUP_RECOVERED)) or 0.0)}
         steps.append(record)
     return replace(run, steps=steps)
 
@@ -210,13 +213,16 @@ def _by_part(history: KindHistory, size: int) -> dict[int, tuple[int, int, int]]
 
 
 def judge_charts(run: RunData) -> list[Chart]:
-    trust = series_rows(run, {"judge/false_positive_rate": "false positives", "judge/unscored": "unscored"})
-    gap = series_rows(run, {"accuracy/answer": "right answer", "accuracy/process": "right answer and process"})
-    calls = _nonzero(
-        series_rows(run, {"judge/calls": "calls", "judge/cache_hits": "from the cache", "judge/gated": "gated"})
+    trust = series_rows(run, {metrics.JUDGE_FALSE_POSITIVE_RATE: "false positives", metrics.JUDGE_UNSCORED: "unscored"})
+    gap = series_rows(
+        run, {metrics.ACCURACY_ANSWER: "right answer", metrics.ACCURACY_PROCESS: "right answer and process"}
     )
-    tokens = _nonzero(series_rows(run, {"judge/tokens": "tokens"}))
-    seconds = _nonzero(series_rows(run, {"judge/seconds": "seconds of waiting, all calls together"}))
+    cost = metrics.JUDGE_COST_OF
+    calls = _nonzero(
+        series_rows(run, {cost["calls"]: "calls", cost["cache_hits"]: "from the cache", cost["gated"]: "gated"})
+    )
+    tokens = _nonzero(series_rows(run, {cost["tokens"]: "tokens"}))
+    seconds = _nonzero(series_rows(run, {cost["seconds"]: "seconds of waiting, all calls together"}))
     return _charts(
         Chart(
             "gap",
@@ -263,7 +269,7 @@ def _with_rest(run: RunData) -> RunData:
     Parts are logged as means over rollouts, the step time as a mean over optimizer steps. A step with a log line of its
     own has the whole rollout or none of it; over several steps a rollout is shared.
     """
-    names = [name for name in TIMES if name != "time/rest"]
+    names = [name for name in TIMES if name != REST]
     train = section(run.config, "train")
     accumulated = number(train.get("gradient_accumulation_steps")) or 1.0
     rollout = (number(train.get("steps_per_generation")) or accumulated) * (number(train.get("num_iterations")) or 1.0)
@@ -272,10 +278,10 @@ def _with_rest(run: RunData) -> RunData:
         share = 1.0
     steps = []
     for record in run.steps:
-        whole = number(record.get("step_time"))
+        whole = number(record.get(metrics.STEP_TIME))
         if whole is not None:
             parts = {name: share * value for name in names if (value := number(record.get(name))) is not None}
-            record = {**record, **parts, "time/rest": max(0.0, whole - sum(parts.values()))}
+            record = {**record, **parts, REST: max(0.0, whole - sum(parts.values()))}
         steps.append(record)
     return replace(run, steps=steps)
 

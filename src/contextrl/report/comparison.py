@@ -2,50 +2,32 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from itertools import combinations
 from typing import Any
 
-from contextrl.config import RunConfig
+from contextrl.records import metrics
+from contextrl.records.run_data import RunData, interval, number, section
 from contextrl.report.charts import ACCURACIES, evaluation_rows
-from contextrl.report.reading import RunData, interval, number, section
 from contextrl.report.specs import Chart, Row, lines, thinned
-from contextrl.run_directory import MAY_CHANGE, flat_settings
+from contextrl.settings import flat_settings
+from contextrl.statistics.seeds import SIGNIFICANT, Estimate, estimate, holm, welch
 
-#: What may differ between seeds of one method, beside what may change when a run is resumed.
-_NOT_THE_METHOD = (*MAY_CHANGE, "seed", "train.save_strategy")
-#: An adjusted p below this is marked.
-SIGNIFICANT = 0.05
+#: From the configuration that a run has written to dotted keys of what makes its method, defaults filled in.
+MethodSettings = Callable[[Mapping[str, Any]], dict[str, Any]]
 MEASURES = {"process_accuracy": "answer and process", "answer_accuracy": "answer"}
 CURVES = {
-    "accuracy/process": ("Right answer and process, stage-1 samples", True),
-    "judge/false_positive_rate": ("False positives among right answers", True),
-    "group/all_negative": ("All-negative groups", True),
-    "group/recovered": ("Recovered groups", True),
-    "reward": ("Reward", False),
-    "entropy": ("Entropy", False),
-    "kl": ("KL to the reference model", False),
-    "step_time": ("Step time in seconds", False),
+    metrics.ACCURACY_PROCESS: ("Right answer and process, stage-1 samples", True),
+    metrics.JUDGE_FALSE_POSITIVE_RATE: ("False positives among right answers", True),
+    metrics.GROUP_OF["all_negative"]: ("All-negative groups", True),
+    metrics.GROUP_RECOVERED: ("Recovered groups", True),
+    metrics.REWARD: ("Reward", False),
+    metrics.ENTROPY: ("Entropy", False),
+    metrics.KL: ("KL to the reference model", False),
+    metrics.STEP_TIME: ("Step time in seconds", False),
 }
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A mean with its 95 % interval.
-
-    Attributes:
-        low, high: Student's t over seeds, within 0 and 1; with one seed the run's own interval, or None.
-        values: by seed.
-    """
-
-    mean: float
-    low: float | None
-    high: float | None
-    values: list[float]
 
 
 @dataclass(frozen=True)
@@ -110,9 +92,14 @@ class Comparison:
     untested: list[str]
 
 
-def compare(runs: Sequence[RunData]) -> Comparison:
+def all_settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything that is written but `run_dir` and `seed`: which settings make a method is the commands' to say."""
+    return {key: value for key, value in flat_settings(config).items() if key not in ("run_dir", "seed")}
+
+
+def compare(runs: Sequence[RunData], method_settings: MethodSettings = all_settings) -> Comparison:
     """Group runs into methods and test every pair of those that have at least two seeds."""
-    labels = method_labels(runs)
+    labels = method_labels(runs, method_settings)
     members: defaultdict[str, list[RunData]] = defaultdict(list)
     for run, label in zip(runs, labels, strict=True):
         members[label].append(run)
@@ -125,9 +112,9 @@ def compare(runs: Sequence[RunData]) -> Comparison:
     return Comparison(rows, before, _differences(rows), [row.label for row in rows if not row.repeated])
 
 
-def method_labels(runs: Sequence[RunData]) -> list[str]:
+def method_labels(runs: Sequence[RunData], method_settings: MethodSettings = all_settings) -> list[str]:
     """The method of each run, with the settings that tell it from others of the same name."""
-    settings = [_defaults() | _settings(run.config) for run in runs]
+    settings = [method_settings(run.config) for run in runs]
     rivals: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     for run, own in zip(runs, settings, strict=True):
         rivals[run.method].append(own)
@@ -152,25 +139,14 @@ def _telling(settings: Sequence[Mapping[str, Any]]) -> list[str]:
     return chosen
 
 
-def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Dotted keys of what makes the method."""
-    return {key: value for key, value in flat_settings(config).items() if not key.startswith(_NOT_THE_METHOD)}
-
-
-@lru_cache(maxsize=1)
-def _defaults() -> dict[str, Any]:
-    """What is not written has its default: another version may have had fewer settings."""
-    return _settings(RunConfig().model_dump(mode="json"))
-
-
 def _row(label: str, runs: list[RunData]) -> MethodRow:
     seconds = [number(section(run.results or {}, "seconds").get("train")) for run in runs]
     return MethodRow(
         label,
         runs,
         {measure: _estimate_over_seeds(runs, measure) for measure in MEASURES},
-        _mean([value for run in runs for _, value in run.series("group/all_negative")]),
-        _mean([value for run in runs for _, value in run.series("group/recovered")]),
+        _mean([value for run in runs for _, value in run.series(metrics.GROUP_OF["all_negative"])]),
+        _mean([value for run in runs for _, value in run.series(metrics.GROUP_RECOVERED)]),
         _mean([value for value in seconds if value is not None]),
     )
 
@@ -183,7 +159,7 @@ def evaluation(run: RunData, when: str, measure: str) -> tuple[float, tuple[floa
     """A finished run's figure `before` or `after` training and its interval; runs that go on have none to compare."""
     found = section(run.results or {}, when)
     value = number(found.get(measure))
-    return None if value is None else (value, interval(found.get(f"{measure}_ci95")))
+    return None if value is None else (value, interval(found.get(metrics.interval_of(measure))))
 
 
 def _estimate_over_seeds(runs: Sequence[RunData], measure: str) -> Estimate | None:
@@ -197,49 +173,23 @@ def _estimate_over_seeds(runs: Sequence[RunData], measure: str) -> Estimate | No
     return estimate(values, every[0][1] if len(every) == 1 else None) if values else None
 
 
-def estimate(values: list[float], own_interval: tuple[float, float] | None = None) -> Estimate:
-    """Mean of at least one value with an interval: Student's t, or a single run's own."""
-    from scipy.stats import t
-
-    mean = sum(values) / len(values)
-    if len(values) == 1:
-        low, high = own_interval or (None, None)
-        return Estimate(mean, low, high, values)
-    deviation = math.sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1))
-    half = float(t.ppf(0.975, len(values) - 1)) * deviation / math.sqrt(len(values))
-    return Estimate(mean, max(0.0, mean - half), min(1.0, mean + half), values)
-
-
 def _differences(rows: Sequence[MethodRow]) -> list[Difference]:
-    from scipy.stats import ttest_ind
-
+    """Of every pair in every measure; what cannot be tested is no comparison that Holm's method counts."""
     differences = []
     for measure in MEASURES:
         found = []
         tested = [(row.label, e.values) for row in rows if (e := row.estimates[measure]) and len(e.values) > 1]
         for (one, first), (other, second) in combinations(tested, 2):
             apart = sum(first) / len(first) - sum(second) / len(second)
-            varies = len(set(first)) > 1 or len(set(second)) > 1
-            p = float(ttest_ind(first, second, equal_var=False).pvalue) if varies else None
-            found.append(Difference(measure, one, other, apart, p))
+            found.append(Difference(measure, one, other, apart, welch(first, second)))
         adjusted = iter(holm([one.p for one in found if one.p is not None]))
         differences += [one if one.p is None else replace(one, p=next(adjusted)) for one in found]
     return differences
 
 
-def holm(values: Sequence[float]) -> list[float]:
-    """p-values adjusted for how many there are (Holm 1979): the k-th smallest of m times m − k + 1, never falling."""
-    order = sorted(range(len(values)), key=lambda n: values[n])
-    adjusted, largest = [0.0] * len(values), 0.0
-    for rank, n in enumerate(order):
-        largest = max(largest, min(1.0, values[n] * (len(values) - rank)))
-        adjusted[n] = largest
-    return adjusted
-
-
-def comparison_charts(runs: Sequence[RunData]) -> list[Chart]:
+def comparison_charts(runs: Sequence[RunData], method_settings: MethodSettings = all_settings) -> list[Chart]:
     """Curves of all runs over each other, one colour a method."""
-    labels = method_labels(runs)
+    labels = method_labels(runs, method_settings)
     charts = []
     for name, title in ACCURACIES.items():
         rows: list[Row] = [
@@ -249,7 +199,7 @@ def comparison_charts(runs: Sequence[RunData]) -> list[Chart]:
         ]
         caption = "Greedy, held-out; a line a run. Intervals are in the table."
         spec = lines(rows, "held-out accuracy", percent=True, points=True)
-        charts.append(Chart(_chart_name(name.removeprefix("eval/")), f"Held-out: {title}", caption, spec, rows))
+        charts.append(Chart(_chart_name(name.partition("/")[2]), f"Held-out: {title}", caption, spec, rows))
     for name, (title, percent) in CURVES.items():
         rows = [
             {"step": step, "value": value, "series": label, "run": run.name}

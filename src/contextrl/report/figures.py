@@ -7,9 +7,8 @@ from pathlib import Path
 
 import vl_convert
 from rich.console import Console
-from rich.progress import track
 
-from contextrl.console import is_live
+from contextrl.console import progress_bar
 from contextrl.report.specs import VEGA_LITE, Chart, Spec
 
 #: Of a figure, in pixels at 72 a inch; PNG files have three times as many.
@@ -20,14 +19,16 @@ def write_figures(charts: Sequence[Chart], folder: Path, console: Console) -> li
     """Write NAME.svg and NAME.png of every chart."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    for chart in track(charts, "Figures", console=console, transient=True, disable=not is_live(console)):
-        spec = for_paper(chart.spec)
-        for path, content in (
-            (folder / f"{chart.name}.svg", vl_convert.vegalite_to_svg(spec, vl_version=VEGA_LITE).encode()),
-            (folder / f"{chart.name}.png", vl_convert.vegalite_to_png(spec, vl_version=VEGA_LITE, scale=SCALE)),
-        ):
-            path.write_bytes(content)
-            written.append(path)
+    with progress_bar(console, "Figures", len(charts)) as advance:
+        for chart in charts:
+            spec = for_paper(chart.spec)
+            for path, content in (
+                (folder / f"{chart.name}.svg", vl_convert.vegalite_to_svg(spec, vl_version=VEGA_LITE).encode()),
+                (folder / f"{chart.name}.png", vl_convert.vegalite_to_png(spec, vl_version=VEGA_LITE, scale=SCALE)),
+            ):
+                path.write_bytes(content)
+                written.append(path)
+            advance(1)
     return written
 
 

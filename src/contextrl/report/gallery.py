@@ -8,10 +8,11 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+from contextrl.records.run_data import Record, RunData, number
+from contextrl.records.secrets import without_credentials
 from contextrl.report.groups import TAGS, Entry, GroupsSummary, attempts_of, kind_of, read_entries, verdict_of
 from contextrl.report.pictures import embed_pictures, image_files
-from contextrl.report.reading import Record, RunData, number
-from contextrl.report.text import for_page, without_credentials
+from contextrl.report.text import for_page
 
 #: Bytes of JSON for groups and of pictures in a page of 10 MB, all runs together; charts need the rest.
 GROUP_BYTES, IMAGE_BYTES = 5_000_000, 2_500_000

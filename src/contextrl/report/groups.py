@@ -10,7 +10,7 @@ from difflib import SequenceMatcher
 from functools import lru_cache
 from pathlib import Path
 
-from contextrl.report.reading import Record, RunData, parsed_line
+from contextrl.records.run_data import Record, RunData, groups_at
 from contextrl.report.text import as_script_data, for_page, normalised, steps_of
 
 #: What the gallery can be filtered by; a group can be several.
@@ -281,10 +281,6 @@ def read_entries(entries: list[Entry]) -> Iterator[tuple[Entry, Record]]:
     for entry in entries:
         by_file[entry.file].append(entry)
     for path, wanted in by_file.items():
-        with path.open("rb") as file:
-            for entry in sorted(wanted, key=lambda one: one.offset):
-                file.seek(entry.offset)
-                record = parsed_line(file.readline())
-                # A run that is resumed meanwhile may have dropped the line.
-                if isinstance(record, dict):
-                    yield entry, record
+        at = {entry.offset: entry for entry in wanted}
+        for offset, record in groups_at(path, sorted(at)):
+            yield at[offset], record

@@ -12,14 +12,17 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
 
 import vl_convert
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
+from contextrl.records.metrics import EVAL_N, interval_of
+from contextrl.records.run_data import Record, RunData, interval, number
+from contextrl.records.secrets import without_credentials
 from contextrl.report.charts import (
+    ACCURACIES,
     MOST_KINDS,
     all_charts,
     discovery_charts,
@@ -27,12 +30,18 @@ from contextrl.report.charts import (
     optimisation_charts,
     outcome_chart,
 )
-from contextrl.report.comparison import MEASURES, Comparison, compare, comparison_charts
+from contextrl.report.comparison import (
+    MEASURES,
+    Comparison,
+    MethodSettings,
+    all_settings,
+    compare,
+    comparison_charts,
+)
 from contextrl.report.gallery import MEGABYTES, Gallery, budgets, build_gallery
 from contextrl.report.groups import TAGS, GroupsSummary, KindHistory, Pattern, summarise_groups
-from contextrl.report.reading import RunData, interval, number
 from contextrl.report.specs import VEGA_LITE, Chart
-from contextrl.report.text import as_script_data, visible, visible_tree, without_credentials
+from contextrl.report.text import as_script_data, visible, visible_tree
 
 ASSETS = Path(__file__).parent / "assets"
 #: Most patterns of false positives that are listed.
@@ -97,22 +106,22 @@ def outcome_of(run: RunData) -> str:
     """The run in one line."""
     figures: list[str] = []
     sizes: list[float] = []
-    for name, label in (("process_accuracy", "answer and process"), ("answer_accuracy", "answer")):
-        known = [record for record in run.steps if number(record.get(f"eval/{name}")) is not None]
+    for name, label in ACCURACIES.items():
+        known = [record for record in run.steps if number(record.get(name)) is not None]
         if not known:
             continue
         ends = [known[0], known[-1]] if len(known) > 1 else known
         figures.append(f"{label} {'from ' * (len(ends) > 1)}{' to '.join(_with_interval(one, name) for one in ends)}")
-        sizes = [size for one in ends if (size := number(one.get("eval/n"))) is not None]
+        sizes = [size for one in ends if (size := number(one.get(EVAL_N))) is not None]
     if not figures:
         return "No held-out evaluation so far."
     counts = ", then ".join(f"{size:,.0f}" for size in dict.fromkeys(sizes))
     return f"Held-out {'; '.join(figures)}" + (f" ({counts} questions)." if counts else ".")
 
 
-def _with_interval(record: dict[str, Any], name: str) -> str:
-    ends = interval(record.get(f"eval/{name}_ci95"))
-    text = f"{record[f'eval/{name}']:.1%}"
+def _with_interval(record: Record, name: str) -> str:
+    ends = interval(record.get(interval_of(name)))
+    text = f"{record[name]:.1%}"
     return f"{text} [{ends[0]:.1%}, {ends[1]:.1%}]" if ends else text
 
 
@@ -135,6 +144,7 @@ def build_page(
     runs: Sequence[RunData],
     *,
     megabytes: float = MEGABYTES,
+    method_settings: MethodSettings = all_settings,
     now: datetime | None = None,
     advance: Callable[[], object] = lambda: None,
 ) -> Page:
@@ -142,12 +152,13 @@ def build_page(
 
     Args:
         megabytes: most of the page; groups and pictures are chosen to fit.
+        method_settings: what makes the method of several runs; see `report.comparison`.
         advance: called after each group that is read.
     """
     views = [RunView(run, summarise_groups(run, advance)) for run in runs]
     several = len(views) > 1
-    comparison = compare(runs) if several else None
-    shared = comparison_charts(runs) if several else []
+    comparison = compare(runs, method_settings) if several else None
+    shared = comparison_charts(runs, method_settings) if several else []
     gallery = build_gallery([(view.run, view.groups) for view in views], **budgets(megabytes))
     own = [chart for view in views for chart in all_charts(view.charts)] if not several else []
     charts = [_made_visible(chart) for chart in (*shared, *own)]

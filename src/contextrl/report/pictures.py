@@ -12,7 +12,7 @@ from PIL import Image
 
 from contextrl.data.images import open_image
 from contextrl.errors import InputError
-from contextrl.report.reading import Record, RunData
+from contextrl.records.run_data import Record, RunData
 
 #: Longest side of a picture that is one of few, and of one of many.
 SIDES = (512, 256, 128)

@@ -6,22 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from contextrl.data.example import Example
-from contextrl.judge.types import Verdict
-from contextrl.rollout.prompts import Prompts
-
-GroupKind = Literal["all_negative", "solved", "spread", "unscored"]
-#: Why a stage-2 response was not kept. With `kept` these add up to the attempts of stage 2.
-Rejection = Literal["incorrect", "not_standalone", "truncated", "unscored", "duplicate", "over_cap"]
-
-REJECTIONS: tuple[Rejection, ...] = (
-    "incorrect",
-    "not_standalone",
-    "truncated",
-    "unscored",
-    "duplicate",
-    "over_cap",
-)
+from contextrl.policy.prompts import Prompts
+from contextrl.records.example import Example
+from contextrl.records.groups import GroupKind, Rejection
+from contextrl.records.verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -32,13 +20,11 @@ class Completion:
         ids: the sampled tokens, end-of-turn included where it was sampled.
         text: `ids` decoded without special tokens.
         truncated: the length limit, not the policy, ended it.
-        logps: the sampler's own log-probabilities, where it gives them.
     """
 
     ids: tuple[int, ...]
     text: str
     truncated: bool
-    logps: tuple[float | None, ...] | None = None
 
 
 @dataclass

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import get_args
 
-from contextrl.judge.types import UnscoredKind, Verdict
-from contextrl.rollout.groups import REJECTIONS, Attempt, Group
+from contextrl.records import metrics as names
+from contextrl.records.verdict import UnscoredKind, Verdict
+from contextrl.rollout.groups import Attempt, Group
 from contextrl.rollout.verify import JudgeTally
 
 
@@ -26,10 +27,7 @@ def rollout_sums(
     sampled: Sequence[Group] | None = None,
     trained: Sequence[Group] | None = None,
 ) -> RolloutSums:
-    """The step's metrics over its groups and stage-1 samples, before mixing.
-
-    `group/all_negative`, `solved`, `spread` and `unscored` add up to 1; `group/recovered` is counted within the first.
-    `stage2/kept` and the rejections add up to `stage2/attempts`. The names are fixed by the design.
+    """The step's metrics over its groups and stage-1 samples, before mixing; see `contextrl.records.metrics`.
 
     Args:
         groups: what the data gave.
@@ -41,27 +39,14 @@ def rollout_sums(
     trained = groups if trained is None else trained
     sums = RolloutSums()
     n = float(len(groups))
-    for kind in ("all_negative", "solved", "spread", "unscored"):
-        sums.shares[f"group/{kind}"] = (float(sum(group.kind == kind for group in groups)), n)
-    sums.shares["group/recovered"] = (float(sum(group.recovered for group in groups)), n)
+    for kind, name in names.GROUP_OF.items():
+        sums.shares[name] = (float(sum(group.kind == kind for group in groups)), n)
+    sums.shares[names.GROUP_RECOVERED] = (float(sum(group.recovered for group in groups)), n)
     _add_accuracy(sums, [attempt for group in groups for attempt in group.attempts])
-    retries = [retry for group in sampled for retry in group.retries]
-    sums.counts["stage2/attempts"] = float(len(retries))
-    sums.counts["stage2/kept"] = float(sum(retry.rejection is None for retry in retries))
-    for reason in REJECTIONS:
-        sums.counts[f"stage2/{reason}"] = float(sum(retry.rejection == reason for retry in retries))
+    _add_stage2(sums, [retry for group in sampled for retry in group.retries])
     slots = [slot for group in trained for slot in group.slots]
-    sums.shares["off_policy/sample_share"] = (
-        float(sum(slot.rolled_back for slot in slots)),
-        float(len(slots)),
-    )
-    sums.shares["judge/unscored"] = (float(tally.unscored), float(tally.verdicts))
-    for kind in (*get_args(UnscoredKind), "unknown"):
-        sums.counts[f"judge/unscored_{kind}"] = float(tally.errors[kind])
-    for part in ("calls", "cache_hits", "tokens", "seconds", "retries", "parse_failures", "cost", "gated"):
-        sums.counts[f"judge/{part}"] = float(getattr(tally.usage, part))
-    sums.shares["judge/gate_error"] = (float(tally.usage.gate_overruled), float(tally.usage.gate_audited))
-    sums.shares["report/leaked_answer"] = (float(tally.leaked_reports), float(tally.reports))
+    sums.shares[names.OFF_POLICY_SAMPLES] = (float(sum(slot.rolled_back for slot in slots)), float(len(slots)))
+    _add_judge(sums, tally)
     return sums
 
 
@@ -77,6 +62,26 @@ def _add_accuracy(sums: RolloutSums, attempts: Sequence[Attempt]) -> None:
     looked = [verdict for verdict in answers if verdict.process_correct is not None]
     right = [verdict for verdict in looked if verdict.answer_correct]
     both = [verdict for verdict in right if verdict.process_correct]
-    sums.shares["accuracy/answer"] = (float(sum(v.answer_correct is True for v in answers)), float(len(answers)))
-    sums.shares["accuracy/process"] = (float(len(both)), float(len(looked)))
-    sums.shares["judge/false_positive_rate"] = (float(sum(v.false_positive for v in right)), float(len(right)))
+    sums.shares[names.ACCURACY_ANSWER] = (
+        float(sum(v.answer_correct is True for v in answers)),
+        float(len(answers)),
+    )
+    sums.shares[names.ACCURACY_PROCESS] = (float(len(both)), float(len(looked)))
+    sums.shares[names.JUDGE_FALSE_POSITIVE_RATE] = (float(sum(v.false_positive for v in right)), float(len(right)))
+
+
+def _add_stage2(sums: RolloutSums, retries: Sequence[Attempt]) -> None:
+    sums.counts[names.STAGE2_ATTEMPTS] = float(len(retries))
+    sums.counts[names.STAGE2_KEPT] = float(sum(retry.rejection is None for retry in retries))
+    for reason, name in names.STAGE2_REJECTED.items():
+        sums.counts[name] = float(sum(retry.rejection == reason for retry in retries))
+
+
+def _add_judge(sums: RolloutSums, tally: JudgeTally) -> None:
+    sums.shares[names.JUDGE_UNSCORED] = (float(tally.unscored), float(tally.verdicts))
+    for kind in (*get_args(UnscoredKind), "unknown"):
+        sums.counts[names.unscored_of(kind)] = float(tally.errors[kind])
+    for part, name in names.JUDGE_COST_OF.items():
+        sums.counts[name] = float(getattr(tally.usage, part))
+    sums.shares[names.JUDGE_GATE_ERROR] = (float(tally.usage.gate_overruled), float(tally.usage.gate_audited))
+    sums.shares[names.REPORT_LEAKED_ANSWER] = (float(tally.leaked_reports), float(tally.reports))

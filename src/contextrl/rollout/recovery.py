@@ -11,24 +11,10 @@ from functools import lru_cache
 from typing import Any
 
 from contextrl.errors import InputError
-
-#: What follows the report in stage 2, unless `stage2.instruction` says otherwise.
-DEFAULT_INSTRUCTION = "Answer the question afresh."
+from contextrl.policy.prompts import neutralise_special_tokens
 
 # A text that no template treats specially; what the template puts after it is the end of the assistant's turn.
 _SENTINEL = "ATTEMPT0SENTINEL"
-
-
-def neutralise_special_tokens(text: str, tokenizer: Any) -> str:
-    """Break every special token's spelling in untrusted text, so that it is read as plain characters.
-
-    Only special tokens: what a model merely added to its vocabulary (`<think>`, HTML tags) is text.
-    """
-    special = {str(token) for token in tokenizer.added_tokens_decoder.values() if token.special}
-    for token in sorted(special, key=len, reverse=True):
-        if token in text:
-            text = text.replace(token, f"{token[0]} {token[1:]}")
-    return text
 
 
 class RetryPrompt:

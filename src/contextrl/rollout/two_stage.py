@@ -1,7 +1,7 @@
 """The method: sample, judge, retry what failed with a mistake report, keep what stands on its own, roll it back.
 
-ContextRL (arXiv 2602.22623), "two-stage sampling" and "mixed groups". Sampling is a function that the trainer gives,
-so that this file runs with transformers, vLLM or a test's fake alike.
+ContextRL (arXiv 2602.22623), "two-stage sampling" and "mixed groups". Sampling is a function that is given, so that
+this file runs with transformers, vLLM or a test's fake alike.
 """
 
 from __future__ import annotations
@@ -9,34 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from contextrl.data.example import Example
+from contextrl.policy.prompts import Prompts
+from contextrl.records.example import Example
 from contextrl.rollout.groups import Attempt, Completion, Group
 from contextrl.rollout.mixing import mix_group
-from contextrl.rollout.prompts import Prompts
 from contextrl.rollout.recovery import RetryPrompt
+from contextrl.rollout.settings import Stage2Settings
 from contextrl.rollout.standalone import standalone_problem
 from contextrl.rollout.verify import Verifier
 
-#: `sample(prompts, row, suffixes)`: one completion after each prompt `row[b]` followed by the tokens `suffixes[b]`.
+#: `sample(row, suffixes)`: one completion after each of a rollout's prompts `row[b]` followed by tokens `suffixes[b]`.
 #: N prompts and B samples, so that a prompt and its images need to be read only once.
-Sample = Callable[[Prompts, Sequence[int], Sequence[Sequence[int]]], list[Completion]]
+Sample = Callable[[Sequence[int], Sequence[Sequence[int]]], list[Completion]]
 #: Whether a condition holds on any process. Generation is collective (FSDP, ZeRO-3, vLLM): all enter it or none.
 AnyProcess = Callable[[bool], bool]
-
-
-@dataclass(frozen=True)
-class RecoverySettings:
-    """Stage 2.
-
-    Attributes:
-        samples_per_negative: retries of each negative.
-        max_positives: most retries kept in a group.
-        standalone: whether to reject retries that speak of the report or the earlier attempt.
-    """
-
-    samples_per_negative: int = 1
-    max_positives: int = 4
-    standalone: bool = True
 
 
 def sample_groups(
@@ -44,7 +30,7 @@ def sample_groups(
 ) -> list[Group]:
     """Stage 1: G completions of each of the N prompts."""
     row = [n for n in range(len(examples)) for _ in range(num_generations)]
-    completions = sample(prompts, row, [()] * len(row))
+    completions = sample(row, [()] * len(row))
     return [
         Group(
             example,
@@ -57,7 +43,7 @@ def sample_groups(
 
 
 def judge_groups(groups: Sequence[Group], verifier: Verifier, *, reports: bool) -> None:
-    """Verify every stage-1 attempt; write mistake reports only where stage 2 will use them."""
+    """Verify every stage-1 attempt; with `reports`, ask for mistake reports on the negatives of all-negative groups."""
     verifier.verify([(group.example, attempt) for group in groups for attempt in group.attempts])
     if reports:
         verifier.add_reports(
@@ -75,7 +61,7 @@ class Retry:
     report: str
 
 
-def plan_retries(group: Group, settings: RecoverySettings, retry_prompt: RetryPrompt) -> list[Retry]:
+def plan_retries(group: Group, settings: Stage2Settings, retry_prompt: RetryPrompt) -> list[Retry]:
     """Retries of an all-negative group's negatives that have a mistake report and fit the context budget."""
     # A mixed group needs a negative beside the positive: with a single scored one nothing could be kept.
     if group.kind != "all_negative" or len(group.negatives) < 2:
@@ -97,7 +83,7 @@ def plan_retries(group: Group, settings: RecoverySettings, retry_prompt: RetryPr
 def recover(
     groups: Sequence[Group],
     *,
-    settings: RecoverySettings,
+    settings: Stage2Settings,
     retry_prompt: RetryPrompt,
     sample: Sample,
     verifier: Verifier,
@@ -106,17 +92,15 @@ def recover(
     """Stage 2 on the all-negative groups, in place: retry, filter, mix.
 
     Args:
-        groups: judged groups.
+        groups: judged groups, in the order of the prompts that `sample` continues.
         any_process: if any process has an all-negative group, all of them enter generation.
     """
     planned = [plan_retries(group, settings, retry_prompt) for group in groups]
     retries = [retry for plan in planned for retry in plan]
     if not any_process(bool(retries)):
         return
-    retried = [group for group, plan in zip(groups, planned, strict=True) if plan]
-    row = [n for n, plan in enumerate(filter(None, planned)) for _ in plan]
-    originals = Prompts.join([group.prompt for group in retried])
-    completions = sample(originals, row, [retry.suffix for retry in retries])
+    row = [n for n, plan in enumerate(planned) for _ in plan]
+    completions = sample(row, [retry.suffix for retry in retries])
     for retry, completion in zip(retries, completions, strict=True):
         retry.attempt.completion = completion
         retry.group.retries.append(retry.attempt)
@@ -126,7 +110,7 @@ def recover(
             mix_group(group, settings.max_positives)
 
 
-def _filter(retries: Sequence[Retry], verifier: Verifier, settings: RecoverySettings) -> None:
+def _filter(retries: Sequence[Retry], verifier: Verifier, settings: Stage2Settings) -> None:
     """Reject retries that are truncated, not standalone, incorrect or unscored; cheap rules before the judge."""
     for retry in retries:
         attempt, question = retry.attempt, retry.group.example.question

@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from contextrl.data.example import Example
 from contextrl.errors import ServiceError
 from contextrl.judge.disclosure import cut_to_location, leaks_answer
-from contextrl.judge.types import Disclosure, Judge, JudgeRequest, Usage, Verdict, unscored
+from contextrl.judge.protocol import Judge, JudgeRequest
+from contextrl.records.example import Example
+from contextrl.records.verdict import Disclosure, Usage, Verdict, unscored
 from contextrl.rollout.groups import Attempt
 
 #: For an attempt that is negative only because the length limit cut it: the judge finds no mistake to report.

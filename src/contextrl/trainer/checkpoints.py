@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from accelerate.utils import gather_object
@@ -16,7 +16,7 @@ from transformers.trainer_callback import TrainerState
 from transformers.trainer_utils import rotate_checkpoints
 from trl.trainer.utils import RepeatSampler
 
-from contextrl.run_directory import write_atomically
+from contextrl.records.files import write_atomically
 
 #: Written last: a checkpoint folder without it was cut off and is never resumed from.
 MARKER = "contextrl_state.json"
@@ -69,48 +69,83 @@ class EpochRepeatSampler(RepeatSampler):
         yield from super().__iter__()
 
 
-class SafeCheckpoints:
-    """Mixin for transformers' Trainer: the marker, and what a run must not forget.
+class Resumable(Protocol):
+    """A transformers Trainer that has more to remember than Trainer saves; names are Trainer's."""
 
-    `checkpoint_state` and `restore_state` are for the class that mixes it in.
-    """
+    args: Any
+    state: Any
+    accelerator: Any
 
     def checkpoint_state(self) -> dict[str, Any]:
         """This process's state beyond what Trainer saves."""
-        return {}
+        ...
 
     def restore_state(self, state: dict[str, Any]) -> None:
         """Take back what `checkpoint_state` gave."""
+        ...
 
-    def last_checkpoint(self) -> Path | None:
+    def _load_from_checkpoint(self, resume_from_checkpoint: str) -> None:
+        """Load the weights."""
+        ...
+
+
+class Checkpoints:
+    """The marker of complete checkpoints, and what a run must not forget.
+
+    Args:
+        trainer: calls `save` and `train` in place of Trainer's own.
+    """
+
+    def __init__(self, trainer: Resumable) -> None:
+        self.trainer = trainer
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.trainer.args.output_dir)
+
+    def last(self) -> Path | None:
         """The newest complete checkpoint of this run."""
-        return latest_checkpoint(Path(self.args.output_dir))  # type: ignore[attr-defined]
+        return latest_checkpoint(self.folder)
 
-    def _save_checkpoint(self: Any, model: Any, trial: Any) -> None:
-        """Trainer's checkpoint, then the marker, and only then the removal of older ones."""
-        limit, self.args.save_total_limit = self.args.save_total_limit, None
-        target = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
-        (target / MARKER).unlink(missing_ok=True)
+    def at(self, step: int) -> Path:
+        """Where the checkpoint of a step is."""
+        return self.folder / f"checkpoint-{step}"
+
+    def save(self, write: Callable[[], None]) -> None:
+        """Trainer's checkpoint, then the marker, and only then the removal of older ones.
+
+        Args:
+            write: Trainer's `_save_checkpoint`.
+        """
+        trainer, args = self.trainer, self.trainer.args
+        limit, args.save_total_limit = args.save_total_limit, None
+        marker = self.at(trainer.state.global_step) / MARKER
+        marker.unlink(missing_ok=True)
         try:
-            super()._save_checkpoint(model, trial)  # type: ignore[misc]
+            write()
         finally:
-            self.args.save_total_limit = limit
-        states = gather_object([self.checkpoint_state()])
-        if self.args.should_save:
-            write_atomically(target / MARKER, json.dumps({"step": self.state.global_step, "processes": states}))
-            rotate_checkpoints(output_dir=self.args.output_dir, save_total_limit=limit, use_mtime=True)
+            args.save_total_limit = limit
+        states = gather_object([trainer.checkpoint_state()])
+        if args.should_save:
+            write_atomically(marker, json.dumps({"step": trainer.state.global_step, "processes": states}))
+            rotate_checkpoints(output_dir=args.output_dir, save_total_limit=limit, use_mtime=True)
 
-    def train(self: Any, resume_from_checkpoint: Any = None, **kwargs: Any) -> Any:
-        """As Trainer's; what was cut off is removed first, what was saved beyond Trainer's own state restored."""
+    def train(self, train: Callable[[], Any], resume_from_checkpoint: Any) -> Any:
+        """As Trainer's; what was cut off is removed first, what was saved beyond Trainer's own state restored.
+
+        Args:
+            train: Trainer's `train`, which resumes from the same checkpoint.
+        """
+        trainer = self.trainer
         if resume_from_checkpoint:
-            for folder in Path(self.args.output_dir).glob("checkpoint-*"):
+            for folder in self.folder.glob("checkpoint-*"):
                 if not (folder / MARKER).exists():
                     shutil.rmtree(folder, ignore_errors=True)
             saved = json.loads((Path(resume_from_checkpoint) / MARKER).read_text(encoding="utf-8"))
-            self.restore_state(saved["processes"][self.accelerator.process_index])
-            if 0 < self.args.max_steps <= saved["step"]:
+            trainer.restore_state(saved["processes"][trainer.accelerator.process_index])
+            if 0 < trainer.args.max_steps <= saved["step"]:
                 # Trainer looks at its limit only after a step: it would train one more.
-                self._load_from_checkpoint(str(resume_from_checkpoint))
-                self.state = TrainerState.load_from_json(str(Path(resume_from_checkpoint) / TRAINER_STATE_NAME))
+                trainer._load_from_checkpoint(str(resume_from_checkpoint))
+                trainer.state = TrainerState.load_from_json(str(Path(resume_from_checkpoint) / TRAINER_STATE_NAME))
                 return None
-        return super().train(resume_from_checkpoint=resume_from_checkpoint, **kwargs)  # type: ignore[misc]
+        return train()

@@ -9,12 +9,12 @@ from typing import Any
 
 from datasets import Dataset
 
-from contextrl.data.example import Example
 from contextrl.data.images import image_size
 from contextrl.data.loading import rows_to_examples, undecoded_rows
 from contextrl.data.validation import ValidExamples, validate_examples
 from contextrl.errors import InputError
-from contextrl.rollout.prompts import build_prompts
+from contextrl.policy.prompts import build_prompts
+from contextrl.records.example import Example
 from contextrl.trainer.config import ContextRLConfig
 
 

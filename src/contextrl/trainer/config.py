@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, cast
+from typing import Any
 
 import torch
 from trl import GRPOConfig
 
 from contextrl.errors import InputError
-from contextrl.objective.batch import KlScope, LossType, ObjectiveSettings, RatioKind
-from contextrl.rollout.recovery import DEFAULT_INSTRUCTION
-from contextrl.rollout.two_stage import RecoverySettings
+from contextrl.judge.settings import JudgingSettings
+from contextrl.objective.batch import LossSettings
+from contextrl.objective.losses import LOSSES
+from contextrl.objective.settings import ObjectiveSettings
+from contextrl.policy.settings import PromptSettings
+from contextrl.rollout.settings import DynamicSamplingSettings, Stage2Settings
+from contextrl.settings import Section, validated
 
 #: Options of GRPOConfig that our loss or rollout does not implement, and the one value that is accepted.
 UNSUPPORTED: dict[str, Any] = {
@@ -43,11 +48,13 @@ _UNSUPPORTED_FAMILIES = ("sapo_", "vespo_", "vllm_", "entropy_")
 class ContextRLConfig(GRPOConfig):
     """Settings of `ContextRLTrainer`.
 
-    Fields below are the method's; all others are GRPOConfig's, some with other defaults: `loss_type="grpo"`,
+    `stage2`, `objective`, `dynamic_sampling`, `judging` and `prompts` are the sections of a run's YAML, as objects or
+    as mappings: `ContextRLConfig(stage2={"samples_per_negative": 2}, objective={"ratio": "shaped"})`; `stage2=False` is
+    GRPO with the judge as its reward. All other fields are GRPOConfig's, some with other defaults: `loss_type="grpo"`,
     `beta=0.01`, plain k3 KL, a log line every step, bfloat16 only where there is a GPU.
     """
 
-    loss_type: str = field(default="grpo", metadata={"help": "grpo or dapo."})
+    loss_type: str = field(default="grpo", metadata={"help": "A name in LOSSES: grpo or dapo."})
     beta: float = field(default=0.01, metadata={"help": "Weight of the KL term."})
     use_bias_correction_kl: bool = field(default=False, metadata={"help": "Must stay False: plain k3."})
     remove_unused_columns: bool | None = field(default=False, metadata={"help": "Must stay False."})
@@ -57,25 +64,18 @@ class ContextRLConfig(GRPOConfig):
     gradient_checkpointing: bool = field(default=False, metadata={"help": "Trade compute for memory."})
     report_to: str | list[str] | None = field(default="none", metadata={"help": "Trackers, as in transformers."})
 
-    stage2: bool = field(default=True, metadata={"help": "Retry all-negative groups with mistake reports."})
-    stage2_samples_per_negative: int = field(default=1, metadata={"help": "Retries of each negative."})
-    stage2_max_positives: int | None = field(default=None, metadata={"help": "Most retries kept; default G / 2."})
-    stage2_standalone: bool = field(default=True, metadata={"help": "Reject retries that speak of the report."})
-    stage2_instruction: str = field(default=DEFAULT_INSTRUCTION, metadata={"help": "What follows the report."})
-    stage2_max_context_tokens: int = field(default=4096, metadata={"help": "Budget of a retry's prompt."})
-    off_policy_advantage_scale: float = field(default=1.0, metadata={"help": "alpha for rolled-back responses."})
-    ratio: str = field(default="rollback", metadata={"help": "rollback or shaped."})
-    shaping_gamma: float = field(default=0.1, metadata={"help": "gamma of the shaped ratio."})
-    kl_scope: str = field(default="on_policy", metadata={"help": "on_policy or all."})
-    overlong_buffer: int = field(default=0, metadata={"help": "DAPO's soft overlong penalty, in tokens; 0 is off."})
-    dynamic_sampling_rounds: int = field(default=0, metadata={"help": "Most refill rounds a step; 0 is off."})
-    report_disclose: str = field(default="correction", metadata={"help": "What mistake reports may say."})
+    stage2: Stage2Settings = field(default_factory=Stage2Settings, metadata={"help": "Retries with mistake reports."})
+    objective: ObjectiveSettings = field(default_factory=ObjectiveSettings, metadata={"help": "What is optimised."})
+    dynamic_sampling: DynamicSamplingSettings = field(
+        default_factory=DynamicSamplingSettings, metadata={"help": "Refill groups without spread."}
+    )
+    judging: JudgingSettings = field(default_factory=JudgingSettings, metadata={"help": "What is asked of a judge."})
+    prompts: PromptSettings = field(default_factory=PromptSettings, metadata={"help": "What holds for every prompt."})
     shared_prefix: bool = field(default=True, metadata={"help": "Read a group's prompt once, not once per sample."})
-    max_prompt_tokens: int = field(default=4096, metadata={"help": "Longer prompts are refused before training."})
-    max_unscored_share: float = field(default=0.5, metadata={"help": "More unscored verdicts fail a step."})
-    max_failed_steps: int = field(default=3, metadata={"help": "So many failed steps in a row stop the run."})
 
     def __post_init__(self) -> None:
+        for name, section in SECTIONS.items():
+            setattr(self, name, _as_section(section, getattr(self, name), name))
         if self.bf16 is None:
             self.bf16 = torch.cuda.is_available() and not self.use_cpu and not self.fp16
         if self.use_cpu or not torch.cuda.is_available():
@@ -124,11 +124,8 @@ class ContextRLConfig(GRPOConfig):
 
     def _check_choices(self) -> None:
         for name, choices in (
-            ("loss_type", ("grpo", "dapo")),
+            ("loss_type", tuple(LOSSES)),
             ("scale_rewards", ("group", "none")),
-            ("ratio", ("rollback", "shaped")),
-            ("report_disclose", ("location", "hint", "correction", "answer")),
-            ("kl_scope", ("on_policy", "all")),
         ):
             if getattr(self, name) not in choices:
                 raise InputError(" or ".join(choices), found=repr(getattr(self, name)), where=f"train.{name}")
@@ -139,17 +136,17 @@ class ContextRLConfig(GRPOConfig):
                 where="train.eval_strategy",
                 fix="Use eval.every",
             )
-        cap = self.stage2_max_positives
-        if self.stage2 and cap is not None and not 0 < cap < self.num_generations:
+        cap = self.stage2.max_positives
+        if self.stage2.in_use and cap is not None and not 0 < cap < self.num_generations:
             raise InputError(
                 f"between 1 and num_generations - 1 = {self.num_generations - 1}, so that negatives remain",
                 found=str(cap),
                 where="stage2.max_positives",
             )
-        if not 0 <= self.overlong_buffer <= (self.max_completion_length or 0):
+        if self.objective.overlong_buffer > (self.max_completion_length or 0):
             raise InputError(
                 f"at most max_completion_length = {self.max_completion_length}",
-                found=str(self.overlong_buffer),
+                found=str(self.objective.overlong_buffer),
                 where="objective.overlong_buffer",
             )
 
@@ -167,24 +164,40 @@ class ContextRLConfig(GRPOConfig):
             )
 
     @property
-    def objective(self) -> ObjectiveSettings:
+    def loss_settings(self) -> LossSettings:
         """The constants of the loss."""
-        # `_check_choices` has seen that the three names are among the literals.
-        return ObjectiveSettings(
-            loss_type=cast(LossType, self.loss_type),
+        return LossSettings(
             epsilon_low=self.epsilon,
             epsilon_high=self.epsilon if self.epsilon_high is None else self.epsilon_high,
             beta=self.beta,
-            ratio=cast(RatioKind, self.ratio),
-            shaping_gamma=self.shaping_gamma,
-            kl_scope=cast(KlScope, self.kl_scope),
+            objective=self.objective,
         )
 
-    @property
-    def recovery(self) -> RecoverySettings:
-        """Stage 2's settings."""
-        return RecoverySettings(
-            samples_per_negative=self.stage2_samples_per_negative,
-            max_positives=self.stage2_max_positives or self.num_generations // 2,
-            standalone=self.stage2_standalone,
-        )
+    def to_dict(self) -> dict[str, Any]:
+        """As TrainingArguments', sections as plain mappings, for trackers and model cards."""
+        return {**super().to_dict(), **{name: getattr(self, name).model_dump(mode="json") for name in SECTIONS}}
+
+
+#: The method's own settings, the same sections as in a run's YAML.
+SECTIONS: dict[str, type[Section]] = {
+    "stage2": Stage2Settings,
+    "objective": ObjectiveSettings,
+    "dynamic_sampling": DynamicSamplingSettings,
+    "judging": JudgingSettings,
+    "prompts": PromptSettings,
+}
+
+
+def _as_section(section: type[Section], value: Any, where: str) -> Section:
+    """A section, or what stands for one: a mapping of its fields; for one that can be switched, True or False.
+
+    Raises:
+        InputError: unknown field (with the nearest), wrong value.
+    """
+    if isinstance(value, section):
+        return value
+    if isinstance(value, bool) and "enabled" in section.model_fields:
+        value = {"enabled": value}
+    if not isinstance(value, Mapping):
+        raise InputError(f"{section.__name__} or a mapping of its fields", found=repr(value), where=where)
+    return validated(section, value, where=where)

@@ -1,6 +1,6 @@
 """ContextRL (arXiv 2602.22623) on TRL's GRPOTrainer.
 
-Sampling comes first, then TRL's own scoring replays it: `collect` runs both stages and mixes the groups, and
+Sampling comes first, then TRL's own scoring replays it: a `Collector` runs both stages and mixes the groups, and
 `GRPOTrainer._generate_and_score_completions` is then given those rows, their completions and their rewards. The
 differences from GRPO are stage 2 and rollback (`contextrl.rollout`), advantage scaling, the shaped ratio and
 selective KL (`contextrl.objective`); GRPO and DAPO are the same code with those switched off.
@@ -10,33 +10,42 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any, cast
+from functools import partial
+from typing import Any
 
 import torch
 from accelerate.utils import gather
 from datasets import Dataset
 from transformers import AutoConfig
+from trl import GRPOTrainer
+from trl.trainer.utils import split_tensor_dict
 
-from contextrl.data.example import Example
-from contextrl.judge.types import Disclosure, Judge
+from contextrl.engines import build_engines
+from contextrl.errors import InputError
+from contextrl.judge.protocol import Judge
 from contextrl.objective.batch import LossBatch, TokenSum
 from contextrl.objective.contextrl import scale_off_policy_advantages
-from contextrl.objective.dapo import dapo_loss, soft_overlong_penalty
-from contextrl.objective.grpo import grpo_loss
-from contextrl.policies import has_vision
-from contextrl.rollout.dynamic import RefillCursor, refill
-from contextrl.rollout.groups import Attempt, Completion, Group, has_spread
-from contextrl.rollout.prompts import Prompts, build_prompts
+from contextrl.objective.dapo import soft_overlong_penalty
+from contextrl.objective.losses import LOSSES
+from contextrl.policy.loading import has_vision
+from contextrl.policy.prompts import Prompts, build_prompts
+from contextrl.records import metrics as names
+from contextrl.records.example import Example
+from contextrl.rollout.collect import Collector, JudgeLostError, Rollout
+from contextrl.rollout.dynamic import RefillCursor
+from contextrl.rollout.groups import Attempt
 from contextrl.rollout.recovery import RetryPrompt
-from contextrl.rollout.two_stage import judge_groups, recover, sample_groups
+from contextrl.rollout.sampling import Completions
 from contextrl.rollout.verify import Verifier
-from contextrl.trainer.checkpoints import CheckpointState, EpochRepeatSampler
+from contextrl.trainer.batches import ScoredRows, shuffle_groups
+from contextrl.trainer.checkpoints import Checkpoints, CheckpointState, EpochRepeatSampler
 from contextrl.trainer.checks import as_examples, check_policy, check_prompts, prompt_room
 from contextrl.trainer.config import ContextRLConfig
 from contextrl.trainer.finite import FiniteGradients, non_finite
-from contextrl.trainer.groups_log import GroupRecorder
+from contextrl.trainer.group_recorder import GroupRecorder
+from contextrl.trainer.processes import Processes
 from contextrl.trainer.rollout_log import RolloutLog
-from contextrl.trainer.shared_prompts import SharedPrompts
+from contextrl.trainer.stopping import Stopping
 
 
 def judge_reward(**_: Any) -> list[float]:
@@ -44,7 +53,7 @@ def judge_reward(**_: Any) -> list[float]:
     raise RuntimeError("rewards are replayed from the rollout")
 
 
-class ContextRLTrainer(RolloutLog, SharedPrompts):
+class ContextRLTrainer(GRPOTrainer):
     """Trains a vision-language policy with a judge that sees the reference solution.
 
     Args:
@@ -57,6 +66,12 @@ class ContextRLTrainer(RolloutLog, SharedPrompts):
         recorder: writes a line per group, if given.
         kwargs: passed to GRPOTrainer (callbacks, optimizers, peft_config, ...).
 
+    Attributes:
+        collector: runs the method on data rows.
+        engines: what samples and scores.
+        progress: what the run has counted so far.
+        rows: the rollout that is being trained, None before the first.
+
     Raises:
         InputError: data, model or settings are wrong; before any training starts.
         ServiceError: the judge is gone, or left too many verdicts unscored; resumable.
@@ -65,6 +80,8 @@ class ContextRLTrainer(RolloutLog, SharedPrompts):
 
     _tag_names = ("trl", "contextrl")
     _name = "ContextRL"
+    args: ContextRLConfig
+    _buffered_inputs: list[dict[str, Any]] | None
 
     def __init__(
         self,
@@ -81,7 +98,7 @@ class ContextRLTrainer(RolloutLog, SharedPrompts):
         self.examples: Sequence[Example] = as_examples(train_dataset, vision=has_vision(config))
         check_policy(model if isinstance(model, str) else config._name_or_path, args, self.examples)
         room = prompt_room(config, args.max_completion_length)
-        check_prompts(processing_class, self.examples, min(args.max_prompt_tokens, room))
+        check_prompts(processing_class, self.examples, min(args.prompts.max_prompt_tokens, room))
         rows = Dataset.from_dict({"row": list(range(len(self.examples)))})
         super().__init__(
             model=model,
@@ -91,129 +108,108 @@ class ContextRLTrainer(RolloutLog, SharedPrompts):
             processing_class=processing_class,
             **kwargs,
         )
-        self.judge, self.audit, self.recorder = judge, audit, recorder
         self.progress = CheckpointState()
-        self.refill_cursor = RefillCursor(len(self.examples), args.seed + self.accelerator.process_index)
-        self.retry_prompt = RetryPrompt(
-            self._tokenizer,
-            self._render,
-            args.stage2_instruction,
-            min(args.stage2_max_context_tokens, room),
-            self.eos_token_ids,
-        )
-        self._groups: list[Group] = []
-        self._set_up_sharing()
+        self.rows: ScoredRows | None = None
+        self._is_scoring = False
         # GRPOTrainer then takes completions from us, and still decodes, counts and logs them.
         self.rollout_func = self._replay
-        self._forbid_placeholders()
-        self.add_callback(FiniteGradients(lambda: [group.example.id for group in self._groups], self.last_checkpoint))
+        placeholders = self._forbid_placeholders()
+        self.processes = Processes(self.accelerator)
+        self.log_of_rollouts = RolloutLog(self.processes, self._metrics["train"], args.judging, recorder)
+        self.checkpoints = Checkpoints(self)
+        self.stopping = Stopping(self, self.checkpoints)
+        self.engines = build_engines(self, super()._get_per_token_logps_and_entropies)
+        self.engines.scorer.on_choice = lambda shared: self._metrics["train"][names.SHARED_PREFIX_USED].append(
+            float(shared)
+        )
+        self.collector = self._collector(
+            Completions(self._tokenizer, self.eos_token_ids, placeholders), judge, audit, room
+        )
+        self.add_callback(FiniteGradients(self._names_of_batch, self.checkpoints.last))
+
+    def _collector(self, completions: Completions, judge: Judge, audit: Judge | None, room: int) -> Collector:
+        args = self.args
+        return Collector(
+            examples=self.examples,
+            num_generations=self.num_generations,
+            build_prompts=lambda rows: build_prompts(self.processing_class, rows, **self.chat_template_kwargs),
+            engine=self.engines.engine,
+            completions=completions,
+            verifier=partial(Verifier, judge, audit, args.judging.report.disclose),
+            stage2=args.stage2,
+            retry_prompt=RetryPrompt(
+                self._tokenizer,
+                self._render,
+                args.stage2.instruction,
+                min(args.stage2.max_context_tokens, room),
+                self.eos_token_ids,
+            ),
+            dynamic_sampling=args.dynamic_sampling,
+            cursor=RefillCursor(len(self.examples), args.seed + self.accelerator.process_index),
+            processes=self.accelerator.num_processes,
+            any_process=self.processes.any,
+        )
+
+    @property
+    def recorder(self) -> GroupRecorder | None:
+        """Writes a line per group."""
+        return self.log_of_rollouts.recorder
+
+    @recorder.setter
+    def recorder(self, recorder: GroupRecorder | None) -> None:
+        self.log_of_rollouts.recorder = recorder
 
     # ---- rollout -----------------------------------------------------------------------------------------------
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         """Sample both stages, then let GRPOTrainer score the mixed groups under the original prompts."""
-        self._remember_start()
-        self._groups = groups = self.collect([row["row"] for row in inputs[:: self.num_generations]])
-        slots = [slot for group in groups for slot in group.slots]
-        group_of_slot = [n for n in range(len(groups)) for _ in range(self.num_generations)]
-        prompts = Prompts.join([group.prompt for group in groups])
-        self._replayed = {
-            "prompt_ids": [prompts.ids[n] for n in group_of_slot],
-            "completion_ids": [list(slot.completion.ids) for slot in slots],
-            "logprobs": None,
-        }
-        self._rewards = [self._reward(slot) for slot in slots]
-        # Without images in its rows GRPOTrainer neither decodes nor processes B of them.
-        questions = [groups[n].example.question for n in group_of_slot]
-        rows = [{"prompt": [{"role": "user", "content": question}]} for question in questions]
-        with self._timed("score"), self._scoring(prompts, group_of_slot):
-            batch: dict[str, Any] = super()._generate_and_score_completions(rows)
+        start = self.stopping.start()
+        try:
+            rollout = self.collect([row["row"] for row in inputs[:: self.num_generations]])
+        except JudgeLostError as lost:
+            self.stopping.stop(str(lost), start)
+        batch = self._score(rollout)
+        assert self.rows is not None
+        reason = self.log_of_rollouts.write(self.rows, batch, self.progress, self.state.global_step + 1)
+        if reason is not None:
+            self.stopping.stop(reason, start)
+        return batch
+
+    def collect(self, rows: Sequence[int]) -> Rollout:
+        """Stage 1, judge, stage 2, mixing and DAPO's refill for data rows."""
+        return self.collector.collect(rows)
+
+    def _score(self, rollout: Rollout) -> dict[str, Any]:
+        """GRPOTrainer's batch of the mixed groups, with what our loss needs beside it."""
+        slots = [slot for group in rollout.groups for slot in group.slots]
+        group = [n for n, group in enumerate(rollout.groups) for _ in group.slots]
+        with rollout.timed(names.TIME_SCORE):
+            prompts = self.engines.scorer.encode(Prompts.join([group.prompt for group in rollout.groups]))
+            self.rows = ScoredRows(rollout, prompts, group, slots, [self._reward(slot) for slot in slots])
+            self._is_scoring = True
+            try:
+                batch: dict[str, Any] = super()._generate_and_score_completions(self.rows.as_dataset_rows())
+            finally:
+                self._is_scoring = False
         device = self.accelerator.device
         batch["off_policy"] = torch.tensor([slot.rolled_back for slot in slots], device=device)
         # Only tensors and per-row lists survive GRPOTrainer's shuffle and split.
-        batch["group"] = torch.tensor(group_of_slot, device=device)
+        batch["group"] = torch.tensor(group, device=device)
         batch["advantages"] = scale_off_policy_advantages(
-            batch["advantages"], batch["off_policy"], self.args.off_policy_advantage_scale
+            batch["advantages"], batch["off_policy"], self.args.objective.off_policy_advantage_scale
         )
-        self._finish_rollout(batch)
         return batch
 
-    def collect(self, rows: Sequence[int]) -> list[Group]:
-        """Stage 1, judge, stage 2, mixing and DAPO's refill for data rows."""
-        self._verifier = Verifier(self.judge, self.audit, cast(Disclosure, self.args.report_disclose))
-        self._sampled_tokens = 0
-        self._seconds = dict.fromkeys(("stage1", "judge", "stage2", "score"), 0.0)
-        groups = self._roll_out(rows)
-        self._drawn = list(groups)
-        self._sampled = list(groups)
-        if self.args.dynamic_sampling_rounds:
-            self._sampled += refill(
-                groups,
-                lambda group: not has_spread([slot.reward for slot in group.slots]),
-                self._roll_out,
-                self.refill_cursor,
-                max_rounds=self.args.dynamic_sampling_rounds,
-                any_process=self._any_process,
-            )
-        return groups
-
-    def _roll_out(self, rows: Sequence[int]) -> list[Group]:
-        """Both stages for data rows; with none, this process only takes part in the others' generation."""
-        examples = [self.examples[row] for row in rows]
-        with self._timed("stage1"):
-            prompts = build_prompts(self.processing_class, examples, **self.chat_template_kwargs)
-            groups = sample_groups(examples, rows, prompts, self.num_generations, self._sample)
-        with self._timed("judge"):
-            judge_groups(groups, self._verifier, reports=self.args.stage2)
-        self._stop_if_judge_is_gone()
-        if self.args.stage2:
-            with self._timed("stage2"):
-                recover(
-                    groups,
-                    settings=self.args.recovery,
-                    retry_prompt=self.retry_prompt,
-                    sample=self._sample,
-                    verifier=self._verifier,
-                    any_process=self._any_process,
-                )
-            self._stop_if_judge_is_gone()
-        self._states = None
-        return groups
-
-    def _sample(self, prompts: Prompts, row: Sequence[int], suffixes: Sequence[Sequence[int]]) -> list[Completion]:
-        """See `two_stage.Sample`."""
-        if not row:
-            if self.accelerator.num_processes > 1:
-                # Generation is collective: stand in with a prompt of our own and throw its completion away.
-                self._sample_ids(build_prompts(self.processing_class, self.examples[:1]), [0], [()])
-            return []
-        sampled = self._sample_ids(prompts, row, suffixes)
-        completions = [self._cut_at_placeholder(ids) for ids in sampled]
-        cut = [short != ids for short, ids in zip(completions, sampled, strict=True)]
-        texts = self._tokenizer.batch_decode(completions, skip_special_tokens=True)
-        self._sampled_tokens += sum(len(ids) for ids in sampled)
-        return [
-            Completion(tuple(ids), text, truncated=was_cut or ids[-1] not in self.eos_token_ids)
-            for ids, text, was_cut in zip(completions, texts, cut, strict=True)
-        ]
-
-    def _cut_at_placeholder(self, ids: list[int]) -> list[int]:
-        """End a completion before a sampled image token: scoring would look for an image that is not there.
-
-        Sampling suppresses these tokens; an engine that does not must not break the run. What is left is truncated,
-        so never a positive. GRPOTrainer reads every completion's last token, so an empty one becomes an end token.
-        """
-        end = next((n for n, token in enumerate(ids) if token in self._placeholders), len(ids))
-        return ids[:end] or [self._tokenizer.eos_token_id]
-
-    def _forbid_placeholders(self) -> None:
-        names = ("image_token_id", "video_token_id", "vision_start_token_id", "vision_end_token_id")
-        ids = [getattr(self.model.config, name, None) for name in names]
-        self._placeholders: set[int] = {int(token) for token in ids if token is not None}
-        if self._placeholders:
-            suppressed = sorted(self._placeholders | set(self.generation_kwargs.get("suppress_tokens") or ()))
+    def _forbid_placeholders(self) -> set[int]:
+        """Image tokens, which are never sampled: scoring would look for images that are not there."""
+        fields = ("image_token_id", "video_token_id", "vision_start_token_id", "vision_end_token_id")
+        ids = [getattr(self.model.config, name, None) for name in fields]
+        placeholders = {int(token) for token in ids if token is not None}
+        if placeholders:
+            suppressed = sorted(placeholders | set(self.generation_kwargs.get("suppress_tokens") or ()))
             self.generation_kwargs["suppress_tokens"] = suppressed
             self.generation_config.suppress_tokens = suppressed
+        return placeholders
 
     def _render(self, messages: list[dict[str, Any]]) -> str:
         if not self._is_vlm:
@@ -228,11 +224,13 @@ class ContextRLTrainer(RolloutLog, SharedPrompts):
 
     def _replay(self, prompts: list[Any], trainer: Any) -> dict[str, Any]:  # noqa: ARG002
         """GRPOTrainer's `rollout_func`: the mixed rows, in token ids."""
-        return self._replayed
+        assert self.rows is not None
+        return self.rows.as_generated()
 
     def _calculate_rewards(self, *_: Any) -> torch.Tensor:
         """Gathered rewards [B over all processes, 1]; NaN where the judge failed."""
-        local = torch.tensor(self._rewards, dtype=torch.float32, device=self.accelerator.device)
+        assert self.rows is not None
+        local = torch.tensor(self.rows.rewards, dtype=torch.float32, device=self.accelerator.device)
         gathered: torch.Tensor = gather(local.unsqueeze(1))
         return gathered
 
@@ -240,34 +238,56 @@ class ContextRLTrainer(RolloutLog, SharedPrompts):
         """The verdict's reward with DAPO's overlong penalty, NaN where unscored."""
         if slot.reward is None:
             return float("nan")
-        if not self.args.overlong_buffer:
+        if not (buffer := self.args.objective.overlong_buffer):
             return slot.reward
-        length = len(slot.completion.ids)
-        return slot.reward + soft_overlong_penalty(length, self.max_completion_length, self.args.overlong_buffer)
+        return slot.reward + soft_overlong_penalty(len(slot.completion.ids), self.max_completion_length, buffer)
 
-    # ---- resuming ------------------------------------------------------------------------------------------------
+    def _get_per_token_logps_and_entropies(
+        self,
+        model: Any,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        logits_to_keep: int,
+        batch_size: int | None = None,
+        **kwargs: Any,
+    ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
+        """GRPOTrainer's old and reference passes over the rollout; every other call is GRPOTrainer's own."""
+        if not self._is_scoring or self.rows is None:
+            score = super()._get_per_token_logps_and_entropies
+            return score(model, input_ids, attention_mask, logits_to_keep, batch_size, **kwargs)  # type: ignore[no-any-return]
+        logps, entropies = self.engines.scorer.score_chunks(
+            model,
+            self.rows.prompts,
+            self.rows.group,
+            input_ids[:, -logits_to_keep:],
+            attention_mask[:, -logits_to_keep:],
+            batch_size or len(self.rows.group),
+            entropy=bool(kwargs.get("compute_entropy")),
+        )
+        return logps, entropies, None
 
-    def _get_train_sampler(self, dataset: Any = None) -> EpochRepeatSampler:
-        sampler = super()._get_train_sampler(dataset)
-        sampler.__class__ = EpochRepeatSampler
-        return sampler  # type: ignore[no-any-return]
+    # ---- micro-batches and their loss ----------------------------------------------------------------------------
 
-    def checkpoint_state(self) -> dict[str, Any]:
-        # Restored rather than derived: an epoch's last optimizer step may hold fewer micro-batches.
-        return {"progress": asdict(self.progress), "refill": self.refill_cursor.position, "micro_batch": self._step}
-
-    def restore_state(self, state: dict[str, Any]) -> None:
-        self.progress = CheckpointState(**state["progress"])
-        self.refill_cursor.position = state["refill"]
-        # GRPOTrainer counts from 0 in every process; generation batches begin where this count says.
-        self._step = state["micro_batch"]
-
-    # ---- loss ----------------------------------------------------------------------------------------------------
+    def _prepare_inputs(self, generation_batch: Any) -> Any:
+        """As GRPOTrainer's, but groups stay together when rows are shuffled, so that micro-batches can share."""
+        if not self.model.training:
+            raise InputError(
+                "evaluation by contextrl.evaluation, or eval.every in a configuration",
+                found="trainer.evaluate(), which would sample groups into the training batch",
+                where="eval_dataset",
+            )
+        generate_every = self.args.steps_per_generation * self.num_iterations
+        if self._step % generate_every == 0 or self._buffered_inputs is None:
+            batch = shuffle_groups(self._generate_and_score_completions(generation_batch))
+            self._buffered_inputs = split_tensor_dict(batch, self.args.steps_per_generation)
+        return self._buffered_inputs[self._step % self.args.steps_per_generation]
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
         """The objective on one micro-batch; replaces GRPOTrainer's, which knows no rolled-back rows."""
-        per_token_logps, entropies = self._score(
-            model, inputs["group"].tolist(), inputs["completion_ids"], inputs["completion_mask"]
+        assert self.rows is not None
+        groups = inputs["group"].tolist()
+        per_token_logps, entropies = self.engines.scorer.score(
+            model, self.rows.prompts, groups, inputs["completion_ids"], inputs["completion_mask"]
         )
         old = inputs.get("old_per_token_logps")
         # GRPOTrainer's `num_items_in_batch` spans the generation batch: rescale it to one optimizer step.
@@ -284,17 +304,50 @@ class ContextRLTrainer(RolloutLog, SharedPrompts):
             accumulation_steps=steps,
             token_normalizer=tokens * steps / self.args.steps_per_generation,
         )
-        loss_function = dapo_loss if self.args.loss_type == "dapo" else grpo_loss
-        result = loss_function(batch, self.args.objective)
-        self._check_finite(result.loss, inputs["group"])
+        result = LOSSES[self.args.loss_type](batch, self.args.loss_settings)
+        if not torch.isfinite(result.loss):
+            # Before the optimizer can spread it.
+            found, step = f"the loss is {result.loss.item()}", self.state.global_step + 1
+            raise non_finite(found, step, self.checkpoints.last(), self.rows.example_ids(groups))
         assert entropies is not None
         mask = batch.mask.bool()
-        self._log_sums({**result.sums, "entropy": TokenSum(entropies[mask].sum(), mask.sum().float())})
+        entropy = TokenSum(entropies[mask].sum(), mask.sum().float())
+        self.log_of_rollouts.log_sums({**result.sums, names.ENTROPY: entropy})
         return result.loss
 
-    def _check_finite(self, loss: torch.Tensor, group: torch.Tensor) -> None:
-        """Raise before the optimizer can spread a NaN; name the groups of the micro-batch."""
-        if torch.isfinite(loss):
-            return
-        ids = [self._groups[n].example.id for n in sorted(set(group.tolist()))]
-        raise non_finite(f"the loss is {loss.item()}", self.state.global_step + 1, self.last_checkpoint(), ids)
+    def _names_of_batch(self) -> list[str]:
+        return self.rows.example_ids(self.rows.group) if self.rows is not None else []
+
+    # ---- checkpoints and resuming --------------------------------------------------------------------------------
+
+    def _get_train_sampler(self, dataset: Any = None) -> EpochRepeatSampler:
+        """TRL's, with an order that a resumed run can repeat."""
+        return EpochRepeatSampler(
+            data_source=self.train_dataset if dataset is None else dataset,
+            mini_repeat_count=self.num_generations,
+            batch_size=self.args.generation_batch_size // self.num_generations,
+            repeat_count=self.num_iterations * self.args.steps_per_generation,
+            shuffle=self.shuffle_dataset,
+            seed=self.args.seed,
+        )
+
+    def checkpoint_state(self) -> dict[str, Any]:
+        """See `Resumable`."""
+        # Restored rather than derived: an epoch's last optimizer step may hold fewer micro-batches.
+        cursor = self.collector.cursor
+        return {"progress": asdict(self.progress), "refill": cursor.position, "micro_batch": self._step}
+
+    def restore_state(self, state: dict[str, Any]) -> None:
+        """See `Resumable`."""
+        self.progress = CheckpointState(**state["progress"])
+        self.collector.cursor.position = state["refill"]
+        # GRPOTrainer counts from 0 in every process; generation batches begin where this count says.
+        self._step = state["micro_batch"]
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        self.checkpoints.save(partial(super()._save_checkpoint, model, trial))
+
+    def train(self, resume_from_checkpoint: Any = None, **kwargs: Any) -> Any:
+        """As Trainer's; resumes from complete checkpoints only."""
+        train = partial(super().train, resume_from_checkpoint=resume_from_checkpoint, **kwargs)
+        return self.checkpoints.train(train, resume_from_checkpoint)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from datasets import Dataset
 from trl import SFTTrainer
 
-from contextrl.data.example import Example
 from contextrl.data.images import open_image
-from contextrl.rollout.recovery import neutralise_special_tokens
-from contextrl.trainer.checkpoints import CheckpointState, SafeCheckpoints
+from contextrl.policy.prompts import neutralise_special_tokens
+from contextrl.records.example import Example
+from contextrl.trainer.checkpoints import Checkpoints, CheckpointState
 from contextrl.trainer.finite import FiniteGradients, non_finite
 
 
@@ -39,12 +40,13 @@ def _turn(role: str, content: str) -> dict[str, str]:
     return {"role": role, "content": content}
 
 
-class ReferenceSFTTrainer(SafeCheckpoints, SFTTrainer):
+class ReferenceSFTTrainer(SFTTrainer):
     """SFTTrainer on `Example.solution`, with checkpoints that a kill cannot spoil and no NaN that goes unnoticed."""
 
     def __init__(self, model: Any, args: Any, examples: Sequence[Example], processing_class: Any, **kwargs: Any):
         tokenizer = getattr(processing_class, "tokenizer", processing_class)
         self.progress = CheckpointState()
+        self.checkpoints = Checkpoints(self)
         super().__init__(
             model=model,
             args=args,
@@ -52,7 +54,7 @@ class ReferenceSFTTrainer(SafeCheckpoints, SFTTrainer):
             processing_class=processing_class,
             **kwargs,
         )
-        self.add_callback(FiniteGradients(list, self.last_checkpoint))
+        self.add_callback(FiniteGradients(list, self.checkpoints.last))
 
     def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """Counts trained tokens and refuses a loss that is not finite."""
@@ -61,7 +63,7 @@ class ReferenceSFTTrainer(SafeCheckpoints, SFTTrainer):
         result = super().compute_loss(model, inputs, *args, **kwargs)
         loss = result[0] if isinstance(result, tuple) else result
         if not torch.isfinite(loss):
-            raise non_finite(f"the loss is {loss.item()}", self.state.global_step + 1, self.last_checkpoint())
+            raise non_finite(f"the loss is {loss.item()}", self.state.global_step + 1, self.checkpoints.last())
         return result
 
     def checkpoint_state(self) -> dict[str, Any]:
@@ -69,3 +71,11 @@ class ReferenceSFTTrainer(SafeCheckpoints, SFTTrainer):
 
     def restore_state(self, state: dict[str, Any]) -> None:
         self.progress.tokens_trained = state["tokens_trained"]
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        self.checkpoints.save(partial(super()._save_checkpoint, model, trial))
+
+    def train(self, resume_from_checkpoint: Any = None, **kwargs: Any) -> Any:
+        """As Trainer's; resumes from complete checkpoints only."""
+        train = partial(super().train, resume_from_checkpoint=resume_from_checkpoint, **kwargs)
+        return self.checkpoints.train(train, resume_from_checkpoint)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import random
 from collections import Counter
 from copy import deepcopy
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import numpy as np
 import torch
 
 from contextrl.errors import ServiceError
-from contextrl.judge.types import Verdict
-from contextrl.trainer.checkpoints import MARKER, SafeCheckpoints
+from contextrl.records.verdict import Verdict
+from contextrl.trainer.checkpoints import MARKER, Checkpoints
 
 
 def random_states() -> dict[str, Any]:
@@ -33,35 +33,45 @@ def set_random_states(states: dict[str, Any]) -> None:
         torch.cuda.set_rng_state_all(states["cuda"])
 
 
-class ResumableStops(SafeCheckpoints):
-    """Mixin: remembers the state before each rollout and saves it as a checkpoint if the rollout must be given up."""
+@dataclass(frozen=True)
+class Start:
+    """The state before a rollout moved anything."""
 
-    args: Any
-    state: Any
-    model: Any
-    _step: int
-    current_gradient_accumulation_steps: int
+    random: dict[str, Any]
+    counted: dict[str, Any]
 
-    def _remember_start(self) -> None:
+
+class Stopping:
+    """Gives a rollout up in a way that the run can go on from.
+
+    Args:
+        trainer: whose state is put back and saved.
+        checkpoints: where it is saved.
+    """
+
+    def __init__(self, trainer: Any, checkpoints: Checkpoints) -> None:
+        self.trainer, self.checkpoints = trainer, checkpoints
+
+    def start(self) -> Start:
         """Called before a rollout moves anything."""
-        self._start = (random_states(), deepcopy(self.checkpoint_state()))
+        return Start(random_states(), deepcopy(self.trainer.checkpoint_state()))
 
-    def _stop(self, reason: str) -> NoReturn:
+    def stop(self, reason: str, start: Start) -> NoReturn:
         """Save a checkpoint that the run can continue from, and stop. Called by every process.
 
         Raises:
             ServiceError: says why and how to go on.
         """
-        random_state, counted = self._start
-        set_random_states(random_state)
-        self.restore_state(counted)
+        trainer = self.trainer
+        set_random_states(start.random)
+        trainer.restore_state(start.counted)
         # In the middle of an accumulation there is nothing to save: its gradients would be lost.
-        at_boundary = self._step % max(self.current_gradient_accumulation_steps, 1) == 0
-        saved = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}" / MARKER
-        if self.state.global_step and at_boundary and not saved.exists():
-            self._save_checkpoint(self.model, None)
+        at_boundary = trainer._step % max(trainer.current_gradient_accumulation_steps, 1) == 0
+        step = trainer.state.global_step
+        if step and at_boundary and not (self.checkpoints.at(step) / MARKER).exists():
+            trainer._save_checkpoint(trainer.model, None)
         raise ServiceError(
-            f"{reason}. The last checkpoint is {self.last_checkpoint() or 'none yet'}: "
+            f"{reason}. The last checkpoint is {self.checkpoints.last() or 'none yet'}: "
             "mend the judge and run again with --resume"
         )
 

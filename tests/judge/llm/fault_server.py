@@ -31,19 +31,14 @@ import subprocess
 import sys
 import urllib.request
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from contextrl.miniature.chat_http import (
-    HttpRequest,
-    completion_body,
-    error_body,
-    json_response,
-    listen,
-    response,
-)
+from aiohttp import web
+
+from contextrl.miniature.chat_app import MAX_BODY_BYTES, completion_body, error_body, serve_app
 
 _MARK = re.compile(r"\b(FAULT|TRUTH|ALONE|LEAK)=(\w+)")
 _ANSWER = re.compile(r"<reference_answer>\n(.*)\n</reference_answer>")
@@ -57,6 +52,8 @@ MIXED = (
 )
 RETRY_AFTER = "0.3"
 _SLOW_PIECE, _SLOW_PAUSE = 20, 0.2
+#: aiohttp does not know what went past it, so the connection cannot be kept.
+_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
 
 
 @dataclass
@@ -78,50 +75,57 @@ class FaultyChat:
         self.fault: str | None = None
         self.log = Log()
 
-    def handle(self, request: HttpRequest, transport: asyncio.Transport) -> None:
-        if request.path == "/control":
-            settings = json.loads(request.body)
-            self.fault, self.latency = settings.get("fault"), settings.get("latency", self.latency)
-            transport.write(json_response({}))
-        elif request.path == "/reset":
-            self.log = Log()
-            transport.write(json_response({}))
-        elif request.path == "/log":
-            log = self.log
-            transport.write(
-                json_response(
-                    {
-                        "requests": log.requests,
-                        "faults": log.faults,
-                        "delivered": log.delivered,
-                        "most_in_flight": log.most_in_flight,
-                    }
-                )
-            )
-        elif request.path == "/v1/models":
-            transport.write(json_response({"object": "list", "data": [{"id": "m"}]}))
-        else:
-            self.log.in_flight += 1
-            self.log.most_in_flight = max(self.log.most_in_flight, self.log.in_flight)
-            loop = asyncio.get_running_loop()
-            loop.call_later(self.latency, self._answer, request, transport)
+    def app(self) -> web.Application:
+        app = web.Application(client_max_size=MAX_BODY_BYTES)
+        app.router.add_post("/control", self._control)
+        app.router.add_post("/reset", self._reset)
+        app.router.add_get("/log", self._show_log)
+        app.router.add_get("/v1/models", _models)
+        app.router.add_post("/v1/chat/completions", self._complete)
+        return app
 
-    def _answer(self, request: HttpRequest, transport: asyncio.Transport) -> None:
-        self.log.in_flight -= 1
-        self.log.requests += 1
-        if transport.is_closing():
-            return
-        body = json.loads(request.body)
+    async def _control(self, request: web.Request) -> web.Response:
+        settings = await request.json()
+        self.fault, self.latency = settings.get("fault"), settings.get("latency", self.latency)
+        return web.json_response({})
+
+    async def _reset(self, _: web.Request) -> web.Response:
+        self.log = Log()
+        return web.json_response({})
+
+    async def _show_log(self, _: web.Request) -> web.Response:
+        names = ("requests", "faults", "delivered", "most_in_flight")
+        return web.json_response({name: getattr(self.log, name) for name in names})
+
+    async def _complete(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        log = self.log
+        log.requests += 1
+        log.in_flight += 1
+        log.most_in_flight = max(log.most_in_flight, log.in_flight)
+        try:
+            await asyncio.sleep(self.latency)
+        finally:
+            log.in_flight -= 1
+        return await self._answer(request, body)
+
+    async def _answer(self, request: web.Request, body: dict[str, Any]) -> web.Response:
         text = body["messages"][-1]["content"][-1]["text"]
         conversation = hashlib.sha256(json.dumps([body["model"], body["messages"]]).encode()).hexdigest()
         marks = dict(_MARK.findall(text))
         fault = self._fault(marks, conversation, body)
         if fault != "ok":
             self.log.faults[fault] += 1
-        good = self._good_reply(body, marks, text)
-        getattr(self, f"_{fault}", self._status)(transport, body, good, fault, request)
-        if fault in ("ok", *_DELIVERING) and not (fault == "truncated" and "max_tokens" not in body):
+        if fault in _DELIVERING:
             self.log.delivered[conversation] += 1
+        good = _good_reply(body, marks, text)
+        if fault in _WELL:
+            return _WELL[fault](good)
+        if fault in _SAID:
+            return _say(**_SAID[fault])
+        if fault in _ON_THE_WIRE:
+            return await _ON_THE_WIRE[fault](request, good)
+        return _refused(fault, request)
 
     def _fault(self, marks: dict[str, str], conversation: str, body: dict[str, Any]) -> str:
         """The fault of this request; one for the first n requests counts them per conversation."""
@@ -139,150 +143,181 @@ class FaultyChat:
             fault = "free_text"
         return fault
 
-    def _good_reply(self, body: dict[str, Any], marks: dict[str, str], text: str) -> dict[str, Any]:
-        task = body["messages"][0]["content"].partition("\n")[0].removeprefix("Task: ")
-        if task == "report":
-            report = "Step 2 adds wrongly."
-            if "LEAK" in marks and (answer := _ANSWER.search(text)):
-                report = f"It should be {answer[1]}."
-            return {"analysis": "x", "step": 2, "mistake_report": report}
-        truth = marks.get("TRUTH", "correct")
-        reply = {"analysis": "x", "answer_correct": truth != "incorrect", "process_correct": truth == "correct"}
-        return reply | ({"standalone": marks.get("ALONE") != "no"} if task == "retry" else {})
 
-    # ---- one method per kind; each writes what the client gets -----------------------------------------------------
-
-    def _say(self, transport: asyncio.Transport, content: str | None, finish: str = "stop", **message: Any) -> None:
-        body = completion_body(content, model="m", prompt_tokens=100, finish_reason=finish, **message)
-        transport.write(json_response(body))
-
-    def _ok(self, transport: Any, body: Any, good: Any, *_: Any) -> None:
-        self._say(transport, json.dumps(good))
-
-    def _free_text(self, transport: Any, body: Any, good: Any, *_: Any) -> None:
-        words = {True: "correct", False: "incorrect"}
-        lines = ["I looked at every step."]
-        lines += [f"{n.removesuffix('_correct').title()}: {words[v]}" for n, v in good.items() if isinstance(v, bool)]
-        if "mistake_report" in good:
-            lines.append(f"Mistake report: {good['mistake_report']}")
-        self._say(transport, "\n".join(lines))
-
-    _schema_ignored = _free_text
-
-    def _schema_refused(self, transport: Any, *_: Any) -> None:
-        transport.write(json_response(error_body("response_format of type json_schema is not supported"), 400))
-
-    def _think_tags(self, transport: Any, body: Any, good: Any, *_: Any) -> None:
-        draft = {name: not value if isinstance(value, bool) else value for name, value in good.items()}
-        self._say(transport, f"<think>{json.dumps(draft)} no, wait</think>{json.dumps(good)}")
-
-    def _reasoning_content(self, transport: Any, body: Any, good: Any, *_: Any) -> None:
-        self._say(transport, json.dumps(good), reasoning_content="Verdict: incorrect")
-
-    def _reasoning_only(self, transport: Any, *_: Any) -> None:
-        self._say(transport, None, "stop", reasoning_content="Let me see")
-
-    def _no_usage(self, transport: Any, body: Any, good: Any, *_: Any) -> None:
-        reply = completion_body(json.dumps(good), model="m", prompt_tokens=0)
-        del reply["usage"]
-        transport.write(json_response(reply))
-
-    def _truncated_always(self, transport: Any, body: Any, good: Any, *_: Any) -> None:
-        self._say(transport, json.dumps(good)[: len(json.dumps(good)) // 2], "length")
-
-    def _missing(self, transport: Any, *_: Any) -> None:
-        self._say(transport, "The response talks about digits.")
-
-    def _off_menu(self, transport: Any, *_: Any) -> None:
-        self._say(transport, json.dumps({"answer_correct": True, "process_correct": 0.7}))
-
-    def _contradictory(self, transport: Any, *_: Any) -> None:
-        self._say(transport, "Answer: correct\nProcess: correct\nVerdict: incorrect")
-
-    def _empty(self, transport: Any, *_: Any) -> None:
-        self._say(transport, "")
-
-    def _null(self, transport: Any, *_: Any) -> None:
-        self._say(transport, None)
-
-    def _refusal_field(self, transport: Any, *_: Any) -> None:
-        self._say(transport, None, refusal="I can't help with that.")
-
-    def _refusal_prose(self, transport: Any, *_: Any) -> None:
-        self._say(transport, "I'm sorry, but I can't assist with that.")
-
-    def _content_filter(self, transport: Any, *_: Any) -> None:
-        self._say(transport, "", "content_filter")
-
-    def _wrong_language(self, transport: Any, *_: Any) -> None:
-        self._say(transport, "Рассуждение неверно, ответ тоже.")
-
-    def _html_200(self, transport: Any, *_: Any) -> None:
-        transport.write(response(b"<html><body>Welcome to nginx</body></html>", content_type="text/html"))
-
-    def _no_choices(self, transport: Any, *_: Any) -> None:
-        transport.write(json_response({"object": "chat.completion"}))
-
-    def _empty_choices(self, transport: Any, *_: Any) -> None:
-        transport.write(json_response({"choices": []}))
-
-    def _huge_length(self, transport: Any, *_: Any) -> None:
-        transport.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 99999999999\r\n\r\n{")
-
-    def _read_hang(self, *_: Any) -> None:
-        """Nothing ever comes."""
-
-    def _slow_bytes(self, transport: Any, body: Any, good: Any, *_: Any) -> None:
-        data = json_response(completion_body(json.dumps(good), model="m", prompt_tokens=1))
-        pieces = [data[start : start + _SLOW_PIECE] for start in range(0, len(data), _SLOW_PIECE)]
-        loop = asyncio.get_running_loop()
-        for number, piece in enumerate(pieces):
-            loop.call_later(number * _SLOW_PAUSE, _write_if_open, transport, piece)
-
-    def _cut_before(self, transport: Any, *_: Any) -> None:
-        transport.abort()
-
-    def _cut_middle(self, transport: Any, body: Any, good: Any, *_: Any) -> None:
-        data = json_response(completion_body(json.dumps(good), model="m", prompt_tokens=1))
-        transport.write(data[: len(data) // 2])
-        transport.close()
-
-    def _status_429_retry_after(self, transport: Any, *_: Any) -> None:
-        transport.write(json_response(error_body("slow down"), 429, Retry_After=RETRY_AFTER))
-
-    def _leaks_key(self, transport: Any, body: Any, good: Any, fault: str, request: HttpRequest) -> None:
-        key = request.headers.get("authorization", "")
-        transport.write(json_response(error_body(f"bad request with {key}"), 400))
-
-    def _status(self, transport: Any, body: Any, good: Any, fault: str, *_: Any) -> None:
-        if not fault.startswith("status_"):
-            raise ValueError(f"no such fault: {fault}")
-        transport.write(json_response(error_body(f"as asked: {fault}"), int(fault.removeprefix("status_"))))
+def _good_reply(body: dict[str, Any], marks: dict[str, str], text: str) -> dict[str, Any]:
+    """What a judge without faults says."""
+    task = body["messages"][0]["content"].partition("\n")[0].removeprefix("Task: ")
+    if task == "report":
+        report = "Step 2 adds wrongly."
+        if "LEAK" in marks and (answer := _ANSWER.search(text)):
+            report = f"It should be {answer[1]}."
+        return {"analysis": "x", "step": 2, "mistake_report": report}
+    truth = marks.get("TRUTH", "correct")
+    reply = {"analysis": "x", "answer_correct": truth != "incorrect", "process_correct": truth == "correct"}
+    return reply | ({"standalone": marks.get("ALONE") != "no"} if task == "retry" else {})
 
 
-def _write_if_open(transport: asyncio.Transport, data: bytes) -> None:
-    if not transport.is_closing():
-        transport.write(data)
+async def _models(_: web.Request) -> web.Response:
+    return web.json_response({"object": "list", "data": [{"id": "m"}]})
 
 
-#: Faults that still deliver a verdict.
-_DELIVERING = ("free_text", "schema_ignored", "think_tags", "reasoning_content", "no_usage", "slow_bytes")
+# --- faults in what is said -----------------------------------------------------------------------
 
 
-def plain(latency: float) -> Callable[[HttpRequest, asyncio.Transport], None]:
+def _say(content: str | None, finish_reason: str = "stop", **message: Any) -> web.Response:
+    body = completion_body(content, model="m", prompt_tokens=100, finish_reason=finish_reason, **message)
+    return web.json_response(body)
+
+
+def _free_text(good: dict[str, Any]) -> web.Response:
+    words = {True: "correct", False: "incorrect"}
+    lines = ["I looked at every step."]
+    lines += [f"{n.removesuffix('_correct').title()}: {words[v]}" for n, v in good.items() if isinstance(v, bool)]
+    if "mistake_report" in good:
+        lines.append(f"Mistake report: {good['mistake_report']}")
+    return _say("\n".join(lines))
+
+
+def _think_tags(good: dict[str, Any]) -> web.Response:
+    draft = {name: not value if isinstance(value, bool) else value for name, value in good.items()}
+    return _say(f"<think>{json.dumps(draft)} no, wait</think>{json.dumps(good)}")
+
+
+def _no_usage(good: dict[str, Any]) -> web.Response:
+    reply = completion_body(json.dumps(good), model="m", prompt_tokens=0)
+    del reply["usage"]
+    return web.json_response(reply)
+
+
+def _half(good: dict[str, Any]) -> web.Response:
+    text = json.dumps(good)
+    return _say(text[: len(text) // 2], "length")
+
+
+#: Kinds that say the good reply, or a part of it, in their own way.
+_WELL: dict[str, Callable[[dict[str, Any]], web.Response]] = {
+    "ok": lambda good: _say(json.dumps(good)),
+    "free_text": _free_text,
+    "schema_ignored": _free_text,
+    "think_tags": _think_tags,
+    "reasoning_content": lambda good: _say(json.dumps(good), reasoning_content="Verdict: incorrect"),
+    "no_usage": _no_usage,
+    "truncated_always": _half,
+}
+#: Kinds that say the same whatever the good reply is.
+_SAID: dict[str, dict[str, Any]] = {
+    "reasoning_only": {"content": None, "reasoning_content": "Let me see"},
+    "missing": {"content": "The response talks about digits."},
+    "off_menu": {"content": json.dumps({"answer_correct": True, "process_correct": 0.7})},
+    "contradictory": {"content": "Answer: correct\nProcess: correct\nVerdict: incorrect"},
+    "empty": {"content": ""},
+    "null": {"content": None},
+    "refusal_field": {"content": None, "refusal": "I can't help with that."},
+    "refusal_prose": {"content": "I'm sorry, but I can't assist with that."},
+    "content_filter": {"content": "", "finish_reason": "content_filter"},
+    "wrong_language": {"content": "Рассуждение неверно, ответ тоже."},
+}
+#: Kinds that still deliver a verdict.
+_DELIVERING = ("ok", "free_text", "schema_ignored", "think_tags", "reasoning_content", "no_usage", "slow_bytes")
+
+
+# --- faults of the server -------------------------------------------------------------------------
+
+
+def _refused(fault: str, request: web.Request) -> web.Response:
+    """Replies that are no completion."""
+    if fault == "html_200":
+        return web.Response(body=b"<html><body>Welcome to nginx</body></html>", content_type="text/html")
+    if fault == "no_choices":
+        return web.json_response({"object": "chat.completion"})
+    if fault == "empty_choices":
+        return web.json_response({"choices": []})
+    if fault == "schema_refused":
+        return web.json_response(error_body("response_format of type json_schema is not supported"), status=400)
+    if fault == "leaks_key":
+        key = request.headers.get("Authorization", "")
+        return web.json_response(error_body(f"bad request with {key}"), status=400)
+    if fault == "status_429_retry_after":
+        return web.json_response(error_body("slow down"), status=429, headers={"Retry-After": RETRY_AFTER})
+    if not fault.startswith("status_"):
+        raise ValueError(f"no such fault: {fault}")
+    return web.json_response(error_body(f"as asked: {fault}"), status=int(fault.removeprefix("status_")))
+
+
+# --- faults on the wire, past aiohttp: it gets a response that a closed connection swallows -------------------------
+
+
+def _transport(request: web.Request) -> asyncio.Transport:
+    assert isinstance(request.transport, asyncio.Transport)
+    return request.transport
+
+
+def _whole(good: dict[str, Any]) -> bytes:
+    """The bytes of a good reply, head and body."""
+    body = json.dumps(completion_body(json.dumps(good), model="m", prompt_tokens=1)).encode("ascii")
+    return _HEAD % len(body) + body
+
+
+async def _until_the_client_leaves() -> web.Response:
+    """Never says anything; a handler is cancelled with its connection."""
+    await asyncio.Event().wait()
+    raise AssertionError("nothing sets the event")
+
+
+async def _read_hang(request: web.Request, good: dict[str, Any]) -> web.Response:
+    return await _until_the_client_leaves()
+
+
+async def _huge_length(request: web.Request, good: dict[str, Any]) -> web.Response:
+    _transport(request).write(_HEAD % 99_999_999_999 + b"{")
+    return await _until_the_client_leaves()
+
+
+async def _slow_bytes(request: web.Request, good: dict[str, Any]) -> web.Response:
+    data, transport = _whole(good), _transport(request)
+    for start in range(0, len(data), _SLOW_PIECE):
+        transport.write(data[start : start + _SLOW_PIECE])
+        await asyncio.sleep(_SLOW_PAUSE)
+    transport.close()
+    return web.Response()
+
+
+async def _cut_before(request: web.Request, good: dict[str, Any]) -> web.Response:
+    _transport(request).abort()
+    return web.Response()
+
+
+async def _cut_middle(request: web.Request, good: dict[str, Any]) -> web.Response:
+    data, transport = _whole(good), _transport(request)
+    transport.write(data[: len(data) // 2])
+    transport.close()
+    return web.Response()
+
+
+_ON_THE_WIRE: dict[str, Callable[[web.Request, dict[str, Any]], Awaitable[web.Response]]] = {
+    "read_hang": _read_hang,
+    "huge_length": _huge_length,
+    "slow_bytes": _slow_bytes,
+    "cut_before": _cut_before,
+    "cut_middle": _cut_middle,
+}
+
+
+# --- the process ----------------------------------------------------------------------------------
+
+
+def plain_app(latency: float) -> web.Application:
     """The same verdict for every request, as fast as it goes."""
     verdict = json.dumps({"analysis": "x", "answer_correct": True, "process_correct": True})
-    data = json_response(completion_body(verdict, model="m", prompt_tokens=100))
-    loop = asyncio.get_running_loop()
-    return lambda _, transport: loop.call_later(latency, transport.write, data)
+    data = json.dumps(completion_body(verdict, model="m", prompt_tokens=100)).encode("ascii")
 
+    async def complete(_: web.Request) -> web.Response:
+        await asyncio.sleep(latency)
+        return web.Response(body=data, content_type="application/json")
 
-async def serve(port: int, latency: float, *, is_plain: bool) -> None:
-    handle = plain(latency) if is_plain else FaultyChat(latency).handle
-    server, url = await listen(handle, "127.0.0.1", port)
-    sys.stdout.write(f"{url}\n")
-    sys.stdout.flush()
-    await server.serve_forever()
+    app = web.Application()
+    app.router.add_post("/v1/chat/completions", complete)
+    return app
 
 
 class FaultServer:
@@ -329,4 +364,5 @@ if __name__ == "__main__":
     parser.add_argument("--latency", type=float, default=0.0)
     parser.add_argument("--plain", action="store_true")
     chosen = parser.parse_args()
-    asyncio.run(serve(chosen.port, chosen.latency, is_plain=chosen.plain))
+    chosen_app = plain_app(chosen.latency) if chosen.plain else FaultyChat(chosen.latency).app()
+    asyncio.run(serve_app(chosen_app, "127.0.0.1", chosen.port, "{url}"))

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 from attacks import ATTACKS, OWN, Attack
 
-from contextrl.data.example import Example
 from contextrl.judge.llm.neutralise import SECTIONS, neutralise, says_nothing
 from contextrl.judge.llm.parsing import parse_reply, parse_report
 from contextrl.judge.llm.prompts import PromptSet
-from contextrl.judge.types import JudgeRequest
+from contextrl.judge.protocol import JudgeRequest
+from contextrl.records.example import Example
 
 EXAMPLE = Example("a", "What is the total?", "The bill shows 2 and 3. 2 + 3 = 5. Answer: 5", "5", "number")
 HARMLESS = "I read 2 and 4. 2 + 4 = 6. Answer: 6"

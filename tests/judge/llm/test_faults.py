@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from fault_server import FaultServer, running_fault_server
 
-from contextrl.data.example import Example
 from contextrl.errors import InputError, ServiceError
-from contextrl.judge.building import llm_judge
+from contextrl.judge.llm.building import llm_judge
 from contextrl.judge.llm.judge import LLMJudge
+from contextrl.judge.protocol import JudgeRequest
 from contextrl.judge.settings import JudgeConfig
-from contextrl.judge.types import JudgeRequest, Usage, Verdict
+from contextrl.records.example import Example
+from contextrl.records.verdict import Usage, Verdict
 
 EXAMPLE = Example("a", "What is the total?", "2 + 3 = 5. Answer: 5", "5", "number")
 

@@ -8,10 +8,11 @@ from typing import Any, get_args
 
 import pytest
 
-from contextrl.data.example import Example
 from contextrl.errors import InputError
 from contextrl.judge.llm.prompts import PromptSet, Task
-from contextrl.judge.types import Disclosure, JudgeRequest, ReferenceContext
+from contextrl.judge.protocol import JudgeRequest
+from contextrl.records.example import Example
+from contextrl.records.verdict import Disclosure, ReferenceContext
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 EXAMPLE = Example("a1", "What is the total?", "The bill shows 2 and 3. 2 + 3 = 5. Answer: 5", "5", "number")

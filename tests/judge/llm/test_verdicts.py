@@ -6,7 +6,7 @@ import pytest
 
 from contextrl.judge.llm.parsing import Reading
 from contextrl.judge.llm.verdicts import Vote, decide, is_decided
-from contextrl.judge.types import Usage
+from contextrl.records.verdict import Usage
 
 #: + right, - wrong answer, x right answer with a wrong process, ? unreadable.
 READINGS = {

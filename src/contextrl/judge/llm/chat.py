@@ -1,7 +1,7 @@
 """One chat completion from whichever server can give it: retried, paced, within the budget, never raising.
 
-aiohttp rather than the `openai` client: at 64 requests at once that client takes 1.4 ms of CPU a call and reaches half
-of what the server offers, aiohttp 0.13 ms and nearly all of it (benchmarks/judge_client.py).
+aiohttp and not a client library: what counts here is CPU per call at hundreds of requests at once, which
+benchmarks/judge_client.py measures beside a bare aiohttp client.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import aiohttp
 from contextrl.judge.llm.budget import Budget
 from contextrl.judge.llm.endpoints import Endpoint, EndpointPool, Health, JudgeGoneError, Slot
 from contextrl.judge.settings import TimeoutConfig
-from contextrl.judge.types import UnscoredKind, Usage
+from contextrl.records.verdict import UnscoredKind, Usage
 
 logger = logging.getLogger("contextrl.judge")
 

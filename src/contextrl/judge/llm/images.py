@@ -9,8 +9,8 @@ from collections import OrderedDict
 
 from PIL import Image
 
-from contextrl.data.example import ImageHandle
 from contextrl.data.images import image_key, open_image
+from contextrl.records.example import ImageHandle
 
 #: Up to this many pixels an image is sent without loss; photographs above it as JPEG.
 LOSSLESS_PIXELS = 512 * 512

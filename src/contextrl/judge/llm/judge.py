@@ -26,7 +26,8 @@ from contextrl.judge.llm.neutralise import neutralise, says_nothing
 from contextrl.judge.llm.parsing import Reading, parse_reply, parse_report
 from contextrl.judge.llm.prompts import PromptSet, Task
 from contextrl.judge.llm.verdicts import Vote, decide, is_decided, rule_of
-from contextrl.judge.types import Disclosure, JudgeRequest, ReferenceContext, Usage, Verdict
+from contextrl.judge.protocol import JudgeRequest
+from contextrl.records.verdict import Disclosure, ReferenceContext, Usage, Verdict
 
 logger = logging.getLogger("contextrl.judge")
 

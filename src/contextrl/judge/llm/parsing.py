@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from contextrl.judge.types import UnscoredKind
+from contextrl.records.verdict import UnscoredKind
 
 #: Longer replies are read from this many characters before their end.
 MAX_REPLY_CHARS = 200_000

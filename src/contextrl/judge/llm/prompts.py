@@ -15,7 +15,8 @@ from typing import Any, Literal, get_args
 
 from contextrl.errors import InputError, nearest_key
 from contextrl.judge.llm.neutralise import neutralise
-from contextrl.judge.types import Disclosure, JudgeRequest, ReferenceContext
+from contextrl.judge.protocol import JudgeRequest
+from contextrl.records.verdict import Disclosure, ReferenceContext
 
 Task = Literal["verify", "report", "retry"]
 Message = dict[str, Any]

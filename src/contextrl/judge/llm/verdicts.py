@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from contextrl.judge.llm.parsing import Reading
+from contextrl.judge.protocol import JudgeRequest
 from contextrl.judge.rules import confident_rule
-from contextrl.judge.types import JudgeRequest, Status, UnscoredKind, Usage, Verdict, unscored
+from contextrl.records.verdict import Status, UnscoredKind, Usage, Verdict, unscored
 
 
 @dataclass(frozen=True)

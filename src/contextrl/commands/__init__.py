@@ -1,0 +1,1 @@
+"""Commands, their configuration, and the only place that puts the packages together."""

@@ -1,0 +1,190 @@
+"""Commands. torch is imported only inside a command, so that --help answers at once."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.markup import escape
+from rich.table import Table
+
+from contextrl.commands.judge_cli import app as judge_app
+from contextrl.errors import ContextRLError, InputError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="ContextRL (arXiv 2602.22623): RL post-training of vision-language models, judged with the full solution.",
+)
+
+app.add_typer(judge_app, name="judge", help="Verify responses, measure a judge, serve the miniature's.")
+
+
+@app.command()
+def train(
+    config: Annotated[Path, typer.Argument(help="A run's YAML file.", show_default=False)],
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Override a key: --set train.learning_rate=1e-4", metavar="KEY=VALUE"),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue from the run's last checkpoint.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in run_dir.")] = False,
+) -> None:
+    """Train a policy: sft, grpo, dapo or contextrl, as the configuration says."""
+    from contextrl.commands.config import load_config
+
+    settings = load_config(config, set_ or [])
+    console = Console()
+    quiet_libraries()
+    with console.status("Loading torch and TRL"):
+        from contextrl.commands.launch import Run
+    run = Run(settings, console, ["contextrl", *sys.argv[1:]], resume=resume, overwrite=overwrite)
+    results = run.train()
+    if int(os.environ.get("RANK", "0")) == 0:
+        console.print(results_table(results))
+        console.print(f"Run directory: {escape(str(settings.run_dir))}")
+
+
+@app.command("eval")
+def eval_(
+    target: Annotated[
+        str, typer.Argument(metavar="CONFIG|MODEL", help="A run's YAML file, a run directory or a model.")
+    ],
+    benchmark: Annotated[str, typer.Option(help="Benchmarks, separated by commas.")] = "miniature",
+    data: Annotated[
+        Path | None, typer.Option(help="Your own rows, judged by answer rules; --benchmark '' leaves out the rest.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Examples of each benchmark.")] = 1000,
+    predictions: Annotated[
+        Path | None, typer.Option(help="Write every response and verdict to this JSONL file.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Evaluate greedily on held-out data: answer and process accuracy with their 95 % intervals."""
+    from contextrl.commands.config import load_config, parse_config
+    from contextrl.records.run_directory import RunDirectory
+
+    names = [name.strip() for name in benchmark.split(",") if name.strip()]
+    for name in names:
+        if name not in ("miniature", "miniature:dev"):
+            raise InputError("miniature or miniature:dev", found=repr(name), where="--benchmark")
+    if data is not None:
+        names.append(str(data))
+    if not names:
+        raise InputError("a benchmark or --data FILE", found=repr(benchmark), where="--benchmark")
+    settings = None
+    if target.endswith((".yaml", ".yml")):
+        settings = load_config(target)
+    elif RunDirectory(Path(target)).exists():
+        settings = parse_config(RunDirectory(Path(target)).settings(), where=f"{target}/config.yaml")
+    console = Console(stderr=as_json)
+    quiet_libraries()
+    with console.status("Loading torch and transformers"):
+        from contextrl.commands.evaluate import evaluate_benchmarks
+    results = evaluate_benchmarks(target, settings, names, limit, predictions, console)
+    if as_json:
+        typer.echo(json.dumps(results, indent=2))
+    else:
+        console.print(evaluation_table(results))
+
+
+@app.command()
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories.", show_default=False)],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            help="The page; by default RUN/report.html, and report.html here for several runs.", metavar="FILE"
+        ),
+    ] = None,
+    figures: Annotated[
+        Path | None, typer.Option(help="Also write every chart as SVG and PNG into this folder.", metavar="DIR")
+    ] = None,
+    megabytes: Annotated[
+        int, typer.Option(min=3, help="Most of the page; groups and pictures are chosen to fit.")
+    ] = 10,
+) -> None:
+    """Show a run, or several side by side, in one HTML file that needs no network and no server."""
+    from contextrl.commands.report import write_page
+
+    console = Console()
+    written = write_page(runs, output, figures, megabytes, Console(stderr=True))
+    console.print(f"Report: {escape(str(written))}", soft_wrap=True)
+    if figures is not None:
+        console.print(f"Figures: {escape(str(figures))}", soft_wrap=True)
+
+
+def quiet_libraries() -> None:
+    """Keep libraries' bars and deprecation notes, which say nothing to our users, off the terminal."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"(transformers|trl|peft)\b.*")
+
+
+def show_warnings() -> None:
+    """What a judge's client has to say in the middle of a run goes above the progress bar."""
+    logger = logging.getLogger("contextrl")
+    if not logger.handlers:
+        logger.addHandler(RichHandler(console=Console(stderr=True), show_path=False, show_time=False))
+
+
+def percent(accuracy: float | None, interval: Any) -> str:
+    """`84.1 % [81.9, 86.2]`."""
+    if accuracy is None:
+        return "not looked at"
+    return f"{accuracy:.1%} [{interval[0]:.1%}, {interval[1]:.1%}]"
+
+
+def results_table(results: dict[str, Any]) -> Table:
+    """Accuracy before and after, what stage 2 recovered, and where the time went."""
+    table = Table(title=f"{results['method']}, seed {results['seed']}, {results['steps']} steps")
+    for column in ("held-out", "answer", "answer and process", "n"):
+        table.add_column(column, justify="left" if column == "held-out" else "right")
+    for name in ("before", "after"):
+        if row := results[name]:
+            table.add_row(name, *_accuracies(row))
+    if not table.rows:
+        table.show_header = False
+        table.add_row("not evaluated", *[""] * 3)
+    groups, seconds = results["groups"], results["seconds"]
+    table.caption = f"all-negative groups {groups['all_negative']}, recovered {groups['recovered']}; " + ", ".join(
+        f"{part} {value:.0f} s" for part, value in seconds.items()
+    )
+    return table
+
+
+def evaluation_table(results: dict[str, Any]) -> Table:
+    table = Table(title=escape(str(results["model"])))
+    for column in ("benchmark", "answer", "answer and process", "n"):
+        table.add_column(column, justify="left" if column == "benchmark" else "right")
+    for name, row in results["benchmarks"].items():
+        table.add_row(name, *_accuracies(row))
+    return table
+
+
+def _accuracies(row: dict[str, Any]) -> tuple[str, str, str]:
+    return (
+        percent(row["answer_accuracy"], row["answer_accuracy_ci95"]),
+        percent(row["process_accuracy"], row["process_accuracy_ci95"]),
+        str(row["n"]),
+    )
+
+
+def main() -> None:
+    """Entry point: our own errors are one message and an exit code, never a traceback."""
+    show_warnings()
+    try:
+        app()
+    except ContextRLError as error:
+        Console(stderr=True).print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
+        sys.exit(error.exit_code)

@@ -1,0 +1,65 @@
+"""`contextrl eval`: which model is meant, and its figures on each benchmark."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from contextrl.commands.config import DEFAULT_NEW_TOKENS, RunConfig
+from contextrl.commands.models import model_config, policy_folder
+from contextrl.commands.sources import evaluation_examples, evaluation_judge
+from contextrl.console import progress_bar
+from contextrl.errors import InputError
+from contextrl.evaluation.runner import evaluate
+from contextrl.policy.loading import has_vision, load_policy, load_processor
+from contextrl.records.files import write_atomically
+from contextrl.records.run_directory import RunDirectory
+from contextrl.trainer.checkpoints import latest_checkpoint
+
+
+def evaluated_model(target: str, settings: RunConfig | None) -> str:
+    """A run's newest checkpoint, else the model it starts from; a model's own path otherwise."""
+    path = settings.model.path if settings else target
+    if settings:
+        # A run directory may have been moved: its own place counts, not the one its configuration names.
+        run = RunDirectory(Path(target) if RunDirectory(Path(target)).exists() else settings.run_dir)
+        if checkpoint := latest_checkpoint(run.checkpoints):
+            return str(checkpoint)
+        if run.results() is not None:
+            raise InputError(
+                "a run with a checkpoint", found="none", where=str(run.path), fix="Set train.save_strategy"
+            )
+    return path
+
+
+def evaluate_benchmarks(
+    target: str,
+    settings: RunConfig | None,
+    names: list[str],
+    limit: int,
+    predictions: Path | None,
+    console: Console,
+) -> dict[str, Any]:
+    """Figures by benchmark: `{"model", "benchmarks": {name: {answer_accuracy, process_accuracy, ..., n}}}`."""
+    path = policy_folder(evaluated_model(target, settings), console)
+    config = model_config(path)
+    processor = load_processor(path, config)
+    model = load_policy(path)
+    longest = settings.max_new_tokens if settings else DEFAULT_NEW_TOKENS
+    results: dict[str, Any] = {"model": path, "benchmarks": {}}
+    lines: list[str] = []
+    for name in names:
+        examples = evaluation_examples(name, limit, vision=has_vision(config))
+        with progress_bar(console, f"Evaluating {name}", len(examples)) as on_batch:
+            figures, records = evaluate(
+                model, processor, examples, evaluation_judge(name), max_new_tokens=longest, on_batch=on_batch
+            )
+        results["benchmarks"][name] = figures.as_json()
+        lines += [json.dumps({"benchmark": name, **record}, ensure_ascii=False) + "\n" for record in records]
+    if predictions is not None:
+        predictions.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(predictions, "".join(lines))
+    return results

@@ -1,0 +1,142 @@
+"""The `judge` commands. torch is never imported."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from contextrl.commands import judge_parameters as p
+from contextrl.errors import InputError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def verify(
+    input_: p.Input,
+    output: p.Output,
+    context: p.Context = None,
+    judge: p.Kind = None,
+    base_url: p.BaseUrl = None,
+    model: p.Model = None,
+    config: p.ConfigFile = None,
+    set_: p.Set = None,
+    gate: p.Gate = False,
+    reports: p.Reports = True,
+    disclose: p.Disclose = None,
+    standalone: p.Standalone = False,
+    retry_unscored: p.RetryUnscored = False,
+    overwrite: p.Overwrite = False,
+    limit: p.FirstRows = None,
+    as_json: p.AsJson = False,
+) -> None:
+    """Verify responses: answer, process, a mistake report for each incorrect one.
+
+    Verdicts are written as they come. Whatever stops the command, the same command goes on where it stopped.
+    """
+    from contextrl.commands.judge_options import JudgeOptions, judge_config
+    from contextrl.commands.judge_terminal import summary_table, verdicts_bar
+    from contextrl.commands.judges import judge_from_config
+    from contextrl.evaluation.judging.verification import VerifySettings, verify_file
+
+    options = JudgeOptions(config, judge, base_url or (), model, context, disclose, set_ or ())
+    settings = VerifySettings(
+        input_, output, judge_config(options), gate, reports, standalone, retry_unscored, overwrite, limit
+    )
+    errors = Console(stderr=True)
+    try:
+        build = partial(judge_from_config, settings.judge, gate=gate)
+        summary = verify_file(settings, build, partial(verdicts_bar, errors))
+    except KeyboardInterrupt:
+        again = "run the same command again" + (" without --overwrite" if overwrite else "")
+        errors.print(f"Stopped. What is done is in {escape(str(output))}: {again} to go on.", soft_wrap=True)
+        raise typer.Exit(130) from None
+    if as_json:
+        record = {"output": str(output), "judge": settings.identity(), **summary.as_json()}
+        typer.echo(json.dumps(record, indent=2))
+        return
+    console = Console()
+    name = settings.judge.model if settings.judge.kind == "llm" else settings.judge.kind
+    console.print(summary_table(summary, escape(f"{name}, context {settings.judge.context}, {summary.rows} rows")))
+    console.print(f"Verdicts: {escape(str(output))}", soft_wrap=True)
+
+
+@app.command()
+def bench(
+    data: p.LabelledData = "miniature",
+    contexts: p.Contexts = None,
+    limit: p.Drawn = None,
+    seed: p.Seed = 0,
+    references: p.References = None,
+    judge: p.Kind = None,
+    base_url: p.BaseUrl = None,
+    model: p.Model = None,
+    config: p.ConfigFile = None,
+    set_: p.Set = None,
+    gate: p.Gate = False,
+    second_judge: p.SecondJudge = None,
+    second_base_url: p.SecondBaseUrl = None,
+    second_model: p.SecondModel = None,
+    output: p.Figures = None,
+    as_json: p.AsJson = False,
+) -> None:
+    """Measure a judge on labelled responses: which false positives does it find, which true positives does it keep?
+
+    A false positive has the right answer by a wrong process. What the judge failed on is unscored and in no rate.
+    """
+    from contextrl.commands.bench_tables import bench_tables
+    from contextrl.commands.judge_options import JudgeOptions, judge_config, second_judge_config
+    from contextrl.commands.judge_terminal import verdicts_bar
+    from contextrl.commands.judges import judge_from_config
+    from contextrl.evaluation.judging.bench import chosen_contexts, run_bench
+    from contextrl.evaluation.judging.sets import load_labelled
+    from contextrl.plugins import LABELLED
+    from contextrl.records.files import write_atomically
+
+    options = JudgeOptions(config, judge, base_url or (), model, overrides=set_ or ())
+    settings = judge_config(options)
+    second = second_judge_config(options, second_judge, second_base_url or (), second_model)
+    if output is not None and not output.parent.is_dir():
+        raise InputError("an existing folder", found=f"no folder {str(output.parent)!r}", where="--output")
+    errors = Console(stderr=True)
+    names = [name.strip() for name in (contexts or "").split(",") if name.strip()]
+    with errors.status("Reading the responses"):
+        labelled = load_labelled(data, limit=limit, references=references, seed=seed, named=LABELLED)
+        chosen = chosen_contexts(labelled, names, settings)
+    try:
+        bar = partial(verdicts_bar, errors)
+        result = run_bench(labelled, settings, chosen, judge_from_config, bar, gate=gate, second=second)
+    except KeyboardInterrupt:
+        errors.print("Stopped. Replies of an LLM judge are in its cache: the same command repeats no call.")
+        raise typer.Exit(130) from None
+    text = json.dumps(result.as_json(), indent=2)
+    if output is not None:
+        write_atomically(output, text + "\n")
+    if as_json:
+        typer.echo(text)
+        return
+    console = Console()
+    for table in bench_tables(result):
+        console.print(table)
+    if output is not None:
+        console.print(f"Figures: {escape(str(output))}", soft_wrap=True)
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8377,
+    latency: Annotated[float, typer.Option(min=0.0, help="Seconds that every reply takes.")] = 0.0,
+) -> None:
+    """Serve the miniature's step judge as an OpenAI-compatible server, to try an LLM judge without a GPU."""
+    from contextrl.miniature.judge_server import serve as serve_judge
+
+    try:
+        serve_judge(host, port, latency)
+    except OSError as error:
+        raise InputError("a free port", found=error.strerror or str(error), where=f"{host}:{port}") from error

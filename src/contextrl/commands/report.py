@@ -1,0 +1,72 @@
+"""`contextrl report`: runs into a page, and figures for papers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
+
+from contextrl.commands.config import settings_of_the_method
+from contextrl.console import progress_bar
+from contextrl.errors import InputError
+from contextrl.records.files import write_atomically
+from contextrl.records.run_data import read_run, with_names_of_their_own
+from contextrl.report.figures import write_figures
+from contextrl.report.gallery import MEGABYTES
+from contextrl.report.page import build_page
+
+
+def write_page(
+    paths: Sequence[Path],
+    output: Path | None = None,
+    figures: Path | None = None,
+    megabytes: float = MEGABYTES,
+    console: Console | None = None,
+) -> Path:
+    """Write a page of one run, or of several side by side.
+
+    Args:
+        output: by default RUN/report.html for one run, ./report.html for several.
+        figures: a folder for SVG and PNG files of every chart, if they are wanted.
+        megabytes: most of the page; groups and pictures are chosen to fit.
+
+    Returns:
+        The page's path.
+
+    Raises:
+        InputError: a run is not there, or a place to write to is not a place for it.
+    """
+    console = console or Console(stderr=True)
+    runs = with_names_of_their_own([read_run(path) for path in _distinct(paths)])
+    target = output or (runs[0].path if len(runs) == 1 else Path()) / "report.html"
+    if target.is_dir():
+        raise InputError("a file to write", found="a folder", where="--output", fix=f"Try {target / 'report.html'}")
+    _make_folder(target.parent, "--output")
+    if figures is not None:
+        _make_folder(figures, "--figures")
+    with progress_bar(console, "Reading groups", sum(run.count_groups() for run in runs)) as advance:
+        page = build_page(
+            runs, megabytes=megabytes, method_settings=settings_of_the_method, advance=partial(advance, 1)
+        )
+    write_atomically(target, page.html)
+    if figures is not None:
+        write_figures(page.charts, figures, console)
+    return target
+
+
+def _make_folder(folder: Path, where: str) -> None:
+    """Found now, not after everything has been read."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError("a folder", found=f"{folder}: {error.strerror}", where=where) from error
+    if not os.access(folder, os.W_OK):
+        raise InputError("a folder to write to", found=f"{folder}, which is read-only", where=where)
+
+
+def _distinct(paths: Sequence[Path]) -> list[Path]:
+    """A run that is named twice is one run."""
+    return list({path.resolve(): path for path in paths}.values())

@@ -1,0 +1,8 @@
+"""Implementations of sampling and scoring: transformers' own, and a group's prompt read once.
+
+An engine is a file or folder here that implements `contextrl.rollout.sampling.Engine`, and a line in `build_engine`.
+"""
+
+from contextrl.engines.building import PolicyEngines, build_engines
+
+__all__ = ["PolicyEngines", "build_engines"]

@@ -1,0 +1,39 @@
+"""The engine that settings and model allow, and the scorer beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from contextrl.engines.host import PolicyHost, ScoreRows
+from contextrl.engines.shared_prefix.engine import SharedPrefixEngine
+from contextrl.engines.shared_prefix.scorer import PromptScorer
+from contextrl.engines.shared_prefix.sharing import Sharing
+from contextrl.engines.transformers import TransformersEngine
+from contextrl.rollout.sampling import Engine
+
+
+@dataclass(frozen=True)
+class PolicyEngines:
+    """What samples from a policy, and what scores its samples.
+
+    Attributes:
+        sharing: whether prompts are read once per group, and why not.
+    """
+
+    engine: Engine
+    scorer: PromptScorer
+    sharing: Sharing
+
+
+def build_engines(host: PolicyHost, score_rows: ScoreRows) -> PolicyEngines:
+    """Choose by `train.shared_prefix` and by what the model allows; a new way of sampling is a branch here.
+
+    Args:
+        host: the trainer, its model loaded.
+        score_rows: GRPOTrainer's own scoring.
+    """
+    sharing = Sharing.of(host)
+    scorer = PromptScorer(host, sharing, score_rows)
+    plain = TransformersEngine(host)
+    engine: Engine = plain if sharing.way == "separate" else SharedPrefixEngine(host, sharing, scorer, plain)
+    return PolicyEngines(engine, scorer, sharing)

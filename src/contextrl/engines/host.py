@@ -1,0 +1,34 @@
+"""What engines need of a trainer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import torch
+
+#: GRPOTrainer's scoring of B rows side by side: (model, input_ids, attention_mask, C, **kwargs) to log-probabilities,
+#: entropies and a loss that we do not use.
+ScoreRows = Callable[..., tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]]
+
+
+class PolicyHost(Protocol):
+    """A GRPOTrainer as engines see it; names are TRL's. `model_wrapped` changes when training begins."""
+
+    args: Any
+    accelerator: Any
+    model: Any
+    model_wrapped: Any
+    ref_model: Any
+    generation_config: Any
+    generation_kwargs: dict[str, Any]
+    eos_token_ids: Sequence[int]
+    temperature: float
+    _tokenizer: Any
+    _dist: Any
+
+    def _generate_single_turn(
+        self, prompt_ids: list[list[int]], images: None, multimodal_fields: dict[str, Any], num_generations: int
+    ) -> tuple[list[list[int]], Any]:
+        """Token ids sampled after each prompt, and the engine's log-probabilities where it gives them."""
+        ...

@@ -1,0 +1,123 @@
+"""Scoring completions with each prompt of a micro-batch read once, or row by row where that is cheaper or needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch.nn.functional import pad
+
+from contextrl.engines.host import PolicyHost, ScoreRows
+from contextrl.engines.shared_prefix.packing import real_tokens
+from contextrl.engines.shared_prefix.prompts import EncodedPrompts, encode_prompts
+from contextrl.engines.shared_prefix.repeated import score_repeated
+from contextrl.engines.shared_prefix.scoring import score_packed
+from contextrl.engines.shared_prefix.sharing import Sharing
+from contextrl.engines.shared_prefix.support import Way, underlying
+from contextrl.policy.prompts import Prompts
+from contextrl.policy.vision import VisionInputs
+
+
+class PromptScorer:
+    """Log-probabilities and entropies of completions of a rollout's prompts.
+
+    Args:
+        host: the trainer.
+        sharing: the way that is in use.
+        score_rows: GRPOTrainer's scoring of rows side by side.
+
+    Attributes:
+        on_choice: told for each forward whether it shared, where sharing is possible at all.
+    """
+
+    def __init__(self, host: PolicyHost, sharing: Sharing, score_rows: ScoreRows) -> None:
+        self.host, self.sharing, self.score_rows = host, sharing, score_rows
+        self.on_choice: Callable[[bool], None] = lambda _: None
+
+    def encode(self, prompts: Prompts) -> EncodedPrompts:
+        """Prompts with their positions, on the model's device."""
+        accelerator = self.host.accelerator
+        return encode_prompts(underlying(accelerator.unwrap_model(self.host.model)), prompts, accelerator.device)
+
+    def score(
+        self,
+        model: Any,
+        prompts: EncodedPrompts,
+        groups: Sequence[int],
+        completions: torch.Tensor,
+        mask: torch.Tensor,
+        *,
+        entropy: bool = True,
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Log-probabilities and, if wanted, entropies [B, C] of one forward.
+
+        Args:
+            prompts: the rollout's N prompts.
+            groups: [B] which of them each row continues.
+            completions, mask: [B, C].
+        """
+        present = sorted(set(groups))
+        encoded, row = prompts.select(present), [present.index(group) for group in groups]
+        lengths = [int(length) for length in mask.sum(1).tolist()]
+        longest = max(1, *lengths)
+        way = self.sharing.way
+        if way != "separate":
+            assert self.sharing.cost is not None
+            way = way if self.sharing.cost.packing_pays(encoded.prompts, row, lengths) else "separate"
+            self.on_choice(way != "separate")
+        values = self.score_by(way, model, encoded, row, completions[:, :longest], lengths, entropy=entropy)
+        logps, entropies = (v if v is None else pad(v, (0, completions.size(1) - longest)) for v in values)
+        assert logps is not None
+        return logps, entropies
+
+    def score_chunks(
+        self,
+        model: Any,
+        prompts: EncodedPrompts,
+        groups: Sequence[int],
+        completions: torch.Tensor,
+        mask: torch.Tensor,
+        size: int,
+        *,
+        entropy: bool,
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """As `score`, so many rows at a time."""
+        parts = [
+            self.score(model, prompts, groups[part], completions[part], mask[part], entropy=entropy)
+            for part in (slice(start, start + size) for start in range(0, len(groups), size))
+        ]
+        logps, entropies = zip(*parts, strict=True)
+        return torch.cat(logps), torch.cat(entropies) if entropies[0] is not None else None
+
+    def score_by(
+        self,
+        way: Way,
+        model: Any,
+        encoded: EncodedPrompts,
+        row: Sequence[int],
+        completions: torch.Tensor,
+        lengths: Sequence[int],
+        *,
+        entropy: bool = False,
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """One forward in a given way."""
+        if way != "separate":
+            score = score_packed if way == "packed" else score_repeated
+            with self.host.accelerator.autocast():
+                logps, entropies = score(model, encoded, row, completions, lengths)
+            # Chunks of one pass may go different ways: each must give entropies, or none.
+            return logps, entropies if entropy else None
+        prompts = encoded.prompts.select(row)
+        inputs = prompts.padded(self.host._tokenizer.pad_token_id).to(encoded.device).tensors
+        width, longest = inputs["input_ids"].size(1), completions.size(1)
+        real = real_tokens(lengths, longest, encoded.device)
+        logps, entropies, _ = self.score_rows(
+            model,
+            torch.cat([inputs["input_ids"], completions], dim=1),
+            torch.cat([inputs["attention_mask"], real.long()], dim=1),
+            longest,
+            compute_entropy=entropy,
+            **VisionInputs(prompts, encoded.device).fields(width, longest),
+        )
+        return logps, entropies

@@ -1,0 +1,40 @@
+"""Sampling by transformers' `generate` through GRPOTrainer: every prompt is read once per sample."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from contextrl.engines.host import PolicyHost
+from contextrl.policy.prompts import Prompts
+
+
+@dataclass(frozen=True)
+class TransformersReading:
+    """Prompts of which nothing is kept."""
+
+    host: PolicyHost
+    prompts: Prompts
+
+    def sample(self, row: Sequence[int], suffixes: Sequence[Sequence[int]]) -> list[list[int]]:
+        """See `Reading`."""
+        ids = [[*self.prompts.ids[n], *suffix] for n, suffix in zip(row, suffixes, strict=True)]
+        rows = self.prompts.select(row).extended(ids)
+        fields = {**rows.per_token, **rows.image_tensors()}
+        sampled, _ = self.host._generate_single_turn(rows.ids, None, fields, 1)
+        return sampled
+
+
+@dataclass(frozen=True)
+class TransformersEngine:
+    """See the module.
+
+    Args:
+        host: the trainer.
+    """
+
+    host: PolicyHost
+
+    def read(self, prompts: Prompts) -> TransformersReading:
+        """See `Engine`."""
+        return TransformersReading(self.host, prompts)

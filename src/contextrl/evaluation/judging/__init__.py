@@ -1,0 +1,1 @@
+"""Judging files of responses, and measuring judges on labelled ones."""

@@ -1,1 +1,0 @@
-"""How good a judge is: identifiability of false positives on labelled responses (arXiv 2602.22623, judge study)."""

@@ -1,0 +1,99 @@
+"""The judge protocol: what a judge is asked and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from contextrl.records.example import Example
+from contextrl.records.verdict import ReferenceContext, Verdict
+
+
+@dataclass(frozen=True)
+class JudgeRequest:
+    """One response to verify.
+
+    Attributes:
+        example: question, images and reference.
+        response: the policy's text, untrusted.
+        context: how much of the reference the judge may use.
+        wants_report: ask for a mistake report if the response is incorrect.
+        wants_standalone: ask whether the response stands on its own (stage 2 only).
+        found: an incorrect verdict that is known already, where only its mistake report is wanted: a judge whose calls
+            cost something need not verify again.
+    """
+
+    example: Example
+    response: str
+    context: ReferenceContext = "solution"
+    wants_report: bool = False
+    wants_standalone: bool = False
+    found: Verdict | None = None
+
+
+class Judge(Protocol):
+    """Verifies responses. `name` labels its metrics; `context` is what it is allowed to see."""
+
+    name: str
+    context: ReferenceContext
+
+    def judge(self, requests: Sequence[JudgeRequest]) -> list[Verdict]:
+        """Return one verdict per request, in order. A failure is an unscored verdict, not an exception.
+
+        Raises:
+            ServiceError: when the judge is gone for good and the run should stop (resumable).
+        """
+        ...
+
+
+@runtime_checkable
+class StreamingJudge(Judge, Protocol):
+    """A judge that hands out verdicts as they come, for work that is written down as it goes."""
+
+    def stream(self, requests: Sequence[JudgeRequest]) -> Iterator[tuple[int, Verdict]]:
+        """Yield (index of the request, its verdict), each request once, in the order in which they are ready.
+
+        Raises:
+            ServiceError: as `judge`; what was yielded before stays valid.
+        """
+        ...
+
+
+def stream_verdicts(judge: Judge, requests: Sequence[JudgeRequest]) -> Iterator[tuple[int, Verdict]]:
+    """(index, verdict) from any judge: as they come, or one by one where the judge cannot stream."""
+    if isinstance(judge, StreamingJudge):
+        yield from judge.stream(requests)
+        return
+    for index, request in enumerate(requests):
+        yield index, judge.judge([request])[0]
+
+
+@runtime_checkable
+class ServedJudge(Judge, Protocol):
+    """A judge that needs something outside this process."""
+
+    def check(self) -> None:
+        """Find out now whether it is there.
+
+        Raises:
+            InputError: a wrong key or model name.
+            ServiceError: no server answers.
+        """
+        ...
+
+    def close(self) -> None:
+        """Close connections and caches."""
+        ...
+
+
+def check_judge(judge: Judge | None) -> None:
+    """Let a judge that needs a service find out now that it is not there; see `ServedJudge.check`."""
+    if isinstance(judge, ServedJudge):
+        judge.check()
+
+
+def close_judge(judge: Judge | None) -> None:
+    """Close what a judge has open, if it has anything."""
+    if isinstance(judge, ServedJudge):
+        judge.close()

@@ -1,0 +1,190 @@
+"""A judge that has learned to judge: the base policy's architecture, trained by SFT to compare and then decide.
+
+It reads its own short prompts (configs/miniature/judge-prompts), in every reference context and for every task, and is
+saved as an ordinary checkpoint for a server. Without a reference it reads the digits from the picture, so the contexts
+differ where reading is hard.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from torch.nn.functional import cross_entropy
+
+from contextrl.data.images import open_image
+from contextrl.judge.llm.prompts import Message, PromptSet, Task
+from contextrl.judge.protocol import JudgeRequest
+from contextrl.miniature.base import BaseRecipe, Draw, SftSampler
+from contextrl.miniature.fitting import fit
+from contextrl.miniature.learned_judge.lessons import Lesson, draw_lesson
+from contextrl.miniature.policy import MERGE, build_processor, build_tokenizer
+from contextrl.records.verdict import Disclosure
+from contextrl.user_cache import build_once
+
+#: Raise when a change here, in `lessons`, `base`, `fitting`, `tasks`, `policy` or `digits` makes cached judges old.
+RECIPE_VERSION = 1
+#: Batches that are drawn at once and sorted by length.
+SORTED_BATCHES = 4
+#: Words of a reply that decide something; all else in it is read or copied.
+DECISIONS = ("right", "wrong", "correct")
+
+
+@dataclass(frozen=True)
+class JudgeRecipe:
+    """Everything but its prompts that the learned judge depends on.
+
+    Attributes:
+        steps, batch: optimizer steps, and lessons in each.
+        decision_weight: how much more than other tokens those count that say right, wrong, correct or incorrect. With
+            1 the copying that surrounds them is learned first, and comparing hundreds of steps later.
+    """
+
+    steps: int = 700
+    batch: int = 32
+    decision_weight: float = 5.0
+    learning_rate: float = 1.5e-3
+    seed: int = 0
+    version: int = RECIPE_VERSION
+
+    def key(self, prompts: PromptSet) -> str:
+        """Names the cache folder: another recipe or another prompt is another judge."""
+        text = json.dumps([asdict(self), dict(prompts.texts)], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+class LessonSampler:
+    """Draws lessons as token sequences, prompts exactly as a server will render them."""
+
+    def __init__(self, processor: Any, prompts: PromptSet, recipe: JudgeRecipe) -> None:
+        self.processor, self.prompts = processor, prompts
+        self.rng = random.Random(recipe.seed)
+        self._sft = SftSampler(processor, BaseRecipe(seed=recipe.seed))
+
+    def batches(self, count: int) -> Iterator[dict[str, torch.Tensor]]:
+        """Model inputs of `count` lessons, endlessly, right-padded: ids, mask, labels [B, L]; pixels joined.
+
+        Lessons of similar length stand together, which saves a quarter of the time.
+        """
+        while True:
+            draws = [self.draw(draw_lesson(self.rng)) for _ in range(count * SORTED_BATCHES)]
+            draws.sort(key=lambda draw: len(draw.prompt) + len(draw.target) // 2)
+            starts = list(range(0, len(draws), count))
+            self.rng.shuffle(starts)
+            for start in starts:
+                yield self._sft.batch(draws[start : start + count])
+
+    def draw(self, lesson: Lesson) -> Draw:
+        """A lesson's prompt, nothing of it to be learned, and its reply."""
+        _, grid = self._sft.tiles.compose(lesson.problem.images)
+        text = prompt_text(self.processor, self.prompts, lesson.request, lesson.task, lesson.disclose)
+        image_token = self.processor.image_token
+        text = text.replace(image_token, image_token * (int(grid.prod()) // MERGE**2))
+        prompt = list(self.processor.tokenizer(text)["input_ids"])
+        return Draw(lesson.problem, prompt, [-100] * len(prompt), lesson.reply)
+
+
+def prompt_text(
+    processor: Any, prompts: PromptSet, request: JudgeRequest, task: Task, disclose: Disclosure = "correction"
+) -> str:
+    """The conversation through the chat template, one placeholder per image."""
+    urls = [""] * len(request.example.images)
+    messages = prompts.messages(task, request, images=urls, disclose=disclose)
+    shown = [{"role": message["role"], "content": _parts(message)} for message in messages]
+    return str(processor.apply_chat_template(shown, add_generation_prompt=True, tokenize=False))
+
+
+@torch.no_grad()
+def greedy_replies(
+    model: Any,
+    processor: Any,
+    prompts: PromptSet,
+    requests: Sequence[JudgeRequest],
+    task: Task = "verify",
+    *,
+    max_tokens: int = 96,
+    batch_size: int = 64,
+) -> list[str]:
+    """The judge's greedy replies without a server: to measure it, and to compare a server's replies with."""
+    replies: list[str] = []
+    for start in range(0, len(requests), batch_size):
+        chosen = requests[start : start + batch_size]
+        inputs = processor(
+            text=[prompt_text(processor, prompts, request, task) for request in chosen],
+            images=[[open_image(image) for image in request.example.images] for request in chosen],
+            padding=True,
+            return_tensors="pt",
+        )
+        output = model.generate(**inputs, max_new_tokens=max_tokens, do_sample=False)
+        replies += processor.batch_decode(output[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+    return replies
+
+
+def _parts(message: Message) -> list[dict[str, str]]:
+    """A message's content as servers hand it to a template: text parts, and images without their data."""
+    content = message["content"]
+    if isinstance(content, str):
+        return [{"type": "text", "text": content}]
+    return [part if part["type"] == "text" else {"type": "image"} for part in content]
+
+
+def corpus_for_tokenizer(prompts: PromptSet) -> tuple[str, ...]:
+    """Text that judging adds to the miniature's language: some lessons, prompts and replies alike."""
+    rng = random.Random(0)
+    lessons = [draw_lesson(rng) for _ in range(60)]
+    texts = []
+    for lesson in lessons:
+        messages = prompts.messages(lesson.task, lesson.request, disclose=lesson.disclose)
+        texts += [part["text"] for message in messages for part in _parts(message)]
+    return (*texts, *(lesson.reply for lesson in lessons), "system\n", "user\n", "assistant\n")
+
+
+def train_judge(recipe: JudgeRecipe, prompts: PromptSet, folder: Path, *, console: Console | None = None) -> None:
+    """Train a judge for `prompts` and write model, tokenizer and image processor to `folder`."""
+    processor = build_processor(build_tokenizer(corpus_for_tokenizer(prompts)))
+    batches = LessonSampler(processor, prompts, recipe).batches(recipe.batch)
+    weights = token_weights(processor.tokenizer, recipe.decision_weight)
+
+    def backward(model: Any) -> float:
+        inputs = next(batches)
+        labels = inputs.pop("labels")
+        loss = weighted_loss(model(**inputs).logits, labels, weights)
+        torch.autograd.backward(loss)
+        return float(loss.detach())
+
+    fit(processor, backward, recipe, folder, title="Building the learned judge", console=console)
+
+
+def token_weights(tokenizer: Any, decision_weight: float) -> torch.Tensor:
+    """[V]: `decision_weight` for tokens that say whether something is right, 1 for the others."""
+    texts = [tokenizer.decode([token]) for token in range(len(tokenizer))]
+    decides = torch.tensor([any(word in text for word in DECISIONS) for text in texts])
+    return torch.where(decides, decision_weight, 1.0)
+
+
+def weighted_loss(logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Mean cross entropy of the next token, each by the weight of what it should be.
+
+    Args:
+        logits: [B, L, V].
+        labels: [B, L], -100 where nothing is learned.
+        weights: [V].
+    """
+    return cross_entropy(logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten(), weight=weights, ignore_index=-100)
+
+
+def learned_judge(prompts: PromptSet, recipe: JudgeRecipe | None = None, *, console: Console | None = None) -> Path:
+    """Folder of the judge, trained first if the cache does not have it; see `build_once`."""
+    chosen = recipe or JudgeRecipe()
+
+    def build(folder: Path) -> None:
+        train_judge(chosen, prompts, folder, console=console)
+
+    return build_once(f"miniature-judge-{chosen.key(prompts)}", "recipe.json", build)

@@ -1,0 +1,31 @@
+"""The `objective` section: what is optimised beside TRL's own settings."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from contextrl.settings import Section
+
+RatioKind = Literal["rollback", "shaped"]
+KlScope = Literal["on_policy", "all"]
+
+
+class ObjectiveSettings(Section):
+    off_policy_advantage_scale: float = Field(1.0, gt=0)
+    """alpha: what the advantage of rolled-back responses is multiplied by."""
+    ratio: RatioKind = "rollback"
+    """`rollback` treats rolled-back tokens as any other, pi_old recomputed under the original prompt; `shaped` puts
+    pi / (pi + gamma) in place of their ratio (LUFFY, arXiv 2504.14945)."""
+    shaping_gamma: float = Field(0.1, gt=0)
+    """gamma of the shaped ratio."""
+    kl_scope: KlScope | None = None
+    """Tokens of the KL term; by default on_policy for `contextrl` and all for every other method."""
+    overlong_buffer: int = Field(0, ge=0)
+    """DAPO's soft overlong penalty begins so many tokens before max_completion_length; 0 is off."""
+
+    @property
+    def kl_on(self) -> KlScope:
+        """Tokens of the KL term: where no method has said otherwise, those that the policy sampled."""
+        return self.kl_scope or "on_policy"

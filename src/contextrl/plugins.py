@@ -1,0 +1,74 @@
+"""What a configuration can name beside files and hub ids: plain tables that a plug-in fills.
+
+A plug-in has a function that adds its entries (`contextrl.miniature.plugin.register`), and a command that calls it. The
+library looks names up here and knows none of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from contextrl.errors import InputError, nearest_key
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from contextrl.evaluation.judging.labelled import Labelled
+    from contextrl.judge.protocol import Judge
+    from contextrl.records.example import Example
+    from contextrl.records.verdict import Disclosure, ReferenceContext
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class NamedJudge:
+    """A judge that costs nothing.
+
+    Attributes:
+        build: from what it sees of the reference and what its reports may say.
+        knows: None if it can judge an example's question, else why not.
+    """
+
+    build: Callable[[ReferenceContext, Disclosure], Judge]
+    knows: Callable[[Example], str | None]
+
+
+@dataclass(frozen=True)
+class NamedEvaluation:
+    """A held-out set, always the same rows, and who counts its accuracy.
+
+    Attributes:
+        examples: the first so many rows.
+    """
+
+    examples: Callable[[int], Sequence[Example]]
+    judge: Callable[[], Judge]
+
+
+#: Name to the folder of a policy, which is made first if it is not there.
+MODELS: dict[str, Callable[[Console | None], Path]] = {}
+#: Name to training rows; takes `count`, `seed` and the plug-in's own fields of the `data` section.
+DATA: dict[str, Callable[..., list[Example]]] = {}
+JUDGES: dict[str, NamedJudge] = {}
+EVALUATIONS: dict[str, NamedEvaluation] = {}
+#: Name to labelled responses for `judge bench`: so many (None: as many as it thinks fit), by a seed.
+LABELLED: dict[str, Callable[[int | None, int], Sequence[Labelled]]] = {}
+
+
+def named(table: Mapping[str, T], name: str, *, where: str, others: Iterable[str] = ()) -> T:
+    """The entry of a name.
+
+    Args:
+        others: names that are known elsewhere, for the message.
+
+    Raises:
+        InputError: there is none; it gives the nearest.
+    """
+    if name in table:
+        return table[name]
+    known = [*others, *table]
+    raise InputError(" or ".join(known), found=f"{name!r}{nearest_key(name, known)}", where=where)

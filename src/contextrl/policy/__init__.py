@@ -1,0 +1,1 @@
+"""The policy: loading models and processors, prompts as token ids."""

@@ -1,0 +1,87 @@
+"""Loading a policy and its processor: a folder (full weights or a LoRA adapter) or a hub id."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoConfig, AutoProcessor, AutoTokenizer
+from trl.trainer.utils import create_model_from_path
+
+from contextrl.errors import InputError
+from contextrl.policy.processor import ImageOnlyQwen3VLProcessor
+
+
+def policy_config(path: str) -> Any:
+    """The transformers config of a policy.
+
+    Raises:
+        InputError: there is no model at `path`.
+    """
+    try:
+        return AutoConfig.from_pretrained(_base_of(path) or path)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            "a folder with a transformers model, or a hub id",
+            found=f"{path} ({str(error).splitlines()[0]})",
+            where="model.path",
+        ) from error
+
+
+def load_policy(path: str, *, trainable: bool = False, **init_kwargs: Any) -> Any:
+    """The policy with its own architecture, float32 unless `dtype` says otherwise; an adapter on its base.
+
+    Args:
+        path: see `policy_config`.
+        trainable: whether an adapter's weights are to be trained.
+    """
+    init_kwargs.setdefault("device_map", None)
+    if base := _base_of(path):
+        from peft import PeftModel
+
+        return PeftModel.from_pretrained(create_model_from_path(base, **init_kwargs), path, is_trainable=trainable)
+    return create_model_from_path(path, **init_kwargs)
+
+
+def _base_of(path: str) -> str | None:
+    """The model under a LoRA adapter, None where `path` holds no adapter."""
+    adapter = Path(path) / "adapter_config.json"
+    if not adapter.is_file():
+        return None
+    return str(json.loads(adapter.read_text(encoding="utf-8"))["base_model_name_or_path"])
+
+
+def has_vision(config: Any) -> bool:
+    """Whether a model's configuration has a vision tower."""
+    return any(getattr(config, name, None) is not None for name in ("vision_config", "vit_config", "visual"))
+
+
+def load_processor(path: str, config: Any) -> Any:
+    """The processor of a vision-language model, the tokenizer of a text-only one.
+
+    transformers' Qwen-VL processors ask for torchvision, which they use for video only: without it, and for a folder
+    that has no video processor, an image-only processor stands in.
+    """
+    if not has_vision(config):
+        return AutoTokenizer.from_pretrained(path, padding_side="left")
+    no_video = Path(path).is_dir() and not (Path(path) / "video_preprocessor_config.json").exists()
+    if config.model_type == "qwen3_vl" and (no_video or importlib.util.find_spec("torchvision") is None):
+        return ImageOnlyQwen3VLProcessor.load(path)
+    return AutoProcessor.from_pretrained(path, padding_side="left")
+
+
+def freeze_vision(model: Any) -> None:
+    """Stop training the vision tower, adapters in it included.
+
+    Raises:
+        InputError: the model has none that we can find.
+    """
+    frozen = 0
+    for name, parameter in model.named_parameters():
+        if {"visual", "vision_tower", "vision_model"} & set(name.split(".")):
+            parameter.requires_grad_(False)
+            frozen += 1
+    if not frozen:
+        raise InputError("a model with a vision tower", found=type(model).__name__, where="model.freeze_vision")

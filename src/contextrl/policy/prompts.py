@@ -1,0 +1,218 @@
+"""Prompts of examples as token ids with their image features, one per example, repeated only where a model needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+
+from contextrl.data.images import open_image
+from contextrl.records.example import Example
+
+# Tensors of a processor that run along the prompt, not along its images.
+_PER_TOKEN = ("mm_token_type_ids", "token_type_ids")
+
+
+@dataclass(frozen=True)
+class ModelInputs:
+    """Padded inputs of a forward or a generation: `input_ids`, `attention_mask` [B, P] and image features."""
+
+    tensors: dict[str, torch.Tensor]
+
+    def to(self, device: torch.device | str) -> ModelInputs:
+        return ModelInputs({name: tensor.to(device) for name, tensor in self.tensors.items()})
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """N prompts, image placeholders expanded.
+
+    Attributes:
+        ids: token ids of each prompt, unpadded.
+        per_token: lists that run along each prompt (`mm_token_type_ids`, ...).
+        features: per prompt, the tensors of its images (`pixel_values`, `image_grid_thw`, ...), empty if it has none.
+        num_images: images of each prompt.
+        positions: per prompt, its tokens' positions as the model computes them, where an engine has: [p], or [3, p]
+            where positions follow the image (M-RoPE); else empty.
+    """
+
+    ids: list[list[int]]
+    per_token: dict[str, list[list[int]]] = field(default_factory=dict)
+    features: list[dict[str, torch.Tensor]] = field(default_factory=list)
+    num_images: list[int] = field(default_factory=list)
+    positions: list[torch.Tensor] = field(default_factory=list)
+
+    @staticmethod
+    def join(parts: Sequence[Prompts]) -> Prompts:
+        """Prompts of all parts, one after another."""
+        names = dict.fromkeys(name for part in parts for name in part.per_token)
+        return Prompts(
+            ids=[row for part in parts for row in part.ids],
+            # A text-only part may come without the lists that run along prompts with images: nothing there, so 0.
+            per_token={
+                name: [row for part in parts for row in part.per_token.get(name) or [[0] * len(i) for i in part.ids]]
+                for name in names
+            },
+            features=[row for part in parts for row in part.features],
+            num_images=[count for part in parts for count in part.num_images],
+            positions=[along for part in parts for along in part.positions] if all(p.positions for p in parts) else [],
+        )
+
+    def select(self, rows: Sequence[int]) -> Prompts:
+        """Prompts `rows` in that order, with repetition: features are shared, not copied."""
+        return Prompts(
+            ids=[self.ids[r] for r in rows],
+            per_token={name: [values[r] for r in rows] for name, values in self.per_token.items()},
+            features=[self.features[r] for r in rows],
+            num_images=[self.num_images[r] for r in rows],
+            positions=[self.positions[r] for r in rows] if self.positions else [],
+        )
+
+    def extended(self, ids: Sequence[list[int]]) -> Prompts:
+        """The same prompts with longer ids: `ids[r]` begins with `self.ids[r]` and adds text only."""
+        return Prompts(
+            ids=list(ids),
+            per_token={
+                name: [row + [0] * (len(new) - len(row)) for row, new in zip(values, ids, strict=True)]
+                for name, values in self.per_token.items()
+            },
+            features=self.features,
+            num_images=self.num_images,
+        )
+
+    def image_tensors(self) -> dict[str, torch.Tensor]:
+        """All rows' image features one after another, as a model's forward takes them."""
+        names = dict.fromkeys(name for row in self.features for name in row)
+        return {name: _joined([row[name] for row in self.features if name in row]) for name in names}
+
+    def padded(self, pad_token_id: int) -> ModelInputs:
+        """Left-padded tensors for `generate`."""
+        tensors = {
+            "input_ids": left_pad(self.ids, pad_token_id),
+            "attention_mask": left_pad([[1] * len(row) for row in self.ids], 0),
+        }
+        tensors |= {name: left_pad(values, 0) for name, values in self.per_token.items()}
+        return ModelInputs(tensors | self.image_tensors())
+
+
+def _joined(parts: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Rows of all parts. Where a row holds a prompt's images ([1, images, ...]), prompts with fewer get empty ones."""
+    if parts[0].ndim > 3 and len({part.shape[1] for part in parts}) > 1:
+        most = max(part.shape[1] for part in parts)
+        parts = [torch.cat([p, p.new_zeros(len(p), most - p.shape[1], *p.shape[2:])], 1) for p in parts]
+    return torch.cat(list(parts))
+
+
+def left_pad(rows: Sequence[Sequence[int]], value: int) -> torch.Tensor:
+    """[B, longest] with `value` before each row."""
+    width = max(len(row) for row in rows)
+    return torch.tensor([[value] * (width - len(row)) + list(row) for row in rows])
+
+
+def neutralise_special_tokens(text: str, tokenizer: Any) -> str:
+    """Break every special token's spelling in untrusted text, so that it is read as plain characters.
+
+    Only special tokens: what a model merely added to its vocabulary (`<think>`, HTML tags) is text.
+    """
+    special = {str(token) for token in tokenizer.added_tokens_decoder.values() if token.special}
+    for token in sorted(special, key=len, reverse=True):
+        if token in text:
+            text = text.replace(token, f"{token[0]} {token[1:]}")
+    return text
+
+
+def conversation(example: Example, tokenizer: Any) -> list[dict[str, Any]]:
+    """The stage-1 conversation: images, then the question as plain text whatever it spells."""
+    question = neutralise_special_tokens(example.question, tokenizer)
+    images = [{"type": "image", "image": open_image(handle)} for handle in example.images]
+    return [{"role": "user", "content": [*images, {"type": "text", "text": question}]}]
+
+
+def build_prompts(processor: Any, examples: Sequence[Example], **template_kwargs: Any) -> Prompts:
+    """Render, tokenise and process N examples; each image is decoded and processed once.
+
+    Args:
+        processor: a processor, or a tokenizer where no example has images.
+        template_kwargs: passed to the chat template.
+    """
+    if not examples:
+        return Prompts([])
+    tokenizer = getattr(processor, "tokenizer", processor)
+    conversations = [conversation(example, tokenizer) for example in examples]
+    if processor is tokenizer:
+        # A text-only template may join strings only.
+        for messages in conversations:
+            messages[0]["content"] = messages[0]["content"][0]["text"]
+    encoded = processor.apply_chat_template(
+        conversations, add_generation_prompt=True, tokenize=True, return_dict=True, **template_kwargs
+    )
+    num_images = [len(example.images) for example in examples]
+    features: list[dict[str, torch.Tensor]] = [{} for _ in examples]
+    per_token: dict[str, list[list[int]]] = {}
+    for name, values in encoded.items():
+        if name in ("input_ids", "attention_mask"):
+            continue
+        if name in _PER_TOKEN:
+            per_token[name] = [list(row) for row in values]
+        else:
+            _share_out(name, torch.as_tensor(values), encoded, num_images, features)
+    return Prompts([list(row) for row in encoded["input_ids"]], per_token, features, num_images)
+
+
+def _share_out(
+    name: str,
+    values: torch.Tensor,
+    encoded: Any,
+    num_images: list[int],
+    features: list[dict[str, torch.Tensor]],
+) -> None:
+    """Split one image tensor by prompt: by patches (Qwen), by images (LLaVA, Gemma) or by rows (Idefics, SmolVLM)."""
+    if name == "pixel_values" and "image_grid_thw" in encoded:
+        patches = torch.as_tensor(encoded["image_grid_thw"]).prod(-1).tolist()
+        starts = [0]
+        for count in num_images:
+            starts.append(starts[-1] + count)
+        sections = [sum(patches[a:b]) for a, b in pairwise(starts)]
+    elif _rows_hold_images(encoded) and values.shape[0] == len(num_images):
+        _share_out_rows(name, values, torch.as_tensor(encoded["pixel_values"]), num_images, features)
+        return
+    elif values.shape[0] == sum(num_images):
+        sections = num_images
+    else:
+        raise ValueError(
+            f"{name} has {values.shape[0]} rows for {sum(num_images)} images in {len(num_images)} prompts: "
+            "this model's processor is not supported"
+        )
+    for row, part in zip(features, torch.split(values, sections), strict=True):
+        if part.shape[0]:
+            row[name] = part
+
+
+def _rows_hold_images(encoded: Any) -> bool:
+    """Whether a row of `pixel_values` is a prompt's images: [N, images, channels, height, width].
+
+    LLaVA-NeXT has as many dimensions, for images in tiles, and their sizes beside them.
+    """
+    return "pixel_values" in encoded and np.ndim(encoded["pixel_values"]) == 5 and "image_sizes" not in encoded
+
+
+def _share_out_rows(
+    name: str,
+    values: torch.Tensor,
+    pixels: torch.Tensor,
+    num_images: list[int],
+    features: list[dict[str, torch.Tensor]],
+) -> None:
+    """A row per prompt, [N, images, ...]: the empty images that make rows equally long are left out.
+
+    Args:
+        pixels: [N, images, channels, height, width], zero in empty images.
+    """
+    for n, row in enumerate(features):
+        filled = pixels[n].flatten(1).any(1).nonzero()
+        if num_images[n] and filled.numel():
+            row[name] = values[n : n + 1, : int(filled.max()) + 1]

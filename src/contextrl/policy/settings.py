@@ -1,0 +1,12 @@
+"""What holds for every prompt of the policy."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from contextrl.settings import Section
+
+
+class PromptSettings(Section):
+    max_prompt_tokens: int = Field(4096, gt=0)
+    """Longer prompts are refused before training."""

@@ -1,0 +1,113 @@
+"""What a judge found, and what finding it cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from operator import add, attrgetter
+from typing import Literal
+
+#: How much of the reference the judge may see (paper section "context-augmented reward model").
+ReferenceContext = Literal["none", "answer", "solution"]
+Status = Literal["correct", "incorrect", "unscored"]
+#: What a mistake report may tell the policy, from least to most.
+Disclosure = Literal["location", "hint", "correction", "answer"]
+#: Why a verdict is unscored; `Verdict.error` begins with it, so that failures can be counted by kind.
+#: The service: timeout, connection, server_error, rate_limited, rejected (a 4xx for this request alone), malformed (a
+#: body that is no completion), budget, gone. The reply: missing (no verdict in it), off_menu, contradictory, truncated
+#: (at the length limit, twice), empty, null, refusal, wrong_language. The votes: tie. The request: too_long (the judge
+#: saw only a part), unsupported (not a question that this judge knows).
+UnscoredKind = Literal[
+    "timeout",
+    "connection",
+    "server_error",
+    "rate_limited",
+    "rejected",
+    "malformed",
+    "budget",
+    "gone",
+    "missing",
+    "off_menu",
+    "contradictory",
+    "truncated",
+    "empty",
+    "null",
+    "refusal",
+    "wrong_language",
+    "tie",
+    "too_long",
+    "unsupported",
+]
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What one or more verdicts cost.
+
+    Attributes:
+        calls: requests that reached a model (0 for rules).
+        cache_hits: verdicts answered from the cache.
+        tokens: prompt and completion tokens together.
+        seconds: time spent waiting, summed over calls.
+        retries: calls repeated after a failure.
+        parse_failures: replies in which no verdict could be read.
+        cost: what the calls cost, in the currency of the configured prices; 0 without prices.
+        gated: responses that a rule found wrong without a call.
+        gate_audited: responses that the gate would have stopped and that were judged all the same.
+        gate_overruled: of these, the ones that the judge found correct: the gate's errors.
+    """
+
+    calls: int = 0
+    cache_hits: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    retries: int = 0
+    parse_failures: int = 0
+    cost: float = 0.0
+    gated: int = 0
+    gate_audited: int = 0
+    gate_overruled: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(*map(add, _parts(self), _parts(other)))
+
+
+#: All parts of a usage, in order.
+_parts = attrgetter(*(part.name for part in fields(Usage)))
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a judge found.
+
+    Attributes:
+        status: `correct`, `incorrect`, or `unscored` where the judge failed. Unscored is never a zero reward.
+        answer_correct: final answer right; None where nobody looked.
+        process_correct: reasoning right; None where nobody looked.
+        mistake_report: where and why the response went wrong; only if asked for and incorrect.
+        standalone: whether a stage-2 response mentions neither its earlier attempt nor the report; None if not asked.
+        error: why the verdict is unscored: "kind: detail", the kind one of `UnscoredKind`.
+        usage: what it cost.
+    """
+
+    status: Status
+    answer_correct: bool | None = None
+    process_correct: bool | None = None
+    mistake_report: str | None = None
+    standalone: bool | None = None
+    error: str | None = None
+    usage: Usage = field(default_factory=Usage)
+
+    @property
+    def false_positive(self) -> bool:
+        """Right answer, wrong reasoning: negative in ContextRL."""
+        return self.answer_correct is True and self.process_correct is False
+
+    @property
+    def error_kind(self) -> str | None:
+        """What failures are counted by; None for a scored verdict."""
+        return None if self.error is None else self.error.partition(":")[0]
+
+
+def unscored(kind: UnscoredKind, detail: str, usage: Usage | None = None) -> Verdict:
+    """A verdict of a judge that failed."""
+    return Verdict("unscored", error=f"{kind}: {detail}", usage=usage or Usage())

@@ -1,0 +1,147 @@
+"""One rollout from data rows to mixed groups: stage 1, judge, stage 2, mixing and DAPO's refill."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+
+from contextrl.errors import ServiceError
+from contextrl.policy.prompts import Prompts
+from contextrl.records import metrics as names
+from contextrl.records.example import Example
+from contextrl.rollout.dynamic import RefillCursor, refill
+from contextrl.rollout.groups import Completion, Group, has_spread
+from contextrl.rollout.recovery import RetryPrompt
+from contextrl.rollout.sampling import Completions, Engine, Reading
+from contextrl.rollout.settings import DynamicSamplingSettings, Stage2Settings
+from contextrl.rollout.two_stage import AnyProcess, judge_groups, recover, sample_groups
+from contextrl.rollout.verify import Verifier
+
+#: Parts of a rollout whose time is logged.
+TIMES = (names.TIME_STAGE1, names.TIME_JUDGE, names.TIME_STAGE2, names.TIME_SCORE)
+
+
+class JudgeLostError(ServiceError):
+    """The judge is gone, here or on another process: every process raises this at the same place."""
+
+
+@dataclass
+class Rollout:
+    """What one generation batch went through on this process.
+
+    Attributes:
+        verifier: who judged, with what that cost.
+        groups: the groups that are trained; dynamic sampling has replaced some of the drawn ones.
+        drawn: the groups that the data gave; what shares of groups and samples speak of.
+        sampled: these and what dynamic sampling drew; what counts of stage 2 speak of.
+        tokens: completion tokens sampled.
+        seconds: by metric of time.
+    """
+
+    verifier: Verifier
+    groups: list[Group] = field(default_factory=list)
+    drawn: list[Group] = field(default_factory=list)
+    sampled: list[Group] = field(default_factory=list)
+    tokens: int = 0
+    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(TIMES, 0.0))
+
+    @contextmanager
+    def timed(self, part: str) -> Iterator[None]:
+        """Add the time of a block to a part."""
+        started = time.perf_counter()
+        yield
+        self.seconds[part] += time.perf_counter() - started
+
+
+@dataclass
+class Collector:
+    """Runs the method on data rows.
+
+    Attributes:
+        examples: the training data.
+        build_prompts: stage-1 prompts of examples.
+        engine: samples; `completions` makes of its token ids what the method works with.
+        verifier: makes the verifier of one rollout.
+        retry_prompt: stage 2's prompts.
+        cursor: what dynamic sampling draws next.
+        processes: that train together.
+        any_process: whether a condition holds on any of them.
+    """
+
+    examples: Sequence[Example]
+    num_generations: int
+    build_prompts: Callable[[Sequence[Example]], Prompts]
+    engine: Engine
+    completions: Completions
+    verifier: Callable[[], Verifier]
+    stage2: Stage2Settings
+    retry_prompt: RetryPrompt
+    dynamic_sampling: DynamicSamplingSettings
+    cursor: RefillCursor
+    processes: int
+    any_process: AnyProcess
+
+    def collect(self, rows: Sequence[int]) -> Rollout:
+        """Both stages for data rows, refilled where dynamic sampling is on.
+
+        Raises:
+            JudgeLostError: on every process; nothing of the rollout can be used.
+        """
+        rollout = Rollout(self.verifier())
+        rollout.groups = self._roll_out(rollout, rows)
+        rollout.drawn, rollout.sampled = list(rollout.groups), list(rollout.groups)
+        if self.dynamic_sampling.rounds:
+            rollout.sampled += refill(
+                rollout.groups,
+                lambda group: not has_spread([slot.reward for slot in group.slots]),
+                partial(self._roll_out, rollout),
+                self.cursor,
+                max_rounds=self.dynamic_sampling.rounds,
+                any_process=self.any_process,
+            )
+        return rollout
+
+    def _roll_out(self, rollout: Rollout, rows: Sequence[int]) -> list[Group]:
+        """Both stages for data rows; with none, this process only takes part in the others' generation."""
+        examples = [self.examples[row] for row in rows]
+        with rollout.timed(names.TIME_STAGE1):
+            reading = self.engine.read(self.build_prompts(examples))
+            sample = partial(self._sample, rollout, reading)
+            groups = sample_groups(examples, rows, reading.prompts, self.num_generations, sample)
+        with rollout.timed(names.TIME_JUDGE):
+            judge_groups(groups, rollout.verifier, reports=self.stage2.in_use)
+        self._check_judge(rollout.verifier)
+        if self.stage2.in_use:
+            with rollout.timed(names.TIME_STAGE2):
+                recover(
+                    groups,
+                    settings=self.stage2,
+                    retry_prompt=self.retry_prompt,
+                    sample=sample,
+                    verifier=rollout.verifier,
+                    any_process=self.any_process,
+                )
+            self._check_judge(rollout.verifier)
+        return groups
+
+    def _sample(
+        self, rollout: Rollout, reading: Reading, row: Sequence[int], suffixes: Sequence[Sequence[int]]
+    ) -> list[Completion]:
+        """See `two_stage.Sample`."""
+        if not row:
+            if self.processes > 1:
+                # Generation is collective: stand in with a prompt of our own and throw its completion away.
+                self.engine.read(self.build_prompts(self.examples[:1])).sample([0], [()])
+            return []
+        sampled = reading.sample(row, suffixes)
+        rollout.tokens += sum(len(ids) for ids in sampled)
+        return self.completions.of(sampled)
+
+    def _check_judge(self, verifier: Verifier) -> None:
+        """Collective: where one process has lost its judge, all of them stop."""
+        failure = verifier.failure
+        if self.any_process(failure is not None):
+            raise JudgeLostError(str(failure) if failure is not None else "another process has lost its judge")

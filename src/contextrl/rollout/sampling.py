@@ -1,0 +1,61 @@
+"""Engines sample token ids; what the method works with are completions."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any, Protocol
+
+from contextrl.policy.prompts import Prompts
+from contextrl.rollout.groups import Completion
+
+
+class Reading(Protocol):
+    """N prompts that an engine has read. What it keeps of them serves every sample after them, and goes with it."""
+
+    @property
+    def prompts(self) -> Prompts:
+        """What it has read, with positions where the engine computes them."""
+        ...
+
+    def sample(self, row: Sequence[int], suffixes: Sequence[Sequence[int]]) -> list[list[int]]:
+        """Token ids [B] sampled after prompts `row` [B], each followed by its suffix."""
+        ...
+
+
+class Engine(Protocol):
+    """A way of sampling. Generation is collective: with several processes, all sample or none."""
+
+    def read(self, prompts: Prompts) -> Reading:
+        """Take up the prompts of one rollout; there may be none here while other processes have some."""
+        ...
+
+
+class Completions:
+    """From sampled token ids to completions, for one tokenizer.
+
+    Args:
+        tokenizer: the policy's.
+        end_ids: tokens that end a completion; one that ends otherwise is truncated.
+        placeholders: image tokens, which no completion may hold: scoring would look for an image that is not there.
+    """
+
+    def __init__(self, tokenizer: Any, end_ids: Collection[int], placeholders: Collection[int]) -> None:
+        self.tokenizer, self.end_ids, self.placeholders = tokenizer, end_ids, placeholders
+
+    def of(self, sampled: Sequence[list[int]]) -> list[Completion]:
+        """One completion per list of ids."""
+        kept = [self._cut_at_placeholder(ids) for ids in sampled]
+        texts = self.tokenizer.batch_decode(kept, skip_special_tokens=True)
+        return [
+            Completion(tuple(ids), text, truncated=ids != whole or ids[-1] not in self.end_ids)
+            for ids, whole, text in zip(kept, sampled, texts, strict=True)
+        ]
+
+    def _cut_at_placeholder(self, ids: list[int]) -> list[int]:
+        """End a completion before a sampled image token.
+
+        Sampling suppresses these tokens; an engine that does not must not break the run. What is left is truncated,
+        so never a positive. GRPOTrainer reads every completion's last token, so an empty one becomes an end token.
+        """
+        end = next((n for n, token in enumerate(ids) if token in self.placeholders), len(ids))
+        return ids[:end] or [self.tokenizer.eos_token_id]

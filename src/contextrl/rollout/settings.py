@@ -1,0 +1,42 @@
+"""The `stage2` and `dynamic_sampling` sections: how groups are sampled."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from contextrl.settings import Section
+
+#: What follows the report in stage 2, unless `stage2.instruction` says otherwise.
+DEFAULT_INSTRUCTION = "Answer the question afresh."
+
+
+class Stage2Settings(Section):
+    enabled: bool | None = None
+    """Retry all-negative groups; by default on for `contextrl` and off for every other method."""
+    samples_per_negative: int = Field(1, gt=0)
+    """Retries of each negative."""
+    max_positives: int | None = Field(None, gt=0)
+    """Most retries kept in a group; by default half of num_generations."""
+    standalone: bool = True
+    """Reject retries that speak of the report or the earlier attempt."""
+    instruction: str = DEFAULT_INSTRUCTION
+    """What follows the report in the retry's prompt."""
+    max_context_tokens: int = Field(4096, gt=0)
+    """Budget of a retry's prompt; the attempt is cut in its middle to fit, the report never."""
+
+    @property
+    def in_use(self) -> bool:
+        """Whether all-negative groups are retried: always where no method has said otherwise."""
+        return self.enabled is not False
+
+
+class DynamicSamplingSettings(Section):
+    enabled: bool | None = None
+    """Refill groups without spread; by default on for `dapo` and off for every other method."""
+    max_rounds: int = Field(2, gt=0)
+    """Most rounds of refilling in a step."""
+
+    @property
+    def rounds(self) -> int:
+        """Rounds that may be used; 0 where dynamic sampling is off."""
+        return self.max_rounds if self.enabled else 0

@@ -1,0 +1,64 @@
+"""What runs of several seeds say: a mean with its interval, and whether two methods differ by more than chance."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+#: A difference with an adjusted p below this is called significant.
+SIGNIFICANT = 0.05
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean of accuracies over seeds with its 95 % interval.
+
+    Attributes:
+        low, high: Student's t over seeds, within 0 and 1; with one seed the run's own interval, or None.
+        values: by seed.
+    """
+
+    mean: float
+    low: float | None
+    high: float | None
+    values: list[float]
+
+
+def estimate(values: list[float], own_interval: tuple[float, float] | None = None) -> Estimate:
+    """Mean of at least one value with an interval: Student's t, or a single run's own."""
+    mean = sum(values) / len(values)
+    if len(values) == 1:
+        low, high = own_interval or (None, None)
+        return Estimate(mean, low, high, values)
+    from scipy.stats import t  # takes a second to import
+
+    deviation = math.sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1))
+    half = float(t.ppf(0.975, len(values) - 1)) * deviation / math.sqrt(len(values))
+    return Estimate(mean, max(0.0, mean - half), min(1.0, mean + half), values)
+
+
+def welch(first: Sequence[float], second: Sequence[float]) -> float | None:
+    """Two-sided p of Welch's t-test (1947), which does not take the variances to be equal.
+
+    Args:
+        first, second: two methods' values by seed, at least two each.
+
+    Returns:
+        None where neither varies, of which the test can say nothing.
+    """
+    if len(set(first)) < 2 and len(set(second)) < 2:
+        return None
+    from scipy.stats import ttest_ind  # takes a second to import
+
+    return float(ttest_ind(first, second, equal_var=False).pvalue)
+
+
+def holm(values: Sequence[float]) -> list[float]:
+    """p-values adjusted for how many there are (Holm 1979): the k-th smallest of m times m − k + 1, never falling."""
+    order = sorted(range(len(values)), key=lambda n: values[n])
+    adjusted, largest = [0.0] * len(values), 0.0
+    for rank, n in enumerate(order):
+        largest = max(largest, min(1.0, values[n] * (len(values) - rank)))
+        adjusted[n] = largest
+    return adjusted

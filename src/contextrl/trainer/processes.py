@@ -1,0 +1,30 @@
+"""Sums and conditions over the processes that train together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+
+class Processes:
+    """Collective operations; every process calls each of them at the same place.
+
+    Args:
+        accelerator: of the trainer.
+    """
+
+    def __init__(self, accelerator: Any) -> None:
+        self.accelerator = accelerator
+
+    def any(self, here: bool) -> bool:
+        """Whether a condition holds on any process."""
+        flag = torch.tensor(float(here), device=self.accelerator.device)
+        return bool(self.accelerator.reduce(flag, reduction="sum") > 0)
+
+    def sums(self, values: Mapping[str, torch.Tensor | float]) -> dict[str, float]:
+        """Sums over processes, in one collective call."""
+        device = self.accelerator.device
+        stacked = torch.stack([torch.as_tensor(value).detach().to(device, torch.float64) for value in values.values()])
+        return dict(zip(values, self.accelerator.reduce(stacked, reduction="sum").tolist(), strict=True))

@@ -1,0 +1,158 @@
+"""Held-out evaluation before, during and after training, and what is written of a run as it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from transformers import DefaultFlowCallback, TrainerCallback
+from transformers.integrations import TensorBoardCallback
+
+from contextrl.records import metrics as names
+from contextrl.records.evaluation import Evaluation
+from contextrl.records.jsonl import json_ready
+from contextrl.records.run_directory import RunDirectory
+from contextrl.trainer.clock import Clock
+
+#: Evaluates the policy as it is now on the first so many examples; shows progress under a title, if it has one.
+Evaluate = Callable[[int, str | None], Evaluation]
+
+
+@dataclass(frozen=True)
+class EvaluationPlan:
+    """When the policy is evaluated.
+
+    Attributes:
+        every: steps between evaluations, 0 for none on the way.
+        examples: of each on the way; `final_examples`: of those before and after. 0 for none.
+    """
+
+    every: int
+    examples: int
+    final_examples: int
+
+
+class RunLog(TrainerCallback):
+    """Evaluates, and writes a line of metrics.jsonl per logged step; NaN (nothing to count) is written as null.
+
+    Trackers (`train.report_to`) get the same figures, the first and the last evaluation too, and numbers only. Stands
+    behind the trainer's own flow and before whatever shows or reports elsewhere (`put_before_trackers`).
+
+    Args:
+        evaluate: see `Evaluate`.
+        plan: when.
+        clock: told what evaluating cost.
+        directory: where it is written; None on processes that write nothing.
+        log: the trainer's.
+
+    Attributes:
+        before, after: the evaluations around training, where there are any.
+    """
+
+    def __init__(
+        self,
+        evaluate: Evaluate,
+        plan: EvaluationPlan,
+        clock: Clock,
+        directory: RunDirectory | None,
+        log: Callable[[dict[str, float]], None],
+    ) -> None:
+        self.evaluate, self.plan, self.clock, self.directory, self.log = evaluate, plan, clock, directory, log
+        self.before: Evaluation | None = None
+        self.after: Evaluation | None = None
+        self._on_the_way: Evaluation | None = None
+
+    def measure_before(self) -> None:
+        """Evaluate before training, and write the line that a resumed run reads."""
+        self.before = self._measure("Evaluating before")
+        if self.before is not None:
+            seconds = dict(self.clock.seconds)
+            self._append(
+                {"step": 0, **evaluation_metrics(self.before), "before": self.before.as_json(), "seconds": seconds}
+            )
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+        if self.before is not None and state.global_step == 0:
+            self.log(tracker_metrics(self.before))
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+        # With fewer log lines than steps, the last steps would else be in none.
+        control.should_log = control.should_log or state.global_step >= state.max_steps
+        # The last step is evaluated on more examples, at the end.
+        every = self.plan.every if self.plan.examples else 0
+        if every and state.global_step % every == 0 and state.global_step < state.max_steps:
+            with self.clock.measure("eval"):
+                self._on_the_way = self.evaluate(self.plan.examples, None)
+            control.should_log = True
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **_: Any) -> None:  # noqa: ARG002
+        found, self._on_the_way = self._on_the_way, None
+        if names.LOSS in logs:  # else of no step
+            record = {"step": state.global_step, **logs}
+            record |= {names.TIME_TRAIN_TOTAL: self.clock.now("train"), names.TIME_EVAL_TOTAL: self.clock.now("eval")}
+            self._append(record | (evaluation_metrics(found) if found else {}))
+        if found is not None:
+            logs.update(tracker_metrics(found))
+        for name in [name for name, value in logs.items() if value is None]:
+            del logs[name]
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+        self.after = self._measure("Evaluating after")
+        if self.after is not None:
+            self.log(tracker_metrics(self.after))
+
+    def write_after(self, step: int) -> None:
+        """The line of the evaluation after training; its step is the last."""
+        if self.after is not None:
+            self._append({"step": step, **evaluation_metrics(self.after), "after": self.after.as_json()})
+
+    def _measure(self, title: str) -> Evaluation | None:
+        if not self.plan.final_examples:
+            return None
+        with self.clock.measure("eval"):
+            return self.evaluate(self.plan.final_examples, title)
+
+    def _append(self, record: dict[str, Any]) -> None:
+        if self.directory is not None:
+            self.directory.append_metrics(json_ready(record))
+
+
+def evaluation_metrics(result: Evaluation) -> dict[str, Any]:
+    """Metrics under their fixed names, each interval as [low, high]."""
+    metrics: dict[str, Any] = {
+        names.EVAL_ANSWER_ACCURACY: result.answer_accuracy,
+        names.interval_of(names.EVAL_ANSWER_ACCURACY): list(result.answer_accuracy_ci95),
+        names.EVAL_N: result.n,
+    }
+    if result.process_accuracy is not None and result.process_accuracy_ci95 is not None:
+        metrics[names.EVAL_PROCESS_ACCURACY] = result.process_accuracy
+        metrics[names.interval_of(names.EVAL_PROCESS_ACCURACY)] = list(result.process_accuracy_ci95)
+    return metrics
+
+
+def tracker_metrics(result: Evaluation) -> dict[str, float]:
+    """The same as numbers, spelled `eval_...`, which trackers of transformers show as `eval/...`."""
+    metrics: dict[str, float] = {}
+    for name, value in evaluation_metrics(result).items():
+        spelled = name.replace("/", "_", 1)
+        if isinstance(value, list):
+            metrics |= {f"{spelled}_low": value[0], f"{spelled}_high": value[1]}
+        else:
+            metrics[spelled] = value
+    return metrics
+
+
+def put_before_trackers(trainer: Any, callbacks: Sequence[TrainerCallback], tensorboard: Path) -> None:
+    """Add callbacks behind the trainer's own flow and before whatever reports elsewhere.
+
+    Args:
+        tensorboard: where its files go, unless TENSORBOARD_LOGGING_DIR says otherwise.
+    """
+    handlers = trainer.callback_handler.callbacks
+    place = next((n + 1 for n, one in enumerate(handlers) if isinstance(one, DefaultFlowCallback)), 0)
+    handlers[place:place] = callbacks
+    for one in handlers:
+        if isinstance(one, TensorBoardCallback) and one.logging_dir is None:
+            one.logging_dir = str(tensorboard)

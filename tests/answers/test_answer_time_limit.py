@@ -1,0 +1,283 @@
+"""The process that compares expressions: its time limit, and what it survives."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from answer_pairs import CHOICE, NUMBER, TEXT, YES_NO
+
+from contextrl.answers import answers_equal, check_answer, mathematics, process
+from contextrl.answers.process import WorkerProcess, WorkerUnavailable
+from contextrl.records.example import AnswerType
+
+#: Takes far longer than any limit here: the number has more than eight billion digits.
+ENDLESS = "999999999!"
+FAKE_WORKER = """
+import json, os, sys, time
+print(json.dumps({"ready": True}), flush=True)
+for line in sys.stdin:
+    request = json.loads(line)
+    if request["do"] == "sleep":
+        time.sleep(600)
+    if request["do"] == "die":
+        os._exit(3)
+    if request["do"] == "die once" and not os.path.exists(request["mark"]):
+        open(request["mark"], "w").close()
+        os._exit(3)
+    if request["do"] == "half a line":
+        sys.stdout.write('{"equal": tr')
+        sys.stdout.flush()
+        os._exit(0)
+    print(json.dumps({"echo": request["do"]}), flush=True)
+"""
+
+
+@pytest.fixture
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WorkerProcess]:
+    (tmp_path / "fake_worker.py").write_text(FAKE_WORKER, encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    worker = WorkerProcess("fake_worker")
+    yield worker
+    worker.close()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    mathematics._ask.cache_clear()
+    monkeypatch.setattr(mathematics, "COMPARISON_SECONDS", 60.0)  # a busy machine is slow, not wrong
+
+
+def in_thread(work: Callable[[], None]) -> None:
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(timeout=120)
+    assert not thread.is_alive()
+
+
+def test_a_reply_comes_back(fake: WorkerProcess) -> None:
+    assert fake.pid is None  # nothing is started before it is needed
+    assert fake.ask({"do": "a"}, 60) == {"echo": "a"}
+    assert fake.ask({"do": "b"}, 60) == {"echo": "b"}
+    assert fake.starts == 1
+
+
+def test_what_takes_too_long_is_killed_and_the_next_request_works(fake: WorkerProcess) -> None:
+    assert fake.ask({"do": "sleep"}, 0.2) is None
+    assert fake.pid is None
+    assert fake.ask({"do": "a"}, 60) == {"echo": "a"}
+    assert fake.starts == 2
+
+
+def test_what_kills_the_worker_is_tried_twice_and_the_next_request_works(fake: WorkerProcess) -> None:
+    assert fake.ask({"do": "die"}, 60) is None
+    assert fake.starts == 2
+    assert fake.ask({"do": "half a line"}, 60) is None
+    assert fake.ask({"do": "a"}, 60) == {"echo": "a"}
+
+
+def test_a_worker_that_was_killed_from_outside_is_started_again(fake: WorkerProcess, tmp_path: Path) -> None:
+    assert fake.ask({"do": "die once", "mark": str(tmp_path / "died")}, 60) == {"echo": "die once"}
+    assert fake.pid is not None
+    os.kill(fake.pid, signal.SIGKILL)
+    assert fake.ask({"do": "a"}, 60) == {"echo": "a"}
+
+
+def test_an_interrupted_request_leaves_no_reply_for_the_next(
+    fake: WorkerProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake.ask({"do": "a"}, 60)
+
+    def interrupted(child: subprocess.Popen[bytes], message: bytes) -> bytes:
+        assert child.stdin is not None
+        child.stdin.write(message)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(process, "_talk", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            fake.ask({"do": "b"}, 60)
+    assert fake.ask({"do": "c"}, 60) == {"echo": "c"}
+
+
+def test_a_worker_that_does_not_start_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    launched: list[str] = []
+    launch = process._launch
+    monkeypatch.setattr(process, "_launch", lambda module: launched.append(module) or launch(module))
+    worker = WorkerProcess("contextrl.answers.there_is_no_such_module")
+    for _ in range(5):
+        with pytest.raises(WorkerUnavailable):
+            worker.ask({}, 60)
+    assert len(launched) == 3
+
+
+def test_without_a_worker_expressions_are_doubtful_and_nothing_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(mathematics, "_WORKER", WorkerProcess("contextrl.answers.there_is_no_such_module"))
+        assert answers_equal("x+21", "21+x", "math") is None
+        assert answers_equal("21", "21.0", "number") is True
+    assert answers_equal("x+21", "21+x", "math") is True
+
+
+def test_an_endless_expression_is_doubtful_off_the_main_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers_equal("x+1", "1+x", "math")  # the worker is there
+    starts, outcomes = mathematics._WORKER.starts, []
+
+    def work() -> None:
+        monkeypatch.setattr(mathematics, "COMPARISON_SECONDS", 0.5)
+        outcomes.append(answers_equal(ENDLESS, "3", "math"))
+        monkeypatch.setattr(mathematics, "COMPARISON_SECONDS", 60.0)
+        outcomes.append(answers_equal("2\\sqrt{3}", "\\sqrt{12}", "math"))
+        outcomes.append(answers_equal(ENDLESS, "3", "math"))
+
+    in_thread(work)
+    assert outcomes == [None, True, None]
+    assert mathematics._WORKER.starts == starts + 1  # the second time it was remembered, not tried
+
+
+def test_an_endless_answer_earns_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mathematics, "COMPARISON_SECONDS", 0.5)
+    assert check_answer(f"The answer is \\boxed{{{ENDLESS}}}", "3", "math") is None
+
+
+def test_two_threads_at_once_get_their_own_outcomes() -> None:
+    outcomes: dict[str, list[bool | None]] = {"equal": [], "different": []}
+
+    def work(name: str, constant: int) -> None:
+        for number in range(20):
+            response = f"(x+{number})^2"
+            reference = f"x^2+{2 * number}x+{number * number + constant}"
+            outcomes[name].append(answers_equal(response, reference, "math"))
+
+    threads = [threading.Thread(target=work, args=pair, daemon=True) for pair in (("equal", 0), ("different", 1))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=120)
+    assert outcomes == {"equal": [True] * 20, "different": [False] * 20}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.parametrize("locked", [False, True], ids=["idle", "another-thread-is-asking"])
+def test_a_forked_process_starts_its_own_worker(locked: bool) -> None:
+    assert answers_equal("x+1", "1+x", "math") is True
+    before = mathematics._WORKER.pid
+    reading, writing = os.pipe()
+    lock = mathematics._WORKER._lock
+    if locked:
+        lock.acquire()
+    child = os.fork()
+    if child == 0:  # pragma: no cover - runs in the forked process
+        try:
+            signal.alarm(90)
+            outcome = answers_equal("x+2", "2+x", "math")
+            os.write(writing, json.dumps([outcome, mathematics._WORKER.pid]).encode())
+            mathematics._WORKER.close()
+        finally:
+            os._exit(0)
+    if locked:
+        lock.release()
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        received = pipe.read()
+    os.waitpid(child, 0)
+    outcome, pid = json.loads(received)
+    assert outcome is True
+    assert pid not in (None, before)
+    assert answers_equal("x+3", "3+x", "math") is True
+    assert mathematics._WORKER.pid == before  # the parent's was left alone
+
+
+@pytest.mark.parametrize(
+    ("answer_type", "pairs"),
+    [
+        ("number", NUMBER),
+        ("choice", CHOICE),
+        ("text", TEXT),
+        ("yes_no", YES_NO),
+        (
+            "math",
+            {True: [("\\frac{x}{2}", "\\frac{x}{2}"), ("$x+1$", "x + 1"), ("0.5", "\\frac12"), ("(1,2)", "(1, 2)")]},
+        ),
+    ],
+    ids=["number", "choice", "text", "yes_no", "identical-latex"],
+)
+def test_plain_answers_need_no_worker(
+    answer_type: AnswerType, pairs: dict[bool | None, list[tuple[str, str]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(mathematics._WORKER, "ask", lambda *request: asked.append(request))
+    for table in pairs.values():
+        for response, reference in table:
+            answers_equal(response, reference, answer_type)
+    assert asked == []
+
+
+def run_python(code: str, **options: object) -> str:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, **options)  # type: ignore[call-overload]
+    return str(done.stdout)
+
+
+def test_the_worker_imports_no_learning_library() -> None:
+    code = (
+        "import sys, contextrl.answers.worker, contextrl.answers.symbolic\n"
+        "print([name for name in ('torch', 'transformers', 'trl', 'datasets', 'numpy') if name in sys.modules])"
+    )
+    assert run_python(code).strip() == "[]"
+
+
+def test_comparing_plain_answers_imports_no_sympy() -> None:
+    code = (
+        "import sys; from contextrl.answers import answers_equal\n"
+        "print(answers_equal('1/2', '0.5', 'number'), 'sympy' in sys.modules)"
+    )
+    assert run_python(code).split() == ["True", "False"]
+
+
+def test_the_worker_ends_when_its_stdin_is_closed() -> None:
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "contextrl.answers.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert worker.stdin is not None
+    assert worker.stdout is not None
+    with worker.stdin, worker.stdout:
+        assert json.loads(worker.stdout.readline()) == {"ready": True}
+        worker.stdin.close()
+        assert worker.wait(timeout=60) == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no alarm on this system")
+def test_a_worker_without_a_parent_does_not_compute_for_ever() -> None:
+    code = (
+        "import time; from contextrl.answers import worker\n"
+        "worker._set_alarm(0.2); print('computing', flush=True)\n"
+        "time.sleep(100); print('still there')"
+    )
+    assert run_python(code).split() == ["computing"]
+
+
+def test_what_libraries_print_stays_out_of_the_protocol() -> None:
+    code = (
+        "import os; from contextrl.answers import worker\n"
+        "requests, replies = worker._take_over_pipes()\n"
+        "print('noise', flush=True); os.system('echo noise'); os.write(1, b'noise')\n"
+        "worker._send(replies, {'heard': requests.readline()})"
+    )
+    assert json.loads(run_python(code, input="request\n")) == {"heard": "request\n"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="address space is not limited elsewhere")
+def test_the_workers_memory_is_bounded() -> None:
+    code = (
+        "from contextrl.answers import worker\n"
+        "worker._limit_memory()\n"
+        "try:\n    bytearray(3 * 1024**3)\nexcept MemoryError:\n    print('refused')"
+    )
+    assert run_python(code).strip() == "refused"

@@ -1,0 +1,232 @@
+"""The run directory: what it refuses, what it writes, what it reads back after a kill."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contextrl.commands.config import RunConfig, parse_config
+from contextrl.errors import InputError
+from contextrl.records.files import write_atomically
+from contextrl.records.jsonl import read_objects
+from contextrl.records.run_directory import RunDirectory, environment
+
+COMMAND = ["contextrl", "train", "demo.yaml"]
+
+
+def absent(path: Path) -> None:
+    """Nothing there."""
+
+
+def empty(path: Path) -> None:
+    path.mkdir()
+
+
+def foreign(path: Path) -> None:
+    path.mkdir()
+    (path / "thesis.tex").write_text("dear")
+
+
+def earlier_run(path: Path) -> None:
+    RunDirectory(path).start(RunConfig().to_yaml(), environment(7, COMMAND), resume=False)
+
+
+# ---- check_free --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("state", "resume", "overwrite", "refusal"),
+    [
+        pytest.param(absent, False, False, None, id="new"),
+        pytest.param(absent, False, True, None, id="new-overwrite"),
+        pytest.param(absent, True, False, "expected a run to resume, found none", id="new-resume"),
+        pytest.param(empty, False, False, None, id="empty"),
+        pytest.param(empty, True, False, "expected a run to resume, found none", id="empty-resume"),
+        pytest.param(foreign, False, False, "found files that are not a run", id="foreign"),
+        pytest.param(foreign, False, True, "found files that are not a run", id="foreign-is-never-overwritten"),
+        pytest.param(foreign, True, False, "expected a run to resume, found none", id="foreign-resume"),
+        pytest.param(earlier_run, False, False, "found an earlier run", id="earlier-run"),
+        pytest.param(earlier_run, False, True, None, id="earlier-run-overwrite"),
+        pytest.param(earlier_run, True, False, None, id="earlier-run-resume"),
+    ],
+)
+def test_check_free(
+    tmp_path: Path, state: Callable[[Path], None], resume: bool, overwrite: bool, refusal: str | None
+) -> None:
+    path = tmp_path / "run"
+    state(path)
+    before = sorted(path.rglob("*"))
+    if refusal is None:
+        RunDirectory(path).check_free(resume=resume, overwrite=overwrite)
+    else:
+        with pytest.raises(InputError) as caught:
+            RunDirectory(path).check_free(resume=resume, overwrite=overwrite)
+        assert refusal in str(caught.value)
+        assert str(path) in str(caught.value)
+        assert caught.value.fix
+    # Checking touches nothing.
+    assert sorted(path.rglob("*")) == before
+
+
+def test_a_file_in_the_way_is_the_users_error(tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("a file")
+    with pytest.raises(InputError):
+        RunDirectory(tmp_path / "run").check_free(resume=False, overwrite=False)
+
+
+# ---- start -------------------------------------------------------------------------------------------------------
+
+
+def test_start_writes_what_the_run_is(tmp_path: Path) -> None:
+    config = RunConfig(seed=7, method="dapo", run_dir=tmp_path / "deep" / "run", train={"learning_rate": 1e-4})
+    run = RunDirectory(config.run_dir)
+    assert not run.exists()
+    run.start(config.to_yaml(), environment(7, COMMAND), resume=False)
+    assert run.exists()
+    assert parse_config(run.settings()) == config
+    assert run.checkpoints.is_dir()
+    assert (run.path / "images").is_dir()
+    written = json.loads((run.path / "environment.json").read_text())
+    assert (written["seed"], written["command"]) == (7, COMMAND)
+
+
+def test_start_replaces_an_earlier_run(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "run")
+    run.start(RunConfig(seed=1).to_yaml(), environment(7, COMMAND), resume=False)
+    run.append_metrics({"step": 1})
+    (run.checkpoints / "checkpoint-1").mkdir()
+    run.start(RunConfig(seed=2).to_yaml(), environment(7, COMMAND), resume=False)
+    assert run.settings()["seed"] == 2
+    assert not (run.path / "metrics.jsonl").exists()
+    assert list(run.checkpoints.iterdir()) == []
+
+
+def test_resuming_keeps_what_is_there(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "run")
+    run.start(RunConfig(seed=1).to_yaml(), environment(7, COMMAND), resume=False)
+    run.append_metrics({"step": 1})
+    (run.checkpoints / "checkpoint-1").mkdir()
+    before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
+    run.start(RunConfig(seed=2).to_yaml(), environment(7, ["other"]), resume=True)
+    assert {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()} == before
+    assert (run.checkpoints / "checkpoint-1").is_dir()
+
+
+def test_a_run_is_there_only_once_its_config_is(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "run")
+    run.start(RunConfig().to_yaml(), environment(7, COMMAND), resume=False)
+    (run.path / "config.yaml").unlink()
+    assert not run.exists()
+
+
+# ---- lines -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "rows"),
+    [
+        pytest.param('{"step": 1}\n{"step": 2}\n', [1, 2], id="whole"),
+        pytest.param('{"step": 1}\n{"step": 2', [1], id="cut-inside-a-value"),
+        pytest.param('{"step": 1}\n{"step": 2}', [1], id="cut-before-the-newline"),
+        pytest.param('{"st', [], id="only-a-cut-line"),
+        pytest.param("", [], id="empty"),
+        pytest.param('{"step": 1, "text": "a\\u2028b\u2028c"}\n', [1], id="line-separator-in-a-text"),
+    ],
+)
+def test_read_objects_leaves_out_a_cut_last_line(tmp_path: Path, content: str, rows: list[int]) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_text(content, encoding="utf-8")
+    assert [row["step"] for row in read_objects(path)] == rows
+
+
+def test_read_objects_without_a_file(tmp_path: Path) -> None:
+    assert list(read_objects(tmp_path / "absent.jsonl")) == []
+
+
+def test_read_objects_with_a_line_cut_inside_a_character(tmp_path: Path) -> None:
+    path = tmp_path / "groups.jsonl"
+    path.write_bytes('{"step": 1}\n{"step": 2, "text": "答'.encode()[:-1])
+    assert [row["step"] for row in read_objects(path)] == [1]
+
+
+def test_metrics_are_appended_a_line_each(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    run.append_metrics({"step": 1, "loss": 0.5})
+    run.append_metrics({"step": 2, "loss": None})
+    assert list(read_objects(tmp_path / "metrics.jsonl")) == [{"step": 1, "loss": 0.5}, {"step": 2, "loss": None}]
+    assert (tmp_path / "metrics.jsonl").read_text().count("\n") == 2
+
+
+def lines(*rows: dict[str, Any]) -> str:
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def test_forget_after_drops_later_steps_and_the_cut_line(tmp_path: Path) -> None:
+    rows = [{"step": step, "text": "答案"} for step in (0, 1, 2, 2, 3)]
+    for name in ("metrics.jsonl", "groups.jsonl", "groups-1.jsonl"):
+        (tmp_path / name).write_text(lines(*rows) + '{"step": 1, "cut', encoding="utf-8")
+    RunDirectory(tmp_path).forget_after(2)
+    for name in ("metrics.jsonl", "groups.jsonl", "groups-1.jsonl"):
+        assert (tmp_path / name).read_text(encoding="utf-8") == lines(*rows[:4])
+
+
+def test_what_is_appended_after_forgetting_is_readable(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    (tmp_path / "metrics.jsonl").write_text(lines({"step": 1}) + '{"step": 2')
+    run.forget_after(1)
+    run.append_metrics({"step": 2})
+    assert [row["step"] for row in read_objects(tmp_path / "metrics.jsonl")] == [1, 2]
+
+
+def test_forget_after_makes_no_files(tmp_path: Path) -> None:
+    RunDirectory(tmp_path).forget_after(0)
+    assert list(tmp_path.iterdir()) == []
+
+
+# ---- files -------------------------------------------------------------------------------------------------------
+
+
+def test_write_atomically_replaces_and_leaves_no_scratch(tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    write_atomically(path, "old, and longer")
+    write_atomically(path, "新")
+    assert path.read_text(encoding="utf-8") == "新"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "results.json"
+    write_atomically(path, "old")
+
+    def full_disk(_: int) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(os, "fsync", full_disk)
+    with pytest.raises(OSError, match="no space"):
+        write_atomically(path, "new")
+    assert path.read_text() == "old"
+
+
+def test_results(tmp_path: Path) -> None:
+    RunDirectory(tmp_path).write_results({"steps": 3, "after": None})
+    assert json.loads((tmp_path / "results.json").read_text()) == {"steps": 3, "after": None}
+
+
+# ---- environment -------------------------------------------------------------------------------------------------
+
+
+def test_environment_has_versions_and_no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-do-not-write-me")
+    written = environment(5, COMMAND)
+    assert written["python"] == ".".join(str(part) for part in sys.version_info[:3])
+    assert {"torch", "transformers", "trl", "contextrl"} <= written["packages"].keys()
+    assert all(version[0].isdigit() for version in written["packages"].values())
+    assert (written["seed"], written["command"]) == (5, COMMAND)
+    assert set(written) == {"python", "platform", "cpus", "packages", "seed", "command"}
+    assert "sk-do-not-write-me" not in json.dumps(written)
