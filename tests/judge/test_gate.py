@@ -28,8 +28,8 @@ class Lenient:
         return [self._verdict(request) for request in requests]
 
     def _verdict(self, request: JudgeRequest) -> Verdict:
-        if request.found is not None:
-            return Verdict("incorrect", False, request.found.process_correct, "a report", usage=Usage(calls=1))
+        if request.known_verdict is not None:
+            return Verdict("incorrect", False, request.known_verdict.process_correct, "a report", usage=Usage(calls=1))
         return Verdict("correct", True, True, usage=Usage(calls=1))
 
 

@@ -16,10 +16,10 @@ class TransformersReading:
     host: PolicyHost
     prompts: Prompts
 
-    def sample(self, row: Sequence[int], suffixes: Sequence[Sequence[int]]) -> list[list[int]]:
+    def sample(self, prompt_of: Sequence[int], suffixes: Sequence[Sequence[int]]) -> list[list[int]]:
         """See `Reading`."""
-        ids = [[*self.prompts.ids[n], *suffix] for n, suffix in zip(row, suffixes, strict=True)]
-        rows = self.prompts.select(row).extended(ids)
+        ids = [[*self.prompts.ids[n], *suffix] for n, suffix in zip(prompt_of, suffixes, strict=True)]
+        rows = self.prompts.select(prompt_of).extended(ids)
         fields = {**rows.per_token, **rows.image_tensors()}
         sampled, _ = self.host._generate_single_turn(rows.ids, None, fields, 1)
         return sampled

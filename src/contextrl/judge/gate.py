@@ -42,12 +42,12 @@ class GatedJudge:
         """(index, verdict): the gate's own first, then the judge's as they come."""
         asked: list[tuple[int, JudgeRequest, bool]] = []
         for index, request in enumerate(requests):
-            if request.found is not None or confident_rule(request.example, request.response) is not False:
+            if request.known_verdict is not None or confident_rule(request.example, request.response) is not False:
                 asked.append((index, request, False))
             elif self._is_audited(request):
                 asked.append((index, request, True))
             elif request.wants_report:
-                asked.append((index, replace(request, found=_stopped()), False))
+                asked.append((index, replace(request, known_verdict=_stopped()), False))
             else:
                 yield index, _stopped()
         for position, verdict in stream_verdicts(self.judge_, [request for _, request, _ in asked]):

@@ -20,8 +20,8 @@ class JudgeRequest:
         context: how much of the reference the judge may use.
         wants_report: ask for a mistake report if the response is incorrect.
         wants_standalone: ask whether the response stands on its own (stage 2 only).
-        found: an incorrect verdict that is known already, where only its mistake report is wanted: a judge whose calls
-            cost something need not verify again.
+        known_verdict: an incorrect verdict that is known already, where only its mistake report is wanted: a judge
+            whose calls cost something need not verify again.
     """
 
     example: Example
@@ -29,7 +29,7 @@ class JudgeRequest:
     context: ReferenceContext = "solution"
     wants_report: bool = False
     wants_standalone: bool = False
-    found: Verdict | None = None
+    known_verdict: Verdict | None = None
 
 
 class Judge(Protocol):

@@ -130,10 +130,10 @@ def _telling(settings: Sequence[Mapping[str, Any]]) -> list[str]:
     """Keys that tell settings apart, the short ones first, none that adds nothing."""
 
     def kinds(keys: Sequence[str]) -> int:
-        return len({repr([one.get(key) for key in keys]) for one in settings})
+        return len({repr([run.get(key) for key in keys]) for run in settings})
 
     chosen: list[str] = []
-    for key in sorted({key for one in settings for key in one}, key=lambda key: (len(key), key)):
+    for key in sorted({key for run in settings for key in run}, key=lambda key: (len(key), key)):
         if kinds([*chosen, key]) > kinds(chosen):
             chosen.append(key)
     return chosen
@@ -177,13 +177,13 @@ def _differences(rows: Sequence[MethodRow]) -> list[Difference]:
     """Of every pair in every measure; what cannot be tested is no comparison that Holm's method counts."""
     differences = []
     for measure in MEASURES:
-        found = []
+        pairs = []
         tested = [(row.label, e.values) for row in rows if (e := row.estimates[measure]) and len(e.values) > 1]
         for (one, first), (other, second) in combinations(tested, 2):
             apart = sum(first) / len(first) - sum(second) / len(second)
-            found.append(Difference(measure, one, other, apart, welch(first, second)))
-        adjusted = iter(holm([one.p for one in found if one.p is not None]))
-        differences += [one if one.p is None else replace(one, p=next(adjusted)) for one in found]
+            pairs.append(Difference(measure, one, other, apart, welch(first, second)))
+        adjusted = iter(holm([pair.p for pair in pairs if pair.p is not None]))
+        differences += [pair if pair.p is None else replace(pair, p=next(adjusted)) for pair in pairs]
     return differences
 
 

@@ -74,7 +74,7 @@ def build_gallery(
             files.append((rank[entry.number], _record(group, entry, place, texts), image_files(run, group)))
         gallery.total += len(summary.entries)
     # What was chosen first has the first pictures, of every run.
-    files.sort(key=lambda one: one[0])
+    files.sort(key=lambda chosen: chosen[0])
     pictures = embed_pictures([paths for _, _, paths in files], image_bytes)
     gallery.images, gallery.side, gallery.images_left_out = pictures.uris, pictures.side, pictures.left_out
     for _, record, paths in files:

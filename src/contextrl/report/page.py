@@ -111,8 +111,10 @@ def outcome_of(run: RunData) -> str:
         if not known:
             continue
         ends = [known[0], known[-1]] if len(known) > 1 else known
-        figures.append(f"{label} {'from ' * (len(ends) > 1)}{' to '.join(_with_interval(one, name) for one in ends)}")
-        sizes = [size for one in ends if (size := number(one.get(EVAL_N))) is not None]
+        figures.append(
+            f"{label} {'from ' * (len(ends) > 1)}{' to '.join(_with_interval(record, name) for record in ends)}"
+        )
+        sizes = [size for record in ends if (size := number(record.get(EVAL_N))) is not None]
     if not figures:
         return "No held-out evaluation so far."
     counts = ", then ".join(f"{size:,.0f}" for size in dict.fromkeys(sizes))

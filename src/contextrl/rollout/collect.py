@@ -128,15 +128,15 @@ class Collector:
         return groups
 
     def _sample(
-        self, rollout: Rollout, reading: Reading, row: Sequence[int], suffixes: Sequence[Sequence[int]]
+        self, rollout: Rollout, reading: Reading, prompt_of: Sequence[int], suffixes: Sequence[Sequence[int]]
     ) -> list[Completion]:
         """See `two_stage.Sample`."""
-        if not row:
+        if not prompt_of:
             if self.processes > 1:
                 # Generation is collective: stand in with a prompt of our own and throw its completion away.
                 self.engine.read(self.build_prompts(self.examples[:1])).sample([0], [()])
             return []
-        sampled = reading.sample(row, suffixes)
+        sampled = reading.sample(prompt_of, suffixes)
         rollout.tokens += sum(len(ids) for ids in sampled)
         return self.completions.of(sampled)
 

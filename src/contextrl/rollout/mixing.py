@@ -9,7 +9,8 @@ def mix_group(group: Group, max_positives: int | None) -> None:
     """Fill `group.slots` with the stage-1 attempts and the kept retries; reject what does not fit, in place.
 
     At most `max_positives` (by default G / 2) and scored negatives - 1 retries are kept, so that scored negatives
-    remain and the group has spread. Identical retries are kept once. The prompt of every slot is the original one: that is the rollback.
+    remain and the group has spread. Identical retries are kept once. The prompt of every slot is the original one: that
+    is the rollback.
     """
     cap = min(max_positives or len(group.attempts) // 2, len(group.negatives) - 1)
     slots = list(group.attempts)

@@ -17,8 +17,8 @@ class Reading(Protocol):
         """What it has read, with positions where the engine computes them."""
         ...
 
-    def sample(self, row: Sequence[int], suffixes: Sequence[Sequence[int]]) -> list[list[int]]:
-        """Token ids [B] sampled after prompts `row` [B], each followed by its suffix."""
+    def sample(self, prompt_of: Sequence[int], suffixes: Sequence[Sequence[int]]) -> list[list[int]]:
+        """Token ids [B] sampled after prompts `prompt_of` [B], each followed by its suffix."""
         ...
 
 

@@ -18,8 +18,8 @@ from contextrl.rollout.settings import Stage2Settings
 from contextrl.rollout.standalone import standalone_problem
 from contextrl.rollout.verify import Verifier
 
-#: `sample(row, suffixes)`: one completion after each of a rollout's prompts `row[b]` followed by tokens `suffixes[b]`.
-#: N prompts and B samples, so that a prompt and its images need to be read only once.
+#: `sample(prompt_of, suffixes)`: one completion after each prompt `prompt_of[b]` of a rollout, followed by the tokens
+#: `suffixes[b]`. N prompts and B samples, so that a prompt and its images need to be read only once.
 Sample = Callable[[Sequence[int], Sequence[Sequence[int]]], list[Completion]]
 #: Whether a condition holds on any process. Generation is collective (FSDP, ZeRO-3, vLLM): all enter it or none.
 AnyProcess = Callable[[bool], bool]
@@ -29,8 +29,8 @@ def sample_groups(
     examples: Sequence[Example], rows: Sequence[int], prompts: Prompts, num_generations: int, sample: Sample
 ) -> list[Group]:
     """Stage 1: G completions of each of the N prompts."""
-    row = [n for n in range(len(examples)) for _ in range(num_generations)]
-    completions = sample(row, [()] * len(row))
+    prompt_of = [n for n in range(len(examples)) for _ in range(num_generations)]
+    completions = sample(prompt_of, [()] * len(prompt_of))
     return [
         Group(
             example,
@@ -99,8 +99,8 @@ def recover(
     retries = [retry for plan in planned for retry in plan]
     if not any_process(bool(retries)):
         return
-    row = [n for n, plan in enumerate(planned) for _ in plan]
-    completions = sample(row, [retry.suffix for retry in retries])
+    prompt_of = [n for n, plan in enumerate(planned) for _ in plan]
+    completions = sample(prompt_of, [retry.suffix for retry in retries])
     for retry, completion in zip(retries, completions, strict=True):
         retry.attempt.completion = completion
         retry.group.retries.append(retry.attempt)

@@ -101,7 +101,7 @@ class Verifier:
                 wants_report,
                 wants_standalone,
                 # What was cut off may have no mistake to report: there the judge looks again.
-                found=attempt.verdict if wants_report and not attempt.completion.truncated else None,
+                known_verdict=attempt.verdict if wants_report and not attempt.completion.truncated else None,
             )
             for example, attempt in distinct.values()
         ]

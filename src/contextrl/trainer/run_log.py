@@ -151,8 +151,8 @@ def put_before_trackers(trainer: Any, callbacks: Sequence[TrainerCallback], tens
         tensorboard: where its files go, unless TENSORBOARD_LOGGING_DIR says otherwise.
     """
     handlers = trainer.callback_handler.callbacks
-    place = next((n + 1 for n, one in enumerate(handlers) if isinstance(one, DefaultFlowCallback)), 0)
+    place = next((n + 1 for n, handler in enumerate(handlers) if isinstance(handler, DefaultFlowCallback)), 0)
     handlers[place:place] = callbacks
-    for one in handlers:
-        if isinstance(one, TensorBoardCallback) and one.logging_dir is None:
-            one.logging_dir = str(tensorboard)
+    for handler in handlers:
+        if isinstance(handler, TensorBoardCallback) and handler.logging_dir is None:
+            handler.logging_dir = str(tensorboard)

@@ -126,7 +126,7 @@ def test_faults_that_stay_are_unscored_by_name(server: FaultServer, fault: str, 
 def test_a_failed_report_leaves_the_verdict_and_no_report(server: FaultServer) -> None:
     """Never a fallback that makes a report up, or gives the answer away."""
     found = Verdict("incorrect", answer_correct=False, process_correct=False)
-    request = JudgeRequest(EXAMPLE, "It is 6. FAULT=refusal_prose", "none", wants_report=True, found=found)
+    request = JudgeRequest(EXAMPLE, "It is 6. FAULT=refusal_prose", "none", wants_report=True, known_verdict=found)
     judge = judge_at(server.url)
     try:
         verdict = judge.judge([request])[0]

@@ -88,7 +88,7 @@ class PackedPrefix:
         width: P, the longest prefix; prefixes begin at column 0.
         lengths: [N] tokens of each prefix.
         slots: [B, C] where each branch's tokens are among the N * S; padding repeats a token of the branch.
-        row: [B] the row that each branch is in.
+        prompt_of: [B] the row that each branch is in.
         mask: [B or 1, 1, C, P + C], what a branch's tokens may attend to: its prefix, then itself.
         order: [N * S] where each token's output is among those of all prefixes [N * P] and then all branches [B * C].
     """
@@ -96,7 +96,7 @@ class PackedPrefix:
     width: int
     lengths: torch.Tensor
     slots: torch.Tensor
-    row: torch.Tensor
+    prompt_of: torch.Tensor
     mask: torch.Tensor
     order: torch.Tensor
 
@@ -114,8 +114,8 @@ class PackedPrefix:
         prefix = sdpa(query[:, :, : self.width], prefix_key, prefix_value, scale, is_causal=True)
         branches = sdpa(
             self._branches(query),
-            torch.cat([prefix_key.index_select(0, self.row), self._branches(key)], dim=2),
-            torch.cat([prefix_value.index_select(0, self.row), self._branches(value)], dim=2),
+            torch.cat([prefix_key.index_select(0, self.prompt_of), self._branches(key)], dim=2),
+            torch.cat([prefix_value.index_select(0, self.prompt_of), self._branches(value)], dim=2),
             scale,
             mask=self.mask,
         )

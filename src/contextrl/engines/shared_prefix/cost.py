@@ -73,27 +73,27 @@ class ModelCost:
             patches = [pixels.numel() / self.patch_values / images] * images
         return self.image_value * float(pixels.numel()) + self.image_pair * sum(count**2 for count in patches)
 
-    def separate(self, prompts: Prompts, row: Sequence[int], lengths: Sequence[int]) -> float:
+    def separate(self, prompts: Prompts, prompt_of: Sequence[int], lengths: Sequence[int]) -> float:
         """One row per sample, padded: prompts at the left, completions at the right."""
-        width = max(len(prompts.ids[n]) for n in row) + max(lengths)
-        rows = len(row)
+        width = max(len(prompts.ids[n]) for n in prompt_of) + max(lengths)
+        rows = len(prompt_of)
         text = rows * width * self.token + rows * max(lengths) * self.scored + rows * width**2 * self.pair
-        return text + self.images(prompts.select(row))
+        return text + self.images(prompts.select(prompt_of))
 
-    def packed(self, prompts: Prompts, row: Sequence[int], lengths: Sequence[int]) -> float:
+    def packed(self, prompts: Prompts, prompt_of: Sequence[int], lengths: Sequence[int]) -> float:
         """One row per prompt, with its completions behind it, padded to the longest."""
         sizes = [len(ids) - 1 for ids in prompts.ids]
         prefix, longest = max(sizes), max(lengths)
         used = list(sizes)
-        for n, length in zip(row, lengths, strict=True):
+        for n, length in zip(prompt_of, lengths, strict=True):
             used[n] += length
-        pairs = len(sizes) * prefix**2 + len(row) * longest * (prefix + longest)
+        pairs = len(sizes) * prefix**2 + len(prompt_of) * longest * (prefix + longest)
         text = len(sizes) * max(used) * self.token + sum(lengths) * self.scored + pairs * self.pair
         return text + self.images(prompts)
 
-    def packing_pays(self, prompts: Prompts, row: Sequence[int], lengths: Sequence[int]) -> bool:
+    def packing_pays(self, prompts: Prompts, prompt_of: Sequence[int], lengths: Sequence[int]) -> bool:
         """Whether packing saves more than it costs."""
-        return self.packed(prompts, row, lengths) < WORTHWHILE * self.separate(prompts, row, lengths)
+        return self.packed(prompts, prompt_of, lengths) < WORTHWHILE * self.separate(prompts, prompt_of, lengths)
 
 
 def _size(parameter: Any) -> int:

@@ -102,7 +102,7 @@ class SharedDecoding:
 
     Attributes:
         prefix: states of N prompts.
-        row: [B] each sample's prompt.
+        prompt_of: [B] each sample's prompt.
         table: [N, K] the samples of each prompt, any sample where there are fewer.
         slot: [B] where each sample is in `table`, flattened.
         hidden: [N, 1, 1, P] bool, columns past a prefix's end; None where all are full.
@@ -110,24 +110,24 @@ class SharedDecoding:
     """
 
     prefix: PrefixStates
-    row: torch.Tensor
+    prompt_of: torch.Tensor
     table: torch.Tensor
     slot: torch.Tensor
     hidden: torch.Tensor | None
     own_hidden: torch.Tensor | None = None
 
     @staticmethod
-    def build(prefix: PrefixStates, row: Sequence[int]) -> SharedDecoding:
-        """For samples whose prompts are `row`."""
+    def build(prefix: PrefixStates, prompt_of: Sequence[int]) -> SharedDecoding:
+        """For samples whose prompts are `prompt_of`."""
         device, width = prefix.lengths.device, prefix.keys[0].size(2)
         samples: list[list[int]] = [[] for _ in range(prefix.lengths.numel())]
         slot_in_group = []
-        for sample, n in enumerate(row):
+        for sample, n in enumerate(prompt_of):
             slot_in_group.append(len(samples[n]))
             samples[n].append(sample)
         most = max(map(len, samples))
         table = torch.tensor([group + [0] * (most - len(group)) for group in samples], device=device)
-        rows = torch.tensor(list(row), device=device)
+        rows = torch.tensor(list(prompt_of), device=device)
         hidden = None
         if bool((prefix.lengths < width).any()):
             hidden = (torch.arange(width, device=device) >= prefix.lengths[:, None])[:, None, None]
@@ -177,10 +177,10 @@ class SharedDecoding:
     ) -> torch.Tensor:
         """Several tokens at once, once a rollout: a copy of the prefix per sample is cheaper than its scores."""
         assert self.own_hidden is not None
-        keys = torch.cat([self.prefix.keys[layer][self.row], key], dim=2)
-        values = torch.cat([self.prefix.values[layer][self.row], value], dim=2)
+        keys = torch.cat([self.prefix.keys[layer][self.prompt_of], key], dim=2)
+        values = torch.cat([self.prefix.values[layer][self.prompt_of], value], dim=2)
         columns = torch.arange(self.prefix.keys[layer].size(2), device=query.device)
-        seen = (columns < self.prefix.lengths[self.row][:, None])[:, None, None]
+        seen = (columns < self.prefix.lengths[self.prompt_of][:, None])[:, None, None]
         own = ~self.own_hidden.expand(query.size(0), -1, -1, -1)
         mask = torch.cat([seen.expand(-1, 1, query.size(2), -1), own], dim=-1)
         return sdpa(query, keys, values, scale, mask=mask).transpose(1, 2)

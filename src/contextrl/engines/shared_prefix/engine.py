@@ -106,17 +106,19 @@ class SharedReading:
         self.prompts = replace(encoded.prompts, positions=encoded.positions)
         self._states: PrefixStates | None = None
 
-    def sample(self, row: Sequence[int], suffixes: Sequence[Sequence[int]]) -> list[list[int]]:
+    def sample(self, prompt_of: Sequence[int], suffixes: Sequence[Sequence[int]]) -> list[list[int]]:
         """See `Reading`."""
         self.engine.probe_once(self.encoded)
         if not self.engine.shares(suffixes):
-            return self.engine.plain.read(self.prompts).sample(row, suffixes)
+            return self.engine.plain.read(self.prompts).sample(prompt_of, suffixes)
         host = self.engine.host
-        present = sorted(set(row))
+        present = sorted(set(prompt_of))
         every = len(present) == len(self.encoded)
         with self.engine.generating() as model:
             encoded = self.encoded if every else self.encoded.select(present)
-            samples = Samples(encoded, [present.index(n) for n in row], suffixes, self._states_of(present, every=every))
+            samples = Samples(
+                encoded, [present.index(n) for n in prompt_of], suffixes, self._states_of(present, every=every)
+            )
             decoder = self.engine.decoder(model, samples)
             sampled = generate(
                 model,

@@ -29,13 +29,13 @@ class Samples:
 
     Attributes:
         encoded: the prompts.
-        row: [B] which prompt each sample continues.
+        prompt_of: [B] which prompt each sample continues.
         suffixes: [B] tokens that stand between the prompt and the sample; empty lists for the prompt alone.
         states: the prompts' prefixes where an earlier call has left them.
     """
 
     encoded: EncodedPrompts
-    row: Sequence[int]
+    prompt_of: Sequence[int]
     suffixes: Sequence[Sequence[int]]
     states: PrefixStates | None = None
 
@@ -68,7 +68,9 @@ def generate(
         config: as for `generate`; one sequence per row, no beams.
         synced: parameters are sharded over processes, so that all must step until the last has ended.
     """
-    ids = [[*samples.encoded.prompts.ids[n], *extra] for n, extra in zip(samples.row, samples.suffixes, strict=True)]
+    ids = [
+        [*samples.encoded.prompts.ids[n], *extra] for n, extra in zip(samples.prompt_of, samples.suffixes, strict=True)
+    ]
     contexts = left_pad(ids, pad_token_id).to(samples.encoded.device)
     lengths = torch.tensor([len(row) for row in ids], device=contexts.device)
     columns = torch.arange(contexts.size(1), device=contexts.device)
@@ -184,7 +186,7 @@ class SharedDecoder:
 
     def __init__(self, model: Any, samples: Samples, new_tokens: int) -> None:
         self.model, self.samples = model, samples
-        self.row = list(samples.row)
+        self.prompt_of = list(samples.prompt_of)
         longest = max(map(len, samples.suffixes)) + 1
         self._own = OwnStates(longest + new_tokens)
         self.states = samples.states
@@ -199,11 +201,13 @@ class SharedDecoder:
         self._prefix = self.states
         encoded, device = self.samples.encoded, self.samples.encoded.device
         # A sample's own tokens begin with its prompt's last one and stand at the right, so that all go on together.
-        own = [[encoded.prompts.ids[n][-1], *extra] for n, extra in zip(self.row, self.samples.suffixes, strict=True)]
+        own = [
+            [encoded.prompts.ids[n][-1], *extra] for n, extra in zip(self.prompt_of, self.samples.suffixes, strict=True)
+        ]
         ids = left_pad(own, 0).to(device)
         lengths = torch.tensor([len(tokens) for tokens in own], device=device)[:, None]
         steps = torch.arange(ids.size(1), device=device) - (ids.size(1) - lengths)
-        first = torch.stack([encoded.positions[n][..., -1] for n in self.row]).to(device)  # [B] or [B, 3]
+        first = torch.stack([encoded.positions[n][..., -1] for n in self.prompt_of]).to(device)  # [B] or [B, 3]
         positions = (first[..., None] + (steps if first.ndim == 1 else steps[:, None])).clamp(min=0)
         self._padding = steps < 0 if bool((steps < 0).any()) else None
         self._next = positions[..., -1:] + 1
@@ -216,23 +220,23 @@ class SharedDecoder:
 
     def keep(self, rows: torch.Tensor) -> None:
         assert self._prefix is not None
-        self.row = [self.row[sample] for sample in rows.tolist()]
+        self.prompt_of = [self.prompt_of[sample] for sample in rows.tolist()]
         self._own.keep(rows)
         self._next = self._next[rows]
         self._padding = self._padding[rows] if self._padding is not None else None
         self._shared = None
-        needed = sorted(set(self.row))
+        needed = sorted(set(self.prompt_of))
         # Prefixes that nobody needs are dropped when they are many: dropping copies the others.
         if len(needed) <= 0.75 * self._prefix.lengths.numel():
             self._prefix = self._prefix.select(torch.tensor(needed, device=rows.device))
             place = {n: new for new, n in enumerate(needed)}
-            self.row = [place[n] for n in self.row]
+            self.prompt_of = [place[n] for n in self.prompt_of]
 
     def _forward(self, ids: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
         """Logits [B, V] after tokens [B, Q] at positions [B, Q] or [B, 3, Q]."""
         assert self._prefix is not None
         if self._shared is None:
-            self._shared = SharedDecoding.build(self._prefix, self.row)
+            self._shared = SharedDecoding.build(self._prefix, self.prompt_of)
         outputs = self.model(
             input_ids=ids,
             attention_mask=untouched_mask(ids.device),

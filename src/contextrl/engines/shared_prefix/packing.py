@@ -48,12 +48,14 @@ class Packed:
         return values.flatten()[self.slots] * self.mask
 
 
-def pack(encoded: EncodedPrompts, row: Sequence[int], completions: torch.Tensor, lengths: Sequence[int]) -> Packed:
+def pack(
+    encoded: EncodedPrompts, prompt_of: Sequence[int], completions: torch.Tensor, lengths: Sequence[int]
+) -> Packed:
     """Lay out prompts and their completions.
 
     Args:
         encoded: N prompts of at least two tokens.
-        row: [B] which prompt each completion continues.
+        prompt_of: [B] which prompt each completion continues.
         completions: [B, C] token ids, right-padded.
         lengths: [B] tokens of each.
     """
@@ -66,7 +68,7 @@ def pack(encoded: EncodedPrompts, row: Sequence[int], completions: torch.Tensor,
     positions = [[along[..., :-1]] for along in positions_of]
     used = list(prefixes)
     starts = []
-    for branch, (n, length) in enumerate(zip(row, lengths, strict=True)):
+    for branch, (n, length) in enumerate(zip(prompt_of, lengths, strict=True)):
         completion = completions[branch, :length]
         ids[n].append(torch.cat([ids_of[n][-1:], completion[:-1]])[:length])
         labels[n].append(completion)
@@ -74,7 +76,7 @@ def pack(encoded: EncodedPrompts, row: Sequence[int], completions: torch.Tensor,
         starts.append(used[n])
         used[n] += length
     total = max(used)
-    rows_of = torch.tensor(row, device=device)
+    rows_of = torch.tensor(prompt_of, device=device)
     reach = torch.tensor(lengths, device=device)[:, None]
     real = real_tokens(lengths, width_c, device)
     steps = torch.arange(width_c, device=device)
@@ -99,7 +101,7 @@ def _rows(parts: Sequence[Sequence[torch.Tensor]], total: int, value: int) -> to
 
 
 def _prefix(
-    prefixes: Sequence[int], row: torch.Tensor, slots: torch.Tensor, real: torch.Tensor, total: int
+    prefixes: Sequence[int], prompt_of: torch.Tensor, slots: torch.Tensor, real: torch.Tensor, total: int
 ) -> PackedPrefix:
     """Attention over rows of `total` tokens; see `PackedPrefix`."""
     device, width = slots.device, max(prefixes)
@@ -118,7 +120,7 @@ def _prefix(
         width=width,
         lengths=lengths,
         slots=slots,
-        row=row,
-        mask=branch_mask(lengths[row], width, longest, equal=equal),
+        prompt_of=prompt_of,
+        mask=branch_mask(lengths[prompt_of], width, longest, equal=equal),
         order=order,
     )

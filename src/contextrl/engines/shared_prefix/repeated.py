@@ -25,10 +25,10 @@ class RepeatedPrefix:
     Args:
         model: possibly wrapped.
         encoded: N prompts of at least two tokens.
-        row: [B] which prompt each continuation belongs to.
+        prompt_of: [B] which prompt each continuation belongs to.
     """
 
-    def __init__(self, model: Any, encoded: EncodedPrompts, row: Sequence[int]) -> None:
+    def __init__(self, model: Any, encoded: EncodedPrompts, prompt_of: Sequence[int]) -> None:
         self.model, self.device = model, encoded.device
         prompts = _without_last_token(encoded.prompts)
         inputs = prompts.padded(0).to(encoded.device).tensors
@@ -36,11 +36,11 @@ class RepeatedPrefix:
         self.cache = DynamicCache()
         positions = (mask.cumsum(1) - 1).clamp(min=0)
         model(**inputs, position_ids=positions, past_key_values=self.cache, use_cache=True, logits_to_keep=1)
-        rows = torch.tensor(list(row), device=encoded.device)
+        rows = torch.tensor(list(prompt_of), device=encoded.device)
         self.cache.batch_select_indices(rows)
         self.mask = mask[rows]
         self.next_position = mask.sum(1)[rows]
-        self.last_tokens = torch.tensor([encoded.prompts.ids[n][-1:] for n in row], device=encoded.device)
+        self.last_tokens = torch.tensor([encoded.prompts.ids[n][-1:] for n in prompt_of], device=encoded.device)
         # Models that ask for them in training want them for text too.
         self.token_types = [name for name in ("token_type_ids", "mm_token_type_ids") if name in prompts.per_token]
 
@@ -75,10 +75,10 @@ def _without_last_token(prompts: Prompts) -> Prompts:
 
 
 def score_repeated(
-    model: Any, encoded: EncodedPrompts, row: Sequence[int], completions: torch.Tensor, lengths: Sequence[int]
+    model: Any, encoded: EncodedPrompts, prompt_of: Sequence[int], completions: torch.Tensor, lengths: Sequence[int]
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
     """As `score_packed`, in two forwards."""
-    prefix = RepeatedPrefix(model, encoded, row)
+    prefix = RepeatedPrefix(model, encoded, prompt_of)
     real = real_tokens(lengths, completions.size(1), encoded.device)
     outputs = prefix.forward(
         torch.cat([prefix.last_tokens, completions[:, :-1]], dim=1),
@@ -100,7 +100,7 @@ class RepeatedDecoder:
         self.model, self.samples = model, samples
 
     def start(self) -> torch.Tensor:
-        self._prefix = RepeatedPrefix(self.model, self.samples.encoded, self.samples.row)
+        self._prefix = RepeatedPrefix(self.model, self.samples.encoded, self.samples.prompt_of)
         return self._logits(self._prefix.last_tokens)
 
     def step(self, tokens: torch.Tensor) -> torch.Tensor:

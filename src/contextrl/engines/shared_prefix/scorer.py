@@ -58,15 +58,15 @@ class PromptScorer:
             completions, mask: [B, C].
         """
         present = sorted(set(groups))
-        encoded, row = prompts.select(present), [present.index(group) for group in groups]
+        encoded, prompt_of = prompts.select(present), [present.index(group) for group in groups]
         lengths = [int(length) for length in mask.sum(1).tolist()]
         longest = max(1, *lengths)
         way = self.sharing.way
         if way != "separate":
             assert self.sharing.cost is not None
-            way = way if self.sharing.cost.packing_pays(encoded.prompts, row, lengths) else "separate"
+            way = way if self.sharing.cost.packing_pays(encoded.prompts, prompt_of, lengths) else "separate"
             self.on_choice(way != "separate")
-        values = self.score_by(way, model, encoded, row, completions[:, :longest], lengths, entropy=entropy)
+        values = self.score_by(way, model, encoded, prompt_of, completions[:, :longest], lengths, entropy=entropy)
         logps, entropies = (v if v is None else pad(v, (0, completions.size(1) - longest)) for v in values)
         assert logps is not None
         return logps, entropies
@@ -95,7 +95,7 @@ class PromptScorer:
         way: Way,
         model: Any,
         encoded: EncodedPrompts,
-        row: Sequence[int],
+        prompt_of: Sequence[int],
         completions: torch.Tensor,
         lengths: Sequence[int],
         *,
@@ -105,10 +105,10 @@ class PromptScorer:
         if way != "separate":
             score = score_packed if way == "packed" else score_repeated
             with self.host.accelerator.autocast():
-                logps, entropies = score(model, encoded, row, completions, lengths)
+                logps, entropies = score(model, encoded, prompt_of, completions, lengths)
             # Chunks of one pass may go different ways: each must give entropies, or none.
             return logps, entropies if entropy else None
-        prompts = encoded.prompts.select(row)
+        prompts = encoded.prompts.select(prompt_of)
         inputs = prompts.padded(self.host._tokenizer.pad_token_id).to(encoded.device).tensors
         width, longest = inputs["input_ids"].size(1), completions.size(1)
         real = real_tokens(lengths, longest, encoded.device)

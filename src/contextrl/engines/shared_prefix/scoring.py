@@ -13,20 +13,20 @@ from contextrl.engines.shared_prefix.prompts import EncodedPrompts
 
 
 def score_packed(
-    model: Any, encoded: EncodedPrompts, row: Sequence[int], completions: torch.Tensor, lengths: Sequence[int]
+    model: Any, encoded: EncodedPrompts, prompt_of: Sequence[int], completions: torch.Tensor, lengths: Sequence[int]
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
     """One forward of the policy over prompts and completions.
 
     Args:
         model: possibly wrapped (DDP, FSDP, PEFT), with TRL's fused head, whose temperature applies.
         encoded: N prompts.
-        row: [B] which prompt each completion continues.
+        prompt_of: [B] which prompt each completion continues.
         completions: [B, C] token ids, right-padded; lengths: [B] tokens of each.
 
     Returns:
         Log-probabilities and, where the head computes them, entropies: [B, C], 0 where there is no token.
     """
-    packed = pack(encoded, row, completions, lengths)
+    packed = pack(encoded, prompt_of, completions, lengths)
     outputs = model(
         input_ids=packed.input_ids,
         attention_mask=untouched_mask(encoded.device),

@@ -142,7 +142,7 @@ class EndpointPool:
         if endpoint.refusal is None:
             logger.warning("judge: %s is left out: %s", endpoint.url, reason)
         endpoint.refusal = reason
-        if all(one.refusal is not None for one in self.endpoints):
+        if all(server.refusal is not None for server in self.endpoints):
             self._give_up(reason)
         self._wake()
 
@@ -155,7 +155,7 @@ class EndpointPool:
     def another(self, endpoint: Endpoint) -> bool:
         """Whether a failed request can go to a different server at once."""
         now = asyncio.get_running_loop().time()
-        return any(one is not endpoint and not one.down and one.room(now) for one in self.endpoints)
+        return any(other is not endpoint and not other.down and other.room(now) for other in self.endpoints)
 
     def _take(self, now: float) -> Slot | None:
         able = [endpoint for endpoint in self.endpoints if endpoint.room(now)]
@@ -186,7 +186,9 @@ class EndpointPool:
             if slot is None:
                 break
             self._waiting.popleft().set_result(slot)
-        pauses = [one.paused_until for one in self.endpoints if one.paused_until > now and one.refusal is None]
+        pauses = [
+            server.paused_until for server in self.endpoints if server.paused_until > now and server.refusal is None
+        ]
         if self._waiting and pauses:
             if self._timer is not None:
                 self._timer.cancel()
@@ -201,8 +203,8 @@ class EndpointPool:
         pause = min(0.5 * 2 ** min(endpoint.failures - _DOWN_AFTER, 10), _LONGEST_PAUSE, self.patience / 4)
         endpoint.paused_until = now + pause
         silent = now - (self._last_sign_of_life or now)
-        if silent >= self.patience and all(one.down or one.refusal is not None for one in self.endpoints):
-            urls = ", ".join(one.url for one in self.endpoints)
+        if silent >= self.patience and all(server.down or server.refusal is not None for server in self.endpoints):
+            urls = ", ".join(server.url for server in self.endpoints)
             self._give_up(f"{urls} could not be reached for {silent:.0f} s")
 
     def _give_up(self, reason: str) -> None:

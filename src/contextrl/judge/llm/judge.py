@@ -158,8 +158,8 @@ class LLMJudge:
 
     async def _verdict(self, request: JudgeRequest) -> Verdict:
         """Verify one response, and report on it if that is wanted."""
-        if request.found is not None:
-            verdict = replace(request.found, usage=Usage())
+        if request.known_verdict is not None:
+            verdict = replace(request.known_verdict, usage=Usage())
         elif says_nothing(request.response):
             report = NOTHING_SAID if request.wants_report else None
             return Verdict("incorrect", answer_correct=False, process_correct=False, mistake_report=report)
