@@ -2,8 +2,8 @@
 
     python examples/contextrl_in_one_file.py --steps 60
 
-A tiny Qwen3-VL answers questions about pictures of handwritten digits. Its base policy cannot read 7, 8 and 9, so
-groups that need them are all-negative: GRPO learns nothing there, ContextRL recovers them with mistake reports.
+A tiny Qwen3-VL answers questions about pictures of handwritten digits. Its base policy takes 7 for 1 and 9 for 4,
+so groups that need them are all-negative: GRPO learns nothing there, ContextRL recovers them with mistake reports.
 The package gives the model, the task and the judge; the method is written out below, in the order of the paper.
 
 Dimensions: N prompts a step, G samples of each (B = N * G sequences), P prompt tokens, C completion tokens,
@@ -36,8 +36,7 @@ from contextrl.records.example import Example
 N, G = 8, 8  # prompts a step, samples of each
 MAX_NEW_TOKENS = 40
 LEARNING_RATE = 2e-4
-MAX_POSITIVES = G // 2  # most retries that enter a mixed group
-ALPHA = 1.0  # advantage scaling of off-policy positives
+LAMBDA = 0.5  # advantage scaling of mixed groups
 EPSILON = 0.2  # clip range of the ratio
 BETA = 0.01  # weight of the KL term
 
@@ -106,26 +105,24 @@ def retry_ids(tokenizer: Any, prompt: list[int], attempt: list[int], report: str
 
 
 def mix(negatives: Sequence[Sample], retries: Sequence[Sample]) -> list[Sample]:
-    """Filter and rollback: what becomes of an all-negative group, given one retry of each negative.
+    """Filter and rollback: what becomes of an all-negative group, given its retries.
 
-    A retry is kept if it is correct and standalone; identical ones once. It takes the slot of the negative that it
-    came from, and at least one negative stays, so that rewards differ. Only the response moves: it is trained under
-    the original prompt, without attempt and report. That is the rollback.
+    A retry is kept if it is correct and standalone; identical ones once. The mixed group has all negatives and all kept
+    retries. Only the response moves: it is trained under the original prompt, without attempt and report. That is the
+    rollback.
     """
-    mixed, kept = list(negatives), set[str]()
-    for slot, retry in enumerate(retries):
-        if retry.reward == 0 or NOT_STANDALONE.search(retry.text) or retry.text in kept:
-            continue
-        if len(kept) < min(MAX_POSITIVES, len(negatives) - 1):
-            retry.off_policy = True
-            mixed[slot] = retry
-            kept.add(retry.text)
-    return mixed
+    kept: dict[str, Sample] = {}
+    for retry in retries:
+        if retry.reward and not NOT_STANDALONE.search(retry.text):
+            kept.setdefault(retry.text, retry)
+    for retry in kept.values():
+        retry.off_policy = True
+    return [*negatives, *kept.values()]
 
 
 @dataclass
 class Rollout:
-    """N groups of G samples each, mixed, with their stage-1 prompts; and figures of stage 1, before mixing."""
+    """N groups, online ones of G samples and mixed ones of more, with their prompts; figures of stage 1."""
 
     prompts: Prompts
     groups: list[list[Sample]]
@@ -163,11 +160,11 @@ def roll_out(model: Any, processor: Any, examples: Sequence[Example]) -> Rollout
 # --- objective ------------------------------------------------------------------------------------
 
 
-def advantages(rewards: torch.Tensor, off_policy: torch.Tensor) -> torch.Tensor:
-    """Rewards and off_policy [N, G] to advantages [B]: relative to the group, off-policy ones scaled by alpha."""
-    mean, std = rewards.mean(1, keepdim=True), rewards.std(1, keepdim=True)  # sample deviation, n - 1
-    relative = (rewards - mean) / (std + 1e-4)  # 0 throughout a group without spread
-    return torch.where(off_policy, ALPHA * relative, relative).flatten()
+def advantages(group: Sequence[Sample]) -> torch.Tensor:
+    """[|g|] rewards relative to the group; in a mixed group lambda times that, for every member."""
+    rewards = torch.tensor([member.reward for member in group])
+    relative = (rewards - rewards.mean()) / (rewards.std() + 1e-4)  # sample deviation, n - 1; 0 without spread
+    return relative * (LAMBDA if any(member.off_policy for member in group) else 1.0)
 
 
 def logps(model: Any, inputs: dict[str, torch.Tensor], completions: torch.Tensor) -> torch.Tensor:
@@ -189,8 +186,9 @@ def loss_of(
     advantage: torch.Tensor,
     mask: torch.Tensor,
     off_policy: torch.Tensor,
+    weights: torch.Tensor,
 ) -> torch.Tensor:
-    """Clipped policy loss plus selective KL. Log-probabilities and mask [B, C], advantage and off_policy [B]."""
+    """Clipped policy loss plus selective KL. Log-probabilities and mask [B, C], all else [B]."""
     advantage = advantage.unsqueeze(1)  # [B, 1]
     ratio = torch.exp(new - old)
     policy = -torch.min(ratio * advantage, ratio.clamp(1 - EPSILON, 1 + EPSILON) * advantage)
@@ -199,18 +197,21 @@ def loss_of(
     difference = reference - new
     k3 = torch.exp(difference) - difference - 1
     tokens = policy + BETA * torch.where(off_policy.unsqueeze(1), torch.zeros_like(k3), k3)  # [B, C]
-    return ((tokens * mask).sum(1) / mask.sum(1)).mean()  # over each sequence, then over sequences
+    return ((tokens * mask).sum(1) / mask.sum(1) * weights).sum()
 
 
 def rollout_loss(model: Any, reference: Any, processor: Any, rollout: Rollout) -> torch.Tensor:
-    """Loss of the mixed groups, scalar."""
-    rows = [one for group in rollout.groups for one in group]
-    off_policy = torch.tensor([one.off_policy for one in rows])  # [B]
-    rewards = torch.tensor([one.reward for one in rows]).view(-1, G)  # [N, G]
+    """Mean over each sequence's tokens, over each group's members, over groups."""
+    rows = [member for group in rollout.groups for member in group]
+    off_policy = torch.tensor([member.off_policy for member in rows])  # [B]
+    advantage = torch.cat([advantages(group) for group in rollout.groups])
+    weights = torch.tensor([1 / len(group) / len(rollout.groups) for group in rollout.groups for _ in group])
 
     pad = processor.tokenizer.pad_token_id
-    completions = pad_sequence([torch.tensor(one.ids) for one in rows], batch_first=True, padding_value=pad)  # [B, C]
-    lengths = torch.tensor([len(one.ids) for one in rows])
+    completions = pad_sequence(
+        [torch.tensor(member.ids) for member in rows], batch_first=True, padding_value=pad
+    )  # [B, C]
+    lengths = torch.tensor([len(member.ids) for member in rows])
     mask = torch.arange(completions.shape[1]) < lengths.unsqueeze(1)  # [B, C]
     originals = rollout.prompts.select([n for n, group in enumerate(rollout.groups) for _ in group])
     inputs = originals.padded(pad).tensors
@@ -219,7 +220,7 @@ def rollout_loss(model: Any, reference: Any, processor: Any, rollout: Rollout) -
     with torch.no_grad():
         ref = logps(reference, inputs, completions)
     # One update follows each rollout, so the old policy under the original prompt is the policy itself: ratio 1.
-    return loss_of(new, new.detach(), ref, advantages(rewards, off_policy.view(-1, G)), mask, off_policy)
+    return loss_of(new, new.detach(), ref, advantage, mask, off_policy, weights)
 
 
 # --- the loop -------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import yaml
 from contextrl.commands.config import RunConfig, apply_override, load_config, nearest_key, parse_config
 from contextrl.errors import InputError
 
-CONFIGS = sorted((Path(__file__).parent.parent / "configs").rglob("*.yaml"))
+CONFIGS = sorted((Path(__file__).parents[2] / "configs").rglob("*.yaml"))
 #: Not run configurations: accelerate's own files.
 RUN_CONFIGS = [path for path in CONFIGS if path.parent.name != "accelerate"]
 

@@ -78,7 +78,8 @@ def test_every_shipped_config_runs(
     assert run_main(monkeypatch, "train", str(config), *changes) == 0
     assert "Run directory" in capsys.readouterr().out
     results = json.loads((run / "results.json").read_text(encoding="utf-8"))
-    assert set(results) == {"method", "seed", "steps", "seconds", "before", "after", "groups", "tokens"}
+    names = {"method", "seed", "steps", "seconds", "before", "after", "groups", "tokens", "knowledge"}
+    assert set(results) == names
     assert set(results["seconds"]) == {"base", "train", "eval", "total"}
     assert {"answer_accuracy", "process_accuracy", "n"} <= set(results["before"])
     assert results["after"]["n"] == 8

@@ -63,21 +63,26 @@ def test_the_example_trains_and_prints_what_it_did(tiny_policy: Path) -> None:
     assert float(figures[2]) > 0.5
 
 
+def group_of(example: ModuleType, *rewards: float, rolled_back: int = 0) -> list[Any]:
+    """The last `rolled_back` members are kept retries."""
+    places = range(len(rewards))
+    return [
+        example.Sample([9], "", False, n >= len(rewards) - rolled_back, r) for n, r in zip(places, rewards, strict=True)
+    ]
+
+
 def test_advantages_are_the_packages(example: ModuleType) -> None:
-    rewards = torch.tensor([[1.0, 0.0, 0.0, 0.0], [1.0, 1.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]])
-    off_policy = rewards.bool() & torch.tensor([[True], [False], [False]])
-    found = example.advantages(rewards, off_policy)
-    torch.testing.assert_close(found, group_advantages(rewards).flatten())
+    for rewards in ([1.0, 0.0, 0.0, 0.0], [1.0, 1.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]):
+        found = example.advantages(group_of(example, *rewards))
+        torch.testing.assert_close(found, group_advantages(torch.tensor([rewards]))[0])
     # Mean 1/4; squared deviations 9/16 + 3/16 = 3/4, over n - 1 = 3 gives 1/4, so the deviation is 1/2.
-    assert found[0].item() == pytest.approx(0.75 / 0.5001)
+    assert example.advantages(group_of(example, 1.0, 0.0, 0.0, 0.0))[0].item() == pytest.approx(0.75 / 0.5001)
 
 
-def test_alpha_scales_only_what_is_off_policy(example: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(example, "ALPHA", 0.5)
-    rewards = torch.tensor([[1.0, 1.0, 0.0, 0.0]])
-    off_policy = torch.tensor([[True, False, False, False]])
-    first, second, *_ = example.advantages(rewards, off_policy).tolist()
-    assert first == pytest.approx(second / 2)
+def test_lambda_scales_every_member_of_a_mixed_group(example: ModuleType) -> None:
+    online = example.advantages(group_of(example, 0.0, 0.0, 0.0, 1.0))
+    mixed = example.advantages(group_of(example, 0.0, 0.0, 0.0, 1.0, rolled_back=1))
+    torch.testing.assert_close(mixed, example.LAMBDA * online)
 
 
 def test_loss_is_the_packages(example: ModuleType) -> None:
@@ -86,8 +91,9 @@ def test_loss_is_the_packages(example: ModuleType) -> None:
     advantage = torch.tensor([1.5, -0.5, -0.5, 0.7])
     mask = torch.arange(6) < torch.tensor([6, 3, 1, 4]).unsqueeze(1)
     off_policy = torch.tensor([True, False, False, True])
-    found = example.loss_of(new, old, reference, advantage, mask, off_policy)
-    batch = LossBatch(new, old, reference, advantage, mask.float(), off_policy)
+    weights = torch.tensor([1.0, 1.0, 0.4, 0.4])
+    found = example.loss_of(new, old, reference, advantage, mask, off_policy, weights / 4)
+    batch = LossBatch(new, old, reference, advantage, mask.float(), off_policy, weights, rows=4)
     settings = LossSettings(beta=example.BETA)
     assert ((new - old).exp() > 1.2).any(), "the clip has work"
     torch.testing.assert_close(found, grpo_loss(batch, settings).loss)
@@ -117,19 +123,16 @@ def test_retry_prompt_is_the_packages(example: ModuleType, tiny_policy: Path, tr
     ("retries", "kept"),
     [
         pytest.param(["w", "w", "w", "w"], [], id="none-correct"),
-        pytest.param(["w", "a", "w", "b"], [1, 3], id="in-the-slots-they-came-from"),
-        pytest.param(["a", "a", "b", "w"], [0, 2], id="identical-once"),
-        pytest.param(["a", "b", "c", "d"], [0, 1, 2], id="one-negative-remains"),
+        pytest.param(["w", "a", "w", "b"], ["a", "b"], id="beside-the-negatives"),
+        pytest.param(["a", "a", "b", "w"], ["a", "b"], id="identical-once"),
+        pytest.param(["a", "b", "c", "d"], ["a", "b", "c", "d"], id="as-many-as-there-are"),
     ],
 )
-def test_mixing_is_the_packages(
-    example: ModuleType, monkeypatch: pytest.MonkeyPatch, retries: list[str], kept: list[int]
-) -> None:
-    monkeypatch.setattr(example, "MAX_POSITIVES", 4)
+def test_mixing_is_the_packages(example: ModuleType, retries: list[str], kept: list[str]) -> None:
     negatives = [example.Sample([n], f"wrong {n}", False) for n in range(4)]
     samples = [example.Sample([9], text, False, reward=float(text != "w")) for text in retries]
     mixed = example.mix(negatives, samples)
-    assert [slot for slot, one in enumerate(mixed) if one.off_policy] == kept
+    assert [member.text for member in mixed if member.off_policy] == kept
 
     group = Group(
         miniature_examples("train", 1)[0],
@@ -142,8 +145,8 @@ def test_mixing_is_the_packages(
         rejection = "incorrect" if text == "w" else None
         retry = Attempt(Completion((9,), text, False), 2, parent, verdict=verdict, rejection=rejection)  # type: ignore[arg-type]
         group.retries.append(retry)
-    mix_group(group, 4)
-    assert [one.text for one in mixed] == [slot.completion.text for slot in group.slots]
+    mix_group(group)
+    assert [one.text for one in mixed] == [member.completion.text for member in group.members]
 
 
 def test_retries_that_speak_of_the_report_are_not_kept(example: ModuleType) -> None:

@@ -382,7 +382,7 @@ def run(*arguments):
         assert not stopped.code, stopped.code
 run("verify", "--input", {str(responses)!r}, "--output", {str(output)!r}, "--judge", "steps")
 run("bench", "--data", {str(responses)!r}, "--judge", "steps", "--second-judge", "rules")
-from contextrl.judge.llm.building import judge_from_config
+from contextrl.commands.judges import judge_from_config
 heavy = {{"torch", "transformers", "trl", "datasets"}} & set(sys.modules)
 assert not heavy, heavy
 """

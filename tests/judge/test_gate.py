@@ -50,8 +50,8 @@ def test_a_stopped_response_gets_its_report_without_being_verified() -> None:
     judge = Lenient()
     verdict = ask(GatedJudge(judge, 0.0), "Answer: 6", wants_report=True)[0]
     assert verdict.mistake_report == "a report"
-    assert judge.asked[0].found is not None
-    assert judge.asked[0].found.answer_correct is False
+    assert judge.asked[0].known_verdict is not None
+    assert judge.asked[0].known_verdict.answer_correct is False
 
 
 def test_the_audited_share_is_judged_all_the_same_and_counted() -> None:

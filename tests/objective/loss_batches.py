@@ -41,6 +41,8 @@ def make_batch() -> LossBatch:
         advantages=torch.tensor(ADVANTAGES, dtype=torch.float64),
         mask=torch.tensor([[float(c < length) for c in range(6)] for length in LENGTHS], dtype=torch.float64),
         off_policy=torch.tensor(OFF_POLICY),
+        weights=torch.ones(4, dtype=torch.float64),
+        rows=4,
     )
 
 

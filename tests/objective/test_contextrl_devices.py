@@ -11,7 +11,7 @@ import torch
 from loss_batches import gradient, loss_settings, make_batch
 
 from contextrl.objective.batch import LossBatch, LossResult, LossSettings
-from contextrl.objective.contextrl import kl_tokens, scale_off_policy_advantages, shaped_ratio
+from contextrl.objective.contextrl import kl_tokens, scale_mixed_advantages, shaped_ratio
 from contextrl.objective.dapo import dapo_loss
 from contextrl.objective.grpo import grpo_loss
 
@@ -19,18 +19,14 @@ Loss = Callable[[LossBatch, LossSettings], LossResult]
 LOSSES = pytest.mark.parametrize("loss", [grpo_loss, dapo_loss], ids=["grpo", "dapo"])
 
 
-@pytest.mark.parametrize(
-    ("scale", "expected"),
-    [
-        pytest.param(1.0, [2.47, -0.35, -0.5, 1.5], id="as-they-are"),
-        pytest.param(0.5, [1.235, -0.35, -0.25, 1.5], id="half"),
-        pytest.param(2.0, [4.94, -0.35, -1.0, 1.5], id="double"),
-    ],
-)
-def test_only_rolled_back_advantages_are_scaled(scale: float, expected: list[float]) -> None:
-    advantages = torch.tensor([2.47, -0.35, -0.5, 1.5])
-    off_policy = torch.tensor([True, False, True, False])
-    assert scale_off_policy_advantages(advantages, off_policy, scale).tolist() == pytest.approx(expected)
+def test_every_member_of_a_mixed_group_is_scaled() -> None:
+    """Online rows stay as they are; rolled-back ones may get a second factor."""
+    advantages = torch.tensor([2.4, -0.4, 1.0, -1.0])
+    mixed, off_policy = torch.tensor([True, True, False, False]), torch.tensor([True, False, False, False])
+    scaled = scale_mixed_advantages(advantages, mixed, off_policy, mixed_group_scale=0.5)
+    assert scaled.tolist() == pytest.approx([1.2, -0.2, 1.0, -1.0])
+    twice = scale_mixed_advantages(advantages, mixed, off_policy, mixed_group_scale=0.5, off_policy_scale=0.25)
+    assert twice.tolist() == pytest.approx([0.3, -0.2, 1.0, -1.0])
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,9 @@ def test_every_token_weighs_the_same() -> None:
     # Ratio 1: token losses -2 once and 1 three times: (-2 + 3) / 4 = 0.25; by sequences it would be -0.5.
     mask = torch.tensor([[1.0, 0.0, 0.0], [1.0, 1.0, 1.0]])
     logps, off_policy = torch.full((2, 3), -1.0), torch.tensor([False, False])
-    batch = LossBatch(logps, logps, None, torch.tensor([2.0, -1.0]), mask, off_policy, token_normalizer=4.0)
+    batch = LossBatch(
+        logps, logps, None, torch.tensor([2.0, -1.0]), mask, off_policy, torch.ones(2), 2, token_normalizer=4.0
+    )
     assert dapo_loss(batch, loss_settings()).loss.item() == pytest.approx(0.25)
 
 

@@ -32,16 +32,29 @@ def test_gradient_agrees_with_finite_differences(ratio: RatioKind) -> None:
 
 def flat_batch(advantages: list[float], mask: list[list[float]]) -> LossBatch:
     """Every ratio is 1, so a token's loss is minus its row's advantage."""
-    weights = torch.tensor(mask)
-    logps = torch.full_like(weights, -1.0)
-    off_policy = torch.zeros(len(advantages), dtype=torch.bool)
-    return LossBatch(logps, logps, None, torch.tensor(advantages), weights, off_policy)
+    tokens, rows = torch.tensor(mask), len(advantages)
+    logps = torch.full_like(tokens, -1.0)
+    off_policy = torch.zeros(rows, dtype=torch.bool)
+    return LossBatch(logps, logps, None, torch.tensor(advantages), tokens, off_policy, torch.ones(rows), rows)
 
 
 def test_long_and_short_sequences_weigh_the_same() -> None:
     # Sequence means -2 (one token) and -(-1) (three): (-2 + 1) / 2 = -0.5; over tokens it would be (-2 + 3) / 4.
     batch = flat_batch([2.0, -1.0], [[1, 0, 0], [1, 1, 1]])
     assert grpo_loss(batch, loss_settings()).loss.item() == pytest.approx(-0.5)
+
+
+def test_groups_weigh_the_same_whatever_their_size() -> None:
+    # G = 2. A group of 2 with losses -1 and 1 has the mean 0; a mixed one of 4 with losses -3, 1, 1, -2: -3/4.
+    # Over the two groups: -3/8. By hand with weights G / |g| = 1 and 1/2, over 4 rows: (0 + (-3) / 2) / 4 = -3/8.
+    batch = flat_batch([1.0, -1.0, 3.0, -1.0, -1.0, 2.0], [[1.0]] * 6)
+    batch = replace(batch, weights=torch.tensor([1.0, 1.0, 0.5, 0.5, 0.5, 0.5]), rows=4)
+    assert grpo_loss(batch, loss_settings()).loss.item() == pytest.approx(-3 / 8)
+
+
+def test_rows_without_weight_add_nothing() -> None:
+    batch = replace(flat_batch([1.0, 5.0], [[1.0]] * 2), weights=torch.tensor([1.0, 0.0]), rows=1)
+    assert grpo_loss(batch, loss_settings()).loss.item() == pytest.approx(-1.0)
 
 
 def test_sequence_without_tokens_adds_nothing_but_counts() -> None:

@@ -45,6 +45,8 @@ def one_token(ratio: float, advantage: float, *, off_policy: bool = False) -> Lo
         advantages=torch.tensor([advantage], dtype=torch.float64),
         mask=torch.ones(1, 1),
         off_policy=torch.tensor([off_policy]),
+        weights=torch.ones(1),
+        rows=1,
     )
 
 

@@ -12,7 +12,7 @@ from contextrl.rollout.groups import Group, has_spread
 
 
 def no_spread(one: Group) -> bool:
-    return not has_spread([slot.reward for slot in one.slots])
+    return not has_spread([member.reward for member in one.members])
 
 
 class FakeRollOut:

@@ -34,7 +34,7 @@ def test_kind_and_negatives(outcomes: str, kind: GroupKind, negatives: list[int]
 
 def test_kind_is_of_stage_1_whatever_mixing_put_in() -> None:
     judged = group("--")
-    judged.slots = [retry(0, "better"), judged.attempts[1]]
+    judged.members = [*judged.attempts, retry(0, "better")]
     assert judged.kind == "all_negative"
 
 
@@ -68,10 +68,11 @@ def test_recovered_needs_a_kept_retry() -> None:
     assert judged.recovered
 
 
-def test_slots_start_as_the_attempts_in_a_list_of_their_own() -> None:
+@pytest.mark.parametrize("trained", ["members", "replayed"])
+def test_an_online_group_trains_its_attempts_in_a_list_of_their_own(trained: str) -> None:
     judged = group("-+")
-    assert judged.slots == judged.attempts
-    judged.slots[0] = Attempt(completion("other"), verdict=CORRECT)
+    assert getattr(judged, trained) == judged.attempts
+    getattr(judged, trained)[0] = Attempt(completion("other"), verdict=CORRECT)
     assert judged.attempts[0].verdict != CORRECT
 
 

@@ -30,6 +30,8 @@ SHARES = {
     "judge/unscored",
     "judge/gate_error",
     "report/leaked_answer",
+    "knowledge/rho_fp",
+    "knowledge/rho_r",
 }
 COUNTS = {
     "stage2/attempts",
@@ -223,3 +225,17 @@ def test_unscored_samples_are_in_no_accuracy() -> None:
     found = shares([judged_with(UNSCORED, replace(UNSCORED, error="refused"))])
     assert found["accuracy/answer"] == (0, 0)
     assert found["accuracy/process"] == (0, 0)
+
+
+def test_information_gain_by_hand() -> None:
+    # One of four answers is right by wrong reasoning; one of two queries is recovered.
+    groups = [group("x-"), group("+-")]
+    groups[0].retries = [retry(0, "right")]
+    found = shares(groups)
+    assert found["knowledge/rho_fp"] == (1, 4)
+    assert found["knowledge/rho_r"] == (1, 2)
+
+
+def test_false_positives_are_unknown_where_nobody_looked_at_the_reasoning() -> None:
+    numerator, denominator = shares([judged_with(RIGHT_NOBODY_LOOKED, WRONG_NOBODY_LOOKED)])["knowledge/rho_fp"]
+    assert (numerator, denominator) == (0, 0)

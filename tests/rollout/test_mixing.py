@@ -1,4 +1,4 @@
-"""Rollback into mixed groups: cap, slots, duplicates."""
+"""Rollback into mixed groups: the union of negatives and kept retries, and retries in the places of negatives."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from contextrl.rollout.mixing import mix_group
 
 
 def mixed(outcomes: str, retries: list[tuple[int, str]], max_positives: int = 4) -> Group:
-    """`outcomes` with one kept candidate per (parent, text), mixed."""
+    """`outcomes` with one kept candidate per (parent, text), in the places of negatives."""
     judged = group(outcomes)
     judged.retries = [retry(parent, text) for parent, text in retries]
-    mix_group(judged, max_positives)
+    mix_group(judged, "replace", max_positives)
     return judged
 
 
@@ -25,15 +25,61 @@ def rejections(judged: Group) -> list[Rejection | None]:
 
 
 def rolled_back(judged: Group) -> list[int]:
-    return [i for i, slot in enumerate(judged.slots) if slot.rolled_back]
+    return [i for i, slot in enumerate(judged.members) if slot.rolled_back]
+
+
+def united(outcomes: str, retries: list[tuple[int, str]], max_positives: int | None = None) -> Group:
+    """`outcomes` with one kept candidate per (parent, text), beside the negatives."""
+    judged = group(outcomes)
+    judged.retries = [retry(parent, text) for parent, text in retries]
+    mix_group(judged, "union", max_positives)
+    return judged
+
+
+# ---- union ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_mixed_group_has_all_negatives_and_all_kept_retries() -> None:
+    """K + |P| members (arXiv 2602.22623, section 3); the rows that GRPOTrainer scores stay the online ones."""
+    judged = united("----", [(2, "b"), (0, "a"), (1, "c"), (3, "d")])
+    assert judged.members == [*judged.attempts, *judged.retries]
+    assert judged.replayed == judged.attempts
+    assert judged.mixed
+
+
+def test_unscored_attempts_are_no_members_of_a_mixed_group() -> None:
+    judged = united("-?-?", [(0, "a")])
+    assert judged.members == [judged.attempts[0], judged.attempts[2], judged.retries[0]]
+
+
+def test_a_single_negative_makes_a_mixed_group() -> None:
+    judged = united("-???", [(0, "a")])
+    assert judged.members == [judged.attempts[0], judged.retries[0]]
+
+
+def test_duplicates_are_kept_once_and_a_cap_only_where_there_is_one() -> None:
+    retries = [(0, "a"), (1, "a"), (2, "b"), (3, "c")]
+    assert rejections(united("----", retries)) == [None, "duplicate", None, None]
+    assert rejections(united("----", retries, 2)) == [None, "duplicate", None, "over_cap"]
+
+
+def test_nothing_kept_leaves_an_online_group() -> None:
+    judged = group("--?")
+    judged.retries = [retry(0, "a", "incorrect")]
+    mix_group(judged)
+    assert judged.members == judged.attempts, "unscored ones too, as GRPO has them"
+    assert not judged.mixed
+
+
+# ---- replace -------------------------------------------------------------------------------------------------------
 
 
 def test_a_kept_retry_takes_the_slot_of_its_parent() -> None:
     judged = mixed("----", [(2, "b"), (0, "a")])
-    assert judged.slots[0] is judged.retries[1]
-    assert judged.slots[2] is judged.retries[0]
-    assert judged.slots[1] is judged.attempts[1]
-    assert judged.slots[3] is judged.attempts[3]
+    assert judged.members[0] is judged.retries[1]
+    assert judged.members[2] is judged.retries[0]
+    assert judged.members[1] is judged.attempts[1]
+    assert judged.members[3] is judged.attempts[3]
 
 
 def test_attempts_stay_what_they_were() -> None:
@@ -85,7 +131,7 @@ def test_a_text_that_did_not_fit_may_still_come_from_another_parent() -> None:
 def test_earlier_rejections_keep_their_reason_and_take_no_slot() -> None:
     judged = group("----")
     judged.retries = [retry(0, "same", "incorrect"), retry(1, "same"), retry(2, "c", "not_standalone")]
-    mix_group(judged, 4)
+    mix_group(judged, "replace", 4)
     assert rejections(judged) == ["incorrect", None, "not_standalone"]
     assert rolled_back(judged) == [1]
 
@@ -93,8 +139,8 @@ def test_earlier_rejections_keep_their_reason_and_take_no_slot() -> None:
 def test_a_group_with_nothing_kept_is_unchanged() -> None:
     judged = group("--")
     judged.retries = [retry(0, "a", "incorrect"), retry(1, "b", "truncated")]
-    mix_group(judged, 4)
-    assert judged.slots == judged.attempts
+    mix_group(judged, "replace", 4)
+    assert judged.members == judged.attempts
     assert not judged.recovered
 
 
@@ -106,13 +152,13 @@ def test_scored_negatives_always_remain(data: st.DataObject) -> None:
     parents = data.draw(st.lists(st.sampled_from(judged.negatives), max_size=16))
     judged.retries = [retry(parent, data.draw(st.sampled_from("abcdefgh"))) for parent in parents]
     max_positives = data.draw(st.integers(1, 8))
-    mix_group(judged, max_positives)
+    mix_group(judged, "replace", max_positives)
 
     kept = [one for one in judged.retries if one.rejection is None]
-    assert len(judged.slots) == len(outcomes)
-    assert any(slot.scored and not slot.correct for slot in judged.slots)
+    assert len(judged.members) == len(outcomes)
+    assert any(slot.scored and not slot.correct for slot in judged.members)
     assert len(kept) <= min(max_positives, len(judged.negatives) - 1)
-    assert [one for one in judged.slots if one.rolled_back] == sorted(kept, key=lambda one: one.parent or 0)
+    assert [one for one in judged.members if one.rolled_back] == sorted(kept, key=lambda one: one.parent or 0)
     assert len({one.completion.text for one in kept}) == len(kept)
-    for i, slot in enumerate(judged.slots):
+    for i, slot in enumerate(judged.members):
         assert slot.parent == i if slot.rolled_back else slot is judged.attempts[i]

@@ -144,7 +144,7 @@ def test_only_all_negative_groups_are_retried() -> None:
     assert [len(g.retries) for g in groups] == [0, 2, 0, 0]
     assert [text.split("\n")[0] for text in sampler.prompt_texts()] == ["darkdark try 0", "darkdark try 1"]
     assert groups[1].recovered
-    assert [slot.completion.text for slot in groups[1].slots] == ["right one", "dark try 1"]
+    assert [member.completion.text for member in groups[1].members] == ["dark try 0", "dark try 1", "right one"]
 
 
 def test_the_retry_sees_question_attempt_report_and_instruction() -> None:
@@ -190,8 +190,7 @@ def test_samples_per_negative() -> None:
     )
     assert len(sampler.prompt_texts()) == 4
     assert [one.parent for one in judged.retries] == [0, 0, 1, 1]
-    # Two negatives leave room for one positive.
-    assert rejections(judged) == [None, "incorrect", "incorrect", "over_cap"]
+    assert rejections(judged) == [None, "incorrect", "incorrect", None]
 
 
 def test_planning_leaves_the_group_alone() -> None:
@@ -276,7 +275,17 @@ def test_the_filter_can_be_switched_off(retry: str, standalone: bool) -> None:
 def test_a_judge_without_an_opinion_on_standalone_rejects_nothing() -> None:
     judged = group("--")
     run_stage_2([judged], "right", "wrong", judge=FakeJudge(lambda _: CORRECT))
-    assert rejections(judged) == [None, "over_cap"]
+    assert rejections(judged) == [None, None]
+
+
+def test_without_reports_a_retry_hears_only_that_it_is_wrong() -> None:
+    """The paper's ablation: the failed attempt and a request to correct it; negatives without a report are retried."""
+    judged = group("--")
+    assert judged.attempts[1].verdict is not None
+    judged.attempts[1].verdict = replace(judged.attempts[1].verdict, mistake_report=None)
+    sampler = run_stage_2([judged], "right", "wrong", settings=Stage2Settings(report="none"))
+    assert sampler.prompt_texts() == [f"sumsum try {i}\nu:The answer is wrong. Again.\na:" for i in range(2)]
+    assert [one.seen for one in judged.retries] == ["The answer is wrong. Again."] * 2
 
 
 # ---- several processes -------------------------------------------------------------------------------------------
@@ -291,7 +300,7 @@ def test_generation_is_entered_by_all_processes_or_none(elsewhere: bool, calls: 
     sampler = run_stage_2(groups, judge=judge, elsewhere=elsewhere)
     assert [sampler.prompt_texts(n) for n in range(len(sampler.calls))] == calls
     assert judge.batches == []
-    assert all(g.slots == g.attempts for g in groups)
+    assert all(g.members == g.attempts for g in groups)
 
 
 def test_any_process_hears_whether_this_one_has_retries() -> None:

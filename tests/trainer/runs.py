@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -75,8 +77,36 @@ class FixedReading:
     ids: list[int]
     prompts: Prompts
 
-    def sample(self, row: Sequence[int], suffixes: Sequence[Sequence[int]]) -> list[list[int]]:
-        return [list(self.ids) for _ in row]
+    def sample(self, prompt_of: Sequence[int], suffixes: Sequence[Sequence[int]]) -> list[list[int]]:
+        return [list(self.ids) for _ in prompt_of]
+
+
+@dataclass(frozen=True)
+class FunctionReading:
+    """Completions that are a function of the prompt, of what follows it, and of how many came before."""
+
+    prompts: Prompts
+    end: int
+
+    def sample(self, prompt_of: Sequence[int], suffixes: Sequence[Sequence[int]]) -> list[list[int]]:
+        seen: Counter[tuple[int, str]] = Counter()
+        sampled = []
+        for n, suffix in zip(prompt_of, suffixes, strict=True):
+            key = f"{self.prompts.ids[n]} {list(suffix)}"
+            draw = random.Random(f"{key} {seen[n, key]}")
+            seen[n, key] += 1
+            sampled.append([*(draw.randrange(40, 240) for _ in range(draw.randrange(2, 9))), self.end])
+        return sampled
+
+
+@dataclass(frozen=True)
+class FunctionEngine:
+    """Samples the same after the same prompt, on whatever process it is."""
+
+    end: int
+
+    def read(self, prompts: Prompts) -> FunctionReading:
+        return FunctionReading(prompts, self.end)
 
 
 def untruncated(trainer: ContextRLTrainer) -> ContextRLTrainer:

@@ -101,20 +101,23 @@ def test_rolled_back_rows_are_scored_under_the_original_prompt(tiny_policy: Path
     trainer = build_trainer(tiny_policy, tmp_path, ScriptedJudge(recovering), num_iterations=2)
     batch = trainer._generate_and_score_completions(loader_rows(0, 1))
     assert batch["off_policy"].any(), "some retry must have been rolled back"
-    for row, n in enumerate(batch["group"].tolist()):
-        prompt = batch["prompt_ids"][row][batch["prompt_mask"][row].bool()].tolist()
-        assert prompt == groups_of(trainer)[n].prompt.ids[0]
+    prompts = [group.prompt.ids[0] for group in groups_of(trainer)]
+    # Rows of GRPOTrainer's, four a group; those that stage 2 adds follow them.
+    scored = batch["prompt_ids"].size(0)
+    assert (scored, batch["group"][:scored].tolist()) == (8, [0] * 4 + [1] * 4)
+    for row in range(scored):
+        assert batch["prompt_ids"][row][batch["prompt_mask"][row].bool()].tolist() == prompts[row // 4]
     rows = prompts_of(trainer).select(batch["group"].tolist())
-    fields = VisionInputs(rows, torch.device("cpu")).fields(
-        batch["prompt_ids"].size(1), batch["completion_ids"].size(1)
-    )
+    width, columns = max(map(len, prompts)), batch["completion_ids"].size(1)
+    padded = [[0] * (width - len(prompts[n])) + prompts[n] for n in batch["group"].tolist()]
+    real = [[0] * (width - len(prompts[n])) + [1] * len(prompts[n]) for n in batch["group"].tolist()]
     with torch.no_grad():
         logps, _, _ = trainer._get_per_token_logps_and_entropies(
             trainer.model,
-            torch.cat([batch["prompt_ids"], batch["completion_ids"]], 1),
-            torch.cat([batch["prompt_mask"], batch["completion_mask"]], 1),
-            batch["completion_ids"].size(1),
-            **fields,
+            torch.cat([torch.tensor(padded), batch["completion_ids"]], 1),
+            torch.cat([torch.tensor(real), batch["completion_mask"]], 1),
+            columns,
+            **VisionInputs(rows, torch.device("cpu")).fields(width, columns),
         )
     mask = batch["completion_mask"].bool()
     torch.testing.assert_close(logps[mask], batch["old_per_token_logps"][mask], rtol=0, atol=1e-5)
@@ -146,9 +149,12 @@ def test_token_ids_travel(tiny_policy: Path, tmp_path: Path, monkeypatch: pytest
     first = groups_of(trainer)[0]
     attempt = [i for i in first.attempts[0].completion.ids if i != trainer._tokenizer.eos_token_id]
     assert stage2[0][: len(stage1[0]) + len(attempt)] == stage1[0] + attempt
-    for row, slot in enumerate(slot for group in groups_of(trainer) for slot in group.slots):
-        trained = batch["completion_ids"][row][batch["completion_mask"][row].bool()].tolist()
-        assert trained == list(slot.completion.ids)
+    trained = [
+        (n, tuple(ids[mask.bool()].tolist()))
+        for n, ids, mask in zip(batch["group"].tolist(), batch["completion_ids"], batch["completion_mask"], strict=True)
+    ]
+    members = [(n, member.completion.ids) for n, group in enumerate(groups_of(trainer)) for member in group.members]
+    assert sorted(trained) == sorted(members)
 
 
 def test_an_unscored_row_is_out_of_the_baseline(tiny_policy: Path, tmp_path: Path) -> None:
@@ -161,7 +167,7 @@ def test_an_unscored_row_is_out_of_the_baseline(tiny_policy: Path, tmp_path: Pat
 
     trainer = build_trainer(tiny_policy, tmp_path, ScriptedJudge(rule), stage2=False, judging={"max_failed_steps": 9})
     batch = trainer._generate_and_score_completions(loader_rows(0, 1))
-    statuses = [slot.verdict.status for group in groups_of(trainer) for slot in group.slots if slot.verdict]
+    statuses = [slot.verdict.status for group in groups_of(trainer) for slot in group.members if slot.verdict]
     assert statuses == ["correct", "incorrect", "unscored", "incorrect"] * 2
     # Scored rewards 1, 0, 0: mean 1/3, sample deviation sqrt(1/3) = 0.57735.
     expected = [(1 - 1 / 3) / 0.57745, -1 / 3 / 0.57745, 0.0, -1 / 3 / 0.57745] * 2
@@ -193,12 +199,14 @@ def test_trls_advantages_are_those_of_the_oracle(tiny_policy: Path, tmp_path: Pa
 def test_stage_2_does_not_count_twice_in_trls_metrics(
     tiny_policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Trap 9: TRL's length metrics get one entry per generation batch, of the trained rows."""
+    """Trap 9: TRL's length metrics get one entry per generation batch, of what GRPOTrainer itself would sample."""
     trainer = build_trainer(tiny_policy, tmp_path, ScriptedJudge(recovering))
     batch = trainer._generate_and_score_completions(loader_rows(0, 1))
     lengths = trainer._metrics["train"]["completions/mean_length"]
-    assert lengths == [pytest.approx(batch["completion_mask"].sum().item() / 8)]
-    assert trainer.progress.tokens_sampled > batch["completion_mask"].sum()
+    assert lengths == [pytest.approx(batch["completion_mask"][:8].sum().item() / 8)]
+    retried = sum(len(retry.completion.ids) for group in groups_of(trainer) for retry in group.retries)
+    assert retried > 0
+    assert trainer.progress.tokens_sampled == batch["completion_mask"][:8].sum() + retried
 
 
 def test_empty_completions_do_not_break_the_replay(tiny_policy: Path, tmp_path: Path) -> None:
@@ -221,10 +229,10 @@ def test_sampled_image_tokens_neither_appear_nor_break_scoring(tiny_policy: Path
         head.bias.zero_()
         head.bias[[image, video]] = 50.0
     trainer.model.lm_head = head
-    sampled = [s.completion.ids for g in trainer.collect([0, 1]).groups for s in g.slots]
+    sampled = [s.completion.ids for g in trainer.collect([0, 1]).groups for s in g.members]
     assert not {image, video} & {token for ids in sampled for token in ids}
     trainer.collector.engine = FixedEngine([image])
-    assert all(slot.completion.truncated for group in trainer.collect([0]).groups for slot in group.slots)
+    assert all(slot.completion.truncated for group in trainer.collect([0]).groups for slot in group.members)
     cut, empty = trainer.collector.completions.of([[7, 8, image, 9], [video]])
     assert cut.ids == (7, 8)
     assert empty.ids == (trainer._tokenizer.eos_token_id,)
@@ -232,7 +240,7 @@ def test_sampled_image_tokens_neither_appear_nor_break_scoring(tiny_policy: Path
     batch = trainer._generate_and_score_completions(loader_rows(0, 1))
     loss = trainer._compute_loss(trainer.model, {**batch})
     assert math.isfinite(loss.item())
-    assert all(slot.completion.truncated for group in groups_of(trainer) for slot in group.slots)
+    assert all(slot.completion.truncated for group in groups_of(trainer) for slot in group.members)
 
 
 def test_a_nan_stops_the_run_before_the_optimizer(tiny_policy: Path, tmp_path: Path) -> None:
@@ -333,7 +341,7 @@ def test_the_group_log_tells_what_happened(tiny_policy: Path, tmp_path: Path, mo
         assert row["recovered"]
         assert (tmp_path / row["images"][0]).is_file()
         mixed = [attempt for attempt in row["attempts"] if attempt["in_mixed_group"]]
-        assert len(mixed) == 4
+        assert len(mixed) == 8, "four negatives and the four retries of them"
         assert sorted(a["advantage"] for a in mixed) == sorted(batch["advantages"][batch["group"] == n].tolist())
         kept = [a for a in row["attempts"] if a["kept"]]
         assert kept

@@ -25,6 +25,7 @@ from contextrl.policy.loading import freeze_vision, load_policy, load_processor
 from contextrl.records import metrics as names
 from contextrl.records.evaluation import Evaluation
 from contextrl.records.example import Example
+from contextrl.records.jsonl import json_ready
 from contextrl.records.run_directory import RunDirectory, environment
 from contextrl.trainer.checkpoints import latest_checkpoint
 from contextrl.trainer.checks import check_prompts, prompt_room
@@ -254,5 +255,6 @@ class Run:
             "before": log.before.as_json() if log.before else None,
             "after": log.after.as_json() if log.after else None,
             "groups": {"all_negative": progress.groups_all_negative, "recovered": progress.groups_recovered},
+            "knowledge": json_ready(progress.knowledge(), digits=4),
             "tokens": {"sampled": progress.tokens_sampled, "trained": progress.tokens_trained},
         }

@@ -36,6 +36,9 @@ class LossBatch:
         advantages: [B], already scaled.
         mask: [B, C], 1 for tokens that count.
         off_policy: [B] bool, True for rolled-back responses.
+        weights: [B], G / (size of the row's group): a group's loss is the mean over its own members, and groups weigh
+            the same whatever their size. 1 in online groups, 0 in rows that are members of no group.
+        rows: what the sum of weighted rows is divided by: rows of a micro-batch if all groups had G members.
         accumulation_steps: micro-batches in one optimizer step.
         token_normalizer: what the token-level loss divides by: completion tokens of one optimizer step, per process.
     """
@@ -46,6 +49,8 @@ class LossBatch:
     advantages: torch.Tensor
     mask: torch.Tensor
     off_policy: torch.Tensor
+    weights: torch.Tensor
+    rows: int
     accumulation_steps: int = 1
     token_normalizer: torch.Tensor | float = 1.0
 

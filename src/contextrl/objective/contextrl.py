@@ -1,8 +1,8 @@
 """The three devices with which ContextRL (arXiv 2602.22623) trains on mixed groups.
 
 A mixed group holds on-policy negatives and rolled-back positives: responses that were sampled under the guiding
-context and are trained as answers to the original prompt. The paper names the devices and gives no formulas; these
-are our choices, each a setting.
+context and are trained as answers to the original prompt. The paper gives the group and its advantage scaling (not the
+value of lambda) and names selective KL without a formula: which tokens it leaves out is our reading, and a setting.
 """
 
 from __future__ import annotations
@@ -14,16 +14,25 @@ import torch
 from contextrl.objective.settings import KlScope
 
 
-def scale_off_policy_advantages(advantages: torch.Tensor, off_policy: torch.Tensor, scale: float) -> torch.Tensor:
-    """Advantage scaling: A_i <- alpha * A_i for rolled-back responses.
+def scale_mixed_advantages(
+    advantages: torch.Tensor,
+    mixed: torch.Tensor,
+    off_policy: torch.Tensor,
+    *,
+    mixed_group_scale: float,
+    off_policy_scale: float = 1.0,
+) -> torch.Tensor:
+    """Advantage scaling (arXiv 2602.22623, section 3): A_i <- lambda * A_i for every member of a mixed group.
 
-    One positive among G = 8 has A = 2.47 and each negative -0.35: alpha keeps that one sample from dominating.
-    alpha < 1 leaves a net push away from the negatives.
+    Negatives too: one positive beside K = 8 negatives has A = 2.67 and each negative -0.33, and the factor keeps their
+    sum zero, which a factor for the positive alone would not.
 
     Args:
-        advantages: [B]; off_policy: [B] bool; scale: alpha.
+        advantages: [B]; mixed: [B] bool, members of mixed groups; off_policy: [B] bool, rolled-back responses.
+        mixed_group_scale: lambda; off_policy_scale: a second factor for rolled-back responses, ours.
     """
-    return torch.where(off_policy, advantages * scale, advantages)
+    scaled = torch.where(mixed, advantages * mixed_group_scale, advantages)
+    return torch.where(off_policy, scaled * off_policy_scale, scaled)
 
 
 def shaped_ratio(per_token_logps: torch.Tensor, gamma: float) -> torch.Tensor:

@@ -10,11 +10,18 @@ from contextrl.settings import Section
 
 RatioKind = Literal["rollback", "shaped"]
 KlScope = Literal["on_policy", "all"]
+Mixing = Literal["union", "replace"]
 
 
 class ObjectiveSettings(Section):
+    mixing: Mixing = "union"
+    """Mixed groups. `union`: all scored negatives and all kept retries (arXiv 2602.22623, section 3). `replace`: a kept
+    retry takes the place of the negative that it came from, so that groups keep their size; ours, for comparison."""
+    mixed_group_scale: float = Field(0.5, gt=0, le=1)
+    """lambda: what the advantages of every member of a mixed group are multiplied by, negatives too (the paper's
+    advantage scaling, which gives no value); it limits what mixed groups do to the policy's entropy."""
     off_policy_advantage_scale: float = Field(1.0, gt=0)
-    """alpha: what the advantage of rolled-back responses is multiplied by."""
+    """A second factor, for rolled-back responses alone; ours, off by default."""
     ratio: RatioKind = "rollback"
     """`rollback` treats rolled-back tokens as any other, pi_old recomputed under the original prompt; `shaped` puts
     pi / (pi + gamma) in place of their ratio (LUFFY, arXiv 2504.14945)."""

@@ -76,6 +76,14 @@ def unscored_of(kind: str) -> str:
     return f"{UNSCORED_PREFIX}{kind}"
 
 
+# ---- what context brings to light (arXiv 2602.22623, A.1) ------------------------------------------------------------
+
+KNOWLEDGE_RHO_FP = _metric(
+    "knowledge/rho_fp", "Share of stage-1 samples that an answer-only check accepts and the judge rejects."
+)
+KNOWLEDGE_RHO_R = _metric("knowledge/rho_r", "Share of queries that stage 2 recovers.")
+KNOWLEDGE_GAIN = _metric("knowledge/information_gain", "Sum of the two.")
+
 # ---- optimisation ----------------------------------------------------------------------------------------------------
 
 ADVANTAGE_ON_POLICY = _metric("advantage/on_policy_abs", "Mean size of the advantages of on-policy rows, scaled.")
@@ -94,7 +102,7 @@ SHARED_PREFIX_USED = _metric("shared_prefix/used", "Share of scoring passes that
 # ---- TRL's and transformers' own -------------------------------------------------------------------------------------
 
 LOSS = _metric("loss", "Loss of the optimizer step.")
-REWARD = _metric("reward", "Mean reward of the trained groups, rolled-back responses included.")
+REWARD = _metric("reward", "Mean reward of the stage-1 samples of the trained groups.")
 REWARD_STD = _metric("reward_std", "Standard deviation of the same.")
 GRADIENT_NORM = _metric("grad_norm", "Norm of the gradient before clipping.")
 STEP_TIME = _metric("step_time", "Seconds of an optimizer step.")

@@ -18,7 +18,7 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from contextrl.records.metrics import EVAL_N, interval_of
+from contextrl.records.metrics import EVAL_N, KNOWLEDGE_RHO_FP, KNOWLEDGE_RHO_R, interval_of
 from contextrl.records.run_data import Record, RunData, interval, number
 from contextrl.records.secrets import without_credentials
 from contextrl.report.charts import (
@@ -118,7 +118,21 @@ def outcome_of(run: RunData) -> str:
     if not figures:
         return "No held-out evaluation so far."
     counts = ", then ".join(f"{size:,.0f}" for size in dict.fromkeys(sizes))
-    return f"Held-out {'; '.join(figures)}" + (f" ({counts} questions)." if counts else ".")
+    return f"Held-out {'; '.join(figures)}" + (f" ({counts} questions)." if counts else ".") + _gain(run)
+
+
+def _gain(run: RunData) -> str:
+    """Information gain over the run's steps; empty where it was not logged."""
+    means = {}
+    for name in (KNOWLEDGE_RHO_FP, KNOWLEDGE_RHO_R):
+        values = [value for _, value in run.series(name)]
+        if not values:
+            return ""
+        means[name] = sum(values) / len(values)
+    return (
+        f" Information gain {sum(means.values()):.1%}: {means[KNOWLEDGE_RHO_FP]:.1%} of samples were false positives "
+        f"that an answer-only check accepts, {means[KNOWLEDGE_RHO_R]:.1%} of questions were recovered by stage 2."
+    )
 
 
 def _with_interval(record: Record, name: str) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from contextrl.errors import ServiceError
+from contextrl.objective.settings import Mixing
 from contextrl.policy.prompts import Prompts
 from contextrl.records import metrics as names
 from contextrl.records.example import Example
@@ -78,6 +79,7 @@ class Collector:
     completions: Completions
     verifier: Callable[[], Verifier]
     stage2: Stage2Settings
+    mixing: Mixing
     retry_prompt: RetryPrompt
     dynamic_sampling: DynamicSamplingSettings
     cursor: RefillCursor
@@ -96,7 +98,7 @@ class Collector:
         if self.dynamic_sampling.rounds:
             rollout.sampled += refill(
                 rollout.groups,
-                lambda group: not has_spread([slot.reward for slot in group.slots]),
+                lambda group: not has_spread([member.reward for member in group.members]),
                 partial(self._roll_out, rollout),
                 self.cursor,
                 max_rounds=self.dynamic_sampling.rounds,
@@ -112,7 +114,7 @@ class Collector:
             sample = partial(self._sample, rollout, reading)
             groups = sample_groups(examples, rows, reading.prompts, self.num_generations, sample)
         with rollout.timed(names.TIME_JUDGE):
-            judge_groups(groups, rollout.verifier, reports=self.stage2.in_use)
+            judge_groups(groups, rollout.verifier, reports=self.stage2.in_use and self.stage2.report == "full")
         self._check_judge(rollout.verifier)
         if self.stage2.in_use:
             with rollout.timed(names.TIME_STAGE2):
@@ -123,6 +125,7 @@ class Collector:
                     sample=sample,
                     verifier=rollout.verifier,
                     any_process=self.any_process,
+                    mixing=self.mixing,
                 )
             self._check_judge(rollout.verifier)
         return groups

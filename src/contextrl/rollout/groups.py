@@ -71,12 +71,14 @@ class Attempt:
 
 @dataclass
 class Group:
-    """One example's G stage-1 attempts, its retries, and the G rows that are trained.
+    """One example's G stage-1 attempts, its retries, and the responses that are trained.
 
     Attributes:
         row: position of the example in the data.
         prompt: the stage-1 prompt, one row.
-        slots: the mixed group; stage-1 attempts until `mix_group` has put kept retries in.
+        members: the group that is trained: an online group's G attempts, or the mixed group that `mix_group` made.
+        replayed: the G responses that GRPOTrainer scores: the attempts, or, where kept retries take the places of
+            negatives, the members.
         refilled: drawn by dynamic sampling in place of a group without spread.
     """
 
@@ -85,12 +87,13 @@ class Group:
     prompt: Prompts
     attempts: list[Attempt]
     retries: list[Attempt] = field(default_factory=list)
-    slots: list[Attempt] = field(default_factory=list)
+    members: list[Attempt] = field(default_factory=list)
+    replayed: list[Attempt] = field(default_factory=list)
     refilled: bool = False
 
     def __post_init__(self) -> None:
-        if not self.slots:
-            self.slots = list(self.attempts)
+        self.members = self.members or list(self.attempts)
+        self.replayed = self.replayed or list(self.attempts)
 
     @property
     def kind(self) -> GroupKind:
@@ -106,6 +109,11 @@ class Group:
     def recovered(self) -> bool:
         """All-negative, with at least one retry kept."""
         return any(retry.rejection is None for retry in self.retries)
+
+    @property
+    def mixed(self) -> bool:
+        """Whether kept retries are trained beside negatives."""
+        return any(member.rolled_back for member in self.members)
 
     @property
     def negatives(self) -> list[int]:

@@ -41,11 +41,12 @@ def rollout_sums(
     n = float(len(groups))
     for kind, name in names.GROUP_OF.items():
         sums.shares[name] = (float(sum(group.kind == kind for group in groups)), n)
-    sums.shares[names.GROUP_RECOVERED] = (float(sum(group.recovered for group in groups)), n)
+    recovered = float(sum(group.recovered for group in groups))
+    sums.shares[names.GROUP_RECOVERED] = sums.shares[names.KNOWLEDGE_RHO_R] = (recovered, n)
     _add_accuracy(sums, [attempt for group in groups for attempt in group.attempts])
     _add_stage2(sums, [retry for group in sampled for retry in group.retries])
-    slots = [slot for group in trained for slot in group.slots]
-    sums.shares[names.OFF_POLICY_SAMPLES] = (float(sum(slot.rolled_back for slot in slots)), float(len(slots)))
+    members = [member for group in trained for member in group.members]
+    sums.shares[names.OFF_POLICY_SAMPLES] = (float(sum(m.rolled_back for m in members)), float(len(members)))
     _add_judge(sums, tally)
     return sums
 
@@ -67,7 +68,10 @@ def _add_accuracy(sums: RolloutSums, attempts: Sequence[Attempt]) -> None:
         float(len(answers)),
     )
     sums.shares[names.ACCURACY_PROCESS] = (float(len(both)), float(len(looked)))
-    sums.shares[names.JUDGE_FALSE_POSITIVE_RATE] = (float(sum(v.false_positive for v in right)), float(len(right)))
+    false_positives = float(sum(v.false_positive for v in right))
+    sums.shares[names.JUDGE_FALSE_POSITIVE_RATE] = (false_positives, float(len(right)))
+    # Of all samples, those too whose wrong answer made it needless to look at the process.
+    sums.shares[names.KNOWLEDGE_RHO_FP] = (false_positives, float(len(answers)) if looked else 0.0)
 
 
 def _add_stage2(sums: RolloutSums, retries: Sequence[Attempt]) -> None:

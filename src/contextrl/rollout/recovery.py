@@ -12,6 +12,7 @@ from typing import Any
 
 from contextrl.errors import InputError
 from contextrl.policy.prompts import neutralise_special_tokens
+from contextrl.rollout.settings import WITHOUT_REPORT
 
 # A text that no template treats specially; what the template puts after it is the end of the assistant's turn.
 _SENTINEL = "ATTEMPT0SENTINEL"
@@ -47,7 +48,7 @@ class RetryPrompt:
 
     def _follow_up(self, report: str) -> list[int]:
         """Ids of everything after the attempt: the end of its turn, the report, the next generation prompt."""
-        message = f"{neutralise_special_tokens(report, self.tokenizer)} {self.instruction}"
+        message = f"{neutralise_special_tokens(report or WITHOUT_REPORT, self.tokenizer)} {self.instruction}"
         text = self.render(
             [
                 {"role": "user", "content": [{"type": "text", "text": "-"}]},
@@ -73,7 +74,7 @@ class RetryPrompt:
         Args:
             prompt_ids: stage-1 prompt with its image placeholders expanded.
             attempt_ids: the sampled completion, with or without its end-of-turn token.
-            report: the judge's mistake report.
+            report: the judge's mistake report; empty to say only that the answer is wrong.
         """
         after = self.follow_up(report)
         attempt = list(attempt_ids)

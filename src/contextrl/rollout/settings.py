@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from contextrl.settings import Section
 
 #: What follows the report in stage 2, unless `stage2.instruction` says otherwise.
 DEFAULT_INSTRUCTION = "Answer the question afresh."
+#: What stands in the place of a mistake report where the policy is to see none.
+WITHOUT_REPORT = "The answer is wrong."
 
 
 class Stage2Settings(Section):
@@ -16,7 +20,9 @@ class Stage2Settings(Section):
     samples_per_negative: int = Field(1, gt=0)
     """Retries of each negative."""
     max_positives: int | None = Field(None, gt=0)
-    """Most retries kept in a group; by default half of num_generations."""
+    """Most retries kept in a group; by default all of them (with `objective.mixing: replace`, half of the group)."""
+    report: Literal["full", "none"] = "full"
+    """What a retry is shown beside the failed attempt: the mistake report, or only that the answer is wrong."""
     standalone: bool = True
     """Reject retries that speak of the report or the earlier attempt."""
     instruction: str = DEFAULT_INSTRUCTION

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from contextrl.objective.settings import Mixing
 from contextrl.policy.prompts import Prompts
 from contextrl.records.example import Example
 from contextrl.rollout.groups import Attempt, Completion, Group
 from contextrl.rollout.mixing import mix_group
 from contextrl.rollout.recovery import RetryPrompt
-from contextrl.rollout.settings import Stage2Settings
+from contextrl.rollout.settings import WITHOUT_REPORT, Stage2Settings
 from contextrl.rollout.standalone import standalone_problem
 from contextrl.rollout.verify import Verifier
 
@@ -61,20 +62,27 @@ class Retry:
     report: str
 
 
-def plan_retries(group: Group, settings: Stage2Settings, retry_prompt: RetryPrompt) -> list[Retry]:
-    """Retries of an all-negative group's negatives that have a mistake report and fit the context budget."""
-    # A mixed group needs a negative beside the positive: with a single scored one nothing could be kept.
-    if group.kind != "all_negative" or len(group.negatives) < 2:
+def plan_retries(
+    group: Group, settings: Stage2Settings, retry_prompt: RetryPrompt, mixing: Mixing = "union"
+) -> list[Retry]:
+    """Retries of an all-negative group's negatives whose context fits the budget.
+
+    Where reports are shown, negatives without one are passed over.
+    """
+    # Where retries take the places of negatives, one must stay: with a single scored one nothing could be kept.
+    if group.kind != "all_negative" or (mixing == "replace" and len(group.negatives) < 2):
         return []
     planned = []
     for i in group.negatives:
         failed = group.attempts[i]
-        report = failed.verdict.mistake_report if failed.verdict else None
-        suffix = retry_prompt.suffix(group.prompt.ids[0], failed.completion.ids, report) if report else None
-        if report is None or suffix is None:
+        report = failed.verdict.mistake_report if failed.verdict and settings.report == "full" else ""
+        if report is None:
+            continue
+        suffix = retry_prompt.suffix(group.prompt.ids[0], failed.completion.ids, report)
+        if suffix is None:
             continue
         for _ in range(settings.samples_per_negative):
-            seen = f"{report} {retry_prompt.instruction}"
+            seen = f"{report or WITHOUT_REPORT} {retry_prompt.instruction}"
             attempt = Attempt(Completion((), "", False), stage=2, parent=i, seen=seen)
             planned.append(Retry(group, attempt, suffix, report))
     return planned
@@ -88,14 +96,16 @@ def recover(
     sample: Sample,
     verifier: Verifier,
     any_process: AnyProcess,
+    mixing: Mixing = "union",
 ) -> None:
     """Stage 2 on the all-negative groups, in place: retry, filter, mix.
 
     Args:
         groups: judged groups, in the order of the prompts that `sample` continues.
         any_process: if any process has an all-negative group, all of them enter generation.
+        mixing: how kept retries join their group; see `mix_group`.
     """
-    planned = [plan_retries(group, settings, retry_prompt) for group in groups]
+    planned = [plan_retries(group, settings, retry_prompt, mixing) for group in groups]
     retries = [retry for plan in planned for retry in plan]
     if not any_process(bool(retries)):
         return
@@ -107,7 +117,7 @@ def recover(
     _filter(retries, verifier, settings)
     for group in groups:
         if group.retries:
-            mix_group(group, settings.max_positives)
+            mix_group(group, mixing, settings.max_positives)
 
 
 def _filter(retries: Sequence[Retry], verifier: Verifier, settings: Stage2Settings) -> None:

@@ -1,60 +1,201 @@
-"""Rows of a generation batch as the trainer's micro-batches take them."""
+"""Rows of a generation batch: what GRPOTrainer scores, what stage 2 adds, and the micro-batches that train them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch.nn.functional import pad
 
 from contextrl.engines.shared_prefix.prompts import EncodedPrompts
+from contextrl.objective.advantages import group_advantages
 from contextrl.rollout.collect import Rollout
 from contextrl.rollout.groups import Attempt
 
 
 @dataclass(frozen=True)
 class ScoredRows:
-    """A rollout as the B rows that GRPOTrainer scores and trains.
+    """A rollout as rows: the N G that GRPOTrainer scores, group by group, then the retries that mixed groups add.
 
     Attributes:
-        rollout: whose mixed groups they are.
+        rollout: whose groups they are.
         prompts: the N prompts, each once.
         group: [B] the group of each row.
-        slots: [B] the responses.
+        attempts: [B] the responses; those from `replayed` on are added.
         rewards: [B], NaN where the judge failed.
+        replayed: rows that GRPOTrainer scores.
     """
 
     rollout: Rollout
     prompts: EncodedPrompts
     group: list[int]
-    slots: list[Attempt]
+    attempts: list[Attempt]
     rewards: list[float]
+    replayed: int
+
+    @staticmethod
+    def of(rollout: Rollout, prompts: EncodedPrompts, reward: Callable[[Attempt], float]) -> ScoredRows:
+        """All rows of a rollout's groups."""
+        replayed = [(n, attempt) for n, group in enumerate(rollout.groups) for attempt in group.replayed]
+        known = {id(attempt) for _, attempt in replayed}
+        added = [(n, m) for n, group in enumerate(rollout.groups) for m in group.members if id(m) not in known]
+        rows = [*replayed, *added]
+        attempts = [attempt for _, attempt in rows]
+        return ScoredRows(rollout, prompts, [n for n, _ in rows], attempts, list(map(reward, attempts)), len(replayed))
+
+    @property
+    def added(self) -> list[int]:
+        """Numbers of the rows that GRPOTrainer does not score."""
+        return list(range(self.replayed, len(self.attempts)))
 
     def example_ids(self, groups: Sequence[int]) -> list[str]:
         """Names of the groups of some rows, each once."""
         return [self.rollout.groups[n].example.id for n in sorted(set(groups))]
 
     def as_generated(self) -> dict[str, Any]:
-        """What GRPOTrainer's `rollout_func` returns: the mixed rows in token ids."""
+        """What GRPOTrainer's `rollout_func` returns, in token ids."""
         return {
-            "prompt_ids": [self.prompts.prompts.ids[n] for n in self.group],
-            "completion_ids": [list(slot.completion.ids) for slot in self.slots],
+            "prompt_ids": [self.prompts.prompts.ids[n] for n in self.group[: self.replayed]],
+            "completion_ids": [list(attempt.completion.ids) for attempt in self.attempts[: self.replayed]],
             "logprobs": None,
         }
 
     def as_dataset_rows(self) -> list[dict[str, Any]]:
-        """Rows without images, so that GRPOTrainer neither decodes nor processes B of them."""
-        questions = [self.rollout.groups[n].example.question for n in self.group]
+        """Rows without images, so that GRPOTrainer neither decodes nor processes them."""
+        questions = [self.rollout.groups[n].example.question for n in self.group[: self.replayed]]
         return [{"prompt": [{"role": "user", "content": question}]} for question in questions]
 
+    def completions(self, rows: Sequence[int], pad_token_id: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Ids and mask [b, C] of some rows, right-padded."""
+        ids = [list(self.attempts[row].completion.ids) for row in rows]
+        width = max((len(one) for one in ids), default=1)
+        mask = torch.tensor([[1] * len(one) + [0] * (width - len(one)) for one in ids])
+        return torch.tensor([one + [pad_token_id] * (width - len(one)) for one in ids]), mask
 
-def shuffle_groups(batch: dict[str, Any]) -> dict[str, Any]:
-    """Rows of a batch in a random order in which those of equal `group` [B] follow one another."""
-    groups = batch["group"].tolist()
+    def added_in_parts(
+        self, count: int, size: int, pad_token_id: int
+    ) -> Iterator[tuple[list[int], torch.Tensor, torch.Tensor]]:
+        """Groups, ids and mask of at most `size` added rows, `count` times; some other row where none is left."""
+        for n in range(count):
+            chosen = self.added[n * size : (n + 1) * size] or [0]
+            yield [self.group[row] for row in chosen], *self.completions(chosen, pad_token_id)
+
+    def add_to(self, batch: dict[str, Any], logps: Sequence[torch.Tensor], pad_token_id: int) -> None:
+        """Give GRPOTrainer's batch the added rows and what only our rows know, in place.
+
+        Args:
+            logps: log-probabilities [b, C] of added rows, of each pass that GRPOTrainer has made over its own.
+        """
+        if self.added:
+            ids, mask = self.completions(self.added, pad_token_id)
+            with_added_rows(batch, "completion_ids", ids, fill=pad_token_id)
+            with_added_rows(batch, "completion_mask", mask)
+            # GRPOTrainer makes its old pass first, where it makes one, and then the reference's.
+            passes = [name for name in ("old_per_token_logps", "ref_per_token_logps") if name in batch]
+            for name, of_pass in zip(passes, logps, strict=True):
+                with_added_rows(batch, name, of_pass)
+        device = batch["completion_ids"].device
+        # Only tensors survive the shuffle and the split.
+        batch["group"] = torch.tensor(self.group, device=device)
+        batch["travels_with"] = torch.tensor(self.travels_with(), device=device)
+        batch["off_policy"] = torch.tensor([attempt.rolled_back for attempt in self.attempts], device=device)
+
+    def weights(self, num_generations: int) -> list[float]:
+        """[B] G / (size of the row's group), 0 for attempts that are no members of theirs; see `LossBatch`."""
+        members = {id(member): len(group.members) for group in self.rollout.groups for member in group.members}
+        sizes = [members.get(id(attempt)) for attempt in self.attempts]
+        return [num_generations / size if size else 0.0 for size in sizes]
+
+    def advantages(self, of_replayed: Sequence[float], *, scale: bool) -> list[float]:
+        """[B] GRPOTrainer's for online groups, and for mixed ones those over all of their members, before scaling.
+
+        Args:
+            of_replayed: GRPOTrainer's. Where retries take the places of negatives they are the mixed group's own.
+            scale: divide by the standard deviation.
+        """
+        values = [*of_replayed, *[0.0] * len(self.added)]
+        for n in sorted({self.group[row] for row in self.added}):
+            group = self.rollout.groups[n]
+            rows = {id(self.attempts[row]): row for row, owner in enumerate(self.group) if owner == n}
+            rewards = torch.tensor([[self.rewards[rows[id(member)]] for member in group.members]])
+            for attempt in group.attempts:
+                values[rows[id(attempt)]] = 0.0  # an unscored one is no member
+            for member, value in zip(group.members, group_advantages(rewards, scale=scale)[0].tolist(), strict=True):
+                values[rows[id(member)]] = value
+        return values
+
+    @property
+    def mixed(self) -> list[bool]:
+        """[B] whether each row's group is mixed."""
+        return [self.rollout.groups[n].mixed for n in self.group]
+
+    def travels_with(self) -> list[int]:
+        """[B] the replayed row in whose micro-batch each row is: its own, or the last one of its group."""
+        last = {n: row for row, n in enumerate(self.group[: self.replayed])}
+        return [row if row < self.replayed else last[n] for row, n in enumerate(self.group)]
+
+
+def with_added_rows(batch: dict[str, Any], name: str, added: torch.Tensor, fill: float = 0) -> None:
+    """Append rows [b, C'] to a field [B, C] of a batch, in place, both padded to the longer."""
+    batch[name] = stacked([batch[name], added.to(batch[name])], fill)
+
+
+def stacked(parts: Sequence[torch.Tensor], fill: float = 0) -> torch.Tensor:
+    """Rows of matrices [b_i, C_i] under one another, all padded to the widest; [0, 1] for none."""
+    if not parts:
+        return torch.zeros(0, 1)
+    width = max(part.size(1) for part in parts)
+    return torch.cat([pad(part, (0, width - part.size(1)), value=fill) for part in parts])
+
+
+def micro_batches(batch: dict[str, Any], count: int) -> list[dict[str, Any]]:
+    """A generation batch in `count` micro-batches, in a random order in which rows of one group follow one another.
+
+    As many replayed rows in each as GRPOTrainer would have; rows that stage 2 has added are where their group's last
+    replayed row is, so that groups stay whole wherever a micro-batch can hold one.
+    """
+    replayed = int(batch["travels_with"].max()) + 1
+    groups = batch["group"][:replayed].tolist()
     # One permutation of all rows, as GRPOTrainer draws, so that random states stay the same.
-    drawn = torch.randperm(len(groups)).tolist()
-    place = {group: n for n, group in enumerate(dict.fromkeys(groups[row] for row in drawn))}
-    order = torch.tensor(sorted(drawn, key=lambda row: place[groups[row]]))
-    rows = {name: value for name, value in batch.items() if isinstance(value, torch.Tensor) and value.ndim > 0}
-    return batch | {name: value[order] for name, value in rows.items()}
+    drawn = torch.randperm(replayed).tolist()
+    order = {group: n for n, group in enumerate(dict.fromkeys(groups[row] for row in drawn))}
+    place = {row: n for n, row in enumerate(sorted(drawn, key=lambda row: order[groups[row]]))}
+    places = [place[row] for row in batch["travels_with"].tolist()]
+    rows = sorted(range(len(places)), key=lambda row: (places[row], row))
+    size = replayed // count
+    # What is known of replayed rows only, prompts as GRPOTrainer pads them, stays behind where rows were added.
+    fields = _of_rows(batch)
+    shared = {name: value for name, value in batch.items() if isinstance(value, torch.Tensor) and value.ndim == 0}
+    chosen = [torch.tensor([row for row in rows if places[row] // size == n]) for n in range(count)]
+    return [shared | {name: value[numbers] for name, value in fields.items()} for numbers in chosen]
+
+
+def _of_rows(batch: dict[str, Any]) -> dict[str, torch.Tensor]:
+    """Fields of a batch that have a value for each of its rows."""
+    count = len(batch["group"])
+    return {
+        name: value
+        for name, value in batch.items()
+        if isinstance(value, torch.Tensor) and value.ndim > 0 and len(value) == count
+    }
+
+
+def parts_of(inputs: dict[str, Any], count: int) -> list[dict[str, Any]]:
+    """A micro-batch in `count` parts of nearly equal size; every process runs as many forwards as that with most rows.
+
+    None is empty: where there are fewer rows than parts, the first is repeated without weight.
+    """
+    if count <= 1:
+        return [inputs]
+    rows = len(inputs["group"])
+    numbers = torch.arange(max(rows, count))
+    spare = (numbers >= rows).to(inputs["group"].device)
+    padded = {name: value[numbers.where(numbers < rows, 0)] for name, value in _of_rows(inputs).items()}
+    padded["weights"] = padded["weights"].masked_fill(spare, 0.0)
+    padded["completion_mask"] = padded["completion_mask"].masked_fill(spare[:, None], 0)
+    return [
+        inputs | {name: value[chosen] for name, value in padded.items()}
+        for chosen in torch.tensor_split(numbers, count)
+    ]

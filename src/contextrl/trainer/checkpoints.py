@@ -28,7 +28,10 @@ class CheckpointState:
 
     Attributes:
         tokens_sampled, tokens_trained: completion tokens over all processes.
-        groups_all_negative, groups_recovered: groups over the run.
+        groups_all_negative, groups_recovered: groups over the run, dynamic sampling's included.
+        samples, false_positives: stage-1 samples of drawn groups whose answer was judged, in steps in which somebody
+            looked at processes, and those with a right answer by a wrong process.
+        groups_drawn, drawn_recovered: groups that the data gave, and those of them that stage 2 recovered.
         failed_steps: consecutive steps in which the judge left too much unscored.
     """
 
@@ -36,7 +39,18 @@ class CheckpointState:
     tokens_trained: int = 0
     groups_all_negative: int = 0
     groups_recovered: int = 0
+    samples: int = 0
+    false_positives: int = 0
+    groups_drawn: int = 0
+    drawn_recovered: int = 0
     failed_steps: int = 0
+
+    def knowledge(self) -> dict[str, float | None]:
+        """Information gain over the run (arXiv 2602.22623, A.1): `rho_fp`, `rho_r`, their sum; None where unknown."""
+        rho_fp = self.false_positives / self.samples if self.samples else None
+        rho_r = self.drawn_recovered / self.groups_drawn if self.groups_drawn else None
+        gain = None if rho_fp is None or rho_r is None else rho_fp + rho_r
+        return {"rho_fp": rho_fp, "rho_r": rho_r, "information_gain": gain}
 
 
 def complete_checkpoints(folder: Path) -> list[Path]:

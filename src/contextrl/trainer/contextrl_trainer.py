@@ -18,13 +18,12 @@ from accelerate.utils import gather
 from datasets import Dataset
 from transformers import AutoConfig
 from trl import GRPOTrainer
-from trl.trainer.utils import split_tensor_dict
 
 from contextrl.engines import build_engines
 from contextrl.errors import InputError
 from contextrl.judge.protocol import Judge
 from contextrl.objective.batch import LossBatch, TokenSum
-from contextrl.objective.contextrl import scale_off_policy_advantages
+from contextrl.objective.contextrl import scale_mixed_advantages
 from contextrl.objective.dapo import soft_overlong_penalty
 from contextrl.objective.losses import LOSSES
 from contextrl.policy.loading import has_vision
@@ -37,7 +36,7 @@ from contextrl.rollout.groups import Attempt
 from contextrl.rollout.recovery import RetryPrompt
 from contextrl.rollout.sampling import Completions
 from contextrl.rollout.verify import Verifier
-from contextrl.trainer.batches import ScoredRows, shuffle_groups
+from contextrl.trainer.batches import ScoredRows, micro_batches, parts_of, stacked
 from contextrl.trainer.checkpoints import Checkpoints, CheckpointState, EpochRepeatSampler
 from contextrl.trainer.checks import as_examples, check_policy, check_prompts, prompt_room
 from contextrl.trainer.config import ContextRLConfig
@@ -111,6 +110,9 @@ class ContextRLTrainer(GRPOTrainer):
         self.progress = CheckpointState()
         self.rows: ScoredRows | None = None
         self._is_scoring = False
+        self._added_logps: list[torch.Tensor] = []
+        # The same on every process, so that all of them take part in what added rows need.
+        self._may_add_rows = args.stage2.in_use and args.objective.mixing == "union"
         # GRPOTrainer then takes completions from us, and still decodes, counts and logs them.
         self.rollout_func = self._replay
         placeholders = self._forbid_placeholders()
@@ -119,9 +121,8 @@ class ContextRLTrainer(GRPOTrainer):
         self.checkpoints = Checkpoints(self)
         self.stopping = Stopping(self, self.checkpoints)
         self.engines = build_engines(self, super()._get_per_token_logps_and_entropies)
-        self.engines.scorer.on_choice = lambda shared: self._metrics["train"][names.SHARED_PREFIX_USED].append(
-            float(shared)
-        )
+        logged = self._metrics["train"]
+        self.engines.scorer.on_choice = lambda shared: logged[names.SHARED_PREFIX_USED].append(float(shared))
         self.collector = self._collector(
             Completions(self._tokenizer, self.eos_token_ids, placeholders), judge, audit, room
         )
@@ -137,6 +138,7 @@ class ContextRLTrainer(GRPOTrainer):
             completions=completions,
             verifier=partial(Verifier, judge, audit, args.judging.report.disclose),
             stage2=args.stage2,
+            mixing=args.objective.mixing,
             retry_prompt=RetryPrompt(
                 self._tokenizer,
                 self._render,
@@ -180,25 +182,42 @@ class ContextRLTrainer(GRPOTrainer):
         return self.collector.collect(rows)
 
     def _score(self, rollout: Rollout) -> dict[str, Any]:
-        """GRPOTrainer's batch of the mixed groups, with what our loss needs beside it."""
-        slots = [slot for group in rollout.groups for slot in group.slots]
-        group = [n for n, group in enumerate(rollout.groups) for _ in group.slots]
+        """GRPOTrainer's batch of N G rows, with the rows that mixed groups add and what our loss needs beside them."""
         with rollout.timed(names.TIME_SCORE):
             prompts = self.engines.scorer.encode(Prompts.join([group.prompt for group in rollout.groups]))
-            self.rows = ScoredRows(rollout, prompts, group, slots, [self._reward(slot) for slot in slots])
-            self._is_scoring = True
+            self.rows = rows = ScoredRows.of(rollout, prompts, self._reward)
+            self._is_scoring, self._added_logps = True, []
             try:
-                batch: dict[str, Any] = super()._generate_and_score_completions(self.rows.as_dataset_rows())
+                batch: dict[str, Any] = super()._generate_and_score_completions(rows.as_dataset_rows())
             finally:
                 self._is_scoring = False
-        device = self.accelerator.device
-        batch["off_policy"] = torch.tensor([slot.rolled_back for slot in slots], device=device)
-        # Only tensors and per-row lists survive GRPOTrainer's shuffle and split.
-        batch["group"] = torch.tensor(group, device=device)
-        batch["advantages"] = scale_off_policy_advantages(
-            batch["advantages"], batch["off_policy"], self.args.objective.off_policy_advantage_scale
+        of_replayed = batch["advantages"].tolist()
+        rows.add_to(batch, self._added_logps, self._tokenizer.pad_token_id)
+        batch["weights"] = batch["advantages"].new_tensor(rows.weights(self.num_generations))
+        batch["completion_mask"] = batch["completion_mask"] * (batch["weights"] > 0)[:, None]
+        if self.args.stage2.in_use:
+            tokens = self.processes.sums({"tokens": batch["completion_mask"].sum()})["tokens"]
+            batch["num_items_in_batch"] = batch["num_items_in_batch"].new_tensor(tokens)
+        advantages = rows.advantages(of_replayed, scale=self.args.scale_rewards == "group")
+        batch["advantages"] = scale_mixed_advantages(
+            batch["advantages"].new_tensor(advantages),
+            batch["off_policy"].new_tensor(rows.mixed),
+            batch["off_policy"],
+            mixed_group_scale=self.args.objective.mixed_group_scale,
+            off_policy_scale=self.args.objective.off_policy_advantage_scale,
         )
         return batch
+
+    def _score_added(self, model: Any, size: int, *, entropy: bool) -> torch.Tensor:
+        """Log-probabilities [b, C] of the rows that GRPOTrainer does not score; as many forwards on every process."""
+        assert self.rows is not None
+        forwards = self.processes.largest([-(-len(self.rows.added) // size)])[0]
+        parts = []
+        for chosen, ids, mask in self.rows.added_in_parts(forwards, size, self._tokenizer.pad_token_id):
+            ids, mask = ids.to(self.accelerator.device), mask.to(self.accelerator.device)
+            logps, _ = self.engines.scorer.score(model, self.rows.prompts, chosen, ids, mask, entropy=entropy)
+            parts.append(logps)
+        return stacked(parts)[: len(self.rows.added)]
 
     def _forbid_placeholders(self) -> set[int]:
         """Image tokens, which are never sampled: scoring would look for images that are not there."""
@@ -228,19 +247,21 @@ class ContextRLTrainer(GRPOTrainer):
         return self.rows.as_generated()
 
     def _calculate_rewards(self, *_: Any) -> torch.Tensor:
-        """Gathered rewards [B over all processes, 1]; NaN where the judge failed."""
+        """Gathered rewards [N G over all processes, 1]; NaN where the judge failed."""
         assert self.rows is not None
-        local = torch.tensor(self.rows.rewards, dtype=torch.float32, device=self.accelerator.device)
+        local = torch.tensor(
+            self.rows.rewards[: self.rows.replayed], dtype=torch.float32, device=self.accelerator.device
+        )
         gathered: torch.Tensor = gather(local.unsqueeze(1))
         return gathered
 
-    def _reward(self, slot: Attempt) -> float:
+    def _reward(self, attempt: Attempt) -> float:
         """The verdict's reward with DAPO's overlong penalty, NaN where unscored."""
-        if slot.reward is None:
+        if attempt.reward is None:
             return float("nan")
         if not (buffer := self.args.objective.overlong_buffer):
-            return slot.reward
-        return slot.reward + soft_overlong_penalty(len(slot.completion.ids), self.max_completion_length, buffer)
+            return attempt.reward
+        return attempt.reward + soft_overlong_penalty(len(attempt.completion.ids), self.max_completion_length, buffer)
 
     def _get_per_token_logps_and_entropies(
         self,
@@ -255,15 +276,19 @@ class ContextRLTrainer(GRPOTrainer):
         if not self._is_scoring or self.rows is None:
             score = super()._get_per_token_logps_and_entropies
             return score(model, input_ids, attention_mask, logits_to_keep, batch_size, **kwargs)  # type: ignore[no-any-return]
+        size, entropy = batch_size or self.rows.replayed, bool(kwargs.get("compute_entropy"))
         logps, entropies = self.engines.scorer.score_chunks(
             model,
             self.rows.prompts,
-            self.rows.group,
+            self.rows.group[: self.rows.replayed],
             input_ids[:, -logits_to_keep:],
             attention_mask[:, -logits_to_keep:],
-            batch_size or len(self.rows.group),
-            entropy=bool(kwargs.get("compute_entropy")),
+            size,
+            entropy=entropy,
         )
+        if self._may_add_rows:
+            # In the same context, so that adapters are on or off as they are for the other rows.
+            self._added_logps.append(self._score_added(model, size, entropy=entropy))
         return logps, entropies, None
 
     # ---- micro-batches and their loss ----------------------------------------------------------------------------
@@ -278,12 +303,32 @@ class ContextRLTrainer(GRPOTrainer):
             )
         generate_every = self.args.steps_per_generation * self.num_iterations
         if self._step % generate_every == 0 or self._buffered_inputs is None:
-            batch = shuffle_groups(self._generate_and_score_completions(generation_batch))
-            self._buffered_inputs = split_tensor_dict(batch, self.args.steps_per_generation)
+            batch = self._generate_and_score_completions(generation_batch)
+            self._buffered_inputs = micro_batches(batch, self.args.steps_per_generation)
+            if self._may_add_rows:
+                size = self.args.per_device_train_batch_size
+                parts = self.processes.largest([-(-len(part["group"]) // size) for part in self._buffered_inputs])
+                for inputs, count in zip(self._buffered_inputs, parts, strict=True):
+                    inputs["parts"] = count
         return self._buffered_inputs[self._step % self.args.steps_per_generation]
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
-        """The objective on one micro-batch; replaces GRPOTrainer's, which knows no rolled-back rows."""
+        """The objective on one micro-batch; replaces GRPOTrainer's, which knows no rolled-back rows.
+
+        Rows that stage 2 has added swell a micro-batch: it is then trained in parts of at most the size that memory was
+        planned for. The last part's backward pass is Trainer's own.
+        """
+        *parts, last = parts_of(inputs, inputs.get("parts", 1))
+        before = torch.zeros((), device=self.accelerator.device)
+        for part in parts:
+            with self.accelerator.no_sync(model):  # around the forward too: it is what decides
+                loss = self._loss_of_part(model, part)
+                self.accelerator.backward(loss)
+            before += loss.detach()
+        return self._loss_of_part(model, last) + before
+
+    def _loss_of_part(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
+        """The objective on rows of one micro-batch, as a part of the micro-batch's loss."""
         assert self.rows is not None
         groups = inputs["group"].tolist()
         per_token_logps, entropies = self.engines.scorer.score(
@@ -301,6 +346,8 @@ class ContextRLTrainer(GRPOTrainer):
             advantages=inputs["advantages"],
             mask=inputs["completion_mask"],
             off_policy=inputs["off_policy"],
+            weights=inputs["weights"],
+            rows=self.args.per_device_train_batch_size,
             accumulation_steps=steps,
             token_normalizer=tokens * steps / self.args.steps_per_generation,
         )
@@ -316,7 +363,7 @@ class ContextRLTrainer(GRPOTrainer):
         return result.loss
 
     def _names_of_batch(self) -> list[str]:
-        return self.rows.example_ids(self.rows.group) if self.rows is not None else []
+        return self.rows.example_ids(self.rows.group) if self.rows else []
 
     # ---- checkpoints and resuming --------------------------------------------------------------------------------
 

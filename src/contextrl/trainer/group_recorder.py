@@ -32,21 +32,16 @@ class GroupRecorder:
         self,
         step: int,
         groups: Sequence[Group],
-        rewards: Sequence[float],
-        advantages: Sequence[float],
+        scores: Mapping[int, tuple[float, float]],
         discarded: Sequence[Group] = (),
     ) -> None:
         """Append the groups of one generation batch.
 
         Args:
-            rewards, advantages: of all slots, group by group; NaN rewards are written as null.
+            scores: reward and advantage of every member, by its identity; NaN rewards are written as null.
             discarded: groups that dynamic sampling has replaced; their attempts have no reward.
         """
-        scores = iter(zip(rewards, advantages, strict=True))
-        records = [
-            self._record(step, group, {id(slot): score for slot, score in zip(group.slots, scores, strict=False)})
-            for group in groups
-        ]
+        records = [self._record(step, group, scores) for group in groups]
         self.file.append([*records, *(self._record(step, group, {}) for group in discarded)])
 
     def _record(self, step: int, group: Group, scored: Mapping[int, tuple[float, float]]) -> GroupRecord:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -28,3 +28,9 @@ class Processes:
         device = self.accelerator.device
         stacked = torch.stack([torch.as_tensor(value).detach().to(device, torch.float64) for value in values.values()])
         return dict(zip(values, self.accelerator.reduce(stacked, reduction="sum").tolist(), strict=True))
+
+    def largest(self, values: Sequence[int]) -> list[int]:
+        """The largest of each value over processes, in one collective call."""
+        here = torch.tensor([list(values)], device=self.accelerator.device)
+        every: torch.Tensor = self.accelerator.gather(here)
+        return [int(value) for value in every.amax(0).tolist()]

@@ -52,18 +52,23 @@ class RolloutLog:
             Why the run should stop, None if it should not; the same on every process.
         """
         rollout = rows.rollout
-        unscored, asked = self._log(rollout, batch)
-        self._count(rollout, batch, progress)
+        shares = self._log(rollout, batch)
+        self._count(rollout, batch, shares, progress)
         if self.recorder is not None:
             trained = {id(group) for group in rollout.groups}
             self.recorder.write(
                 step,
                 rollout.groups,
-                rows.rewards,
-                batch["advantages"].tolist(),
+                self._scores(rows, batch),
                 discarded=[group for group in rollout.sampled if id(group) not in trained],
             )
-        return self._gone(rollout, progress, unscored, asked)
+        return self._gone(rollout, progress, *shares[names.JUDGE_UNSCORED])
+
+    @staticmethod
+    def _scores(rows: ScoredRows, batch: Mapping[str, Any]) -> dict[int, tuple[float, float]]:
+        """Reward and advantage of every member, by its identity."""
+        scored = zip(rows.attempts, rows.rewards, batch["advantages"].tolist(), batch["weights"].tolist(), strict=True)
+        return {id(attempt): (reward, advantage) for attempt, reward, advantage, weight in scored if weight}
 
     def log_sums(self, sums: Mapping[str, TokenSum]) -> dict[str, tuple[float, float]]:
         """Append total / count over all processes to the metrics; what nobody counted is NaN, which logs leave out.
@@ -79,14 +84,15 @@ class RolloutLog:
             self.metrics[name].append(total / count if count else float("nan"))
         return reduced
 
-    def _log(self, rollout: Rollout, batch: Mapping[str, Any]) -> tuple[float, float]:
-        """Metrics of the rollout; verdicts that are unscored, and all of them."""
+    def _log(self, rollout: Rollout, batch: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
+        """Log the rollout's metrics; numerators and denominators of the shares, over all processes."""
         sums = rollout_sums(rollout.drawn, rollout.verifier.tally, sampled=rollout.sampled, trained=rollout.groups)
-        off, size = batch["off_policy"], batch["advantages"].abs()
+        member, size = batch["weights"] > 0, batch["advantages"].abs()
+        off, on = member & batch["off_policy"], member & ~batch["off_policy"]
         totals = self.log_sums(
             {name: TokenSum(torch.tensor(n), torch.tensor(d)) for name, (n, d) in sums.shares.items()}
             | {
-                names.ADVANTAGE_ON_POLICY: TokenSum(size[~off].sum(), (~off).sum()),
+                names.ADVANTAGE_ON_POLICY: TokenSum(size[on].sum(), on.sum()),
                 names.ADVANTAGE_OFF_POLICY: TokenSum(size[off].sum(), off.sum()),
             }
         )
@@ -94,9 +100,17 @@ class RolloutLog:
         for name, value in {**counts, **rollout.seconds}.items():
             if value or not name.startswith(names.UNSCORED_PREFIX):
                 self.metrics[name].append(value)
-        return totals[names.JUDGE_UNSCORED]
+        rho_fp, rho_r = (self.metrics[name][-1] for name in (names.KNOWLEDGE_RHO_FP, names.KNOWLEDGE_RHO_R))
+        self.metrics[names.KNOWLEDGE_GAIN].append(rho_fp + rho_r)
+        return totals
 
-    def _count(self, rollout: Rollout, batch: Mapping[str, Any], progress: CheckpointState) -> None:
+    def _count(
+        self,
+        rollout: Rollout,
+        batch: Mapping[str, Any],
+        shares: Mapping[str, tuple[float, float]],
+        progress: CheckpointState,
+    ) -> None:
         counted = self.processes.sums(
             {
                 "tokens_sampled": rollout.tokens,
@@ -105,6 +119,8 @@ class RolloutLog:
                 "groups_recovered": sum(group.recovered for group in rollout.sampled),
             }
         )
+        counted["false_positives"], counted["samples"] = shares[names.KNOWLEDGE_RHO_FP]
+        counted["drawn_recovered"], counted["groups_drawn"] = shares[names.KNOWLEDGE_RHO_R]
         for name, value in counted.items():
             setattr(progress, name, getattr(progress, name) + int(value))
 

@@ -23,7 +23,7 @@ from contextrl.errors import InputError
 from contextrl.judge.protocol import JudgeRequest
 from contextrl.policy.loading import load_policy, policy_config
 from contextrl.policy.prompts import build_prompts
-from contextrl.trainer.batches import shuffle_groups
+from contextrl.trainer.batches import micro_batches
 from contextrl.trainer.contextrl_trainer import ContextRLTrainer
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -281,11 +281,12 @@ def test_evaluate_is_refused(tiny_policy: Path, tmp_path: Path) -> None:
 def test_shuffling_moves_groups_and_keeps_rows_together() -> None:
     batch = {
         "group": torch.arange(6).repeat_interleave(3),
+        "travels_with": torch.arange(18),
         "tokens": torch.arange(18)[:, None],
         "num_items_in_batch": torch.tensor(5.0),
     }
     torch.manual_seed(0)
-    shuffled = shuffle_groups(batch)
+    (shuffled,) = micro_batches(batch, 1)
     groups, tokens = shuffled["group"].tolist(), shuffled["tokens"][:, 0].tolist()
     assert sorted(tokens) == list(range(18))
     assert [token // 3 for token in tokens] == groups, "rows must move as a whole"
@@ -293,3 +294,25 @@ def test_shuffling_moves_groups_and_keeps_rows_together() -> None:
     assert sorted(runs) == list(range(6)), "a group must not be torn apart"
     assert runs != list(range(6)), "and the order must be random"
     assert shuffled["num_items_in_batch"] == 5.0
+
+
+def test_added_rows_follow_their_group_and_leave_the_others_where_they_would_be() -> None:
+    # Groups 0 and 2 of three rows have two and three rows more.
+    added = {18: 0, 19: 0, 20: 2, 21: 2, 22: 2}
+    groups = [row // 3 for row in range(18)] + list(added.values())
+    batch = {
+        "group": torch.tensor(groups),
+        "travels_with": torch.tensor([*range(18), *(3 * group + 2 for group in added.values())]),
+        "tokens": torch.arange(23)[:, None],
+        "prompts": torch.arange(18)[:, None],
+    }
+    torch.manual_seed(0)
+    parts = micro_batches(batch, 3)
+    torch.manual_seed(0)
+    without = micro_batches({name: batch[name][:18] for name in ("group", "travels_with", "tokens")}, 3)
+    for part, online in zip(parts, without, strict=True):
+        tokens = part["tokens"][:, 0].tolist()
+        assert [token for token in tokens if token < 18] == online["tokens"][:, 0].tolist()
+        assert part["group"].tolist() == [groups[token] for token in tokens]
+        assert {token for token in tokens if token >= 18} == {t for t, n in added.items() if n in online["group"]}
+        assert "prompts" not in part, "of some rows only"

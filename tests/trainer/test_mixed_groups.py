@@ -1,0 +1,161 @@
+"""Groups of different sizes: what a mixed group trains is the mean over its own members, however it is cut up."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from runs import SETTINGS, FunctionEngine, ScriptedJudge, build_trainer, loader_rows
+
+from contextrl.judge.protocol import JudgeRequest
+from contextrl.rollout.groups import Group
+from contextrl.trainer.contextrl_trainer import ContextRLTrainer
+
+
+def uneven(request: JudgeRequest) -> str:
+    """Even examples fail at stage 1 and most of their retries are right; of odd ones a third is."""
+    lot = sum(request.response.encode())
+    if request.wants_standalone:
+        return "correct" if lot % 4 else "incorrect"
+    return "correct" if int(request.example.id[-1]) % 2 and lot % 3 == 0 else "incorrect"
+
+
+def trainer_of(policy: Path, folder: Path, **settings: Any) -> ContextRLTrainer:
+    options: dict[str, Any] = SETTINGS | {
+        "beta": 0.05,
+        "objective": {"mixed_group_scale": 0.5},
+        "optim": "sgd",
+        "learning_rate": 0.1,
+        "lr_scheduler_type": "constant",
+        **settings,
+    }
+    trainer = build_trainer(policy, folder, ScriptedJudge(uneven), **options)
+    trainer.collector.engine = FunctionEngine(trainer._tokenizer.eos_token_id)
+    return trainer
+
+
+def gradient(trainer: ContextRLTrainer) -> torch.Tensor:
+    return torch.cat([p.grad.flatten() for p in trainer.model.parameters() if p.grad is not None])
+
+
+def log_probabilities(trainer: ContextRLTrainer, model: Any, group: Group, ids: list[int]) -> torch.Tensor:
+    """[C] of one completion under the original prompt, by the model's plain forward."""
+    prompt = group.prompt
+    inputs = prompt.extended([[*prompt.ids[0], *ids]]).padded(0).tensors
+    logits = model(**inputs).logits[0, len(prompt.ids[0]) - 1 : -1] / trainer.temperature
+    return torch.log_softmax(logits.float(), -1).gather(1, torch.tensor(ids)[:, None])[:, 0]
+
+
+def loss_of_group(trainer: ContextRLTrainer, group: Group) -> torch.Tensor:
+    """Written again, one member after the other: -A + beta KL by token, KL on what the policy sampled alone."""
+    rewards = [member.reward for member in group.members if member.reward is not None]
+    mean = sum(rewards) / len(rewards)
+    deviation = (sum((reward - mean) ** 2 for reward in rewards) / max(len(rewards) - 1, 1)) ** 0.5
+    losses = []
+    for member in group.members:
+        logps = log_probabilities(trainer, trainer.model, group, list(member.completion.ids))
+        advantage = 0.0 if member.reward is None else (member.reward - mean) / (deviation + 1e-4)
+        advantage *= 0.5 if group.mixed else 1.0
+        tokens = -torch.exp(logps - logps.detach()) * advantage
+        if not member.rolled_back:
+            with torch.no_grad():
+                reference = log_probabilities(trainer, trainer.ref_model, group, list(member.completion.ids))
+            tokens = tokens + 0.05 * (torch.exp(reference - logps) - (reference - logps) - 1)
+        losses.append(tokens.mean())
+    return torch.stack(losses).mean()
+
+
+@pytest.mark.parametrize("shared_prefix", [True, False], ids=["shared", "separate"])
+def test_the_gradient_is_that_of_a_loop_over_groups(tiny_policy: Path, tmp_path: Path, shared_prefix: bool) -> None:
+    """A group's loss is the mean over its own members, K + |P| of them in a mixed one; groups weigh the same."""
+    trainer = trainer_of(
+        tiny_policy, tmp_path, shared_prefix=shared_prefix, num_generations=3, per_device_train_batch_size=12
+    )
+    with torch.no_grad():  # away from the reference, or KL would have no gradient
+        trainer.model.lm_head.weight.mul_(1.05)
+    inputs = trainer._prepare_inputs(loader_rows(0, 1, 2, 4, repeats=3))
+    trainer.model.zero_grad()
+    trainer._compute_loss(trainer.model, inputs).backward()
+    found = gradient(trainer)
+    assert trainer.rows is not None
+    groups = trainer.rows.rollout.groups
+    sizes = [len(group.members) for group in groups]
+    assert sizes[1] == 3, "one group is online"
+    assert len(set(sizes)) > 2, "and mixed ones differ in size"
+    trainer.model.zero_grad()
+    torch.stack([loss_of_group(trainer, group) for group in groups]).mean().backward()
+    expected = gradient(trainer)
+    assert float((found - expected).norm() / expected.norm()) < 1e-4
+
+
+def test_unscored_responses_are_in_online_groups_and_in_no_mixed_one(tiny_policy: Path, tmp_path: Path) -> None:
+    def rule(request: JudgeRequest) -> str:
+        if not request.wants_standalone and sum(request.response.encode()) % 5 < 2:
+            return "unscored"
+        return "correct" if int(request.example.id[-1]) % 2 else uneven(request)
+
+    trainer = trainer_of(tiny_policy, tmp_path, judging={"max_failed_steps": 99})
+    trainer.collector.verifier.args[0].rule = rule  # type: ignore[attr-defined]
+    batch = trainer._generate_and_score_completions(loader_rows(0, 1))
+    assert trainer.rows is not None
+    mixed, online = trainer.rows.rollout.groups
+    assert mixed.mixed
+    assert not online.mixed
+    lost = [attempt for attempt in mixed.attempts if not attempt.scored]
+    assert lost, "the judge must have failed on some"
+    assert not [attempt for attempt in lost if any(attempt is member for member in mixed.members)]
+    weight = dict(zip(map(id, trainer.rows.attempts), batch["weights"].tolist(), strict=True))
+    tokens = dict(zip(map(id, trainer.rows.attempts), batch["completion_mask"].sum(1).tolist(), strict=True))
+    assert [(weight[id(attempt)], tokens[id(attempt)]) for attempt in lost] == [(0.0, 0)] * len(lost)
+    assert [weight[id(attempt)] for attempt in online.attempts] == [1.0] * 4, "as GRPO has them"
+
+
+def weights_after(policy: Path, folder: Path, **settings: Any) -> dict[str, torch.Tensor]:
+    trainer = trainer_of(policy, folder, max_steps=3, **settings)
+    trainer.train()
+    logged = trainer.state.log_history
+    assert sum(row.get("stage2/kept", 0) for row in logged) > 0, "mixed groups must have been trained"
+    return {name: tensor.clone() for name, tensor in trainer.model.state_dict().items()}
+
+
+@pytest.mark.parametrize("num_iterations", [1, 2])
+def test_micro_batches_of_any_size_train_the_same(tiny_policy: Path, tmp_path: Path, num_iterations: int) -> None:
+    sizes = {"all": (6, 1), "three": (3, 2), "one": (1, 6)}
+    found = {
+        name: weights_after(
+            tiny_policy,
+            tmp_path / name,
+            num_generations=3,
+            per_device_train_batch_size=size,
+            gradient_accumulation_steps=accumulated,
+            num_iterations=num_iterations,
+        )
+        for name, (size, accumulated) in sizes.items()
+    }
+    for name in ("three", "one"):
+        for parameter, expected in found["all"].items():
+            torch.testing.assert_close(found[name][parameter], expected, rtol=0, atol=2e-6, msg=f"{name}: {parameter}")
+
+
+def test_two_processes_train_what_one_does(tiny_policy: Path, tmp_path: Path) -> None:
+    """One of them has mixed groups and the other has not: its rows must not be outvoted, nor outvote."""
+    expected = weights_after(tiny_policy, tmp_path / "one", per_device_train_batch_size=8)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    done = subprocess.run(
+        [*command, "mixed_on_two_processes.py", str(tiny_policy), str(tmp_path / "two")],
+        cwd=Path(__file__).parent,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = torch.load(tmp_path / "two" / "weights.pt", weights_only=True)
+    for name, tensor in expected.items():
+        torch.testing.assert_close(found[name], tensor, rtol=0, atol=2e-6, msg=lambda m, name=name: f"{name}: {m}")
