@@ -57,7 +57,7 @@ Context = Annotated[
     typer.Option(help="What the judge sees of the reference; by default solution, or the config's."),
 ]
 Reports = Annotated[bool, typer.Option(help="Ask for a mistake report on each incorrect response.")]
-Disclose = Annotated[Disclosure | None, typer.Option(help="How much a report may say; by default correction.")]
+Disclose = Annotated[Disclosure | None, typer.Option(help="How much a report may say; by default hint.")]
 Standalone = Annotated[
     bool, typer.Option("--standalone", help="Also ask whether each response stands on its own (LLM judges).")
 ]

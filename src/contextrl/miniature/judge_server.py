@@ -64,7 +64,7 @@ def judge_text(system: str, text: str) -> dict[str, Any]:
     """
     sections = dict(_SECTION.findall(text))
     task = match[1] if (match := _TASK.match(system)) else "verify"
-    disclosure = match[1] if (match := _DISCLOSURE.search(system)) else "correction"
+    disclosure = match[1] if (match := _DISCLOSURE.search(system)) else "hint"
     for name in ("question", "response"):
         if name not in sections:
             raise ValueError(f"no section <{name}>")

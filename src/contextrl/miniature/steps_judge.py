@@ -181,7 +181,7 @@ class StepsJudge:
 
     name = "steps"
 
-    def __init__(self, context: ReferenceContext = "solution", disclose: Disclosure = "correction") -> None:
+    def __init__(self, context: ReferenceContext = "solution", disclose: Disclosure = "hint") -> None:
         self.context: ReferenceContext = context
         self.disclose: Disclosure = disclose
 

@@ -41,7 +41,7 @@ class Verifier:
         failure: why a judge is gone; from then on nobody is asked and every verdict is unscored.
     """
 
-    def __init__(self, judge: Judge, audit: Judge | None = None, disclose: Disclosure = "correction") -> None:
+    def __init__(self, judge: Judge, audit: Judge | None = None, disclose: Disclosure = "hint") -> None:
         self.disclose = disclose
         self.judge = judge
         self.audit = audit

@@ -65,7 +65,7 @@ class LLMJudge:
         prompts: PromptSet,
         context: ReferenceContext = "solution",
         *,
-        disclose: Disclosure = "correction",
+        disclose: Disclosure = "hint",
         votes: int = 1,
         max_tokens: int = 2048,
         image_max_side: int = 1536,

@@ -76,7 +76,7 @@ class PromptSet:
         request: JudgeRequest,
         *,
         images: Sequence[str] = (),
-        disclose: Disclosure = "correction",
+        disclose: Disclosure = "hint",
         again: bool = False,
     ) -> list[Message]:
         """The conversation: system text (left out where its file is empty), then images and the user's text.
