@@ -21,8 +21,8 @@ Structured = Literal["auto", "json_schema", "json_object", "off"]
 
 class ReportConfig(Section):
     disclose: Disclosure = "hint"
-    """What a mistake report may say. `location` and `hint` state no correct fact, as the paper's; `correction` does, and
-    `answer` all of it."""
+    """What a mistake report may say. `location` and `hint` state no correct fact, as the paper's; `correction` does,
+    and `answer` all of it."""
 
 
 class SamplingConfig(Section):
