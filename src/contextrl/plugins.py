@@ -1,7 +1,7 @@
 """What a configuration can name beside files and hub ids: plain tables that a plug-in fills.
 
-A plug-in has a function that adds its entries (`contextrl.miniature.plugin.register`), and a command that calls it. The
-library looks names up here and knows none of them.
+A plug-in has a function that adds its entries, and a command that calls it. The library looks names up here and knows
+none of them.
 """
 
 from __future__ import annotations

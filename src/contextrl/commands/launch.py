@@ -104,13 +104,14 @@ class Run:
         self._check_questions()
 
     def _check_questions(self) -> None:
-        for where in ("judge.kind", "judge.audit"):
-            entry = JUDGES.get(str(getattr(self.config.judge, where.partition(".")[2])))
+        judge = self.config.judge
+        for where, name in (("judge.kind", judge.kind), ("judge.audit", judge.audit)):
+            entry = JUDGES.get(name or "")
             problems = ((example, entry.knows(example)) for example in self.examples) if entry else ()
             for example, problem in problems:
                 if problem is not None:
                     raise InputError(
-                        f"questions that {getattr(self.config.judge, where.partition('.')[2])!r} knows",
+                        f"questions that {name!r} knows",
                         found=problem,
                         where=f"{where}, row {example.id}",
                         fix=f"Set {where} to llm or none" if where == "judge.audit" else "Set judge.kind to rules",

@@ -1,6 +1,7 @@
 """Group-relative advantages (GRPO, arXiv 2402.03300, section 4.1.2), as TRL computes them.
 
-The trainer takes TRL's own; this is the oracle that tests hold them against.
+The trainer takes TRL's own for groups of G, and these for mixed groups, whose sizes TRL does not know; tests hold the
+two against each other.
 """
 
 from __future__ import annotations
