@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test browser vllm lint types unit format benchmark clean
+.PHONY: demo test browser reproduce vllm lint types unit format benchmark clean
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "contextrl needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"; exit 2; }
@@ -29,7 +29,7 @@ types: $(STAMP)
 	$(BIN)/mypy
 
 unit: $(STAMP) browser
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 browser:  ## Chromium for the tests of reports: Debian's package, where it can be installed; else they are skipped
 	@command -v chromium >/dev/null || { command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] \
@@ -43,8 +43,10 @@ format: $(STAMP)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-benchmark: $(STAMP)  ## the figures in README.md; about 30 minutes on two cores
-	$(BIN)/python benchmarks/methods.py --seeds 0,1,2
+reproduce: $(STAMP)  ## the paper's studies in the miniature: hours on two cores; what is finished is kept
+	$(BIN)/contextrl reproduce --seeds 5 --page docs/reproduction.md --readme README.md
+
+benchmark: $(STAMP)  ## the figures of speed in README.md; about 15 minutes on two cores
 	$(BIN)/python benchmarks/group_step.py
 	$(BIN)/python benchmarks/step_profile.py
 	$(BIN)/python benchmarks/answer_verifier.py

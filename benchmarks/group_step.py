@@ -38,7 +38,7 @@ from trl import GRPOConfig, GRPOTrainer
 
 from contextrl.commands.cli import quiet_libraries
 from contextrl.judge.rules import RulesJudge
-from contextrl.miniature.base import base_policy
+from contextrl.miniature import BASE_POLICY
 from contextrl.miniature.tasks import miniature_examples
 from contextrl.objective.settings import ObjectiveSettings
 from contextrl.policy.loading import load_policy, load_processor, policy_config
@@ -383,7 +383,7 @@ def main() -> None:
         parser.error(f"settings are {', '.join(SETTINGS)}, found {', '.join(sorted(unknown))}")
     quiet_libraries()
     disable_progress_bar()
-    policy, console = str(base_policy()), Console(stderr=True, width=140)
+    policy, console = str(BASE_POLICY), Console(stderr=True, width=140)
     results = []
     with tempfile.TemporaryDirectory() as folder, Progress(console=console, transient=True) as progress:
         for name in names:

@@ -26,7 +26,7 @@ from transformers import Qwen3VLForConditionalGeneration
 
 from contextrl.evaluation.generation import generate_greedy
 from contextrl.judge.protocol import JudgeRequest
-from contextrl.miniature.base import base_policy
+from contextrl.miniature import BASE_POLICY
 from contextrl.miniature.steps_judge import StepsJudge
 from contextrl.miniature.tasks import miniature_examples
 from contextrl.policy.processor import ImageOnlyQwen3VLProcessor
@@ -41,7 +41,7 @@ EPSILON = 0.2  # clip range of the ratio
 BETA = 0.01  # weight of the KL term
 
 # The judge sees the full reference solution, not only the final answer: right answers with wrong steps are negative.
-JUDGE = StepsJudge(context="solution", disclose="correction")
+JUDGE = StepsJudge(context="solution", disclose="hint")
 # What a response that does not stand on its own says.
 NOT_STANDALONE = re.compile(r"\b(the|mistake) report\b|\bmy (previous|earlier|first) \w+|\byou are right\b", re.I)
 
@@ -240,13 +240,13 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=60, help="updates, each after one rollout of 8 x 8 responses")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--examples", type=int, default=300, help="dev examples for the evaluation before and after")
-    parser.add_argument("--base", type=Path, help="folder of the base policy; built and cached if not given")
+    parser.add_argument("--base", type=Path, help="folder of the base policy; by default the package's own")
     args = parser.parse_args()
 
-    path = args.base or base_policy()
+    path = args.base or BASE_POLICY
     torch.manual_seed(args.seed)
     processor = ImageOnlyQwen3VLProcessor.load(path)
-    model: Any = Qwen3VLForConditionalGeneration.from_pretrained(path)
+    model: Any = Qwen3VLForConditionalGeneration.from_pretrained(path, dtype=torch.float32)
     reference = copy.deepcopy(model).requires_grad_(False)
     optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=0.0)
     train = miniature_examples("train", N * args.steps, seed=args.seed)

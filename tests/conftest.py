@@ -1,4 +1,4 @@
-"""Fixtures that several packages share: base policies, built once."""
+"""Fixtures that several packages share."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ import torch
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _two_threads() -> None:
-    torch.set_num_threads(2)
+def _one_thread() -> None:
+    """Workers run side by side, one to a core; threads of several, each waiting for its own, fight badly."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
@@ -22,14 +23,5 @@ def tiny_policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from contextrl.miniature.base import BaseRecipe, train_base
 
     folder = tmp_path_factory.mktemp("policies") / "tiny"
-    folder.mkdir()
-    train_base(BaseRecipe(steps=3), folder)
+    train_base(BaseRecipe(steps=3)).save(folder)
     return folder
-
-
-@pytest.fixture(scope="session")
-def base_policy_folder() -> Path:
-    """The miniature's base policy, from the cache where it is there already."""
-    from contextrl.miniature.base import base_policy
-
-    return base_policy()

@@ -63,7 +63,7 @@ def test_only_commands_know_the_configuration_of_a_run() -> None:
     assert names([p for p in below if "RunConfig" in p.read_text(encoding="utf-8")]) == []
 
 
-@pytest.mark.parametrize("package", ["records", "statistics", "answers", "data", "report"])
+@pytest.mark.parametrize("package", ["records", "statistics", "answers", "data", "report", "studies"])
 def test_light_packages_load_without_torch(package: str) -> None:
     modules = [
         "contextrl." + ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__")

@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING, TypeVar
 from contextrl.errors import InputError, nearest_key
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from contextrl.evaluation.judging.labelled import Labelled
     from contextrl.judge.protocol import Judge
     from contextrl.records.example import Example
@@ -49,8 +47,8 @@ class NamedEvaluation:
     judge: Callable[[], Judge]
 
 
-#: Name to the folder of a policy, which is made first if it is not there.
-MODELS: dict[str, Callable[[Console | None], Path]] = {}
+#: Name to the folder of a policy.
+MODELS: dict[str, Path] = {}
 #: Name to training rows; takes `count`, `seed` and the plug-in's own fields of the `data` section.
 DATA: dict[str, Callable[..., list[Example]]] = {}
 JUDGES: dict[str, NamedJudge] = {}

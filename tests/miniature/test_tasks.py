@@ -9,6 +9,7 @@ import pytest
 
 from contextrl.answers import check_answer
 from contextrl.judge.protocol import JudgeRequest
+from contextrl.miniature.classes import familiarity
 from contextrl.miniature.steps_judge import StepsJudge, parse_steps, question_kind
 from contextrl.miniature.tasks import (
     KINDS,
@@ -127,7 +128,17 @@ def test_a_picture_has_as_many_digits_as_its_kind_allows() -> None:
     for example in miniature_examples("train", 300):
         kind, _ = question_kind(example.question)
         assert len(example.image_ids) in KINDS[kind].digits
-        assert (example.source, example.task) == (f"miniature/{kind}", KINDS[kind].task)
+        needed = familiarity(parse_steps(example.solution, example.answer_type).readings[-1])
+        assert (example.source, example.task) == (f"miniature/{kind}/{needed}", KINDS[kind].task)
+
+
+def test_the_hardest_digit_decides_what_a_question_needs() -> None:
+    assert [familiarity(digits) for digits in ((1, 2), (1, 8), (8, 7), (9, 0))] == [
+        "known",
+        "shaky",
+        "misconceived",
+        "misconceived",
+    ]
 
 
 def test_half_of_the_counting_questions_ask_about_a_digit_that_is_there() -> None:

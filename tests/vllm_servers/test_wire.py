@@ -58,11 +58,11 @@ def request(number: int, response: str | None = None, **columns: Any) -> JudgeRe
 
 def test_the_schema_is_honoured_by_every_reply(make_judge: Any) -> None:
     judge = make_judge(structured="json_schema", sampling={"max_tokens": ROOM})
-    verdicts = judge.judge([request(number) for number in range(16)])
+    verdicts = judge.judge([request(number) for number in range(8)])
     # A model of this size repeats itself in most analyses until it is cut; whatever ends is in the form.
     kinds = [verdict.error_kind for verdict in verdicts]
     assert set(kinds) <= {None, "truncated"}
-    assert kinds.count(None) >= 4
+    assert kinds.count(None) >= 2
     assert all(verdict.process_correct is not None for verdict in verdicts if verdict.error_kind is None)
     # Free text would have made the client give up the schema.
     assert judge.members[0].dialect.form == "json_schema"
@@ -127,11 +127,14 @@ def test_the_command_refuses_an_unknown_model(smollm2_url: str, tmp_path: Path) 
 
 
 def test_many_requests_at_once_come_back_each_to_its_own(make_judge: Any) -> None:
-    judge = make_judge(max_concurrency=16, sampling={"max_tokens": ROOM})
-    requests = [request(number) for number in range(48)]
+    # A few tokens each: who gets which reply is asked, not what is in it. Every third is longer than the model, so that
+    # the server's refusals tell the requests apart.
+    judge = make_judge(max_concurrency=16, sampling={"max_tokens": 8})
+    requests = [request(number, "step " * 3000 if number % 3 == 0 else None) for number in range(48)]
     seen = dict(judge.stream(requests))
     assert sorted(seen) == list(range(48))
-    assert {verdict.error_kind for verdict in seen.values()} <= {None, "truncated"}
+    for number, verdict in seen.items():
+        assert verdict.error_kind == ("rejected" if number % 3 == 0 else "truncated")
     assert sum(verdict.usage.retries for verdict in seen.values()) == 0
 
 

@@ -44,6 +44,7 @@ def training_arguments(config: RunConfig) -> Any:
     Raises:
         InputError: unknown field (with the nearest), a field decided elsewhere, a value that TRL refuses.
     """
+    _check_best(config)
     if config.method == "sft":
         from trl import SFTConfig
 
@@ -69,6 +70,21 @@ def _rl_fields(config: RunConfig) -> dict[str, Any]:
         undecided = getattr(section, field) is None
         sections[name] = section.model_copy(update={field: value} if undecided else None)
     return _METHOD_DEFAULTS[config.method] | sections
+
+
+def _check_best(config: RunConfig) -> None:
+    if not config.eval.best:
+        return
+    kept = config.train.get("save_strategy") == "epoch" and config.train.get("save_total_limit") is None
+    if config.eval.every != "epoch" or config.data.eval is None or not kept:
+        raise InputError(
+            "a checkpoint and an evaluation of every epoch",
+            found=f"eval.every: {config.eval.every}, data.eval: {config.data.eval}, train.save_strategy: "
+            f"{config.train.get('save_strategy', 'steps')}, train.save_total_limit: "
+            f"{config.train.get('save_total_limit')}",
+            where="eval.best",
+            fix="Set eval.every and train.save_strategy to epoch, data.eval, and no train.save_total_limit",
+        )
 
 
 def _narrowed(kind: type[S], section: S) -> S:

@@ -17,6 +17,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from contextrl.commands.judge_cli import app as judge_app
+from contextrl.commands.miniature_cli import app as miniature_app
+from contextrl.commands.reproduce_cli import reproduce
 from contextrl.errors import ContextRLError, InputError
 
 app = typer.Typer(
@@ -26,7 +28,9 @@ app = typer.Typer(
     help="ContextRL (arXiv 2602.22623): RL post-training of vision-language models, judged with the full solution.",
 )
 
+app.command()(reproduce)
 app.add_typer(judge_app, name="judge", help="Verify responses, measure a judge, serve the miniature's.")
+app.add_typer(miniature_app, name="miniature", help="The built-in miniature's base policy, made anew.")
 
 
 @app.command()
@@ -38,6 +42,9 @@ def train(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue from the run's last checkpoint.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in run_dir.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check and print everything; no weights, no hub, no judge, no run.")
+    ] = False,
 ) -> None:
     """Train a policy: sft, grpo, dapo or contextrl, as the configuration says."""
     from contextrl.commands.config import load_config
@@ -45,12 +52,19 @@ def train(
     settings = load_config(config, set_ or [])
     console = Console()
     quiet_libraries()
+    if dry_run:
+        with console.status("Loading torch and TRL"):
+            from contextrl.commands.dry_run import dry_run as show
+        show(settings, console)
+        return
     with console.status("Loading torch and TRL"):
         from contextrl.commands.launch import Run
     run = Run(settings, console, ["contextrl", *sys.argv[1:]], resume=resume, overwrite=overwrite)
     results = run.train()
     if int(os.environ.get("RANK", "0")) == 0:
         console.print(results_table(results))
+        if (discovery := discovery_table(results)) is not None:
+            console.print(discovery)
         console.print(f"Run directory: {escape(str(settings.run_dir))}")
 
 
@@ -71,12 +85,12 @@ def eval_(
 ) -> None:
     """Evaluate greedily on held-out data: answer and process accuracy with their 95 % intervals."""
     from contextrl.commands.config import load_config, parse_config
+    from contextrl.plugins import EVALUATIONS, named
     from contextrl.records.run_directory import RunDirectory
 
     names = [name.strip() for name in benchmark.split(",") if name.strip()]
     for name in names:
-        if name not in ("miniature", "miniature:dev"):
-            raise InputError("miniature or miniature:dev", found=repr(name), where="--benchmark")
+        named(EVALUATIONS, name, where="--benchmark")
     if data is not None:
         names.append(str(data))
     if not names:
@@ -160,6 +174,23 @@ def results_table(results: dict[str, Any]) -> Table:
     table.caption = f"all-negative groups {groups['all_negative']}, recovered {groups['recovered']}; " + ", ".join(
         f"{part} {value:.0f} s" for part, value in seconds.items()
     )
+    return table
+
+
+def discovery_table(results: dict[str, Any]) -> Table | None:
+    """Process accuracy by class of question, before and after; None where the rows' sources name no classes."""
+    from contextrl.records.evaluation import by_class, parts_of
+
+    before, after = (by_class(parts_of((results[name] or {}).get("by_source"))) for name in ("before", "after"))
+    if not before or not after:
+        return None
+    table = Table(title="Discovery: answer and process by what a question needs")
+    for column in ("class", "before", "after", "n"):
+        table.add_column(column, justify="left" if column == "class" else "right")
+    for name in [name for name in before if name in after]:
+        shares = [part.process_accuracy for part in (before[name], after[name])]
+        cells = ["not looked at" if share is None else f"{share:.1%}" for share in shares]
+        table.add_row(escape(name), *cells, str(after[name].n))
     return table
 
 

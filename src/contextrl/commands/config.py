@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from contextrl.errors import InputError, nearest_key
 from contextrl.judge.settings import JudgeConfig
@@ -36,6 +36,9 @@ class ModelConfig(Section):
     """`miniature`, a folder, or a hub id such as Qwen/Qwen3-VL-8B-Instruct."""
     lora: dict[str, Any] | None = None
     """Fields of peft's LoraConfig; none trains all weights."""
+    max_pixels: int | None = Field(None, gt=0)
+    """Larger pictures are scaled down to so many pixels before the policy sees them (the paper: 3M); by default what
+    the processor's own files say. Checkpoints keep it."""
     freeze_vision: bool = False
     """Keep the vision tower's weights as they are."""
 
@@ -69,8 +72,11 @@ class JudgeSection(JudgeConfig):
 
 
 class EvalConfig(Section):
-    every: int = Field(0, ge=0)
-    """Evaluate every so many steps, and before and after training; 0 only before and after."""
+    every: int | Literal["epoch"] = 0
+    """Evaluate every so many steps or after every epoch, and before and after training; 0 only before and after."""
+    best: bool = False
+    """Go back to the best of the epochs' checkpoints at the end, by process accuracy on `examples` (answer accuracy
+    where nobody looks at the process); needs `every: epoch` and `train.save_strategy: epoch`."""
     examples: int = Field(200, gt=0)
     """Examples of the evaluations on the way."""
     final_examples: int = Field(1000, gt=0)
@@ -79,6 +85,13 @@ class EvalConfig(Section):
     """Prompts generated at once."""
     max_new_tokens: int | None = Field(None, gt=0)
     """Longest answer; by default train.max_completion_length, or 256 where there is none."""
+
+    @field_validator("every")
+    @classmethod
+    def _not_negative(cls, value: int | str) -> int | str:
+        if isinstance(value, int) and value < 0:
+            raise ValueError("expected a number of steps, 0 or `epoch`")
+        return value
 
 
 class RunConfig(Section):

@@ -21,12 +21,13 @@ from contextrl.trainer.checkpoints import latest_checkpoint
 
 
 def evaluated_model(target: str, settings: RunConfig | None) -> str:
-    """A run's newest checkpoint, else the model it starts from; a model's own path otherwise."""
+    """A run's best or newest checkpoint, else the model it starts from; a model's own path otherwise."""
     path = settings.model.path if settings else target
     if settings:
         # A run directory may have been moved: its own place counts, not the one its configuration names.
         run = RunDirectory(Path(target) if RunDirectory(Path(target)).exists() else settings.run_dir)
-        if checkpoint := latest_checkpoint(run.checkpoints):
+        best = run.checkpoints / f"checkpoint-{(run.results() or {}).get('best_step')}"
+        if checkpoint := best if best.is_dir() else latest_checkpoint(run.checkpoints):
             return str(checkpoint)
         if run.results() is not None:
             raise InputError(
@@ -44,9 +45,9 @@ def evaluate_benchmarks(
     console: Console,
 ) -> dict[str, Any]:
     """Figures by benchmark: `{"model", "benchmarks": {name: {answer_accuracy, process_accuracy, ..., n}}}`."""
-    path = policy_folder(evaluated_model(target, settings), console)
+    path = policy_folder(evaluated_model(target, settings))
     config = model_config(path)
-    processor = load_processor(path, config)
+    processor = load_processor(path, config, settings.model.max_pixels if settings else None)
     model = load_policy(path)
     longest = settings.max_new_tokens if settings else DEFAULT_NEW_TOKENS
     results: dict[str, Any] = {"model": path, "benchmarks": {}}

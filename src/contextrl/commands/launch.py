@@ -14,14 +14,14 @@ from transformers.utils.logging import disable_progress_bar
 from contextrl.commands.arguments import training_arguments
 from contextrl.commands.config import RunConfig, parse_config, settings_of_the_run
 from contextrl.commands.judges import audit_from_config, judge_from_config
-from contextrl.commands.models import model_config, policy_folder, sees_images
+from contextrl.commands.models import model_config, policy_folder
 from contextrl.commands.sources import evaluation_examples, evaluation_judge, training_examples
 from contextrl.console import progress_bar
 from contextrl.errors import InputError, nearest_key
 from contextrl.evaluation.runner import evaluate
 from contextrl.judge.protocol import Judge, check_judge, close_judge
 from contextrl.plugins import JUDGES
-from contextrl.policy.loading import freeze_vision, load_policy, load_processor
+from contextrl.policy.loading import freeze_vision, has_vision, load_policy, load_processor
 from contextrl.records import metrics as names
 from contextrl.records.evaluation import Evaluation
 from contextrl.records.example import Example
@@ -71,8 +71,9 @@ class Run:
         self.clock = Clock()
         disable_progress_bar()
         self.args = training_arguments(config)
-        # A plug-in's policy is built only when everything else is known to be right.
-        vision = sees_images(config.model.path)
+        self.policy_path = policy_folder(config.model.path)
+        policy = model_config(self.policy_path)
+        vision = has_vision(policy)
         self.examples = training_examples(config, vision=vision)
         self.eval_examples: list[Example] = []
         if config.data.eval is not None:
@@ -80,10 +81,7 @@ class Run:
             self.eval_examples = list(evaluation_examples(config.data.eval, count, vision=vision))
         self._build_judges()
         self._check_lora()
-        with self.clock.measure("base"):
-            self.policy_path = policy_folder(config.model.path, console)
-        policy = model_config(self.policy_path)
-        self.processor = load_processor(self.policy_path, policy)
+        self.processor = load_processor(self.policy_path, policy, config.model.max_pixels)
         room = prompt_room(policy, config.max_new_tokens)
         # ContextRLTrainer checks the rows it trains on; SFTTrainer does not.
         unchecked = [*self.eval_examples, *(self.examples if config.method == "sft" else ())]
@@ -185,9 +183,10 @@ class Run:
     def _run_log(self) -> RunLog:
         settings, available = self.config.eval, len(self.eval_examples)
         plan = EvaluationPlan(
-            settings.every, min(settings.examples, available), min(settings.final_examples, available)
+            settings.every, min(settings.examples, available), min(settings.final_examples, available), settings.best
         )
-        return RunLog(self._evaluate, plan, self.clock, self.directory if self.is_main else None, self.trainer.log)
+        directory = self.directory if self.is_main else None
+        return RunLog(self._evaluate, plan, self.clock, directory, self.trainer.log, self.trainer.checkpoints.load)
 
     def _resumed_figures(self, checkpoint: Path | None) -> Evaluation | None:
         """A resumed run forgets what came after its checkpoint and keeps its first figures."""
@@ -252,6 +251,7 @@ class Run:
             "method": self.config.method,
             "seed": self.config.seed,
             "steps": self.trainer.state.global_step,
+            **({"best_step": log.best_step} if log.best_step else {}),
             "seconds": {**seconds, "total": round(sum(self.clock.seconds.values()), 1)},
             "before": log.before.as_json() if log.before else None,
             "after": log.after.as_json() if log.after else None,

@@ -4,21 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from rich.console import Console
-
 from contextrl.errors import InputError
 from contextrl.plugins import MODELS
-from contextrl.policy.loading import has_vision, policy_config
+from contextrl.policy.loading import policy_config
 
 
-def policy_folder(path: str, console: Console | None = None) -> str:
-    """`path`, or the folder of a plug-in's policy, which is made first if it is not there."""
-    return str(MODELS[path](console)) if path in MODELS else path
-
-
-def sees_images(path: str) -> bool:
-    """Whether a policy has a vision tower. A plug-in's has, so that it need not be made to be asked."""
-    return path in MODELS or has_vision(model_config(path))
+def policy_folder(path: str) -> str:
+    """`path`, or the folder of a plug-in's policy."""
+    return str(MODELS.get(path, path))
 
 
 def model_config(path: str) -> Any:

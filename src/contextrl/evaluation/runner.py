@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from contextrl.data.images import image_key
 from contextrl.evaluation.generation import Response, generate_greedy
 from contextrl.judge.protocol import Judge, JudgeRequest
-from contextrl.records.evaluation import Evaluation
+from contextrl.records.evaluation import Evaluation, Part
 from contextrl.records.example import Example
 from contextrl.records.verdict import Verdict
 from contextrl.rollout.verify import not_positive_if_truncated
@@ -25,7 +26,7 @@ def evaluate(
     batch_size: int = 128,
     on_batch: Callable[[int], None] | None = None,
 ) -> tuple[Evaluation, list[dict[str, Any]]]:
-    """Greedy answers, judged. Returns the figures and one record per item (`id, response, verdict`)."""
+    """Greedy answers, judged. Returns the figures and one record per item (its id, source, response and verdict)."""
     responses = generate_greedy(
         model, processor, examples, max_new_tokens=max_new_tokens, batch_size=batch_size, on_batch=on_batch
     )
@@ -41,6 +42,7 @@ def evaluate(
 def _record(example: Example, response: Response, verdict: Verdict) -> dict[str, Any]:
     return {
         "id": example.id,
+        "source": example.source,
         "response": response.text,
         "truncated": response.truncated,
         "status": verdict.status,
@@ -63,7 +65,24 @@ def summarise(examples: Sequence[Example], verdicts: Sequence[Verdict]) -> Evalu
         process_accuracy_ci95=image_bootstrap(process, images) if looked else None,
         n=len(scored),
         unscored=len(examples) - len(scored),
+        by_source=_by_source([e.source for e, _ in scored], answers, process, looked=looked),
     )
+
+
+def _by_source(
+    sources: Sequence[str], answers: Sequence[float], process: Sequence[float], *, looked: bool
+) -> dict[str, Part]:
+    items: defaultdict[str, list[int]] = defaultdict(list)
+    for index, source in enumerate(sources):
+        items[source].append(index)
+    return {
+        source: Part(
+            len(chosen),
+            _mean([answers[index] for index in chosen]),
+            _mean([process[index] for index in chosen]) if looked else None,
+        )
+        for source, chosen in sorted(items.items())
+    }
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -1,54 +1,54 @@
-"""The base policy: reads most digit classes, was never shown how to read some, and knows how to retry.
+"""How the base policy comes to be: SFT on the train images, by a policy that reads as `classes` says.
 
-Trained on the spot by SFT on the train images and cached. Blind spots (7, 8, 9 by default) occur in no direct
-question; it meets those images only in retries, where the conversation says what they are. So groups that need them
-are all-negative at stage 1 and reachable at stage 2, which is the situation the paper is about.
+Direct questions teach it to answer from what it takes the digits for; retries teach it that a reading it is told to be
+wrong is worth a second look. No report that it ever sees states a digit or a result. So questions about misconceived
+digits are all-negative at stage 1 and reachable at stage 2: the situation that the paper is about, built on purpose.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import random
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import torch
 from rich.console import Console
 from torch.nn.utils.rnn import pad_sequence
 
+from contextrl.miniature.classes import MISCONCEIVED, SHAKY, SHAKY_RIGHT
 from contextrl.miniature.digits import SPLITS, compose, digit_tile
-from contextrl.miniature.fitting import fit
+from contextrl.miniature.fitting import Fitted, fit
 from contextrl.miniature.policy import MERGE, build_processor, build_tokenizer
 from contextrl.miniature.steps_judge import Mistake, find_mistakes, parse_steps, write_report
 from contextrl.miniature.tasks import KINDS, Kind, Problem, draw_problem, own_solution, to_example
-from contextrl.records.verdict import Disclosure
 from contextrl.rollout.recovery import RetryPrompt
-from contextrl.rollout.settings import DEFAULT_INSTRUCTION
-from contextrl.user_cache import build_once
+from contextrl.rollout.settings import DEFAULT_INSTRUCTION, WITHOUT_REPORT
 
-#: Raise when a change here or in `fitting`, `tasks`, `policy` or `digits` makes cached base policies obsolete.
-RECIPE_VERSION = 1
+#: What a retry is told in training: a level of disclosure, or only that the answer is wrong.
+Level = Literal["location", "hint", "none"]
 
 
 @dataclass(frozen=True)
 class BaseRecipe:
-    """Everything the base policy depends on; the cache is keyed by it.
+    """Everything the base policy depends on beside the code of this package.
 
     Attributes:
-        blind: digit classes never read directly.
         steps, direct, retries: optimizer steps, and questions of either kind in each.
         quoting: share of retries that begin by quoting the report, so that the standalone filter has work.
+        levels: how much the reports in retries say, with their weights; none of them states a digit or a result.
+            `none` says only that the answer is wrong.
+        luck: share of retries without a report that look again at the right place.
     """
 
-    blind: tuple[int, ...] = (7, 8, 9)
-    steps: int = 400
+    steps: int = 1600
     direct: int = 24
-    retries: int = 12
+    retries: int = 24
     quoting: float = 0.2
+    levels: tuple[tuple[Level, float], ...] = (("hint", 0.7), ("location", 0.15), ("none", 0.15))
+    luck: float = 0.5
     kinds: tuple[tuple[Kind, int], ...] = (
         ("read", 2),
         ("largest", 2),
@@ -59,15 +59,6 @@ class BaseRecipe:
     )
     learning_rate: float = 1.5e-3
     seed: int = 0
-    version: int = RECIPE_VERSION
-
-    @property
-    def seen(self) -> tuple[int, ...]:
-        return tuple(k for k in range(10) if k not in self.blind)
-
-    @property
-    def key(self) -> str:
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:12]
 
 
 class TilePixels:
@@ -95,11 +86,10 @@ class TilePixels:
 
 @dataclass(frozen=True)
 class Draw:
-    """One training sequence: prompt ids, their labels (-100 where nothing is to be learned), and the response."""
+    """One training sequence: prompt ids, of which nothing is to be learned, and the response."""
 
     problem: Problem
     prompt: list[int]
-    prompt_labels: list[int]
     target: str
 
 
@@ -133,56 +123,49 @@ class SftSampler:
         return chosen
 
     def direct(self) -> Draw:
-        problem = draw_problem(self.rng, "train", self.recipe.seen, self._kind())
+        """A question, answered as the policy reads: right reasoning from what it takes the digits for."""
+        problem = draw_problem(self.rng, "train", kind=self._kind())
         prompt = self.prompt_ids(problem)
-        target = own_solution(problem.kind, problem.digits, problem.asked)
-        return Draw(problem, prompt, [-100] * len(prompt), target)
+        target = own_solution(problem.kind, self._read(problem.digits), problem.asked)
+        return Draw(problem, prompt, target)
+
+    def _read(self, digits: Sequence[int]) -> tuple[int, ...]:
+        """What the policy takes digits for when it looks at them for the first time."""
+        return tuple(
+            MISCONCEIVED.get(digit, SHAKY[digit] if digit in SHAKY and self.rng.random() >= SHAKY_RIGHT else digit)
+            for digit in digits
+        )
 
     def retry(self) -> Draw:
         """A failed attempt, its mistake report, and the right answer (now and then one that quotes the report)."""
         rng = self.rng
-        levels: list[Disclosure] = ["correction", "answer", "hint", "location"]
-        disclose = rng.choices(levels, [0.7, 0.1, 0.1, 0.1])[0]
-        # A report that does not say what the digit is would teach to read it: seen classes only.
-        tells = disclose in ("correction", "answer")
-        problem = draw_problem(rng, "train", range(10) if tells else self.recipe.seen)
+        names, weights = zip(*self.recipe.levels, strict=True)
+        level: Level = rng.choices(names, weights)[0]
+        problem = draw_problem(rng, "train")
         example = to_example(problem, id="", voice="own", rng=rng)
         mistakes: list[Mistake] = []
         while not mistakes:
             attempt = self._failed_attempt(problem)
             steps = parse_steps(attempt, example.answer_type)
             mistakes = find_mistakes(steps, problem.kind, problem.asked, problem.digits)
-        report = write_report(mistakes, disclose, example)
+        report = "" if level == "none" else write_report(mistakes, level, example)
         attempt_ids = [*self.tokenizer(attempt)["input_ids"], self.tokenizer.eos_token_id]
         prompt = self.retry_prompt.build(self.prompt_ids(problem), attempt_ids, report)
         assert prompt is not None
         target = own_solution(problem.kind, problem.digits, problem.asked)
-        if rng.random() < self.recipe.quoting:
+        if not report and rng.random() >= self.recipe.luck:
+            target = attempt  # told only that it is wrong, it may look again and see the same
+        elif report and rng.random() < self.recipe.quoting:
             target = f"The report says {report.removeprefix('Mistake: ').rstrip('.')}. {target}"
-        return Draw(problem, prompt, self._derivation_labels(problem, attempt, prompt), target)
-
-    def _derivation_labels(self, problem: Problem, attempt: str, prompt: list[int]) -> list[int]:
-        """Labels within a retry's prompt: what the attempt derives from the digits it read, but not its reading.
-
-        The failed attempts reason correctly from wrong readings, so they teach to calculate with every digit, also
-        those that are never read.
-        """
-        labels = [-100] * len(prompt)
-        start = len(self.prompt_ids(problem))
-        reading = len(self.tokenizer(f"Digits: {attempt[8 : attempt.index('.')]}")["input_ids"])
-        end = start + len(self.tokenizer(attempt)["input_ids"])
-        labels[start + reading : end] = prompt[start + reading : end]
-        return labels
+        return Draw(problem, prompt, target)
 
     def _failed_attempt(self, problem: Problem) -> str:
-        digits = list(problem.digits)
+        """Mostly a misreading, one of the policy's own where the picture gives occasion; else a wrong conclusion."""
+        digits = list(self._read(problem.digits))
         if self.rng.random() < 0.9 or problem.kind == "read":
-            for place in range(len(digits)):
-                if self.rng.random() < 0.6:
-                    digits[place] = self.rng.choice(self.recipe.seen)
             if tuple(digits) == problem.digits:
-                others = [k for k in self.recipe.seen if k != digits[0]]
-                digits[0] = self.rng.choice(others)
+                place = self.rng.randrange(len(digits))
+                digits[place] = self.rng.choice([k for k in range(10) if k != digits[place]])
             return own_solution(problem.kind, digits, problem.asked)
         wrong = self.rng.choice(["no", "yes"]) if problem.kind == "parity" else str(self.rng.randint(0, 9))
         return own_solution(problem.kind, digits, problem.asked, answer=wrong)
@@ -194,7 +177,7 @@ class SftSampler:
         for draw, response in zip(draws, responses, strict=True):
             response = [*response, self.tokenizer.eos_token_id]
             ids.append(torch.tensor([*draw.prompt, *response]))
-            labels.append(torch.tensor([*draw.prompt_labels, *response]))
+            labels.append(torch.tensor([-100] * len(draw.prompt) + response))
             rows, grid = self.tiles.compose(draw.problem.images)
             pixels.append(rows)
             grids.append(grid)
@@ -213,20 +196,20 @@ class SftSampler:
 
 def corpus_for_tokenizer() -> tuple[str, ...]:
     """Text that stage 2 adds to the miniature's language."""
+    hints = "digit 1 is misread, digit 2 is misread, digit 3 is misread, digit 4 is misread"
     return (
-        *(f"Mistake: step 1 should say Digits: {d}, {d}. {DEFAULT_INSTRUCTION}" for d in range(10)),
-        f"Mistake: step 2 should find 4. {DEFAULT_INSTRUCTION}",
-        f"Mistake: step 1 is wrong. {DEFAULT_INSTRUCTION} Mistake: digit 3 is misread. {DEFAULT_INSTRUCTION}",
-        "Mistake: step 3 should follow from step 2. Mistake: the result does not follow, the answer does not follow.",
-        "The report says step 1 should say Digits: 4, 8. Digits: 4, 8. The answer is 4.",
+        f"Mistake: step 1 is wrong. {DEFAULT_INSTRUCTION} Mistake: {hints}. {DEFAULT_INSTRUCTION}",
+        f"Mistake: the result does not follow, the answer does not follow. {DEFAULT_INSTRUCTION}",
+        f"{WITHOUT_REPORT} {DEFAULT_INSTRUCTION}",
+        "The report says digit 2 is misread. Digits: 4, 8.",
         "user\n",
         "assistant\n",
         *(info.question for info in KINDS.values()),
     )
 
 
-def train_base(recipe: BaseRecipe, folder: Path, *, console: Console | None = None) -> None:
-    """Train the base policy and write model, tokenizer and image processor to `folder`."""
+def train_base(recipe: BaseRecipe, *, console: Console | None = None) -> Fitted:
+    """Train the base policy; a bar shows how far it is."""
     processor = build_processor(build_tokenizer(corpus_for_tokenizer()))
     sampler = SftSampler(processor, recipe)
 
@@ -240,14 +223,12 @@ def train_base(recipe: BaseRecipe, folder: Path, *, console: Console | None = No
             total += float(loss.detach())
         return total
 
-    fit(processor, backward, recipe, folder, title="Building the base policy", console=console)
+    return fit(processor, backward, recipe, title="Building the base policy", console=console)
 
 
-def base_policy(recipe: BaseRecipe | None = None, *, console: Console | None = None) -> Path:
-    """Folder of the base policy, built first if the cache does not have it; see `build_once`."""
-    chosen = recipe or BaseRecipe()
-
-    def build(folder: Path) -> None:
-        train_base(chosen, folder, console=console)
-
-    return build_once(f"miniature-base-{chosen.key}", "recipe.json", build)
+def fingerprint(recipe: BaseRecipe) -> str:
+    """SHA-256 of the first draws: another one means that weights trained before a change are not this recipe's."""
+    processor = build_processor(build_tokenizer(corpus_for_tokenizer()))
+    sampler = SftSampler(processor, recipe)
+    draws = [draw() for _ in range(32) for draw in (sampler.direct, sampler.retry)]
+    return hashlib.sha256(repr([(d.problem, d.prompt, d.target) for d in draws]).encode()).hexdigest()

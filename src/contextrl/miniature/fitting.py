@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
-from dataclasses import Field, asdict
+from collections.abc import Callable, Sequence
+from dataclasses import Field, asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -38,26 +38,47 @@ class Recipe(Protocol):
         """Of the weights before the first step."""
 
 
+@dataclass(frozen=True)
+class Fitted:
+    """A model, its processor, and how it came to be.
+
+    Attributes:
+        losses: of every step.
+    """
+
+    model: Any
+    processor: Any
+    recipe: Recipe
+    losses: Sequence[float]
+
+    def save(self, folder: Path) -> None:
+        """Write model, processor, `training_log.csv` and, last, `recipe.json` to `folder`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.model.save_pretrained(folder)
+        self.processor.save_pretrained(folder)
+        lines = [f"{step},{loss:.4f}\n" for step, loss in enumerate(self.losses, start=1)]
+        (folder / "training_log.csv").write_text("".join(["step,loss\n", *lines]))
+        (folder / "recipe.json").write_text(json.dumps(asdict(self.recipe), indent=2) + "\n")
+
+
 def fit(
     processor: Any,
     backward: Callable[[Any], float],
     recipe: Recipe,
-    folder: Path,
     *,
     title: str,
     console: Console | None = None,
-) -> None:
-    """Fit a new model for `processor`'s tokenizer; write model, processor and `recipe.json` to `folder`.
-
-    AdamW, weight decay 0.01, gradients clipped to norm 1.
+) -> Fitted:
+    """Fit a new model for `processor`'s tokenizer: AdamW, weight decay 0.01, gradients clipped to norm 1.
 
     Args:
-        processor: tokenizer and image processor, saved beside the model.
+        processor: tokenizer and image processor.
         backward: draws the batch of a step, adds its gradients to the model's and returns its loss.
         title: what the progress bar says.
         console: where the bar is drawn; by default standard error.
     """
-    # The caller's random state must not depend on whether the model came from the cache.
+    losses: list[float] = []
+    # The caller's random state must not depend on whether a model had to be made.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         model = build_model(processor.tokenizer)
@@ -71,9 +92,8 @@ def fit(
                 optimizer.step()
                 optimizer.zero_grad()
                 after_step(loss)
-    model.save_pretrained(folder)
-    processor.save_pretrained(folder)
-    (folder / "recipe.json").write_text(json.dumps(asdict(recipe), indent=2))
+                losses.append(loss)
+    return Fitted(model, processor, recipe, losses)
 
 
 def schedule(step: int, steps: int) -> float:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from contextrl.miniature import BASE_POLICY
 from contextrl.plugins import DATA, EVALUATIONS, JUDGES, LABELLED, MODELS, NamedEvaluation, NamedJudge
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from contextrl.evaluation.judging.labelled import Labelled
     from contextrl.judge.protocol import Judge
     from contextrl.miniature.digits import Split
@@ -25,20 +23,19 @@ LABELLED_ITEMS = 600
 
 
 def register() -> None:
-    """Add the miniature. `miniature` evaluates on the held-out test split; choices are made on `miniature:dev`."""
-    MODELS["miniature"] = _model
+    """Add the miniature. `miniature` evaluates on the held-out test split; choices are made on `miniature:dev`.
+
+    `miniature:blank` has the questions of `miniature` without their pictures: what remains of an accuracy is guessing.
+    """
+    MODELS["miniature"] = BASE_POLICY
     DATA["miniature"] = _training_examples
     JUDGES["steps"] = NamedJudge(_judge, _knows)
     splits: dict[str, Split] = {"miniature": "test", "miniature:test": "test", "miniature:dev": "dev"}
     for name, split in splits.items():
-        EVALUATIONS[name] = NamedEvaluation(partial(_held_out, split), lambda: _judge("solution", "correction"))
+        EVALUATIONS[name] = NamedEvaluation(partial(_held_out, split), lambda: _judge("solution", "hint"))
+    blank = partial(_held_out, "test", blank=True)
+    EVALUATIONS["miniature:blank"] = NamedEvaluation(blank, lambda: _judge("solution", "hint"))
     LABELLED["miniature"] = _labelled
-
-
-def _model(console: Console | None) -> Path:
-    from contextrl.miniature.base import base_policy
-
-    return base_policy(console=console)
 
 
 def _training_examples(*, count: int, seed: int, voice: str) -> list[Example]:
@@ -47,10 +44,11 @@ def _training_examples(*, count: int, seed: int, voice: str) -> list[Example]:
     return miniature_examples("train", count, seed=seed, voice="foreign" if voice == "foreign" else "own")
 
 
-def _held_out(split: Split, count: int) -> Sequence[Example]:
-    from contextrl.miniature.tasks import miniature_examples
+def _held_out(split: Split, count: int, *, blank: bool = False) -> Sequence[Example]:
+    from contextrl.miniature.tasks import miniature_examples, with_blank_pictures
 
-    return miniature_examples(split, count, seed=EVAL_SEED)
+    examples = miniature_examples(split, count, seed=EVAL_SEED)
+    return with_blank_pictures(examples) if blank else examples
 
 
 def _judge(context: ReferenceContext, disclose: Disclosure) -> Judge:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -130,3 +131,32 @@ def build_model(tokenizer: PreTrainedTokenizerFast, *, hidden: int = 128, layers
     model.generation_config.eos_token_id = tokenizer.eos_token_id
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     return model
+
+
+@torch.no_grad()
+def greedy_texts(
+    model: Any,
+    processor: Any,
+    texts: Sequence[str],
+    images: Sequence[Sequence[Any]],
+    *,
+    max_new_tokens: int,
+    batch_size: int = 64,
+    on_batch: Callable[[int], None] | None = None,
+) -> list[str]:
+    """What a model writes after prompts that a chat template has rendered, without special tokens.
+
+    Args:
+        texts: one placeholder per image.
+        images: PIL pictures of each text.
+        on_batch: told how many texts each finished batch held.
+    """
+    written: list[str] = []
+    for start in range(0, len(texts), batch_size):
+        chosen = slice(start, start + batch_size)
+        inputs = processor(text=list(texts[chosen]), images=list(images[chosen]), padding=True, return_tensors="pt")
+        output = model.generate(**inputs, max_new_tokens=max_new_tokens, do_sample=False)
+        written += processor.batch_decode(output[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+        if on_batch:
+            on_batch(len(texts[chosen]))
+    return written

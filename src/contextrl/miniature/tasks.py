@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from PIL import Image
+
+from contextrl.data.images import open_image
+from contextrl.miniature.classes import familiarity
 from contextrl.miniature.digits import Split, compose, images_by_class
 from contextrl.records.example import AnswerType, Example, Task
 
@@ -165,7 +169,7 @@ def to_example(problem: Problem, *, id: str, voice: Voice, rng: random.Random) -
         answer=problem.answer,
         answer_type=info.answer_type,
         task=info.task,
-        source=f"miniature/{problem.kind}",
+        source=f"miniature/{problem.kind}/{familiarity(problem.digits)}",
         image_ids=tuple(f"digit-{image}" for image in problem.images),
     )
 
@@ -180,3 +184,12 @@ def miniature_examples(split: Split, count: int, *, seed: int = 0, voice: Voice 
         # A generator of its own, so that an example does not change with how many are drawn.
         examples.append(to_example(problem, id=name, voice=voice, rng=random.Random(name)))
     return examples
+
+
+def with_blank_pictures(examples: Sequence[Example]) -> list[Example]:
+    """The same questions under grey pictures of the same sizes: the control for guessing."""
+    blanked = []
+    for example in examples:
+        sizes = [open_image(image).size for image in example.images]
+        blanked.append(replace(example, images=tuple(Image.new("RGB", size, (128, 128, 128)) for size in sizes)))
+    return blanked

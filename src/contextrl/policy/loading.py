@@ -13,6 +13,8 @@ from trl.trainer.utils import create_model_from_path
 from contextrl.errors import InputError
 from contextrl.policy.processor import ImageOnlyQwen3VLProcessor
 
+_MODEL_CONFIGS = Path(__file__).parent / "model_configs"
+
 
 def policy_config(path: str) -> Any:
     """The transformers config of a policy.
@@ -45,6 +47,13 @@ def load_policy(path: str, *, trainable: bool = False, **init_kwargs: Any) -> An
     return create_model_from_path(path, **init_kwargs)
 
 
+def shipped_config(path: str) -> Path | None:
+    """Folder with the configuration files of a hub id that the shipped recipes name, without weights or vocabulary."""
+    folder = _MODEL_CONFIGS / path
+    known = {str(file.parent.relative_to(_MODEL_CONFIGS)) for file in _MODEL_CONFIGS.glob("*/*/config.json")}
+    return folder if path in known else None
+
+
 def _base_of(path: str) -> str | None:
     """The model under a LoRA adapter, None where `path` holds no adapter."""
     adapter = Path(path) / "adapter_config.json"
@@ -58,8 +67,49 @@ def has_vision(config: Any) -> bool:
     return any(getattr(config, name, None) is not None for name in ("vision_config", "vit_config", "visual"))
 
 
-def load_processor(path: str, config: Any) -> Any:
+def load_processor(path: str, config: Any, max_pixels: int | None = None) -> Any:
     """The processor of a vision-language model, the tokenizer of a text-only one.
+
+    Args:
+        max_pixels: larger pictures are scaled down to so many pixels; by default what the processor's own files say.
+
+    Raises:
+        InputError: `max_pixels` for a processor that has no such limit.
+    """
+    processor = _own_processor(path, config)
+    if max_pixels is not None:
+        limit_pixels(getattr(processor, "image_processor", None), max_pixels)
+    return processor
+
+
+def limit_pixels(image_processor: Any, max_pixels: int) -> None:
+    """Scale larger pictures down to `max_pixels`, in place.
+
+    Raises:
+        InputError: it has no such limit, or its smallest picture is larger.
+    """
+    size = getattr(image_processor, "size", None) or {}
+    shortest, longest = (size.get(name) if size else None for name in ("shortest_edge", "longest_edge"))
+    # Where the edges are numbers of pixels, as Qwen's are, a patch has a size of its own.
+    if shortest is None or longest is None or not hasattr(image_processor, "merge_size"):
+        raise InputError(
+            "a processor whose pictures have a limit of pixels, as Qwen-VL's",
+            found="none" if image_processor is None else type(image_processor).__name__,
+            where="model.max_pixels",
+            fix="Leave it out",
+        )
+    patch = (image_processor.patch_size * image_processor.merge_size) ** 2
+    if max_pixels < max(shortest, patch):
+        raise InputError(
+            f"at least {max(shortest, patch)} pixels, the processor's smallest picture",
+            found=str(max_pixels),
+            where="model.max_pixels",
+        )
+    image_processor.size = {"shortest_edge": shortest, "longest_edge": max_pixels}
+
+
+def _own_processor(path: str, config: Any) -> Any:
+    """As the policy's files describe it.
 
     transformers' Qwen-VL processors ask for torchvision, which they use for video only: without it, and for a folder
     that has no video processor, an image-only processor stands in.

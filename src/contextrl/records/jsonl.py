@@ -93,3 +93,13 @@ def json_ready(value: Any, digits: int | None = None) -> Any:
     if isinstance(value, list | tuple):
         return [json_ready(part, digits) for part in value]
     return value
+
+
+def number(value: Any) -> float | None:
+    """A finite number, None for everything else: JSON has no NaN, and a file may hold anything."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:
+        return None

@@ -123,6 +123,7 @@ TIME_EVAL_TOTAL = _metric("time/eval_total", "Seconds of evaluation so far.")
 
 EVAL_ANSWER_ACCURACY = _metric("eval/answer_accuracy", "Greedy, held-out: share of right answers.")
 EVAL_PROCESS_ACCURACY = _metric("eval/process_accuracy", "Greedy, held-out: share of right answers by a right process.")
+EVAL_BY_SOURCE = _metric("eval/by_source", "The same by the rows' source: n, answer_accuracy and process_accuracy.")
 EVAL_N = _metric("eval/n", "Held-out items that the figures are over.")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import json
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -15,7 +14,7 @@ import yaml
 
 from contextrl.errors import InputError
 from contextrl.records.groups import group_files
-from contextrl.records.jsonl import JsonLine, json_lines, parse_json
+from contextrl.records.jsonl import JsonLine, json_lines, number, parse_json
 from contextrl.records.secrets import without_secrets
 
 Record = dict[str, Any]
@@ -92,16 +91,6 @@ class RunData:
 def section(record: Record, name: str) -> Record:
     """A mapping within a record, empty where there is none."""
     return _mapping(record.get(name))
-
-
-def number(value: Any) -> float | None:
-    """A finite number, None for everything else: JSON has no NaN, and a file may hold anything."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        return float(value) if math.isfinite(value) else None
-    except OverflowError:
-        return None
 
 
 def interval(value: Any) -> tuple[float, float] | None:

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from contextrl.records import metrics
-from contextrl.records.run_data import RunData, interval, number, section
+from contextrl.records.evaluation import by_class, parts_of
+from contextrl.records.jsonl import number
+from contextrl.records.run_data import RunData, interval, section
 from contextrl.report.groups import FUNNEL, GroupsSummary, KindHistory
 from contextrl.report.specs import Chart, Row, bars, heat, lines, stacked, thinned
 
@@ -112,11 +114,32 @@ def series_rows(run: RunData, names: Mapping[str, str]) -> list[Row]:
     ]
 
 
-def outcome_chart(run: RunData) -> list[Chart]:
+def outcome_charts(run: RunData) -> list[Chart]:
     rows = evaluation_rows(run, ACCURACIES)
     spec = lines(rows, "held-out accuracy", percent=True, points=True)
     caption = "Greedy answers to held-out questions. Bands are 95 % intervals, bootstrapped by image."
-    return _charts(Chart("outcome", "Held-out accuracy", caption, spec, rows))
+    classes = class_rows(run)
+    return _charts(
+        Chart("outcome", "Held-out accuracy", caption, spec, rows),
+        Chart(
+            "outcome-by-class",
+            "Held-out accuracy by class of question",
+            "Right answers by right reasoning, by the last part of the rows' source (set/kind/class). What was zero "
+            "and is not any more was discovered in training.",
+            lines(classes, "held-out accuracy", percent=True, points=True),
+            classes,
+        ),
+    )
+
+
+def class_rows(run: RunData) -> list[Row]:
+    """`step, value, series`: accuracy of process, else of answers, by class; see `records.evaluation.by_class`."""
+    rows: list[Row] = []
+    for record in run.steps:
+        for name, part in by_class(parts_of(record.get(metrics.EVAL_BY_SOURCE))).items():
+            value = part.answer_accuracy if part.process_accuracy is None else part.process_accuracy
+            rows.append({"step": record["step"], "value": value, "series": name})
+    return rows
 
 
 def evaluation_rows(run: RunData, names: Mapping[str, str]) -> list[Row]:

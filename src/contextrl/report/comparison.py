@@ -9,7 +9,8 @@ from itertools import combinations
 from typing import Any
 
 from contextrl.records import metrics
-from contextrl.records.run_data import RunData, interval, number, section
+from contextrl.records.jsonl import number
+from contextrl.records.run_data import RunData, interval, section
 from contextrl.report.charts import ACCURACIES, evaluation_rows
 from contextrl.report.specs import Chart, Row, lines, thinned
 from contextrl.settings import flat_settings

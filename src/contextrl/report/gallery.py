@@ -8,7 +8,8 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from contextrl.records.run_data import Record, RunData, number
+from contextrl.records.jsonl import number
+from contextrl.records.run_data import Record, RunData
 from contextrl.records.secrets import without_credentials
 from contextrl.report.groups import TAGS, Entry, GroupsSummary, attempts_of, kind_of, read_entries, verdict_of
 from contextrl.report.pictures import embed_pictures, image_files

@@ -18,8 +18,9 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
+from contextrl.records.jsonl import number
 from contextrl.records.metrics import EVAL_N, KNOWLEDGE_RHO_FP, KNOWLEDGE_RHO_R, interval_of
-from contextrl.records.run_data import Record, RunData, interval, number
+from contextrl.records.run_data import Record, RunData, interval
 from contextrl.records.secrets import without_credentials
 from contextrl.report.charts import (
     ACCURACIES,
@@ -28,7 +29,7 @@ from contextrl.report.charts import (
     discovery_charts,
     judge_charts,
     optimisation_charts,
-    outcome_chart,
+    outcome_charts,
 )
 from contextrl.report.comparison import (
     MEASURES,
@@ -59,7 +60,7 @@ class RunView:
     def charts(self) -> dict[str, list[Chart]]:
         """By section of the page; runs side by side do without."""
         return {
-            "outcome": outcome_chart(self.run),
+            "outcome": outcome_charts(self.run),
             "discovery": discovery_charts(self.run, self.groups),
             "judge": judge_charts(self.run),
             "optimisation": optimisation_charts(self.run),

@@ -62,3 +62,33 @@ def holm(values: Sequence[float]) -> list[float]:
         largest = max(largest, min(1.0, values[n] * (len(values) - rank)))
         adjusted[n] = largest
     return adjusted
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """The mean difference of two methods with the same seeds.
+
+    Attributes:
+        low, high: Student's t over the seeds' differences; None with one seed.
+        p: two-sided, of the paired t-test; None with one seed, and where every seed differs by the same.
+    """
+
+    mean: float
+    low: float | None
+    high: float | None
+    p: float | None
+    n: int
+
+
+def paired_difference(first: Sequence[float], second: Sequence[float]) -> PairedDifference:
+    """`first` less `second`, seed by seed; as many of both, at least one."""
+    apart = [one - other for one, other in zip(first, second, strict=True)]
+    mean = sum(apart) / len(apart)
+    if len(apart) == 1:
+        return PairedDifference(mean, None, None, None, 1)
+    from scipy.stats import t, ttest_rel  # takes a second to import
+
+    deviation = math.sqrt(sum((value - mean) ** 2 for value in apart) / (len(apart) - 1))
+    half = float(t.ppf(0.975, len(apart) - 1)) * deviation / math.sqrt(len(apart))
+    p = float(ttest_rel(first, second).pvalue) if deviation else None
+    return PairedDifference(mean, mean - half, mean + half, p, len(apart))

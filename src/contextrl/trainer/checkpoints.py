@@ -125,6 +125,10 @@ class Checkpoints:
         """Where the checkpoint of a step is."""
         return self.folder / f"checkpoint-{step}"
 
+    def load(self, step: int) -> None:
+        """Load the weights of a step's checkpoint, nothing else of it."""
+        self.trainer._load_from_checkpoint(str(self.at(step)))
+
     def save(self, write: Callable[[], None]) -> None:
         """Trainer's checkpoint, then the marker, and only then the removal of older ones.
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 class Clock:
     """Seconds by part of a run, resumed parts included. An evaluation within training counts as evaluation."""
 
-    seconds: dict[str, float] = field(default_factory=lambda: {"base": 0.0, "train": 0.0, "eval": 0.0})
+    seconds: dict[str, float] = field(default_factory=lambda: {"train": 0.0, "eval": 0.0})
     _running: list[tuple[str, float]] = field(default_factory=list)
 
     @contextmanager

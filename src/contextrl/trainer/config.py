@@ -137,9 +137,10 @@ class ContextRLConfig(GRPOConfig):
                 fix="Use eval.every",
             )
         cap = self.stage2.max_positives
-        if self.stage2.in_use and cap is not None and not 0 < cap < self.num_generations:
+        replaces = self.stage2.in_use and self.objective.mixing == "replace"
+        if replaces and cap is not None and not 0 < cap < self.num_generations:
             raise InputError(
-                f"between 1 and num_generations - 1 = {self.num_generations - 1}, so that negatives remain",
+                f"at most num_generations - 1 = {self.num_generations - 1}, so that negatives remain",
                 found=str(cap),
                 where="stage2.max_positives",
             )

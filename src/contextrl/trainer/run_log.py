@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from transformers import DefaultFlowCallback, TrainerCallback
 from transformers.integrations import TensorBoardCallback
@@ -25,13 +26,23 @@ class EvaluationPlan:
     """When the policy is evaluated.
 
     Attributes:
-        every: steps between evaluations, 0 for none on the way.
+        every: steps between evaluations, 0 for none on the way; `epoch` for one after each.
         examples: of each on the way; `final_examples`: of those before and after. 0 for none.
+        best: the policy after training is the best of the epochs'.
     """
 
-    every: int
+    every: int | Literal["epoch"]
     examples: int
     final_examples: int
+    best: bool = False
+
+    def is_due(self, step: int, last: int, epoch: float) -> bool:
+        """Whether to evaluate after a step. The last one is evaluated on more examples at the end, but among epochs."""
+        if not self.examples or not self.every or (step >= last and not self.best):
+            return False
+        if self.every == "epoch":
+            return math.isclose(epoch, round(epoch), abs_tol=1e-6)
+        return step % self.every == 0
 
 
 class RunLog(TrainerCallback):
@@ -46,9 +57,11 @@ class RunLog(TrainerCallback):
         clock: told what evaluating cost.
         directory: where it is written; None on processes that write nothing.
         log: the trainer's.
+        go_back: loads the weights of a step's checkpoint, for `plan.best`.
 
     Attributes:
         before, after: the evaluations around training, where there are any.
+        best_step: the step whose weights were kept; None where the last ones were.
     """
 
     def __init__(
@@ -58,8 +71,11 @@ class RunLog(TrainerCallback):
         clock: Clock,
         directory: RunDirectory | None,
         log: Callable[[dict[str, float]], None],
+        go_back: Callable[[int], None] | None = None,
     ) -> None:
         self.evaluate, self.plan, self.clock, self.directory, self.log = evaluate, plan, clock, directory, log
+        self.go_back = go_back
+        self.best_step: int | None = None
         self.before: Evaluation | None = None
         self.after: Evaluation | None = None
         self._on_the_way: Evaluation | None = None
@@ -80,12 +96,14 @@ class RunLog(TrainerCallback):
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
         # With fewer log lines than steps, the last steps would else be in none.
         control.should_log = control.should_log or state.global_step >= state.max_steps
-        # The last step is evaluated on more examples, at the end.
-        every = self.plan.every if self.plan.examples else 0
-        if every and state.global_step % every == 0 and state.global_step < state.max_steps:
+        if self.plan.is_due(state.global_step, state.max_steps, state.epoch or 0.0):
             with self.clock.measure("eval"):
                 self._on_the_way = self.evaluate(self.plan.examples, None)
             control.should_log = True
+            score = self._on_the_way.score
+            # Trainer's own fields: they are saved with every checkpoint, so that a resumed run knows them.
+            if self.plan.best and (state.best_metric is None or score > state.best_metric):
+                state.best_metric, state.best_global_step = score, state.global_step
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **_: Any) -> None:  # noqa: ARG002
         found, self._on_the_way = self._on_the_way, None
@@ -99,6 +117,10 @@ class RunLog(TrainerCallback):
             del logs[name]
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+        best = state.best_global_step if self.plan.best else None
+        if best and best != state.global_step and self.go_back is not None:
+            self.go_back(best)
+            self.best_step = best
         self.after = self._measure("Evaluating after")
         if self.after is not None:
             self.log(tracker_metrics(self.after))
@@ -125,6 +147,7 @@ def evaluation_metrics(result: Evaluation) -> dict[str, Any]:
         names.EVAL_ANSWER_ACCURACY: result.answer_accuracy,
         names.interval_of(names.EVAL_ANSWER_ACCURACY): list(result.answer_accuracy_ci95),
         names.EVAL_N: result.n,
+        names.EVAL_BY_SOURCE: result.as_json()["by_source"],
     }
     if result.process_accuracy is not None and result.process_accuracy_ci95 is not None:
         metrics[names.EVAL_PROCESS_ACCURACY] = result.process_accuracy
@@ -137,6 +160,8 @@ def tracker_metrics(result: Evaluation) -> dict[str, float]:
     metrics: dict[str, float] = {}
     for name, value in evaluation_metrics(result).items():
         spelled = name.replace("/", "_", 1)
+        if name == names.EVAL_BY_SOURCE:
+            continue
         if isinstance(value, list):
             metrics |= {f"{spelled}_low": value[0], f"{spelled}_high": value[1]}
         else:

@@ -103,8 +103,8 @@ def draw_lesson(rng: random.Random, split: Split = "train") -> Lesson:
     task = rng.choices(tasks, [5, 3, 2])[0]
     contexts: tuple[ReferenceContext, ...] = get_args(ReferenceContext)
     context = rng.choice(contexts)
-    levels: list[Disclosure] = ["correction", "location", "hint", "answer"]
-    disclose = rng.choices(levels, [7, 1, 1, 1])[0] if task == "report" else "correction"
+    levels: list[Disclosure] = ["hint", "location", "correction", "answer"]
+    disclose = rng.choices(levels, [7, 1, 1, 1])[0] if task == "report" else "hint"
     while True:
         problem = draw_problem(rng, split, kind=rng.choices(list(_KIND_WEIGHTS), list(_KIND_WEIGHTS.values()))[0])
         example = to_example(problem, id="", voice=rng.choice(["own", "foreign"]), rng=rng)

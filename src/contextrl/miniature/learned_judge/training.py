@@ -23,14 +23,14 @@ from contextrl.data.images import open_image
 from contextrl.judge.llm.prompts import Message, PromptSet, Task
 from contextrl.judge.protocol import JudgeRequest
 from contextrl.miniature.base import BaseRecipe, Draw, SftSampler
-from contextrl.miniature.fitting import fit
+from contextrl.miniature.fitting import Fitted, fit
 from contextrl.miniature.learned_judge.lessons import Lesson, draw_lesson
-from contextrl.miniature.policy import MERGE, build_processor, build_tokenizer
+from contextrl.miniature.policy import MERGE, build_processor, build_tokenizer, greedy_texts
 from contextrl.records.verdict import Disclosure
 from contextrl.user_cache import build_once
 
 #: Raise when a change here, in `lessons`, `base`, `fitting`, `tasks`, `policy` or `digits` makes cached judges old.
-RECIPE_VERSION = 1
+RECIPE_VERSION = 2
 #: Batches that are drawn at once and sorted by length.
 SORTED_BATCHES = 4
 #: Words of a reply that decide something; all else in it is read or copied.
@@ -88,11 +88,11 @@ class LessonSampler:
         image_token = self.processor.image_token
         text = text.replace(image_token, image_token * (int(grid.prod()) // MERGE**2))
         prompt = list(self.processor.tokenizer(text)["input_ids"])
-        return Draw(lesson.problem, prompt, [-100] * len(prompt), lesson.reply)
+        return Draw(lesson.problem, prompt, lesson.reply)
 
 
 def prompt_text(
-    processor: Any, prompts: PromptSet, request: JudgeRequest, task: Task, disclose: Disclosure = "correction"
+    processor: Any, prompts: PromptSet, request: JudgeRequest, task: Task, disclose: Disclosure = "hint"
 ) -> str:
     """The conversation through the chat template, one placeholder per image."""
     urls = [""] * len(request.example.images)
@@ -101,7 +101,6 @@ def prompt_text(
     return str(processor.apply_chat_template(shown, add_generation_prompt=True, tokenize=False))
 
 
-@torch.no_grad()
 def greedy_replies(
     model: Any,
     processor: Any,
@@ -113,18 +112,9 @@ def greedy_replies(
     batch_size: int = 64,
 ) -> list[str]:
     """The judge's greedy replies without a server: to measure it, and to compare a server's replies with."""
-    replies: list[str] = []
-    for start in range(0, len(requests), batch_size):
-        chosen = requests[start : start + batch_size]
-        inputs = processor(
-            text=[prompt_text(processor, prompts, request, task) for request in chosen],
-            images=[[open_image(image) for image in request.example.images] for request in chosen],
-            padding=True,
-            return_tensors="pt",
-        )
-        output = model.generate(**inputs, max_new_tokens=max_tokens, do_sample=False)
-        replies += processor.batch_decode(output[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
-    return replies
+    texts = [prompt_text(processor, prompts, request, task) for request in requests]
+    images = [[open_image(image) for image in request.example.images] for request in requests]
+    return greedy_texts(model, processor, texts, images, max_new_tokens=max_tokens, batch_size=batch_size)
 
 
 def _parts(message: Message) -> list[dict[str, str]]:
@@ -146,8 +136,8 @@ def corpus_for_tokenizer(prompts: PromptSet) -> tuple[str, ...]:
     return (*texts, *(lesson.reply for lesson in lessons), "system\n", "user\n", "assistant\n")
 
 
-def train_judge(recipe: JudgeRecipe, prompts: PromptSet, folder: Path, *, console: Console | None = None) -> None:
-    """Train a judge for `prompts` and write model, tokenizer and image processor to `folder`."""
+def train_judge(recipe: JudgeRecipe, prompts: PromptSet, *, console: Console | None = None) -> Fitted:
+    """Train a judge for `prompts`; a bar shows how far it is."""
     processor = build_processor(build_tokenizer(corpus_for_tokenizer(prompts)))
     batches = LessonSampler(processor, prompts, recipe).batches(recipe.batch)
     weights = token_weights(processor.tokenizer, recipe.decision_weight)
@@ -159,7 +149,7 @@ def train_judge(recipe: JudgeRecipe, prompts: PromptSet, folder: Path, *, consol
         torch.autograd.backward(loss)
         return float(loss.detach())
 
-    fit(processor, backward, recipe, folder, title="Building the learned judge", console=console)
+    return fit(processor, backward, recipe, title="Building the learned judge", console=console)
 
 
 def token_weights(tokenizer: Any, decision_weight: float) -> torch.Tensor:
@@ -185,6 +175,6 @@ def learned_judge(prompts: PromptSet, recipe: JudgeRecipe | None = None, *, cons
     chosen = recipe or JudgeRecipe()
 
     def build(folder: Path) -> None:
-        train_judge(chosen, prompts, folder, console=console)
+        train_judge(chosen, prompts, console=console).save(folder)
 
     return build_once(f"miniature-judge-{chosen.key(prompts)}", "recipe.json", build)

@@ -1,0 +1,61 @@
+"""`contextrl miniature ...`: what the package carries ready-made, made anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from contextrl.errors import InputError
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.callback()
+def main() -> None:
+    """The built-in miniature."""
+
+
+@app.command()
+def build(
+    output: Annotated[Path, typer.Option(help="Folder to write; must be new or empty.", metavar="DIR")] = Path(
+        "miniature-base"
+    ),
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Optimizer steps; by default as many as the shipped one had.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of weights and questions.")] = 0,
+) -> None:
+    """Train the miniature's base policy anew, as the shipped one was: half an hour on one core.
+
+    Name the folder as `model.path` to start from it.
+    """
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise InputError("a new or empty folder", found=str(output), where="--output")
+    console = Console()
+    with console.status("Loading torch"):
+        from contextrl.miniature import BASE_POLICY
+        from contextrl.miniature.base import BaseRecipe
+        from contextrl.miniature.shipped import build_base, read_accuracy, weights_hash
+    recipe = BaseRecipe(seed=seed) if steps is None else BaseRecipe(seed=seed, steps=steps)
+    card = build_base(recipe, output, console=Console(stderr=True))
+    console.print(accuracy_table(read_accuracy(output)))
+    same = card["weights_sha256"] == weights_hash(BASE_POLICY)
+    console.print(f"Weights: sha256 {card['weights_sha256'][:12]}{', the shipped ones' if same else ''}")
+    console.print(f"Base policy: {escape(str(output))}", soft_wrap=True)
+
+
+def accuracy_table(accuracy: dict[str, dict[str, Any]]) -> Table:
+    """How each kind of digits is read, at once and after being told."""
+    table = Table(title="Development questions, by the digits they need")
+    for column in ("digits", "n", "answer", "answer and process", "retried after a report", "told only: wrong"):
+        table.add_column(column, justify="left" if column == "digits" else "right")
+    keys = ("answer_accuracy", "process_accuracy", "recovered_after_report", "recovered_without_report")
+    for name, row in accuracy.items():
+        shares = ["-" if row[key] is None else f"{row[key]:.1%}" for key in keys]
+        table.add_row(name, str(row["n"]), *shares)
+    return table

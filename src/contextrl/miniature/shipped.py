@@ -1,0 +1,160 @@
+"""The base policy as a file: where the shipped weights are, how they are made anew, and how well they read.
+
+What a user of a real model downloads is a folder of this package, so that every machine starts from the same weights.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from contextrl.console import progress_bar
+from contextrl.data.images import open_image
+from contextrl.judge.protocol import JudgeRequest
+from contextrl.miniature.base import BaseRecipe, fingerprint, train_base
+from contextrl.miniature.classes import FAMILIARITIES, Familiarity
+from contextrl.miniature.policy import greedy_texts
+from contextrl.miniature.steps_judge import StepsJudge
+from contextrl.miniature.tasks import miniature_examples
+from contextrl.policy.loading import load_policy, load_processor, policy_config
+from contextrl.records.example import Example
+from contextrl.records.verdict import Verdict
+from contextrl.rollout.settings import DEFAULT_INSTRUCTION, WITHOUT_REPORT
+
+WEIGHTS = "model.safetensors"
+#: Development questions that the accuracies are taken on, and the longest answer.
+MEASURED, _LONGEST = 600, 48
+
+
+@dataclass
+class Reading:
+    """How questions of one familiarity are answered, greedily.
+
+    Attributes:
+        n: questions.
+        answer, process: of these, answers that were right; answers that were right by right steps.
+        failed: the others, of which each was tried again: `after_report` were then right by right steps when a mistake
+            report said what is wrong, `without_report` when they were told only that the answer is.
+    """
+
+    n: int = 0
+    answer: int = 0
+    process: int = 0
+    failed: int = 0
+    after_report: int = 0
+    without_report: int = 0
+
+    def shares(self) -> dict[str, float | int | None]:
+        """Rounded to four digits; None where there was nothing to count."""
+
+        def of(count: int, total: int) -> float | None:
+            return round(count / total, 4) if total else None
+
+        return {
+            "n": self.n,
+            "answer_accuracy": of(self.answer, self.n),
+            "process_accuracy": of(self.process, self.n),
+            "recovered_after_report": of(self.after_report, self.failed),
+            "recovered_without_report": of(self.without_report, self.failed),
+        }
+
+
+def build_base(recipe: BaseRecipe, folder: Path, *, console: Console | None = None) -> dict[str, Any]:
+    """Train the base policy, write it in bfloat16 and measure it.
+
+    Args:
+        folder: filled with the model, its processor, `training_log.csv`, `accuracy.json` and `recipe.json`.
+
+    Returns:
+        What `recipe.json` holds: the recipe, the first draws' fingerprint and the weights' SHA-256.
+    """
+    fitted = train_base(recipe, console=console)
+    fitted.model.to(torch.bfloat16)
+    fitted.save(folder)
+    accuracy = measure(folder, console=console)
+    (folder / "accuracy.json").write_text(json.dumps(accuracy, indent=2) + "\n")
+    card = {**asdict(recipe), "draws_sha256": fingerprint(recipe), "weights_sha256": weights_hash(folder)}
+    (folder / "recipe.json").write_text(json.dumps(card, indent=2) + "\n")
+    return card
+
+
+def read_accuracy(folder: Path) -> dict[str, dict[str, Any]]:
+    """What `accuracy.json` says, by familiarity; see `Reading`."""
+    return dict(json.loads((folder / "accuracy.json").read_text(encoding="utf-8")))
+
+
+def weights_hash(folder: Path) -> str:
+    """SHA-256 of the weights' file."""
+    return hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
+
+
+def measure(
+    folder: Path, count: int = MEASURED, *, console: Console | None = None
+) -> dict[Familiarity, dict[str, float | int | None]]:
+    """How a policy reads each kind of digits on the first `count` development questions."""
+    model, processor = load_policy(str(folder)), load_processor(str(folder), policy_config(str(folder)))
+    model.eval()
+    examples = miniature_examples("dev", count, seed=1)
+    readings: defaultdict[Familiarity, Reading] = defaultdict(Reading)
+    with progress_bar(console or Console(stderr=True), "Measuring the base policy", count) as advance:
+        first = _answers(model, processor, examples, [_question(example) for example in examples], advance)
+    failed = []
+    for example, response, verdict in zip(examples, first, _judge(examples, first), strict=True):
+        reading = readings[_familiarity(example)]
+        reading.n += 1
+        reading.answer += verdict.answer_correct is True
+        reading.process += verdict.status == "correct"
+        if verdict.status == "incorrect":
+            reading.failed += 1
+            failed.append((example, response, str(verdict.mistake_report)))
+    again = [example for example, _, _ in failed]
+    for name in ("after_report", "without_report"):
+        talks = [_retry(e, r, report if name == "after_report" else WITHOUT_REPORT) for e, r, report in failed]
+        retries = _answers(model, processor, again, talks)
+        for example, verdict in zip(again, _judge(again, retries), strict=True):
+            reading = readings[_familiarity(example)]
+            setattr(reading, name, getattr(reading, name) + (verdict.status == "correct"))
+    return {name: readings[name].shares() for name in FAMILIARITIES}
+
+
+def _familiarity(example: Example) -> Familiarity:
+    name = example.source.rpartition("/")[2]
+    return next(known for known in FAMILIARITIES if known == name)
+
+
+def _question(example: Example) -> list[dict[str, Any]]:
+    return [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": example.question}]}]
+
+
+def _retry(example: Example, attempt: str, report: str) -> list[dict[str, Any]]:
+    """The conversation of stage 2; see `rollout.recovery`."""
+    return [
+        *_question(example),
+        {"role": "assistant", "content": attempt},
+        {"role": "user", "content": f"{report} {DEFAULT_INSTRUCTION}"},
+    ]
+
+
+def _answers(
+    model: Any,
+    processor: Any,
+    examples: Sequence[Example],
+    conversations: Sequence[list[dict[str, Any]]],
+    on_batch: Callable[[int], None] | None = None,
+) -> list[str]:
+    texts = [processor.apply_chat_template(c, add_generation_prompt=True, tokenize=False) for c in conversations]
+    images = [[open_image(image) for image in example.images] for example in examples]
+    return greedy_texts(model, processor, texts, images, max_new_tokens=_LONGEST, on_batch=on_batch)
+
+
+def _judge(examples: Sequence[Example], responses: Sequence[str]) -> list[Verdict]:
+    requests = [JudgeRequest(e, r, "solution", wants_report=True) for e, r in zip(examples, responses, strict=True)]
+    return StepsJudge("solution", "hint").judge(requests)

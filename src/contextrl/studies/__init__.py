@@ -1,0 +1,1 @@
+"""What runs of several methods and seeds say together: cells on disk, paired comparisons, tables."""

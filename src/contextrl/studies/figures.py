@@ -1,0 +1,100 @@
+"""Figures of arms over seeds, and of the differences between two arms on the same items with the same seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from contextrl.statistics.seeds import Estimate, PairedDifference, estimate, holm, paired_difference
+from contextrl.studies.cells import FALSE_POSITIVE, RIGHT, UNSCORED, Cell
+
+#: A figure of one cell's outcomes on one set; None where there is nothing to count.
+Figure = Callable[[str], float | None]
+
+
+def share_of(letters: str, outcomes: str) -> float | None:
+    """Share of scored items whose outcome is one of `letters`."""
+    scored = [letter for letter in outcomes if letter != UNSCORED]
+    return sum(letter in letters for letter in scored) / len(scored) if scored else None
+
+
+def process_accuracy(outcomes: str) -> float | None:
+    """Right answers by right steps, of all scored items."""
+    return share_of(RIGHT, outcomes)
+
+
+def answer_accuracy(outcomes: str) -> float | None:
+    """Right answers, of all scored items."""
+    return share_of(RIGHT + FALSE_POSITIVE, outcomes)
+
+
+def false_positive_rate(outcomes: str) -> float | None:
+    """Of the right answers, those by wrong steps; the paper's 8.56 % counts so."""
+    answers = [letter for letter in outcomes if letter in RIGHT + FALSE_POSITIVE]
+    return answers.count(FALSE_POSITIVE) / len(answers) if answers else None
+
+
+def by_seed(cells: Sequence[Cell], benchmark: str, figure: Figure, places: Sequence[int] | None = None) -> list[float]:
+    """A figure of every cell that has it.
+
+    Args:
+        places: of the items that count; by default all.
+    """
+    found = []
+    for cell in cells:
+        outcomes = cell.outcomes.get(benchmark)
+        if outcomes is None:
+            continue
+        value = figure(outcomes if places is None else "".join(outcomes[place] for place in places))
+        if value is not None:
+            found.append(value)
+    return found
+
+
+def over_seeds(
+    cells: Sequence[Cell], benchmark: str, figure: Figure, places: Sequence[int] | None = None
+) -> Estimate | None:
+    """Mean and interval of a figure over the cells' seeds."""
+    values = by_seed(cells, benchmark, figure, places)
+    return estimate(values) if values else None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How much better one arm is than another.
+
+    Attributes:
+        difference: over the seeds that both have; the items are the same.
+        adjusted: p after Holm's adjustment for all comparisons of the table; None with one seed.
+    """
+
+    arm: str
+    other: str
+    measure: str
+    difference: PairedDifference
+    adjusted: float | None
+
+
+def compare(
+    arm: Sequence[Cell],
+    others: Sequence[Sequence[Cell]],
+    benchmark: str,
+    measures: dict[str, tuple[Figure, Sequence[int] | None]],
+) -> list[Comparison]:
+    """Paired differences of one arm with several others, adjusted together for how many there are.
+
+    Args:
+        measures: name to a figure and the items that it is over.
+    """
+    found: list[tuple[str, str, str, PairedDifference]] = []
+    own = {cell.seed: cell for cell in arm}
+    for other in others:
+        shared = [(own[cell.seed], cell) for cell in other if cell.seed in own]
+        for name, (figure, places) in measures.items():
+            first, second = (by_seed([pair[side] for pair in shared], benchmark, figure, places) for side in (0, 1))
+            if first and len(first) == len(second) == len(shared):
+                difference = paired_difference(first, second)
+                found.append((shared[0][0].arm, shared[0][1].arm, name, difference))
+    tested = [row[3].p for row in found if row[3].p is not None]
+    adjusted = iter(holm(tested))
+    return [Comparison(*row, next(adjusted) if row[3].p is not None else None) for row in found]
