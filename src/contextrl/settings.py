@@ -56,10 +56,10 @@ def without_marked(tree: Mapping[str, Any], section: type[Section], *marks: Mark
         if field is None:
             kept[key] = value
             continue
-        found = [mark for mark in field.metadata if isinstance(mark, Mark) and mark.name in names]
-        if any(not mark.keys for mark in found):
+        own = [mark for mark in field.metadata if isinstance(mark, Mark) and mark.name in names]
+        if any(not mark.keys for mark in own):
             continue
-        patterns = [pattern for mark in found for pattern in mark.keys]
+        patterns = [pattern for mark in own for pattern in mark.keys]
         if patterns and isinstance(value, Mapping):
             value = {name: v for name, v in value.items() if not any(fnmatchcase(name, p) for p in patterns)}
         inner = section_in(field.annotation)
@@ -77,7 +77,7 @@ def section_in(annotation: Any) -> type[Section] | None:
     """The section that a field holds: itself, as an option, or in a list."""
     if isinstance(annotation, type) and issubclass(annotation, Section):
         return annotation
-    return next((found for part in get_args(annotation) if (found := section_in(part)) is not None), None)
+    return next((inner for part in get_args(annotation) if (inner := section_in(part)) is not None), None)
 
 
 def flat_settings(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -55,9 +55,9 @@ def _compare(response: str, reference: str, answer_type: AnswerType, tolerance: 
     elif answer_type == "math":
         return _maths_equal(response, reference, tolerance)
     else:
-        found, wanted = parse_number(response), parse_number(reference)
-        if found is not None and wanted is not None:
-            return numbers_equal(found, wanted, tolerance)
+        predicted, gold = parse_number(response), parse_number(reference)
+        if predicted is not None and gold is not None:
+            return numbers_equal(predicted, gold, tolerance)
     same = unwrap(response).casefold() == unwrap(reference).casefold()
     return True if same else None
 
@@ -82,20 +82,20 @@ def _maths_equal(response: str, reference: str, tolerance: float) -> bool | None
     if numbers[0] and numbers[1] and not any(equations):
         outcome = numbers_equal(numbers[0], numbers[1], tolerance)
         return None if outcome and _names_differ(response, reference) else outcome
-    found, wanted = to_latex(response), to_latex(reference)
-    if _BLANKS.sub("", found) == _BLANKS.sub("", wanted):
+    predicted, gold = to_latex(response), to_latex(reference)
+    if _BLANKS.sub("", predicted) == _BLANKS.sub("", gold):
         return True
-    ratios = ratio(found), ratio(wanted)
+    ratios = ratio(predicted), ratio(gold)
     if ratios[0] and ratios[1]:
         return ratios[0] == ratios[1]
-    pairs = coordinates(found), coordinates(wanted)
+    pairs = coordinates(predicted), coordinates(gold)
     if not pairs[0] or not pairs[1]:
-        outcome = expressions_equal(found, wanted, tolerance)
+        outcome = expressions_equal(predicted, gold, tolerance)
         one_sided = equations[0] != equations[1] and not ("=" in response and "=" in reference)
         return None if outcome and one_sided else outcome
     # math-verify reads (4, 3) as an interval, which is empty, and all empty sets are equal.
     if len(pairs[0]) != len(pairs[1]):
-        return None if re.search(r"\d,\d{3}(?!\d)", found + wanted) else False  # (1,000, 2) has two or three
+        return None if re.search(r"\d,\d{3}(?!\d)", predicted + gold) else False  # (1,000, 2) has two or three
     outcomes = [answers_equal(a, b, "math", tolerance=tolerance) for a, b in zip(*pairs, strict=True)]
     return False if False in outcomes else None if None in outcomes else True
 

@@ -132,23 +132,23 @@ def split_unit(latex: str) -> tuple[str, str]:
     return latex[: match.start()].strip(), re.sub(r"[\s{}^.]", "", unit)
 
 
-def expressions_equal(found: str, wanted: str, tolerance: float) -> bool | None:
+def expressions_equal(predicted: str, gold: str, tolerance: float) -> bool | None:
     """Compare two LaTeX expressions; None where one is not mathematics or the comparison takes too long."""
-    alternatives = [bool(_CONNECTIVE.search(side) and _INEQUALITY.search(side)) for side in (found, wanted)]
-    (found, unit), (wanted, wanted_unit) = (split_unit(_CONNECTIVE.sub(",", side)) for side in (found, wanted))
-    if not _is_readable(found) or not _is_readable(wanted):
+    alternatives = [bool(_CONNECTIVE.search(side) and _INEQUALITY.search(side)) for side in (predicted, gold)]
+    (predicted, unit), (gold, gold_unit) = (split_unit(_CONNECTIVE.sub(",", side)) for side in (predicted, gold))
+    if not _is_readable(predicted) or not _is_readable(gold):
         return None
-    outcome = _ask(found, wanted, tolerance)
+    outcome = _ask(predicted, gold, tolerance)
     if outcome is False and alternatives[0] != alternatives[1]:
         return None  # the comma that stands for "or" is read as "and"
-    if unit == wanted_unit:
+    if unit == gold_unit:
         return outcome
-    one_sided = not unit or not wanted_unit
+    one_sided = not unit or not gold_unit
     return True if outcome and one_sided else None
 
 
 @lru_cache(maxsize=4_096)
-def _ask(found: str, wanted: str, tolerance: float) -> bool | None:
-    reply = _WORKER.ask({"found": found, "wanted": wanted, "tolerance": tolerance}, COMPARISON_SECONDS)
+def _ask(predicted: str, gold: str, tolerance: float) -> bool | None:
+    reply = _WORKER.ask({"predicted": predicted, "gold": gold, "tolerance": tolerance}, COMPARISON_SECONDS)
     outcome = None if reply is None else reply.get("equal")
     return outcome if isinstance(outcome, bool) else None

@@ -130,18 +130,18 @@ def _with_unit(number: Fraction, decimals: int | None, match: re.Match[str]) -> 
 
 def close(response: Number, reference: Number, tolerance: float) -> bool | None:
     """Compare two values; None where one only looks like a coarser rounding of the other."""
-    found, wanted = response.value, reference.value
-    if found == wanted:
+    predicted, gold = response.value, reference.value
+    if predicted == gold:
         return True
     if response.decimals == 0 and reference.decimals == 0:
         return False  # integers are counted, not measured: 1999 is not 2000
-    if abs(found - wanted) <= Fraction(tolerance) * abs(wanted) or (
-        reference.decimals and _rounded(found, reference.decimals) == wanted
+    if abs(predicted - gold) <= Fraction(tolerance) * abs(gold) or (
+        reference.decimals and _rounded(predicted, reference.decimals) == gold
     ):
         return True
-    if response.decimals and _rounded(wanted, response.decimals) == found:
+    if response.decimals and _rounded(gold, response.decimals) == predicted:
         return None
-    return None if reference.decimals == 0 and _rounded(found, 0) == wanted else False
+    return None if reference.decimals == 0 and _rounded(predicted, 0) == gold else False
 
 
 def _rounded(value: Fraction, decimals: int) -> Fraction:

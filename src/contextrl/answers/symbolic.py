@@ -41,19 +41,19 @@ _POINTS = [(Rational(37, 100), Rational(61, 100)), (Rational(-13, 10), Rational(
 logging.getLogger("math_verify").setLevel(logging.ERROR)
 
 
-def symbolic_equal(found: str, wanted: str, tolerance: float) -> bool | None:
+def symbolic_equal(predicted: str, gold: str, tolerance: float) -> bool | None:
     """Compare two LaTeX expressions; None where one is not mathematics or neither is shown. May raise and not end."""
-    left, right = _parse(found), _parse(wanted)
+    left, right = _parse(predicted), _parse(gold)
     if left is None or right is None:
         return None
-    outcome = _compare((found, left), (wanted, right), tolerance)
+    outcome = _compare((predicted, left), (gold, right), tolerance)
     if outcome is not False:
         return outcome
-    for pair, meaning in _other_readings(found, wanted):
-        if None not in pair and _compare((found, pair[0]), (wanted, pair[1]), tolerance):
+    for pair, meaning in _other_readings(predicted, gold):
+        if None not in pair and _compare((predicted, pair[0]), (gold, pair[1]), tolerance):
             return meaning
     # A decimal among variables is rounded.
-    return False if _seen_apart(left, right, tolerance if "." in found + wanted else 1e-9) else None
+    return False if _seen_apart(left, right, tolerance if "." in predicted + gold else 1e-9) else None
 
 
 @lru_cache(maxsize=256)
@@ -76,23 +76,23 @@ def _parse(latex: str, degrees: bool = False, lowercase: bool = False) -> Any | 
     return parsed if body == latex else convert_to_pct(parsed)
 
 
-def _other_readings(found: str, wanted: str) -> Iterator[tuple[tuple[Any, Any], bool | None]]:
+def _other_readings(predicted: str, gold: str) -> Iterator[tuple[tuple[Any, Any], bool | None]]:
     """Yield pairs of objects under another reading of the notation, and what it means if they are equal."""
-    both = found + wanted
+    both = predicted + gold
     if _DEGREES in both:
-        yield (_parse(found, degrees=True), _parse(wanted, degrees=True)), True
-    plain: tuple[Any, Any] = _parse(found), _parse(wanted)
+        yield (_parse(predicted, degrees=True), _parse(gold, degrees=True)), True
+    plain: tuple[Any, Any] = _parse(predicted), _parse(gold)
     if any(isinstance(side, Expr) and Symbol("i", real=True) in side.free_symbols for side in plain):
         left, right = (side.subs(Symbol("i", real=True), I) for side in plain)
         yield (left, right), True
     if _BARE_LOG.search(both):  # base ten in one book, e in another
-        yield (_parse(_BARE_LOG.sub(r"\\ln", found)), _parse(_BARE_LOG.sub(r"\\ln", wanted))), None
+        yield (_parse(_BARE_LOG.sub(r"\\ln", predicted)), _parse(_BARE_LOG.sub(r"\\ln", gold))), None
     if re.search("[A-Z]", both):  # R and r are two radii, but X for x is sloppy
-        yield (_parse(found, lowercase=True), _parse(wanted, lowercase=True)), None
+        yield (_parse(predicted, lowercase=True), _parse(gold, lowercase=True)), None
 
 
-def _compare(found: tuple[str, Any], wanted: tuple[str, Any], tolerance: float) -> bool | None:
-    left, right = found[1], wanted[1]
+def _compare(predicted: tuple[str, Any], gold: tuple[str, Any], tolerance: float) -> bool | None:
+    left, right = predicted[1], gold[1]
     if isinstance(left, MatrixBase) != isinstance(right, MatrixBase):
         return None  # a column may be written as a point
     if verify(right, left, allow_set_relation_comp=True, timeout_seconds=None, raise_on_error=True):
@@ -104,13 +104,13 @@ def _compare(found: tuple[str, Any], wanted: tuple[str, Any], tolerance: float) 
     unevaluated = expressions and (left.has(*_UNEVALUATED) or right.has(*_UNEVALUATED))
     if unevaluated and simplify((left - right).doit()).is_zero:
         return True
-    return _approximately_equal(found, wanted, tolerance)
+    return _approximately_equal(predicted, gold, tolerance)
 
 
-def _approximately_equal(found: tuple[str, Any], wanted: tuple[str, Any], tolerance: float) -> bool | None:
+def _approximately_equal(predicted: tuple[str, Any], gold: tuple[str, Any], tolerance: float) -> bool | None:
     """Compare 2π with 6.2832: a decimal on one side is an approximation of a constant on the other."""
-    sides = found, wanted
-    if "." not in found[0] + wanted[0] or not all(getattr(value, "is_number", False) for _, value in sides):
+    sides = predicted, gold
+    if "." not in predicted[0] + gold[0] or not all(getattr(value, "is_number", False) for _, value in sides):
         return False
     numbers = [parse_number(text) or Number(Fraction(float(value.doit().evalf())), None) for text, value in sides]
     return close(numbers[0], numbers[1], tolerance)

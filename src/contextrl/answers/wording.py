@@ -20,20 +20,20 @@ def _text_tokens(value: str) -> list[str]:
 
 def texts_equal(response: str, reference: str) -> bool | None:
     """Compare two texts by their tokens; None where one only says more, or both say much."""
-    found, wanted = _text_tokens(response), _text_tokens(reference)
-    if not found or not wanted:
+    predicted, gold = _text_tokens(response), _text_tokens(reference)
+    if not predicted or not gold:
         return None
-    if found == wanted:
+    if predicted == gold:
         return True
-    if all(token[-1].isdigit() for token in found + wanted):
+    if all(token[-1].isdigit() for token in predicted + gold):
         thousands = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", f"{response}\n{reference}").split("\n")
         return None if _text_tokens(thousands[0]) == _text_tokens(thousands[-1]) else False
-    joined = "".join(found), "".join(wanted)
+    joined = "".join(predicted), "".join(gold)
     chinese = re.search("[一-鿿]", response + reference) is not None  # written without spaces
     one_contains_the_other = (
-        set(found) <= set(wanted)
-        or set(wanted) <= set(found)
+        set(predicted) <= set(gold)
+        or set(gold) <= set(predicted)
         or (chinese and (joined[0] in joined[1] or joined[1] in joined[0]))
     )
     # Long wordings differ without disagreeing, and a shorter one may be the same thing said with less detail.
-    return None if one_contains_the_other or joined[0] == joined[1] or len(found + wanted) > 10 else False
+    return None if one_contains_the_other or joined[0] == joined[1] or len(predicted + gold) > 10 else False

@@ -1,6 +1,6 @@
 """The child process that compares expressions: `python -m contextrl.answers.worker`.
 
-Reads `{"found", "wanted", "tolerance", "seconds"}` a line and replies `{"equal": true | false | null}`. Ends when its
+Reads `{"predicted", "gold", "tolerance", "seconds"}` a line and replies `{"equal": true | false | null}`. Ends when its
 stdin is closed, and while it computes by an alarm: a parent that was killed cannot stop it.
 """
 
@@ -38,7 +38,7 @@ def main() -> None:
 
 def _outcome(compare: Any, request: dict[str, Any]) -> bool | None:
     try:
-        outcome = compare(request["found"], request["wanted"], request["tolerance"])
+        outcome = compare(request["predicted"], request["gold"], request["tolerance"])
     except Exception:  # sympy raises anything on expressions it cannot handle, and memory may run out
         return None
     return outcome if outcome is None else bool(outcome)

@@ -106,9 +106,9 @@ def _check_method(config: RunConfig) -> None:
             where="objective.ratio",
         )
     expected = "dapo" if config.method == "dapo" else None
-    found = config.train.get("loss_type", expected)
-    if expected and found != expected:
-        raise InputError("loss_type dapo for method: dapo", found=repr(found), where="train.loss_type")
+    loss_type = config.train.get("loss_type", expected)
+    if expected and loss_type != expected:
+        raise InputError("loss_type dapo for method: dapo", found=repr(loss_type), where="train.loss_type")
 
 
 def _build(arguments: type, config: RunConfig, fields: dict[str, Any]) -> Any:

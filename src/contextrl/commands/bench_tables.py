@@ -43,13 +43,13 @@ def _figures(result: BenchResult) -> Table:
     for name in figures:
         table.add_column(_SEES[name], justify="right")
     for rate, title in _RATES:
-        table.add_row(title, *(shown(getattr(found, rate)) for found in figures.values()), end_section=rate in _LAST)
-    table.add_row("unscored, in no rate", *(str(sum(found.unscored.values())) for found in figures.values()))
-    for kind in sorted({kind for found in figures.values() for kind in found.unscored}):
-        table.add_row(f"  {escape(kind)}", *(str(found.unscored.get(kind, 0)) for found in figures.values()))
+        table.add_row(title, *(shown(getattr(rates, rate)) for rates in figures.values()), end_section=rate in _LAST)
+    table.add_row("unscored, in no rate", *(str(sum(rates.unscored.values())) for rates in figures.values()))
+    for kind in sorted({kind for rates in figures.values() for kind in rates.unscored}):
+        table.add_row(f"  {escape(kind)}", *(str(rates.unscored.get(kind, 0)) for rates in figures.values()))
     for label, words in _LABELS:
-        if any(found.unscored_classes.get(label) for found in figures.values()):
-            row = (str(found.unscored_classes.get(label, 0)) for found in figures.values())
+        if any(rates.unscored_classes.get(label) for rates in figures.values()):
+            row = (str(rates.unscored_classes.get(label, 0)) for rates in figures.values())
             table.add_row(f"  among {words}", *row)
     table.caption = "\n".join(_notes(result))
     return table
@@ -81,11 +81,11 @@ def _agreements(result: BenchResult) -> Table:
     table.add_column("the judge sees")
     for name in result.agreements:
         table.add_column(_SEES[name], justify="right")
-    found = list(result.agreements.values())
-    table.add_row("agreement", *(shown(each.agreement) for each in found))
-    table.add_row("Cohen's kappa", *(shown(each.kappa, percent=False) for each in found), end_section=True)
+    agreements = list(result.agreements.values())
+    table.add_row("agreement", *(shown(each.agreement) for each in agreements))
+    table.add_row("Cohen's kappa", *(shown(each.kappa, percent=False) for each in agreements), end_section=True)
     for pair, words in _PAIRS:
-        table.add_row(words, *(str(each.table[pair]) for each in found))
+        table.add_row(words, *(str(each.table[pair]) for each in agreements))
     return table
 
 

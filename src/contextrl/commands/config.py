@@ -198,5 +198,5 @@ def settings_of_the_method(config: Mapping[str, Any]) -> dict[str, Any]:
 
     What is not written has its default: another version may have had fewer settings.
     """
-    found = settings_of_the_run(RunConfig().model_dump(mode="json")) | settings_of_the_run(config)
-    return {key: value for key, value in found.items() if key not in ("seed", "train.save_strategy")}
+    settings = settings_of_the_run(RunConfig().model_dump(mode="json")) | settings_of_the_run(config)
+    return {key: value for key, value in settings.items() if key not in ("seed", "train.save_strategy")}

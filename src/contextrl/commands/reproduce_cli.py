@@ -61,9 +61,9 @@ def reproduce(
     texts: dict[str, str] = {}
     summary: dict[str, Any] = {}
     for study in chosen:
-        tables, found = study_tables(store, study, range(seeds))
+        tables, differences = study_tables(store, study, range(seeds))
         texts[study] = "\n".join(table.markdown() for table in tables)
-        summary[study] = [asdict(one) for one in found]
+        summary[study] = [asdict(comparison) for comparison in differences]
         for table in tables:
             console.print(_shown(table))
     output.mkdir(parents=True, exist_ok=True)
@@ -85,11 +85,11 @@ def study_tables(store: CellStore, study: Study, seeds: range) -> tuple[list[Tab
     title = f"Accuracy after training, {images}"
     tables = [accuracy_table(store, arms, benchmark, title=title, classes=FAMILIARITIES, blank=blank)]
     others = {label: cells for label, cells in arms.items() if label not in (BASE.label, CONTEXTRL.label)}
-    found = comparisons(store, arms.get(CONTEXTRL.label, []), others, benchmark, ("misconceived",))
-    if found:
+    differences = comparisons(store, arms.get(CONTEXTRL.label, []), others, benchmark, ("misconceived",))
+    if differences:
         labels = {arm.name: arm.label for arm in ARMS[study]}
-        tables.append(comparison_table(found, labels, title="ContextRL less the others"))
-    return tables, found
+        tables.append(comparison_table(differences, labels, title="ContextRL less the others"))
+    return tables, differences
 
 
 def _write_pages(texts: dict[str, str], page: Path | None, readme: Path | None) -> None:

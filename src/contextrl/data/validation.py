@@ -42,8 +42,8 @@ def validate_examples(examples: Sequence[Example], *, vision: bool, where: str, 
         # All begin now: while threads decode, this one compares answers.
         begun = [checks.start(example.images) if vision else [] for example in examples]
         for example, images in zip(examples, begun, strict=True):
-            found = (*_missing_tower(example, vision), *image_problems(images), *_reference_problems(example))
-            problems += [f"row {example.id!r}, {problem}" for problem in found]
+            row_problems = (*_missing_tower(example, vision), *image_problems(images), *_reference_problems(example))
+            problems += [f"row {example.id!r}, {problem}" for problem in row_problems]
             advance(1)
     if problems:
         raise problems_error(problems, total=f"{len(examples)} rows", where=where)

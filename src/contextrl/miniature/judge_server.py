@@ -48,12 +48,12 @@ def answer_chat(body: dict[str, Any]) -> tuple[dict[str, Any], int]:
 
 def _texts(messages: list[dict[str, Any]]) -> tuple[str, str]:
     """The system's text and the user's."""
-    found = {"system": "", "user": ""}
+    texts = {"system": "", "user": ""}
     for message in messages:
         content = message["content"]
         parts = [content] if isinstance(content, str) else [part.get("text", "") for part in content]
-        found[message["role"]] = "\n".join(part for part in parts if part)
-    return found["system"], found["user"]
+        texts[message["role"]] = "\n".join(part for part in parts if part)
+    return texts["system"], texts["user"]
 
 
 def judge_text(system: str, text: str) -> dict[str, Any]:

@@ -60,7 +60,7 @@ def parse_steps(text: str, answer_type: AnswerType) -> Steps:
         readings=tuple(_read(segment) for segment in _READING.findall(plain)),
         equations=tuple(equations),
         values=tuple(map(int, _VALUE.findall(plain))),
-        counted=tuple(int("".join(found)) for found in _COUNTED.findall(plain)),
+        counted=tuple(int("".join(digits)) for digits in _COUNTED.findall(plain)),
         parities=tuple(_PARITY.findall(plain)),
         answer=extract_answer(text, answer_type),
     )

@@ -84,8 +84,8 @@ class RunData:
 
     def series(self, name: str) -> list[tuple[int, float]]:
         """(step, value) where a metric was logged."""
-        found = ((int(record["step"]), number(record.get(name))) for record in self.steps)
-        return [(step, value) for step, value in found if value is not None]
+        values = ((int(record["step"]), number(record.get(name))) for record in self.steps)
+        return [(step, value) for step, value in values if value is not None]
 
 
 def section(record: Record, name: str) -> Record:

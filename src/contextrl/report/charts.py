@@ -230,8 +230,8 @@ def _by_part(history: KindHistory, size: int) -> dict[int, tuple[int, int, int]]
     for step, scored in history.scored.items():
         start = max(0, step - 1) // size * size + 1
         so_far = parts.get(start, (0, 0, 0))
-        found = (scored, history.reachable[step], history.recovered[step])
-        parts[start] = (so_far[0] + found[0], so_far[1] + found[1], so_far[2] + found[2])
+        counts = (scored, history.reachable[step], history.recovered[step])
+        parts[start] = (so_far[0] + counts[0], so_far[1] + counts[1], so_far[2] + counts[2])
     return parts
 
 

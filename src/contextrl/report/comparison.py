@@ -108,7 +108,7 @@ def compare(runs: Sequence[RunData], method_settings: MethodSettings = all_setti
     before = {
         measure: starts.pop()
         for measure in MEASURES
-        if len(starts := {found[0] for run in runs if (found := evaluation(run, "before", measure))}) == 1
+        if len(starts := {figure[0] for run in runs if (figure := evaluation(run, "before", measure))}) == 1
     }
     return Comparison(rows, before, _differences(rows), [row.label for row in rows if not row.repeated])
 
@@ -158,19 +158,19 @@ def _mean(values: Sequence[float]) -> float | None:
 
 def evaluation(run: RunData, when: str, measure: str) -> tuple[float, tuple[float, float] | None] | None:
     """A finished run's figure `before` or `after` training and its interval; runs that go on have none to compare."""
-    found = section(run.results or {}, when)
-    value = number(found.get(measure))
-    return None if value is None else (value, interval(found.get(metrics.interval_of(measure))))
+    evaluated = section(run.results or {}, when)
+    value = number(evaluated.get(measure))
+    return None if value is None else (value, interval(evaluated.get(metrics.interval_of(measure))))
 
 
 def _estimate_over_seeds(runs: Sequence[RunData], measure: str) -> Estimate | None:
     """Runs of one seed are one observation: repeating a run makes nothing surer."""
     by_seed: defaultdict[str, list[tuple[float, tuple[float, float] | None]]] = defaultdict(list)
     for run in runs:
-        if (found := evaluation(run, "after", measure)) is not None:
-            by_seed[str(run.seed)].append(found)
+        if (figure := evaluation(run, "after", measure)) is not None:
+            by_seed[str(run.seed)].append(figure)
     values = [sum(value for value, _ in own) / len(own) for own in by_seed.values()]
-    every = [found for own in by_seed.values() for found in own]
+    every = [figure for own in by_seed.values() for figure in own]
     return estimate(values, every[0][1] if len(every) == 1 else None) if values else None
 
 

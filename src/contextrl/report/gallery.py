@@ -191,8 +191,8 @@ def _audit(verdict: Record) -> str | None:
 
 
 def _rounded(value: Any) -> float | None:
-    found = number(value)
-    return None if found is None else round(found, 3)
+    finite = number(value)
+    return None if finite is None else round(finite, 3)
 
 
 def _flag(value: Any) -> bool | None:

@@ -170,13 +170,13 @@ def kind_of(group: Record) -> str:
 
 
 def attempts_of(group: Record) -> list[Record]:
-    found = group.get("attempts")
-    return [attempt for attempt in found if isinstance(attempt, dict)] if isinstance(found, list) else []
+    attempts = group.get("attempts")
+    return [attempt for attempt in attempts if isinstance(attempt, dict)] if isinstance(attempts, list) else []
 
 
 def verdict_of(attempt: Record, judge: str = "verdict") -> Record:
-    found = attempt.get(judge)
-    return found if isinstance(found, dict) else {}
+    verdict = attempt.get(judge)
+    return verdict if isinstance(verdict, dict) else {}
 
 
 def shown_verdict(attempt: Record) -> Record:
@@ -186,14 +186,14 @@ def shown_verdict(attempt: Record) -> Record:
 
 def is_false_positive(attempt: Record) -> bool:
     """Right answer, wrong process."""
-    found = shown_verdict(attempt)
-    return found.get("answer_correct") is True and found.get("process_correct") is False
+    verdict = shown_verdict(attempt)
+    return verdict.get("answer_correct") is True and verdict.get("process_correct") is False
 
 
 def tags_of(group: Record) -> tuple[str, ...]:
     attempts, kind = attempts_of(group), group.get("kind")
     recovered = group.get("recovered") is True
-    found = {
+    is_tagged = {
         "recovered": recovered,
         "false_positive": any(is_false_positive(attempt) for attempt in attempts),
         "not_standalone": any(attempt.get("rejection") == "not_standalone" for attempt in attempts),
@@ -202,7 +202,7 @@ def tags_of(group: Record) -> tuple[str, ...]:
         "mixed": kind == "spread",
         "solved": kind == "solved",
     }
-    return tuple(tag for tag in TAGS if found[tag])
+    return tuple(tag for tag in TAGS if is_tagged[tag])
 
 
 def size_of(group: Record) -> int:
@@ -239,8 +239,8 @@ def _count_false_positives(
     for attempt in attempts_of(group):
         if attempt.get("stage") != 1:
             continue
-        found = shown_verdict(attempt)
-        summary.right_answers += found.get("answer_correct") is True and found.get("process_correct") is not None
+        verdict = shown_verdict(attempt)
+        summary.right_answers += verdict.get("answer_correct") is True and verdict.get("process_correct") is not None
         if not is_false_positive(attempt):
             continue
         summary.false_positives += 1
@@ -271,8 +271,8 @@ def difference(reference: str, response: str) -> tuple[str, str]:
     return "", ""
 
 
-def _likeness(one: str, other: str) -> float:
-    return SequenceMatcher(None, one.split(), other.split(), autojunk=False).ratio()
+def _likeness(first: str, other: str) -> float:
+    return SequenceMatcher(None, first.split(), other.split(), autojunk=False).ratio()
 
 
 def read_entries(entries: list[Entry]) -> Iterator[tuple[Entry, Record]]:

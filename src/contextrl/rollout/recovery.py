@@ -56,8 +56,8 @@ class RetryPrompt:
                 {"role": "user", "content": [{"type": "text", "text": message}]},
             ]
         )
-        _, found, after = text.partition(_SENTINEL)
-        if not found:
+        _, sentinel, after = text.partition(_SENTINEL)
+        if not sentinel:
             raise InputError(
                 "a chat template that shows earlier assistant turns", found="one that drops them", where="model.path"
             )

@@ -36,8 +36,8 @@ def cluster_tables(first: Sequence[bool], second: Sequence[bool], clusters: Sequ
         `[K, 4]` for K clusters in the order in which they first appear, columns as `cohens_kappa` takes them.
     """
     tables: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
-    for one, other, cluster in zip(first, second, clusters, strict=True):
-        tables[cluster][2 * (not one) + (not other)] += 1
+    for by_first, by_second, cluster in zip(first, second, clusters, strict=True):
+        tables[cluster][2 * (not by_first) + (not by_second)] += 1
     return list(tables.values())
 
 

@@ -75,18 +75,18 @@ def mean_rate(
     Its interval is recovered from those of the two (MOVER; Zou and Donner, 2008), with their correlation r over the
     clusters: each limit is at a distance of sqrt(a^2 + b^2 + 2 r a b) / 2, a and b the two rates' own distances.
     """
-    one, two = rate(first, first_clusters), rate(second, second_clusters)
-    if not one.n or not two.n:
+    left, right = rate(first, first_clusters), rate(second, second_clusters)
+    if not left.n or not right.n:
         return _NOTHING
     r = _correlation(_residuals(first, first_clusters), _residuals(second, second_clusters))
-    value = (one.value + two.value) / 2
+    value = (left.value + right.value) / 2
 
     def distance(a: float, b: float) -> float:
         return math.sqrt(max(0.0, a**2 + b**2 + 2 * r * a * b)) / 2
 
-    low = value - distance(one.value - one.low, two.value - two.low)
-    high = value + distance(one.high - one.value, two.high - two.value)
-    return Rate(value, max(0.0, low), min(1.0, high), one.n + two.n)
+    low = value - distance(left.value - left.low, right.value - right.low)
+    high = value + distance(left.high - left.value, right.high - right.value)
+    return Rate(value, max(0.0, low), min(1.0, high), left.n + right.n)
 
 
 def _correlation(first: dict[str, float], second: dict[str, float]) -> float:

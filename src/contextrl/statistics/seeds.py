@@ -82,7 +82,7 @@ class PairedDifference:
 
 def paired_difference(first: Sequence[float], second: Sequence[float]) -> PairedDifference:
     """`first` less `second`, seed by seed; as many of both, at least one."""
-    apart = [one - other for one, other in zip(first, second, strict=True)]
+    apart = [value - other for value, other in zip(first, second, strict=True)]
     mean = sum(apart) / len(apart)
     if len(apart) == 1:
         return PairedDifference(mean, None, None, None, 1)

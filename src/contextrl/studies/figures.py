@@ -40,15 +40,15 @@ def by_seed(cells: Sequence[Cell], benchmark: str, figure: Figure, places: Seque
     Args:
         places: of the items that count; by default all.
     """
-    found = []
+    values = []
     for cell in cells:
         outcomes = cell.outcomes.get(benchmark)
         if outcomes is None:
             continue
         value = figure(outcomes if places is None else "".join(outcomes[place] for place in places))
         if value is not None:
-            found.append(value)
-    return found
+            values.append(value)
+    return values
 
 
 def over_seeds(
@@ -86,7 +86,7 @@ def compare(
     Args:
         measures: name to a figure and the items that it is over.
     """
-    found: list[tuple[str, str, str, PairedDifference]] = []
+    rows: list[tuple[str, str, str, PairedDifference]] = []
     own = {cell.seed: cell for cell in arm}
     for other in others:
         shared = [(own[cell.seed], cell) for cell in other if cell.seed in own]
@@ -94,7 +94,7 @@ def compare(
             first, second = (by_seed([pair[side] for pair in shared], benchmark, figure, places) for side in (0, 1))
             if first and len(first) == len(second) == len(shared):
                 difference = paired_difference(first, second)
-                found.append((shared[0][0].arm, shared[0][1].arm, name, difference))
-    tested = [row[3].p for row in found if row[3].p is not None]
+                rows.append((shared[0][0].arm, shared[0][1].arm, name, difference))
+    tested = [row[3].p for row in rows if row[3].p is not None]
     adjusted = iter(holm(tested))
-    return [Comparison(*row, next(adjusted) if row[3].p is not None else None) for row in found]
+    return [Comparison(*row, next(adjusted) if row[3].p is not None else None) for row in rows]

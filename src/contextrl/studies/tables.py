@@ -38,12 +38,12 @@ class Table:
         return "\n".join([f"**{self.title}**", "", *lines, *(["", self.note] if self.note else [])]) + "\n"
 
 
-def spread(found: Estimate | None) -> str:
+def spread(estimate: Estimate | None) -> str:
     """`0.852 [0.831, 0.873]`; a dash where there is nothing."""
-    if found is None:
+    if estimate is None:
         return "–"
-    ends = "" if found.low is None or found.high is None else f" [{found.low:.3f}, {found.high:.3f}]"
-    return f"{found.mean:.3f}{ends}"
+    ends = "" if estimate.low is None or estimate.high is None else f" [{estimate.low:.3f}, {estimate.high:.3f}]"
+    return f"{estimate.mean:.3f}{ends}"
 
 
 def accuracy_table(
@@ -98,13 +98,21 @@ def comparisons(
     return compare(arm, list(others.values()), benchmark, measures)
 
 
-def comparison_table(found: Sequence[Comparison], labels: Mapping[str, str], *, title: str) -> Table:
+def comparison_table(comparisons: Sequence[Comparison], labels: Mapping[str, str], *, title: str) -> Table:
     rows = []
-    for one in found:
-        apart = one.difference
+    for comparison in comparisons:
+        apart = comparison.difference
         ends = "" if apart.low is None or apart.high is None else f" [{apart.low:+.3f}, {apart.high:+.3f}]"
-        p = "–" if one.adjusted is None else f"{one.adjusted:.2g}"
-        rows.append([labels.get(one.other, one.other), one.measure, f"{apart.mean:+.3f}{ends}", p, str(apart.n)])
+        p = "–" if comparison.adjusted is None else f"{comparison.adjusted:.2g}"
+        rows.append(
+            [
+                labels.get(comparison.other, comparison.other),
+                comparison.measure,
+                f"{apart.mean:+.3f}{ends}",
+                p,
+                str(apart.n),
+            ]
+        )
     note = "Paired: the same items and seeds; p of the paired t-test over seeds, adjusted by Holm within the table."
     return Table(title, ["against", "over", "difference", "adjusted p", "seeds"], rows, note)
 

@@ -70,9 +70,9 @@ class ScoredRows:
     def completions(self, rows: Sequence[int], pad_token_id: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Ids and mask [b, C] of some rows, right-padded."""
         ids = [list(self.attempts[row].completion.ids) for row in rows]
-        width = max((len(one) for one in ids), default=1)
-        mask = torch.tensor([[1] * len(one) + [0] * (width - len(one)) for one in ids])
-        return torch.tensor([one + [pad_token_id] * (width - len(one)) for one in ids]), mask
+        width = max((len(completion) for completion in ids), default=1)
+        mask = torch.tensor([[1] * len(completion) + [0] * (width - len(completion)) for completion in ids])
+        return torch.tensor([completion + [pad_token_id] * (width - len(completion)) for completion in ids]), mask
 
     def added_in_parts(
         self, count: int, size: int, pad_token_id: int

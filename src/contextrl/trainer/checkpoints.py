@@ -55,14 +55,14 @@ class CheckpointState:
 
 def complete_checkpoints(folder: Path) -> list[Path]:
     """Checkpoints that were written to the end, by step."""
-    found = [path for path in folder.glob("checkpoint-*") if (path / MARKER).is_file()]
-    return sorted(found, key=lambda path: int(path.name.rpartition("-")[2]))
+    checkpoints = [path for path in folder.glob("checkpoint-*") if (path / MARKER).is_file()]
+    return sorted(checkpoints, key=lambda path: int(path.name.rpartition("-")[2]))
 
 
 def latest_checkpoint(folder: Path) -> Path | None:
     """The newest complete checkpoint, if any."""
-    found = complete_checkpoints(folder)
-    return found[-1] if found else None
+    checkpoints = complete_checkpoints(folder)
+    return checkpoints[-1] if checkpoints else None
 
 
 class EpochRepeatSampler(RepeatSampler):

@@ -354,8 +354,8 @@ class ContextRLTrainer(GRPOTrainer):
         result = LOSSES[self.args.loss_type](batch, self.args.loss_settings)
         if not torch.isfinite(result.loss):
             # Before the optimizer can spread it.
-            found, step = f"the loss is {result.loss.item()}", self.state.global_step + 1
-            raise non_finite(found, step, self.checkpoints.last(), self.rows.example_ids(groups))
+            problem, step = f"the loss is {result.loss.item()}", self.state.global_step + 1
+            raise non_finite(problem, step, self.checkpoints.last(), self.rows.example_ids(groups))
         assert entropies is not None
         mask = batch.mask.bool()
         entropy = TokenSum(entropies[mask].sum(), mask.sum().float())

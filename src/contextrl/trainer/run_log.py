@@ -106,13 +106,13 @@ class RunLog(TrainerCallback):
                 state.best_metric, state.best_global_step = score, state.global_step
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **_: Any) -> None:  # noqa: ARG002
-        found, self._on_the_way = self._on_the_way, None
+        evaluation, self._on_the_way = self._on_the_way, None
         if names.LOSS in logs:  # else of no step
             record = {"step": state.global_step, **logs}
             record |= {names.TIME_TRAIN_TOTAL: self.clock.now("train"), names.TIME_EVAL_TOTAL: self.clock.now("eval")}
-            self._append(record | (evaluation_metrics(found) if found else {}))
-        if found is not None:
-            logs.update(tracker_metrics(found))
+            self._append(record | (evaluation_metrics(evaluation) if evaluation else {}))
+        if evaluation is not None:
+            logs.update(tracker_metrics(evaluation))
         for name in [name for name, value in logs.items() if value is None]:
             del logs[name]
 

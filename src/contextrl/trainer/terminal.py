@@ -84,16 +84,16 @@ class TerminalCallback(TrainerCallback):
     # ---- what is shown ---------------------------------------------------------------------------------------------
 
     def _take(self, logs: Mapping[str, Any]) -> None:
-        found = dict(self.figures)
+        figures = dict(self.figures)
         for name, (_, form) in FIGURES.items():
             value = logs.get(name)
             if isinstance(value, int | float):
-                found[name] = form.format(value, self.step)
+                figures[name] = form.format(value, self.step)
         if "reward" in logs:
-            found.pop("loss", None)  # which says little of a policy gradient
+            figures.pop("loss", None)  # which says little of a policy gradient
         if not logs.get("judge/unscored"):
-            found.pop("judge/unscored", None)
-        self.figures = {name: found[name] for name in FIGURES if name in found}
+            figures.pop("judge/unscored", None)
+        self.figures = {name: figures[name] for name in FIGURES if name in figures}
 
     @property
     def left(self) -> str:

@@ -163,13 +163,13 @@ class SharedDecoding:
         scores = together @ key.float().transpose(2, 3)
         if self.hidden is not None:
             scores = scores.masked_fill(self.hidden, -torch.inf)
-        found = part(scores, value)
+        partial = part(scores, value)
 
         def apart(result: torch.Tensor) -> torch.Tensor:
             rows = result.view(prompts, kv_heads, most, shared, -1).transpose(1, 2)
             return rows.reshape(prompts * most, kv_heads, shared, -1)[self.slot]
 
-        output, top, total = found
+        output, top, total = partial
         return apart(output), apart(top), apart(total)
 
     def _attend_copied(

@@ -81,4 +81,4 @@ class Probe:
         decoded = scores.gather(2, completions[..., None])[..., 0]
         differences = [(values.float() - expected.float()).abs()[real] for values in (scored, decoded)]
         # Rounding to 8 bits moves single values far, and all of them together little.
-        return max(float(one.max() if self._exact else one.mean()) for one in differences)
+        return max(float(apart.max() if self._exact else apart.mean()) for apart in differences)

@@ -56,6 +56,6 @@ def encode_prompts(model: Any, prompts: Prompts, device: torch.device) -> Encode
         if "mm_token_type_ids" in accepted:
             along.setdefault("mm_token_type_ids", torch.zeros(1, len(ids), dtype=torch.long))
         features = {name: tensor for name, tensor in prompts.features[n].items() if name in accepted}
-        found, _ = backbone.get_rope_index(input_ids=torch.tensor([ids]), **along, **features)
-        positions.append(found[:, 0])
+        position_ids, _ = backbone.get_rope_index(input_ids=torch.tensor([ids]), **along, **features)
+        positions.append(position_ids[:, 0])
     return EncodedPrompts(prompts, positions, device)

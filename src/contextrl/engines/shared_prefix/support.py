@@ -87,7 +87,7 @@ def why_not_sampled(config: GenerationConfig) -> str | None:
         return f"generation is {config.get_generation_mode().value}"
     plain = {"num_return_sequences": 1, "guidance_scale": 1.0, "stop_strings": None, "cache_implementation": "dynamic"}
     for name, value in plain.items():
-        found = getattr(config, name, None)
-        if found is not None and found != value:
-            return f"generation has {name} {found}"
+        setting = getattr(config, name, None)
+        if setting is not None and setting != value:
+            return f"generation has {name} {setting}"
     return None

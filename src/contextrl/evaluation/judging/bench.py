@@ -45,8 +45,8 @@ class BenchResult:
     def as_json(self) -> dict[str, Any]:
         """With null for what cannot be said; intervals are at 95 %."""
         contexts: dict[str, Any] = {}
-        for name, found in self.figures.items():
-            contexts[name] = {**asdict(found), "usage": asdict(self.usage[name])}
+        for name, figures in self.figures.items():
+            contexts[name] = {**asdict(figures), "usage": asdict(self.usage[name])}
             if name in self.agreements:
                 contexts[name]["second_judge"] = {
                     **asdict(self.agreements[name]),

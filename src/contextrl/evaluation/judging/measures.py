@@ -59,12 +59,12 @@ def identifiability(labels: Sequence[Label], verdicts: Sequence[Verdict], cluste
             continue
         hits[label].append(verdict.status == ("correct" if label == "true_positive" else "incorrect"))
         shared[label].append(cluster)
-    found: Label = "false_positive"
+    caught: Label = "false_positive"
     kept: Label = "true_positive"
     return Identifiability(
-        recall_false_positives=rate(hits[found], shared[found]),
+        recall_false_positives=rate(hits[caught], shared[caught]),
         retention_true_positives=rate(hits[kept], shared[kept]),
-        balanced_accuracy=mean_rate(hits[found], shared[found], hits[kept], shared[kept]),
+        balanced_accuracy=mean_rate(hits[caught], shared[caught], hits[kept], shared[kept]),
         rejected_wrong_answers=rate(hits["wrong_answer"], shared["wrong_answer"]),
         n=dict(Counter(labels)),
         unscored=dict(Counter(kind for _, kind in failed)),

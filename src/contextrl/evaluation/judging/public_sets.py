@@ -48,11 +48,11 @@ def read_public_set(name: str, path: Path) -> tuple[list[Labelled], Counter[str]
     for file in files:
         for number, (where, row) in enumerate(file_objects(file), start=1):
             identity = str(row["id"]) if row.get("id") is not None else f"{file.stem}-{number}"
-            found = READERS[name](row, where, identity, file.parent)
-            if isinstance(found, Labelled):
-                items.append(found)
+            item = READERS[name](row, where, identity, file.parent)
+            if isinstance(item, Labelled):
+                items.append(item)
             else:
-                left_out[found] += 1
+                left_out[item] += 1
     return items, left_out
 
 

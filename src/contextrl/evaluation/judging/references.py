@@ -34,8 +34,8 @@ def add_references(
     complete: list[Labelled] = []
     counts = Counter(left_out)
     for item in items:
-        found = by_id.get(item.example.id)
-        if found is None:
+        reference = by_id.get(item.example.id)
+        if reference is None:
             several = by_question.get(_plain(item.example.question), [])
             if len(several) > 1:
                 raise InputError(
@@ -44,11 +44,11 @@ def add_references(
                     where=str(path),
                     fix="Name the items by `id`",
                 )
-            found = several[0] if several else None
-        if found is None:
+            reference = several[0] if several else None
+        if reference is None:
             counts["no reference"] += 1
         else:
-            complete.append(with_reference(item, found.answer, found.solution))
+            complete.append(with_reference(item, reference.answer, reference.solution))
     if not complete:
         sample = items[0].example.id if items else "none"
         raise InputError("references of this set's items", found=f"none for {sample!r} or any other", where=str(path))

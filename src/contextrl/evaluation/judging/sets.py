@@ -100,6 +100,6 @@ def _own(path: Path, names: Sequence[str]) -> list[Labelled]:
 
 
 def _check_images(items: Sequence[Labelled], where: str) -> None:
-    found = [f"item {items[index].example.id!r}, {text}" for index, text in wrong_images([i.example for i in items])]
-    if found:
-        raise problems_error(found, total=f"{len(items)} items", where=where)
+    problems = [f"item {items[index].example.id!r}, {text}" for index, text in wrong_images([i.example for i in items])]
+    if problems:
+        raise problems_error(problems, total=f"{len(items)} items", where=where)

@@ -296,8 +296,8 @@ class LLMJudge:
                         fix="Put the key into the variable that judge.api_key_env names",
                     )
                 if isinstance(answer, list) and answer and model not in answer:
-                    found = ", ".join(answer[:8])
-                    raise InputError(f"the model {model!r}", found=found, where=endpoint.url, fix="Change judge.model")
+                    served = ", ".join(answer[:8])
+                    raise InputError(f"the model {model!r}", found=served, where=endpoint.url, fix="Change judge.model")
             if len(failures) == len(answers):
                 details = "; ".join(failure.detail for failure in failures)
                 raise ServiceError(f"no judge can be reached ({details}): start it, or change judge.base_url")

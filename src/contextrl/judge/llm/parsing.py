@@ -133,10 +133,10 @@ def parse_reply(reply: str, *, standalone: bool = False) -> Reading:
 def parse_report(reply: str) -> Reading:
     """Read a mistake report: `mistake_report` in JSON, or what follows its label in free text."""
     text = without_reasoning(reply[-MAX_REPLY_CHARS:])
-    for _, found in reversed(list(_objects(text))):
-        report = found.get("mistake_report")
+    for _, fields in reversed(list(_objects(text))):
+        report = fields.get("mistake_report")
         if isinstance(report, str) and report.strip():
-            return Reading(report=report.strip(), step=_step(found.get("step")))
+            return Reading(report=report.strip(), step=_step(fields.get("step")))
     reports = list(_REPORT.finditer(text))
     if reports:
         steps = _STEP.findall(text)
@@ -157,7 +157,7 @@ def _last_statement(text: str) -> tuple[dict[str, Any], bool]:
 
     Labels that follow each other are one statement; a JSON object is one of its own.
     """
-    objects = [(end, found) for end, found in _objects(text) if any(key in found for key in (*_FLAGS, *_VERDICTS))]
+    objects = [(end, reply) for end, reply in _objects(text) if any(key in reply for key in (*_FLAGS, *_VERDICTS))]
     after = objects[-1][0] if objects else 0
     labels = {
         _LABELS[" ".join(match[1].casefold().split())]: match[2].strip()
@@ -183,23 +183,23 @@ def _objects(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
     while start >= 0 and tries < _MAX_OBJECTS:
         tries += 1
         try:
-            found, end = decoder.raw_decode(text, start)
+            reply, end = decoder.raw_decode(text, start)
         except (ValueError, RecursionError):
             start = text.find("{", start + 1)
             continue
-        fields = _flat(found)
+        fields = _flat(reply)
         if fields:
             yield end, fields
         start = text.find("{", end)
 
 
-def _flat(found: Mapping[str, Any]) -> dict[str, Any]:
+def _flat(reply: Mapping[str, Any]) -> dict[str, Any]:
     """Our keys of an object; of one that wraps them, `{"verdict": {...}}`, the inner ones."""
     for key in (*_VERDICTS, "result", "evaluation"):
-        inner = found.get(key)
+        inner = reply.get(key)
         if isinstance(inner, dict):
             return {name: inner[name] for name in _KEYS if name in inner}
-    return {name: found[name] for name in _KEYS if name in found}
+    return {name: reply[name] for name in _KEYS if name in reply}
 
 
 def _judge(fields: Mapping[str, Any]) -> Reading:

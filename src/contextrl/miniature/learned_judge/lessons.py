@@ -179,7 +179,7 @@ def _bad_step(problem: Problem, rng: random.Random) -> str:
     value = derived_value(problem.kind, problem.digits, problem.asked)
     wrong = max(0, value + rng.choice((-2, -1, 1, 2)))
     response = _right(problem, rng)
-    head, found, answer = response.rpartition("Answer: ")
+    head, marker, answer = response.rpartition("Answer: ")
     # The answer alone, the step alone, or the step and what follows from it.
     change = rng.choice(("answer", "step", "both"))
     if change != "answer":
@@ -188,7 +188,7 @@ def _bad_step(problem: Problem, rng: random.Random) -> str:
     if change != "step":
         flipped = "no" if answer == "yes" else "yes"
         answer = flipped if problem.kind == "parity" else str(wrong)
-    return f"{head}{found}{answer}"
+    return f"{head}{marker}{answer}"
 
 
 def _malformed(problem: Problem, rng: random.Random) -> str:
