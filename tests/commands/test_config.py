@@ -112,7 +112,9 @@ def test_missing_file(tmp_path: Path, name: str) -> None:
             id="in-a-section-of-a-section",
         ),
         pytest.param(
-            {"model": {"qqqq": 1}}, "unknown key model.qqqq (known: path, lora, freeze_vision)", id="none-near"
+            {"model": {"qqqq": 1}},
+            "unknown key model.qqqq (known: path, lora, max_pixels, freeze_vision)",
+            id="none-near",
         ),
     ],
 )

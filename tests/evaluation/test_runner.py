@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from contextrl.evaluation.runner import summarise
-from contextrl.records.evaluation import Evaluation
+from contextrl.records.evaluation import Evaluation, Part
 from contextrl.records.example import Example
 from contextrl.records.verdict import Verdict, unscored
 
@@ -158,6 +158,7 @@ def test_json_is_rounded_to_four_digits() -> None:
         "process_accuracy_ci95": [0.0, 1.0],
         "n": 3,
         "unscored": 1,
+        "by_source": {},
     }
 
 
@@ -170,7 +171,17 @@ def test_json_has_null_for_what_cannot_be_said() -> None:
         "process_accuracy_ci95": None,
         "n": 0,
         "unscored": 2,
+        "by_source": {},
     }
+
+
+def test_sources_have_figures_of_their_own() -> None:
+    sources = ["a", "b", "a", "a", "c"]
+    rows = [replace(item, source=source) for item, source in zip(items(5), sources, strict=True)]
+    found = summarise(rows, [GOOD, BAD, BAD, GOOD, FAILED]).by_source
+    assert found == {"a": Part(3, pytest.approx(2 / 3), pytest.approx(2 / 3)), "b": Part(1, 0.0, 0.0)}
+    answers = summarise(rows[:2], [RIGHT_ANSWER, WRONG_ANSWER]).by_source
+    assert answers == {"a": Part(1, 1.0, None), "b": Part(1, 0.0, None)}, "nobody looked at the process"
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -165,6 +166,35 @@ def test_a_run_whose_judge_dies_stops_with_a_checkpoint_and_goes_on_when_it_is_b
         _, messages = resumed.communicate(timeout=200)
     assert resumed.returncode == 0, messages
     assert [row["step"] for row in read_objects(run / "metrics.jsonl") if "loss" in row] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_panel_may_move_between_a_run_and_its_resumption(
+    tiny_policy: Path,
+    tmp_path: Path,
+    judge_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = tmp_path / "run"
+
+    def train(url: str, *more: str) -> int:
+        panel = (
+            f"judge.panel=[{{base_url: {url}, model: miniature-judge}}, {{base_url: {url}, model: miniature-judge}}]"
+        )
+        changes = settings(f"run_dir={run}", f"model.path={tiny_policy}", *SMALL, f"judge.base_url={url}", panel)
+        config = str(CONFIGS[0].parent / "llm-judge.yaml")
+        return run_main(monkeypatch, "train", config, *changes, *settings("judge.cache=false", "judge.votes=2"), *more)
+
+    assert train(judge_url) == 0
+    weights_before = (run / "checkpoints" / "checkpoint-2" / "model.safetensors").read_bytes()
+    (run / "results.json").unlink()
+    shutil.rmtree(run / "checkpoints" / "checkpoint-2")
+    with serving_judge() as (_, url):
+        assert url != judge_url
+        assert train(url, "--resume") == 0, capsys.readouterr().err
+        assert train(url, "--resume", "--set", "judge.votes=3") == 2
+    assert "judge.votes" in capsys.readouterr().err
+    assert (run / "checkpoints" / "checkpoint-2" / "model.safetensors").read_bytes() == weights_before
 
 
 def test_a_judge_that_is_not_there_is_found_before_training(

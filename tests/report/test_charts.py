@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from rich.console import Console
 from run_folders import evaluated, finished_run, metrics, write_run
 
 from contextrl.records.metrics import (
+    EVAL_BY_SOURCE,
     EVAL_PROCESS_ACCURACY,
     GROUP_OF,
     JUDGE_COST_OF,
@@ -22,7 +24,7 @@ from contextrl.records.metrics import (
     interval_of,
 )
 from contextrl.records.run_data import RunData, read_run
-from contextrl.report.charts import DERIVED, all_charts, discovery_charts, kind_rows, optimisation_charts
+from contextrl.report.charts import DERIVED, all_charts, class_rows, discovery_charts, kind_rows, optimisation_charts
 from contextrl.report.comparison import comparison_charts
 from contextrl.report.figures import for_paper, write_figures
 from contextrl.report.groups import summarise_groups
@@ -54,6 +56,25 @@ def test_every_chart_is_drawn_with_marks_for_its_rows(run: RunData) -> None:
         marks = [e for e in svg.iter(f"{SVG}g") if (e.get("class") or "").startswith("mark-") and len(e)]
         drawn = [e.get("class", "") for e in marks if "role-mark" in e.get("class", "")]
         assert drawn, f"{name} has no marks"
+
+
+def test_held_out_accuracy_by_class_over_steps(tmp_path: Path) -> None:
+    def at(step: int, easy: float, hard: float) -> dict[str, Any]:
+        shares = {"d/sum/easy": easy, "d/sum/hard": hard, "d/read/hard": hard}
+        parts = {name: {"n": 2, "answer_accuracy": 1.0, "process_accuracy": v} for name, v in shares.items()}
+        return {"step": step, EVAL_BY_SOURCE: parts}
+
+    (tmp_path / "config.yaml").write_text("seed: 0")
+    lines_ = [at(0, 1.0, 0.0), {"step": 1, EVAL_BY_SOURCE: "damaged"}, at(2, 0.5, 0.75)]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines_))
+    run = read_run(tmp_path)
+    assert class_rows(run) == [
+        {"step": 0, "value": 1.0, "series": "easy"},
+        {"step": 0, "value": 0.0, "series": "hard"},
+        {"step": 2, "value": 0.75, "series": "hard"},
+        {"step": 2, "value": 0.5, "series": "easy"},
+    ]
+    assert "outcome-by-class" in charts_of(run)
 
 
 def test_charts_ask_for_metrics_that_exist(run: RunData, monkeypatch: pytest.MonkeyPatch) -> None:
