@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from contextrl.commands.arms import ARMS, BLANK, DEV, TEST, Arm, sets_of
 from contextrl.commands.cli import app
-from contextrl.commands.reproduce import Plan, Runner, arms_of, chosen_studies
+from contextrl.commands.reproduce import Plan, Runner, arms_of, chosen_studies, late_mean
 from contextrl.errors import ContextRLError, InputError
 from contextrl.studies.cells import CellStore
 
@@ -44,6 +44,8 @@ class FakeCommand:
         sampled = steps * (1250 if str(arguments[1]).endswith("contextrl.yaml") else 1000)
         results = {"steps": steps, "seconds": {"train": 60.0}, "tokens": {"sampled": sampled}}
         (run_dir / "results.json").write_text(json.dumps(results))
+        lines = [{"step": 0}, *({"step": n, "entropy": float(n)} for n in range(1, 7))]
+        (run_dir / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
 
     def _eval(self, arguments: Sequence[str]) -> None:
         options = dict(zip(arguments[2::2], arguments[3::2], strict=False))
@@ -97,6 +99,14 @@ def test_an_arm_with_anothers_tokens_takes_the_steps_that_cost_as_much(tmp_path:
     assert model is not None
     assert equal.steps == 100
     assert equal.tokens["sampled"] == model.tokens["sampled"]
+
+
+def test_entropy_is_of_the_last_third_of_the_steps(tmp_path: Path) -> None:
+    made = runner(tmp_path, FakeCommand())
+    made.run(arms_of(["ablations"]), range(1))
+    cells = {name: made.store.read(name, 0) for name in ("contextrl", "base")}
+    assert {name: cell.entropy for name, cell in cells.items() if cell} == {"contextrl": 5.5, "base": None}
+    assert late_mean([{"entropy": 1.0}], "entropy") == 1.0
 
 
 def test_other_settings_are_other_cells(tmp_path: Path) -> None:

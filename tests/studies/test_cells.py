@@ -11,7 +11,7 @@ import pytest
 from contextrl.errors import InputError
 from contextrl.studies.cells import Cell, CellStore, Items, outcome, settings_hash
 
-CELL = Cell("grpo", 0, "abc", 80, 61.24, {"sampled": 10}, {"rho_r": 0.5}, {"recovered": 3}, {"test": "RFWU"})
+CELL = Cell("grpo", 0, "abc", 80, 61.24, {"sampled": 10}, {"rho_r": 0.5}, {"recovered": 3}, 0.25, {"test": "RFWU"})
 
 
 def record(id: str, source: str = "digits/sum/known", **verdict: object) -> dict[str, object]:

@@ -15,7 +15,7 @@ from contextrl.studies.tables import accuracy_table, comparison_table, compariso
 
 
 def cell(arm: str, seed: int, outcomes: str) -> Cell:
-    return Cell(arm, seed, "s", 80, 60.0, {"sampled": 12_000}, outcomes={"test": outcomes})
+    return Cell(arm, seed, "s", 80, 60.0, {"sampled": 12_000}, entropy=0.25, outcomes={"test": outcomes})
 
 
 @pytest.mark.parametrize(
@@ -78,13 +78,13 @@ def test_tables_say_what_the_cells_say(tmp_path: Path) -> None:
     store.keep_items("test", records)
     arms = {"Ours": [cell("ours", 0, "RRRF"), cell("ours", 1, "RRRR")], "Others": [cell("others", 0, "RRWW")]}
     table = accuracy_table(store, arms, "test", title="T", classes=("hard",))
-    assert table.rows[1] == ["Others", "0.500", "0.500", "0.000", "0.000", "12k", "1"]
+    assert table.rows[1] == ["Others", "0.500", "0.500", "0.000", "0.000", "0.250", "12k", "1"]
     assert table.rows[0][4].startswith("0.750 [")
     found = comparisons(store, arms["Ours"], {"Others": arms["Others"]}, "test", ("hard",))
     rows = comparison_table(found, {"others": "Others"}, title="D").rows
     assert rows[0] == ["Others", "all", "+0.250", "–", "1"]
     assert rows[1][:3] == ["Others", "hard", "+0.500"]
-    assert table.markdown().splitlines()[2:4] == ["| " + " | ".join(table.columns) + " |", "|---|" + "---:|" * 6]
+    assert table.markdown().splitlines()[2:4] == ["| " + " | ".join(table.columns) + " |", "|---|" + "---:|" * 7]
 
 
 def test_a_file_quotes_a_table_between_its_markers(tmp_path: Path) -> None:

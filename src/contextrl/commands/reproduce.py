@@ -8,7 +8,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,8 @@ from contextrl.commands.config import load_config, settings_of_the_method
 from contextrl.console import Advance, progress_bar
 from contextrl.errors import ContextRLError, InputError
 from contextrl.miniature import BASE_POLICY
+from contextrl.records.jsonl import number
+from contextrl.records.metrics import ENTROPY
 from contextrl.records.run_directory import RunDirectory
 from contextrl.studies.cells import Cell, CellStore, settings_hash
 
@@ -133,9 +135,11 @@ class Runner:
         with tempfile.TemporaryDirectory(prefix="contextrl-") as scratch:
             run_dir, predictions = Path(scratch) / "run", Path(scratch) / "items.jsonl"
             results: dict[str, Any] = {}
+            entropy = None
             if arm.config is not None:
                 self._train(arm, seed, run_dir, steps)
                 results = RunDirectory(run_dir).results() or {}
+                entropy = late_mean(RunDirectory(run_dir).metrics(), ENTROPY)
             target = str(run_dir) if arm.config is not None else "miniature"
             sets = sets_of(arm)
             options = ["--benchmark", ",".join(sets), "--limit", str(self.plan.items)]
@@ -153,14 +157,22 @@ class Runner:
             tokens=results.get("tokens", {}),
             knowledge=results.get("knowledge", {}),
             groups=results.get("groups", {}),
+            entropy=entropy,
             outcomes=outcomes,
         )
 
     def _train(self, arm: Arm, seed: int, run_dir: Path, steps: int | None) -> None:
-        kept = ["data.eval=null", "train.save_steps=100000", "train.save_total_limit=1", "train.logging_steps=10"]
+        kept = ["data.eval=null", "train.save_steps=100000", "train.save_total_limit=1"]
         sets = [f"run_dir={run_dir}", f"seed={seed}", *kept, *self.plan.overrides(arm, steps)]
         command = ["train", str(self.plan.configs / str(arm.config))]
         self.call([*command, *(part for setting in sets for part in ("--set", setting))])
+
+
+def late_mean(records: Iterable[Mapping[str, Any]], metric: str) -> float | None:
+    """Mean of a metric over the last third of the steps that logged it; None where none did."""
+    values = [value for record in records if (value := number(record.get(metric))) is not None]
+    late = values[len(values) * 2 // 3 :]
+    return sum(late) / len(late) if late else None
 
 
 def call_contextrl(arguments: Sequence[str]) -> None:

@@ -47,6 +47,7 @@ class Cell:
         tokens: sampled and trained.
         knowledge: see `records.metrics`.
         groups: all-negative ones and those recovered.
+        entropy: of the policy's next token, mean over the last third of the steps.
         outcomes: by evaluation set, a letter per item (`RFWU`).
     """
 
@@ -58,6 +59,7 @@ class Cell:
     tokens: Mapping[str, int] = field(default_factory=dict)
     knowledge: Mapping[str, float | None] = field(default_factory=dict)
     groups: Mapping[str, int] = field(default_factory=dict)
+    entropy: float | None = None
     outcomes: Mapping[str, str] = field(default_factory=dict)
 
 

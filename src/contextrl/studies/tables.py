@@ -65,7 +65,7 @@ def accuracy_table(
     items = store.items(benchmark)
     places = {name: items.of_class(name) for name in classes} if items else {}
     columns = ["arm", "answer", "answer and process", "false positives among right answers", *classes]
-    columns += [*(["answer, picture blanked"] if blank else []), "tokens sampled", "seeds"]
+    columns += [*(["answer, picture blanked"] if blank else []), "entropy at the end", "tokens sampled", "seeds"]
     rows = []
     for label, cells in arms.items():
         figures: list[tuple[str, Figure, Sequence[int] | None]] = [
@@ -77,9 +77,14 @@ def accuracy_table(
         ]
         sampled = [cell.tokens["sampled"] for cell in cells if cell.tokens.get("sampled")]
         tokens = f"{sum(sampled) / len(sampled) / 1000:.0f}k" if sampled else "–"
+        entropies = [cell.entropy for cell in cells if cell.entropy is not None]
+        entropy = f"{sum(entropies) / len(entropies):.3f}" if entropies else "–"
         row = [spread(over_seeds(cells, *figure)) for figure in figures]
-        rows.append([label, *row, tokens, str(len(cells))])
-    note = "Means over seeds, 95 % intervals by Student's t over seeds. Classes: answer and process."
+        rows.append([label, *row, entropy, tokens, str(len(cells))])
+    note = (
+        "Means over seeds, 95 % intervals by Student's t over seeds. Classes: answer and process. Entropy: of the next "
+        "token, in nats, over the last third of the steps."
+    )
     return Table(title, columns, rows, note)
 
 
