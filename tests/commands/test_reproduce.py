@@ -123,10 +123,10 @@ def test_choices_are_made_on_development_images_only() -> None:
         for arm in arms:
             assert (TEST in sets_of(arm)) == (arm in ARMS["methods"])
             assert (BLANK in sets_of(arm)) == (TEST in sets_of(arm))
-            assert (DEV in sets_of(arm)) == (arm in ARMS["ablations"]), study
+            assert (DEV in sets_of(arm)) == (arm in (*ARMS["ablations"], *ARMS["rates"])), study
 
 
-@pytest.mark.parametrize("arm", arms_of(["methods", "ablations"]), ids=lambda arm: arm.name)
+@pytest.mark.parametrize("arm", arms_of(["methods", "ablations", "rates"]), ids=lambda arm: arm.name)
 def test_every_arm_is_a_run_that_the_configuration_allows(arm: Arm) -> None:
     assert Plan(CONFIGS).settings(arm) == Plan(CONFIGS).settings(arm)
     assert arm.config is None or (CONFIGS / arm.config).is_file()
@@ -140,8 +140,8 @@ def test_arms_of_a_study_differ() -> None:
 
 
 def test_an_unknown_study_is_refused_by_name() -> None:
-    assert chosen_studies([]) == ["methods", "ablations"]
-    with pytest.raises(InputError, match="methods or ablations"):
+    assert chosen_studies([]) == ["methods", "ablations", "rates"]
+    with pytest.raises(InputError, match="methods or ablations or rates"):
         chosen_studies(["judges"])
 
 
@@ -156,4 +156,4 @@ def test_the_command_shows_tables_of_what_is_finished(tmp_path: Path) -> None:
     assert "| ContextRL | 1.000 [1.000, 1.000] |" in text
     assert "## Ablations" in text
     assert "equal" not in text
-    assert set(json.loads((tmp_path / "out" / "reproduction.json").read_text())) == {"methods", "ablations"}
+    assert set(json.loads((tmp_path / "out" / "reproduction.json").read_text())) == set(ARMS)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Study = Literal["methods", "ablations"]
+Study = Literal["methods", "ablations", "rates"]
 #: Held-out images are looked at by the main comparison alone; every choice is made on development images.
 TEST, BLANK, DEV = "miniature", "miniature:blank", "miniature:dev"
-SETS: dict[Study, tuple[str, ...]] = {"methods": (TEST, BLANK), "ablations": (DEV,)}
+SETS: dict[Study, tuple[str, ...]] = {"methods": (TEST, BLANK), "ablations": (DEV,), "rates": (DEV,)}
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,16 @@ ARMS: dict[Study, tuple[Arm, ...]] = {
         Arm("replace", "replace in place of union", "contextrl.yaml", ("objective.mixing=replace",)),
     ),
 }
+#: At how large a learning rate a policy finds by drifting what its samples do not show.
+_RATES = ("1.5e-4", "3.0e-4")
+ARMS["rates"] = (
+    BASE,
+    *(
+        Arm(f"{arm.name}-{rate}", f"{arm.label}, rate {rate}", arm.config, (f"train.learning_rate={rate}",))
+        for rate in _RATES
+        for arm in (CONTEXTRL, GRPO, DAPO, GRPO_PROCESS)
+    ),
+)
 
 
 def sets_of(arm: Arm) -> tuple[str, ...]:

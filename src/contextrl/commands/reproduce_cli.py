@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def reproduce(
     studies: Annotated[
-        list[str] | None, typer.Argument(metavar="[STUDY...]", help="methods, ablations; by default both.")
+        list[str] | None, typer.Argument(metavar="[STUDY...]", help="methods, ablations, rates; by default all.")
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Seeds 0 to N - 1 of every arm.", metavar="N")] = 5,
     output: Annotated[
@@ -44,7 +44,11 @@ def reproduce(
         bool, typer.Option("--only-tables", help="Train nothing: tables of what is finished.")
     ] = False,
 ) -> None:
-    """Train and compare the paper's methods and ablations in the miniature; a killed command goes on where it was."""
+    """Train and compare the paper's methods and ablations in the miniature; a killed command goes on where it was.
+
+    methods: held-out images, with the pictures blanked as a control. ablations: development images. rates: development
+    images, the main methods at two and four times the learning rate.
+    """
     from contextrl.commands.reproduce import QUICK_ITEMS, QUICK_STEPS, Plan, Runner, arms_of, chosen_studies
     from contextrl.studies.cells import CellStore
 
@@ -85,6 +89,8 @@ def study_tables(store: CellStore, study: Study, seeds: range) -> tuple[list[Tab
     title = f"Accuracy after training, {images}"
     tables = [accuracy_table(store, arms, benchmark, title=title, classes=FAMILIARITIES, blank=blank)]
     others = {label: cells for label, cells in arms.items() if label not in (BASE.label, CONTEXTRL.label)}
+    if study == "rates":
+        return tables, []  # each rate's own ContextRL is beside it
     differences = comparisons(store, arms.get(CONTEXTRL.label, []), others, benchmark, ("misconceived",))
     if differences:
         labels = {arm.name: arm.label for arm in ARMS[study]}
