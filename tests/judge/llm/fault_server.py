@@ -15,9 +15,9 @@ hash. `GET /log` tells what was seen, `POST /reset` forgets it. A server that ca
 `FaultServer.kill`.
 
 Kinds: read_hang, slow_bytes, cut_before, cut_middle; status_<code> and status_429_retry_after; html_200, no_choices,
-empty_choices, no_usage, huge_length; missing, off_menu, contradictory, truncated (whole when asked with more room),
-truncated_always, empty, null, refusal_field, refusal_prose, content_filter, wrong_language; schema_refused,
-schema_ignored, think_tags, reasoning_content, reasoning_only, leaks_key.
+empty_choices, no_usage, huge_usage, huge_length; missing, off_menu, contradictory, truncated (whole when asked with
+more room), truncated_always, empty, null, refusal_field, refusal_prose, content_filter, wrong_language; schema_refused,
+schema_ignored, think_tags, reasoning_content, reasoning_only, leaks_key, echo_key_<place>.
 """
 
 from __future__ import annotations
@@ -189,6 +189,12 @@ def _no_usage(good: dict[str, Any]) -> web.Response:
     return web.json_response(reply)
 
 
+def _huge_usage(good: dict[str, Any]) -> web.Response:
+    reply = completion_body(json.dumps(good), model="m", prompt_tokens=0)
+    reply["usage"]["prompt_tokens"] = 10**400
+    return web.json_response(reply)
+
+
 def _half(good: dict[str, Any]) -> web.Response:
     text = json.dumps(good)
     return _say(text[: len(text) // 2], "length")
@@ -202,6 +208,7 @@ _WELL: dict[str, Callable[[dict[str, Any]], web.Response]] = {
     "think_tags": _think_tags,
     "reasoning_content": lambda good: _say(json.dumps(good), reasoning_content="Verdict: incorrect"),
     "no_usage": _no_usage,
+    "huge_usage": _huge_usage,
     "truncated_always": _half,
 }
 #: Kinds that say the same whatever the good reply is.
@@ -218,7 +225,16 @@ _SAID: dict[str, dict[str, Any]] = {
     "wrong_language": {"content": "Рассуждение неверно, ответ тоже."},
 }
 #: Kinds that still deliver a verdict.
-_DELIVERING = ("ok", "free_text", "schema_ignored", "think_tags", "reasoning_content", "no_usage", "slow_bytes")
+_DELIVERING = (
+    "ok",
+    "free_text",
+    "schema_ignored",
+    "think_tags",
+    "reasoning_content",
+    "no_usage",
+    "huge_usage",
+    "slow_bytes",
+)
 
 
 # --- faults of the server -------------------------------------------------------------------------
@@ -237,11 +253,28 @@ def _refused(fault: str, request: web.Request) -> web.Response:
     if fault == "leaks_key":
         key = request.headers.get("Authorization", "")
         return web.json_response(error_body(f"bad request with {key}"), status=400)
+    if fault.startswith("echo_key_"):
+        return _echo(fault.removeprefix("echo_key_"), request.headers.get("Authorization", "").removeprefix("Bearer "))
     if fault == "status_429_retry_after":
         return web.json_response(error_body("slow down"), status=429, headers={"Retry-After": RETRY_AFTER})
     if not fault.startswith("status_"):
         raise ValueError(f"no such fault: {fault}")
     return web.json_response(error_body(f"as asked: {fault}"), status=int(fault.removeprefix("status_")))
+
+
+def _echo(place: str, key: str) -> web.Response:
+    """A reply with the key in a place where it would be kept."""
+    good = {"analysis": "x", "answer_correct": False, "process_correct": False, "mistake_report": "Step 2 is wrong."}
+    if place == "refusal":
+        return _say(None, refusal=f"not for {key}")
+    if place == "text":
+        return _say(f"I was asked with {key}.")
+    if place == "value":
+        return _say(json.dumps(good | {"answer_correct": key}))
+    if place == "escaped":
+        spelled = "".join(f"\\u{ord(letter):04x}" for letter in key)
+        return _say(json.dumps(good).replace("Step 2", f"Step 2 {spelled}"))
+    return _say(json.dumps(good | {place: f"see {key}"}))
 
 
 # --- faults on the wire, past aiohttp: it gets a response that a closed connection swallows -------------------------

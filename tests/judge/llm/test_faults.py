@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -74,6 +75,7 @@ RECOVERABLE = {
     "think_tags": (1, 0),
     "reasoning_content": (1, 0),
     "no_usage": (1, 0),
+    "huge_usage": (1, 0),
 }
 
 
@@ -255,6 +257,23 @@ def test_the_key_is_sent_and_shown_nowhere(
         verdict = ask(judge_at(server.url, api_key_env="JUDGE_KEY"), "FAULT=leaks_key")[0]
     assert verdict.error == "rejected: HTTP 400: bad request with Bearer ***"
     assert "sk-very-secret" not in caplog.text
+
+
+@pytest.mark.parametrize("place", ["analysis", "mistake_report", "value", "text", "refusal", "escaped"])
+def test_a_key_that_a_reply_repeats_is_kept_nowhere(
+    place: str, server: FaultServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("JUDGE_KEY", "sk-very-secret")
+    judge = judge_at(server.url, api_key_env="JUDGE_KEY", cache=str(tmp_path / "cache.sqlite"))
+    with caplog.at_level(logging.DEBUG):
+        verdict = ask(judge, f"FAULT=echo_key_{place}", wants_report=True)[0]
+    assert "sk-very-secret" not in repr(verdict)
+    assert "sk-very-secret" not in caplog.text
+    for file in tmp_path.iterdir():
+        assert b"sk-very-secret" not in file.read_bytes()
+    if place in ("mistake_report", "escaped"):
+        assert verdict.mistake_report is not None
+        assert "***" in verdict.mistake_report
 
 
 def test_a_slow_server_gets_fewer_requests_at_once(server: FaultServer) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -124,6 +126,52 @@ def test_never_raises(reply: str) -> None:
     reading = parse_reply(reply)
     assert (reading.failure is None) == (reading.process_correct is not None)
     parse_report(reply)
+
+
+#: Whatever JSON can say, half surrogates and numbers beyond any float among it.
+ANYTHING = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.just(10**400)
+    | st.floats()
+    | st.text(max_size=20)
+    | st.sampled_from(["correct", "incorrect", "\ud800", "\u0131", "Final answer: 5", "F\u0131nal answer: 5"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+NAMES = ["answer_correct", "process_correct", "standalone", "verdict", "status", "mistake_report", "step", "result"]
+
+
+@given(st.dictionaries(st.sampled_from(NAMES), ANYTHING, max_size=6), st.text(max_size=20), st.booleans())
+def test_any_json_gives_a_reading_that_a_file_can_hold(fields: dict[str, Any], around: str, standalone: bool) -> None:
+    reply = f"{around}{json.dumps(fields)}"
+    for reading in (parse_reply(reply, standalone=standalone), parse_report(reply)):
+        json.dumps(asdict(reading)).encode()
+        repr(reading).encode()
+        (reading.report or "").encode()
+        reading.detail.encode()
+        assert reading.step is None or 0 < reading.step < 1000
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "F\u0131nal answer: 5",
+        "Verd\u0131ct: correct",
+        "\u017ftandalone: yes",
+        '{"mistake_report": "\\ud83d"}',
+        "Mistake: \ud83d",
+        '{"answer_correct": "\\udfff", "process_correct": true}',
+        f'{{"process_correct": {10**400}}}',
+        f'{{"process_correct": {"9" * 5000}}}',
+        f'{{"mistake_report": "x", "step": {10**400}}}',
+    ],
+)
+def test_one_strange_reply_is_a_reading_and_no_crash(reply: str) -> None:
+    for reading in (parse_reply(reply), parse_report(reply)):
+        assert reading.process_correct is None
+        ((reading.report or "") + reading.detail).encode()
 
 
 @pytest.mark.parametrize("piece", ["{", '{"a":', "[[", "Verdict:", "\n- ", "</think>", "Mistake: ", "**"])

@@ -27,6 +27,8 @@ from contextrl.records.verdict import UnscoredKind, Usage
 logger = logging.getLogger("contextrl.judge")
 
 _FIRST_BACKOFF, _LONGEST_BACKOFF = 0.5, 20.0
+#: A server that counts more tokens than this for one request does not count.
+_MOST_TOKENS = 10**9
 #: Largest reply that is read, in bytes.
 _MAX_REPLY_BYTES = 16 * 2**20
 
@@ -181,9 +183,9 @@ class ChatClient:
         spent.tokens += tokens
         spent.cost += self.budget.spend(prompt_tokens, completion_tokens)
         return Reply(
-            text=text,
-            finish_reason=str(choice.get("finish_reason") or ""),
-            refusal=refusal if isinstance(refusal, str) and refusal else None,
+            text=None if text is None else self.redacted(text),
+            finish_reason=self.redacted(str(choice.get("finish_reason") or ""))[:40],
+            refusal=self.redacted(refusal) if isinstance(refusal, str) and refusal else None,
             reasoning=bool(message.get("reasoning_content") or message.get("reasoning")),
             tokens=tokens,
         )
@@ -224,8 +226,11 @@ class ChatClient:
 
     def _clean(self, text: str) -> str:
         """A message without the key, which servers like to repeat, on one line."""
-        text = " ".join(text.split())
-        return text.replace(self._api_key, "***")[:300] if self._api_key else text[:300]
+        return self.redacted(" ".join(text.split()))[:300]
+
+    def redacted(self, text: str) -> str:
+        """Text without the key: a server may repeat it wherever it likes, and replies are kept."""
+        return text.replace(self._api_key, "***") if self._api_key else text
 
     def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -258,7 +263,7 @@ class ChatClient:
         if response.status in (401, 403):
             return self._refusal(response.status, None, content)
         try:
-            return [str(model["id"]) for model in json.loads(content)["data"]]
+            return [self.redacted(str(model["id"])) for model in json.loads(content)["data"]]
         except (ValueError, KeyError, TypeError):
             return None
 
@@ -299,7 +304,10 @@ def _tokens(body: dict[str, Any]) -> tuple[int, int]:
     if not isinstance(usage, dict):
         return 0, 0
     counts = [usage.get("prompt_tokens"), usage.get("completion_tokens")]
-    prompt, completion = (count if isinstance(count, int) and count > 0 else 0 for count in counts)
+    prompt, completion = (
+        count if isinstance(count, int) and not isinstance(count, bool) and 0 < count <= _MOST_TOKENS else 0
+        for count in counts
+    )
     return prompt, completion
 
 

@@ -221,7 +221,7 @@ class LLMJudge:
         messages = json.dumps(self.prompts.messages(task, request, images=images, disclose=self.disclose, again=again))
         key = self._key(member, task, messages, vote)
         if self.cache is not None and (kept := self.cache.get(key)) is not None:
-            reading = read(str(kept.get("text")))
+            reading = _redacted(read(str(kept.get("text"))), member.client)
             if reading.failure is None:
                 return Vote(reading, Usage(cache_hits=1))
         if (other := self._under_way.get(key)) is not None:
@@ -253,7 +253,7 @@ class LLMJudge:
                 if outcome.kind == "rejected" and member.dialect.refused(outcome.detail, fields):
                     continue
                 return Vote(Reading(failure=outcome.kind, detail=outcome.detail), spent)
-            reading = _read(outcome, read)
+            reading = _redacted(_read(outcome, read), member.client)
             if reading.failure == "truncated" and max_tokens == self.max_tokens:
                 max_tokens *= 2
                 continue
@@ -312,6 +312,12 @@ class LLMJudge:
 def _close_if_there(reference: weakref.ref[LLMJudge]) -> None:
     if (judge := reference()) is not None:
         judge.close()
+
+
+def _redacted(reading: Reading, client: ChatClient) -> Reading:
+    """A reading without the key, which JSON inside the reply may have spelled in escapes."""
+    report = None if reading.report is None else client.redacted(reading.report)
+    return replace(reading, report=report, detail=client.redacted(reading.detail))
 
 
 def _read(reply: Reply, read: Callable[[str], Reading]) -> Reading:

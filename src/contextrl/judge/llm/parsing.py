@@ -120,7 +120,7 @@ def parse_reply(reply: str, *, standalone: bool = False) -> Reading:
         reply: the judge's text, untrusted.
         standalone: whether the question of standing alone was asked; without an answer to it the reply is off the menu.
     """
-    text = without_reasoning(reply[-MAX_REPLY_CHARS:])
+    text = without_reasoning(writable(reply[-MAX_REPLY_CHARS:]))
     fields, free_text = _last_statement(text)
     if not fields:
         return _unreadable(text)
@@ -132,11 +132,11 @@ def parse_reply(reply: str, *, standalone: bool = False) -> Reading:
 
 def parse_report(reply: str) -> Reading:
     """Read a mistake report: `mistake_report` in JSON, or what follows its label in free text."""
-    text = without_reasoning(reply[-MAX_REPLY_CHARS:])
+    text = without_reasoning(writable(reply[-MAX_REPLY_CHARS:]))
     for _, fields in reversed(list(_objects(text))):
         report = fields.get("mistake_report")
         if isinstance(report, str) and report.strip():
-            return Reading(report=report.strip(), step=_step(fields.get("step")))
+            return Reading(report=writable(report).strip(), step=_step(fields.get("step")))
     reports = list(_REPORT.finditer(text))
     if reports:
         steps = _STEP.findall(text)
@@ -152,6 +152,11 @@ def without_reasoning(text: str) -> str:
     return text.partition("<think>")[0]
 
 
+def writable(text: str) -> str:
+    """Text that a file can hold: half of a surrogate pair, which JSON can spell, becomes the replacement character."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
 def _last_statement(text: str) -> tuple[dict[str, Any], bool]:
     """The fields that the last verdict in the text gives, and whether it is in free text.
 
@@ -160,21 +165,25 @@ def _last_statement(text: str) -> tuple[dict[str, Any], bool]:
     objects = [(end, reply) for end, reply in _objects(text) if any(key in reply for key in (*_FLAGS, *_VERDICTS))]
     after = objects[-1][0] if objects else 0
     labels = {
-        _LABELS[" ".join(match[1].casefold().split())]: match[2].strip()
+        field: match[2].strip()
         for match in _LABEL.finditer(text, after)
-        if _is_statement(match)
+        if (field := _field(match[1])) is not None and _is_statement(field, match[2])
     }
     if labels:
         return labels, True
     return (objects[-1][1], False) if objects else ({}, False)
 
 
-def _is_statement(match: re.Match[str]) -> bool:
+def _field(label: str) -> str | None:
+    """What a label names; None where letters only look alike to the search (a dotless i matches an i there)."""
+    return _LABELS.get(" ".join(label.casefold().split()))
+
+
+def _is_statement(field: str, value: str) -> bool:
     """`Answer: 12` or `Answer: yes` in the judge's analysis is no verdict; what follows `Verdict:` is meant as one."""
-    field = _LABELS[" ".join(match[1].casefold().split())]
     if field == "answer_correct":
-        return _menu(match[2]) is not None and match[2].strip(" *`\"'").casefold() not in _ANSWERS
-    return field == "verdict" or _menu(match[2]) is not None
+        return _menu(value) is not None and value.strip(" *`\"'").casefold() not in _ANSWERS
+    return field == "verdict" or _menu(value) is not None
 
 
 def _objects(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -211,7 +220,7 @@ def _judge(fields: Mapping[str, Any]) -> Reading:
         values[name] = _menu(fields[name])
         # Without a reference a judge may leave the answer open; everything else is yes or no.
         if values[name] is None and not (name == "answer_correct" and fields[name] is None):
-            return Reading(failure="off_menu", detail=f"{name} is {str(fields[name])[:60]!r}")
+            return Reading(failure="off_menu", detail=f"{name} is {_shown(fields[name])}")
     answer, process = values.get("answer_correct"), values.get("process_correct")
     verdict = values.get("verdict", values.get("status"))
     if process is None:
@@ -226,7 +235,7 @@ def _judge(fields: Mapping[str, Any]) -> Reading:
         answer_correct=answer,
         process_correct=process,
         standalone=values.get("standalone"),
-        report=report.strip() if isinstance(report, str) and report.strip() else None,
+        report=writable(report).strip() if isinstance(report, str) and report.strip() else None,
         step=_step(fields.get("step")),
     )
 
@@ -241,10 +250,17 @@ def _menu(value: Any) -> bool | None:
     return True if word in _TRUE else False if word in _FALSE else None
 
 
+def _shown(value: Any) -> str:
+    """A value off the menu, for a message; a number of a million digits is none to print."""
+    return repr(str(value)[:60]) if isinstance(value, str | bool | None) else f"a {type(value).__name__}"
+
+
 def _step(value: Any) -> int | None:
-    if isinstance(value, bool) or not str(value).strip().isascii():
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value if 0 < value < 1000 else None
+    if not isinstance(value, str) or not value.isascii():
         return None
-    digits = str(value).strip()
+    digits = value.strip()
     return int(digits) if digits.isdigit() and len(digits) <= 3 and int(digits) > 0 else None
 
 
