@@ -45,3 +45,42 @@ def test_a_text_only_policy_has_no_pixels_to_limit(tmp_path: Path) -> None:
     config = policy_config(str(BASE_POLICY)).text_config
     with pytest.raises(InputError, match=r"model\.max_pixels"):
         load_processor(str(tmp_path), config, 4096)
+
+
+def folder_with_code(path: Path, *, auto: str) -> Path:
+    """A model folder whose files ask for Python of their own, which says when it is run."""
+    code = f"open({str(path / 'ran')!r}, 'w').close()\nfrom transformers import PretrainedConfig as C\n"
+    (path / "own.py").write_text(code + "class Own(C):\n    model_type = 'own'\n")
+    if auto == "config":
+        (path / "config.json").write_text('{"model_type": "own", "auto_map": {"AutoConfig": "own.Own"}}')
+    else:
+        (path / "config.json").write_text('{"model_type": "qwen3"}')
+        (path / "tokenizer_config.json").write_text(
+            '{"tokenizer_class": "Own", "auto_map": {"AutoTokenizer": ["own.Own", null]}}'
+        )
+    return path
+
+
+def test_code_that_a_model_brings_is_not_run_and_nobody_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("asked on stdin"))
+    folder = folder_with_code(tmp_path, auto="config")
+    with pytest.raises(InputError, match=r"model\.trust_remote_code"):
+        policy_config(str(folder))
+    assert not (folder / "ran").exists()
+
+
+def test_code_that_a_tokenizer_brings_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("asked on stdin"))
+    folder = folder_with_code(tmp_path, auto="tokenizer")
+    with pytest.raises((InputError, ValueError)):  # it has no tokenizer but its own
+        load_processor(str(folder), policy_config(str(folder)))
+    assert not (folder / "ran").exists()
+
+
+def test_code_is_run_where_it_is_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_MODULES_CACHE", str(tmp_path / "modules"))
+    folder = folder_with_code(tmp_path, auto="config")
+    assert policy_config(str(folder), trust_remote_code=True).model_type == "own"
+    assert (folder / "ran").exists()

@@ -28,6 +28,7 @@ _DECIDED_ELSEWHERE = {
     "resume_from_checkpoint": "--resume",
     "judging": "judge",
     "prompts": "data",
+    "trust_remote_code": "model.trust_remote_code",
 }
 #: What each method means in TRL's fields, unless `train` says otherwise.
 _METHOD_DEFAULTS: dict[str, dict[str, Any]] = {
@@ -124,6 +125,7 @@ def _build(arguments: type, config: RunConfig, fields: dict[str, Any]) -> Any:
             )
     values = fields | _typed(arguments, config.train)
     values |= {"output_dir": str(config.run_dir / "checkpoints"), "seed": config.seed, "disable_tqdm": True}
+    values["trust_remote_code"] = config.model.trust_remote_code
     if arguments is not ContextRLConfig:
         values = _cpu_defaults(values) | {"logging_nan_inf_filter": False, "remove_unused_columns": False}
     try:

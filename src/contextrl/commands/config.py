@@ -19,6 +19,7 @@ from contextrl.miniature.plugin import register
 from contextrl.objective.settings import ObjectiveSettings
 from contextrl.plugins import JUDGES
 from contextrl.policy.settings import PromptSettings
+from contextrl.records.yaml_files import parse_yaml
 from contextrl.rollout.settings import DynamicSamplingSettings, Stage2Settings
 from contextrl.settings import OPERATIONAL, Section, flat_settings, validated, without_marked
 
@@ -39,6 +40,8 @@ class ModelConfig(Section):
     max_pixels: int | None = Field(None, gt=0)
     """Larger pictures are scaled down to so many pixels before the policy sees them (the paper: 3M); by default what
     the processor's own files say. Checkpoints keep it."""
+    trust_remote_code: bool = False
+    """Run Python files that the model brings along; without it such a model is refused."""
     freeze_vision: bool = False
     """Keep the vision tower's weights as they are."""
 
@@ -134,7 +137,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
     if not path.is_file():
         raise InputError("a configuration file", found="no such file", where=str(path))
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        raw = parse_yaml(path.read_text(encoding="utf-8")) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError("valid YAML", found=" ".join(str(error).split()), where=str(path)) from error
     if not isinstance(raw, dict):
@@ -158,7 +161,7 @@ def apply_override(raw: dict[str, Any], override: str) -> None:
         if not isinstance(node, dict):
             raise InputError(f"a section at {parent}", found=type(node).__name__, where=f"--set {key}")
     try:
-        node[last] = _number(yaml.safe_load(text))
+        node[last] = _number(parse_yaml(text))
     except yaml.YAMLError as error:
         raise InputError("a YAML value", found=repr(text), where=f"--set {key}") from error
 

@@ -12,12 +12,12 @@ import torch
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
-from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText, Qwen2VLImageProcessorPil
+from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, Qwen2VLImageProcessorPil
 from transformers.optimization import get_scheduler
 
 from contextrl.commands.arguments import training_arguments
 from contextrl.commands.config import RunConfig
-from contextrl.commands.models import policy_folder
+from contextrl.commands.models import model_config, policy_folder
 from contextrl.commands.sources import evaluation_examples, training_examples
 from contextrl.errors import InputError
 from contextrl.plugins import DATA, EVALUATIONS
@@ -89,7 +89,7 @@ def _say_model(sheet: Sheet, config: RunConfig) -> Any:
         sheet.say("policy", f"{path}: a hub id")
         sheet.unchecked.append(f"model.path: the configuration of {path} is not here")
         return None
-    model = AutoConfig.from_pretrained(folder)
+    model = model_config(str(folder), trust_remote_code=config.model.trust_remote_code)
     kind = AutoModelForImageTextToText if has_vision(model) else AutoModelForCausalLM
     with torch.device("meta"):
         parameters = sum(weight.numel() for weight in kind.from_config(model).parameters())

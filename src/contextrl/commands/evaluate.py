@@ -46,9 +46,11 @@ def evaluate_benchmarks(
 ) -> dict[str, Any]:
     """Figures by benchmark: `{"model", "benchmarks": {name: {answer_accuracy, process_accuracy, ..., n}}}`."""
     path = policy_folder(evaluated_model(target, settings))
-    config = model_config(path)
-    processor = load_processor(path, config, settings.model.max_pixels if settings else None)
-    model = load_policy(path)
+    trust = settings.model.trust_remote_code if settings else False
+    config = model_config(path, trust_remote_code=trust)
+    max_pixels = settings.model.max_pixels if settings else None
+    processor = load_processor(path, config, max_pixels, trust_remote_code=trust)
+    model = load_policy(path, trust_remote_code=trust)
     longest = settings.max_new_tokens if settings else DEFAULT_NEW_TOKENS
     results: dict[str, Any] = {"model": path, "benchmarks": {}}
     lines: list[str] = []

@@ -72,7 +72,8 @@ class Run:
         disable_progress_bar()
         self.args = training_arguments(config)
         self.policy_path = policy_folder(config.model.path)
-        policy = model_config(self.policy_path)
+        trust = config.model.trust_remote_code
+        policy = model_config(self.policy_path, trust_remote_code=trust)
         vision = has_vision(policy)
         self.examples = training_examples(config, vision=vision)
         self.eval_examples: list[Example] = []
@@ -81,7 +82,7 @@ class Run:
             self.eval_examples = list(evaluation_examples(config.data.eval, count, vision=vision))
         self._build_judges()
         self._check_lora()
-        self.processor = load_processor(self.policy_path, policy, config.model.max_pixels)
+        self.processor = load_processor(self.policy_path, policy, config.model.max_pixels, trust_remote_code=trust)
         room = prompt_room(policy, config.max_new_tokens)
         # ContextRLTrainer checks the rows it trains on; SFTTrainer does not.
         unchecked = [*self.eval_examples, *(self.examples if config.method == "sft" else ())]
@@ -203,6 +204,7 @@ class Run:
 
     def _build_trainer(self) -> Any:
         init_kwargs = dict(getattr(self.args, "model_init_kwargs", None) or {})
+        init_kwargs.setdefault("trust_remote_code", self.config.model.trust_remote_code)
         model = load_policy(self.policy_path, trainable=True, **init_kwargs)
         peft_config = None
         if self.config.model.lora is not None:

@@ -14,14 +14,14 @@ def policy_folder(path: str) -> str:
     return str(MODELS.get(path, path))
 
 
-def model_config(path: str) -> Any:
-    """The transformers config of a policy.
+def model_config(path: str, *, trust_remote_code: bool = False) -> Any:
+    """The transformers config of a policy; see `policy_config`.
 
     Raises:
         InputError: there is no model at `path`.
     """
     try:
-        return policy_config(path)
+        return policy_config(path, trust_remote_code=trust_remote_code)
     except InputError as error:
         names = ", ".join(f"`{name}`" for name in MODELS)
-        raise InputError(f"{names}, {error.expected}", found=error.found, where=error.where) from error
+        raise InputError(f"{names}, {error.expected}", found=error.found, where=error.where, fix=error.fix) from error

@@ -16,24 +16,39 @@ from contextrl.policy.processor import ImageOnlyQwen3VLProcessor
 _MODEL_CONFIGS = Path(__file__).parent / "model_configs"
 
 
-def policy_config(path: str) -> Any:
+def policy_config(path: str, *, trust_remote_code: bool = False) -> Any:
     """The transformers config of a policy.
 
+    Args:
+        trust_remote_code: run Python files that the model brings along; without it such a model is refused.
+
     Raises:
-        InputError: there is no model at `path`.
+        InputError: there is no model at `path`, or one with code of its own.
     """
     try:
-        return AutoConfig.from_pretrained(_base_of(path) or path)
+        return AutoConfig.from_pretrained(_base_of(path) or path, trust_remote_code=trust_remote_code)
     except (OSError, ValueError) as error:
         raise InputError(
             "a folder with a transformers model, or a hub id",
-            found=f"{path} ({str(error).splitlines()[0]})",
+            found=f"{path} ({_first_line(error)})",
             where="model.path",
+            fix="Set model.trust_remote_code to true if you trust its code" if _wants_code(error) else "",
         ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _wants_code(error: Exception) -> bool:
+    """Whether transformers refuses files because they bring code."""
+    return "trust_remote_code" in str(error)
 
 
 def load_policy(path: str, *, trainable: bool = False, **init_kwargs: Any) -> Any:
     """The policy with its own architecture, float32 unless `dtype` says otherwise; an adapter on its base.
+
+    Code that a model brings along is not run unless `trust_remote_code=True` says so.
 
     Args:
         path: see `policy_config`.
@@ -67,16 +82,27 @@ def has_vision(config: Any) -> bool:
     return any(getattr(config, name, None) is not None for name in ("vision_config", "vit_config", "visual"))
 
 
-def load_processor(path: str, config: Any, max_pixels: int | None = None) -> Any:
+def load_processor(path: str, config: Any, max_pixels: int | None = None, *, trust_remote_code: bool = False) -> Any:
     """The processor of a vision-language model, the tokenizer of a text-only one.
 
     Args:
+        trust_remote_code: see `policy_config`.
         max_pixels: larger pictures are scaled down to so many pixels; by default what the processor's own files say.
 
     Raises:
-        InputError: `max_pixels` for a processor that has no such limit.
+        InputError: `max_pixels` for a processor that has no such limit; a processor with code of its own.
     """
-    processor = _own_processor(path, config)
+    try:
+        processor = _own_processor(path, config, trust_remote_code)
+    except ValueError as error:
+        if not _wants_code(error):
+            raise
+        raise InputError(
+            "a processor without code of its own",
+            found=_first_line(error),
+            where="model.path",
+            fix="Set model.trust_remote_code to true if you trust its code",
+        ) from error
     if max_pixels is not None:
         limit_pixels(getattr(processor, "image_processor", None), max_pixels)
     return processor
@@ -108,18 +134,18 @@ def limit_pixels(image_processor: Any, max_pixels: int) -> None:
     image_processor.size = {"shortest_edge": shortest, "longest_edge": max_pixels}
 
 
-def _own_processor(path: str, config: Any) -> Any:
+def _own_processor(path: str, config: Any, trust_remote_code: bool) -> Any:
     """As the policy's files describe it.
 
     transformers' Qwen-VL processors ask for torchvision, which they use for video only: without it, and for a folder
     that has no video processor, an image-only processor stands in.
     """
     if not has_vision(config):
-        return AutoTokenizer.from_pretrained(path, padding_side="left")
+        return AutoTokenizer.from_pretrained(path, padding_side="left", trust_remote_code=trust_remote_code)
     no_video = Path(path).is_dir() and not (Path(path) / "video_preprocessor_config.json").exists()
     if config.model_type == "qwen3_vl" and (no_video or importlib.util.find_spec("torchvision") is None):
         return ImageOnlyQwen3VLProcessor.load(path)
-    return AutoProcessor.from_pretrained(path, padding_side="left")
+    return AutoProcessor.from_pretrained(path, padding_side="left", trust_remote_code=trust_remote_code)
 
 
 def freeze_vision(model: Any) -> None:

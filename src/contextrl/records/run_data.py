@@ -16,6 +16,7 @@ from contextrl.errors import InputError
 from contextrl.records.groups import group_files
 from contextrl.records.jsonl import JsonLine, json_lines, number, parse_json
 from contextrl.records.secrets import without_secrets
+from contextrl.records.yaml_files import parse_yaml
 
 Record = dict[str, Any]
 
@@ -154,7 +155,7 @@ def _records(path: Path, damaged: list[str]) -> Iterator[tuple[JsonLine, Record]
 
 def _config(path: Path) -> Record:
     try:
-        return _mapping(yaml.safe_load(path.read_text(encoding="utf-8", errors="replace")))
+        return _mapping(parse_yaml(path.read_text(encoding="utf-8", errors="replace")))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError("a run's config.yaml", found=" ".join(str(error).split()), where=str(path)) from error
 

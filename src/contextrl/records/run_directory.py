@@ -22,6 +22,7 @@ from contextrl.errors import InputError
 from contextrl.records.files import write_atomically
 from contextrl.records.groups import group_files
 from contextrl.records.jsonl import read_objects
+from contextrl.records.yaml_files import parse_yaml
 
 _PACKAGES = (
     "contextrl",
@@ -107,7 +108,11 @@ class RunDirectory:
 
     def settings(self) -> dict[str, Any]:
         """The resolved configuration of the run that is here, as it was written."""
-        return dict(yaml.safe_load((self.path / "config.yaml").read_text(encoding="utf-8")))
+        path = self.path / "config.yaml"
+        try:
+            return dict(parse_yaml(path.read_text(encoding="utf-8")))
+        except (yaml.YAMLError, ValueError, TypeError) as error:
+            raise InputError("a run's config.yaml", found=" ".join(str(error).split()), where=str(path)) from error
 
     def metrics(self) -> Iterator[dict[str, Any]]:
         """Lines of metrics.jsonl."""

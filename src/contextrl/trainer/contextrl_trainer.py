@@ -16,7 +16,6 @@ from typing import Any
 import torch
 from accelerate.utils import gather
 from datasets import Dataset
-from transformers import AutoConfig
 from trl import GRPOTrainer
 
 from contextrl.engines import build_engines
@@ -26,7 +25,7 @@ from contextrl.objective.batch import LossBatch, TokenSum
 from contextrl.objective.contextrl import scale_mixed_advantages
 from contextrl.objective.dapo import soft_overlong_penalty
 from contextrl.objective.losses import LOSSES
-from contextrl.policy.loading import has_vision
+from contextrl.policy.loading import has_vision, policy_config
 from contextrl.policy.prompts import Prompts, build_prompts
 from contextrl.records import metrics as names
 from contextrl.records.example import Example
@@ -93,7 +92,8 @@ class ContextRLTrainer(GRPOTrainer):
         recorder: GroupRecorder | None = None,
         **kwargs: Any,
     ) -> None:
-        config = AutoConfig.from_pretrained(model) if isinstance(model, str) else model.config
+        trust = args.trust_remote_code
+        config = policy_config(model, trust_remote_code=trust) if isinstance(model, str) else model.config
         self.examples: Sequence[Example] = as_examples(train_dataset, vision=has_vision(config))
         check_policy(model if isinstance(model, str) else config._name_or_path, args, self.examples)
         room = prompt_room(config, args.max_completion_length)
