@@ -129,10 +129,10 @@ def test_the_command_refuses_an_unknown_model(smollm2_url: str, tmp_path: Path) 
 def test_many_requests_at_once_come_back_each_to_its_own(make_judge: Any) -> None:
     # A few tokens each: who gets which reply is asked, not what is in it. Every third is longer than the model, so that
     # the server's refusals tell the requests apart.
-    judge = make_judge(max_concurrency=16, sampling={"max_tokens": 8})
-    requests = [request(number, "step " * 3000 if number % 3 == 0 else None) for number in range(48)]
+    judge = make_judge(max_concurrency=8, sampling={"max_tokens": 8})
+    requests = [request(number, "step " * 3000 if number % 3 == 0 else None) for number in range(24)]
     seen = dict(judge.stream(requests))
-    assert sorted(seen) == list(range(48))
+    assert sorted(seen) == list(range(24))
     for number, verdict in seen.items():
         assert verdict.error_kind == ("rejected" if number % 3 == 0 else "truncated")
     assert sum(verdict.usage.retries for verdict in seen.values()) == 0
