@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -71,14 +72,9 @@ def dry_run(config: RunConfig, console: Console) -> None:
     _say_learning_rate(sheet, args, steps)
     console.print(sheet.shown("Dry run"))
     console.print("Settings as they are resolved:")
-    settings = config.model_copy(update={"train": {**config.train}})
-    console.print(escape(_yaml(settings)), highlight=False, soft_wrap=True)
-
-
-def _yaml(config: RunConfig) -> str:
-    import yaml
-
-    return str(yaml.safe_dump(without_secrets(config.model_dump(mode="json")), sort_keys=False, allow_unicode=True))
+    settings = without_secrets(config.model_dump(mode="json"))
+    text = yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
+    console.print(escape(text), highlight=False, soft_wrap=True)
 
 
 def _say_model(sheet: Sheet, config: RunConfig) -> Any:

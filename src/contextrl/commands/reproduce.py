@@ -119,16 +119,27 @@ class Runner:
                 raise
 
     def _collect(self, running: Mapping[Future[Cell], tuple[Arm, int]], advance: Advance) -> None:
-        waiting = set(running)
+        """Keep cells as they are finished. After a failure no run is begun; those that are under way are kept too."""
+        waiting, failure = set(running), None
         while waiting:
             done, waiting = wait(waiting, timeout=5, return_when=FIRST_COMPLETED)
             advance(0)
             for future in done:
-                cell = future.result()
+                if future.cancelled():
+                    continue
+                try:
+                    cell = future.result()
+                except ContextRLError as error:
+                    failure = failure or error
+                    for other in waiting:
+                        other.cancel()
+                    continue
                 self.store.write(cell)
                 arm, seed = running[future]
                 self.console.print(f"{arm.label}, seed {seed}: {cell.seconds:.0f} s of training", highlight=False)
                 advance(1)
+        if failure is not None:
+            raise failure
 
     def _make(self, arm: Arm, seed: int) -> Cell:
         steps = self.steps_of(arm, seed)
