@@ -79,7 +79,11 @@ def write_config(folder: Path, policy: Path, **changes: Any) -> Path:
         pytest.param({"model__lora": {"rank": 8}}, ["model.lora", "rank"], id="unknown-lora-key"),
         pytest.param({"train__sapo_temperature_pos": 0.5}, ["train.sapo_temperature_pos"], id="option-of-another-loss"),
         pytest.param({"data__train": "miniature:dev"}, ["data.train"], id="training-on-dev"),
-        pytest.param({"stage2__max_positives": 4}, ["stage2.max_positives"], id="no-negative-left"),
+        pytest.param(
+            {"stage2__max_positives": 4, "objective__mixing": "replace"},
+            ["stage2.max_positives"],
+            id="no-negative-left",
+        ),
         pytest.param(
             {"train__save_steps": 3, "train__num_iterations": 2}, ["train.save_steps", "multiple of 2"], id="save-steps"
         ),

@@ -81,6 +81,9 @@ def eval_(
     predictions: Annotated[
         Path | None, typer.Option(help="Write every response and verdict to this JSONL file.")
     ] = None,
+    allow_outside: Annotated[
+        bool, typer.Option("--allow-outside", help="Take pictures of --data from outside its folder.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Evaluate greedily on held-out data: answer and process accuracy with their 95 % intervals."""
@@ -104,7 +107,7 @@ def eval_(
     quiet_libraries()
     with console.status("Loading torch and transformers"):
         from contextrl.commands.evaluate import evaluate_benchmarks
-    results = evaluate_benchmarks(target, settings, names, limit, predictions, console)
+    results = evaluate_benchmarks(target, settings, names, limit, predictions, console, allow_outside=allow_outside)
     if as_json:
         typer.echo(json.dumps(results, indent=2))
     else:

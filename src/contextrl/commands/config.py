@@ -57,6 +57,9 @@ class DataConfig(PromptSettings):
     """Who wrote the miniature's reference solutions: the policy's own voice, or a foreign one in prose."""
     limit: int | None = Field(None, gt=0)
     """Use only the first rows of a training file."""
+    allow_outside: bool = False
+    """Take pictures from anywhere: by default a row that names a file outside its own file's folder is refused, because
+    pictures are sent to the judge."""
 
 
 class JudgeSection(JudgeConfig):

@@ -120,8 +120,14 @@ def _say_data(sheet: Sheet, config: RunConfig, *, vision: bool) -> int | None:
     count = _rows(sheet, "data.train", config.data.train, DATA, lambda: training_examples(config, vision=vision))
     if config.data.eval is not None:
         most = max(config.eval.examples, config.eval.final_examples)
-        spec = config.data.eval
-        _rows(sheet, "data.eval", spec, EVALUATIONS, lambda: evaluation_examples(spec, most, vision=vision))
+        spec, outside = config.data.eval, config.data.allow_outside
+        _rows(
+            sheet,
+            "data.eval",
+            spec,
+            EVALUATIONS,
+            lambda: evaluation_examples(spec, most, vision=vision, allow_outside=outside),
+        )
     return count
 
 

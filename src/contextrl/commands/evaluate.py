@@ -43,6 +43,8 @@ def evaluate_benchmarks(
     limit: int,
     predictions: Path | None,
     console: Console,
+    *,
+    allow_outside: bool = False,
 ) -> dict[str, Any]:
     """Figures by benchmark: `{"model", "benchmarks": {name: {answer_accuracy, process_accuracy, ..., n}}}`."""
     path = policy_folder(evaluated_model(target, settings))
@@ -52,10 +54,11 @@ def evaluate_benchmarks(
     processor = load_processor(path, config, max_pixels, trust_remote_code=trust)
     model = load_policy(path, trust_remote_code=trust)
     longest = settings.max_new_tokens if settings else DEFAULT_NEW_TOKENS
+    outside = allow_outside or (settings is not None and settings.data.allow_outside)
     results: dict[str, Any] = {"model": path, "benchmarks": {}}
     lines: list[str] = []
     for name in names:
-        examples = evaluation_examples(name, limit, vision=has_vision(config))
+        examples = evaluation_examples(name, limit, vision=has_vision(config), allow_outside=outside)
         with progress_bar(console, f"Evaluating {name}", len(examples)) as on_batch:
             figures, records = evaluate(
                 model, processor, examples, evaluation_judge(name), max_new_tokens=longest, on_batch=on_batch

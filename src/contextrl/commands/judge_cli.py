@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from functools import partial
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -12,6 +13,9 @@ from rich.markup import escape
 
 from contextrl.commands import judge_parameters as p
 from contextrl.errors import InputError
+
+if TYPE_CHECKING:
+    from contextrl.evaluation.judging.bench import BenchResult
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -33,6 +37,7 @@ def verify(
     retry_unscored: p.RetryUnscored = False,
     overwrite: p.Overwrite = False,
     limit: p.FirstRows = None,
+    allow_outside: p.AllowOutside = False,
     as_json: p.AsJson = False,
 ) -> None:
     """Verify responses: answer, process, a mistake report for each incorrect one.
@@ -46,7 +51,16 @@ def verify(
 
     options = JudgeOptions(config, judge, base_url or (), model, context, disclose, set_ or ())
     settings = VerifySettings(
-        input_, output, judge_config(options), gate, reports, standalone, retry_unscored, overwrite, limit
+        input_,
+        output,
+        judge_config(options),
+        gate,
+        reports,
+        standalone,
+        retry_unscored,
+        overwrite,
+        limit,
+        allow_outside,
     )
     errors = Console(stderr=True)
     try:
@@ -73,6 +87,7 @@ def bench(
     limit: p.Drawn = None,
     seed: p.Seed = 0,
     references: p.References = None,
+    allow_outside: p.AllowOutside = False,
     judge: p.Kind = None,
     base_url: p.BaseUrl = None,
     model: p.Model = None,
@@ -89,14 +104,12 @@ def bench(
 
     A false positive has the right answer by a wrong process. What the judge failed on is unscored and in no rate.
     """
-    from contextrl.commands.bench_tables import bench_tables
     from contextrl.commands.judge_options import JudgeOptions, judge_config, second_judge_config
     from contextrl.commands.judge_terminal import verdicts_bar
     from contextrl.commands.judges import judge_from_config
     from contextrl.evaluation.judging.bench import chosen_contexts, run_bench
     from contextrl.evaluation.judging.sets import load_labelled
     from contextrl.plugins import LABELLED
-    from contextrl.records.files import write_atomically
 
     options = JudgeOptions(config, judge, base_url or (), model, overrides=set_ or ())
     settings = judge_config(options)
@@ -106,7 +119,9 @@ def bench(
     errors = Console(stderr=True)
     names = [name.strip() for name in (contexts or "").split(",") if name.strip()]
     with errors.status("Reading the responses"):
-        labelled = load_labelled(data, limit=limit, references=references, seed=seed, named=LABELLED)
+        labelled = load_labelled(
+            data, limit=limit, references=references, seed=seed, named=LABELLED, allow_outside=allow_outside
+        )
         chosen = chosen_contexts(labelled, names, settings)
     try:
         bar = partial(verdicts_bar, errors)
@@ -114,6 +129,13 @@ def bench(
     except KeyboardInterrupt:
         errors.print("Stopped. Replies of an LLM judge are in its cache: the same command repeats no call.")
         raise typer.Exit(130) from None
+    _show_bench(result, output, as_json)
+
+
+def _show_bench(result: BenchResult, output: Path | None, as_json: bool) -> None:
+    from contextrl.commands.bench_tables import bench_tables
+    from contextrl.records.files import write_atomically
+
     text = json.dumps(result.as_json(), indent=2)
     if output is not None:
         write_atomically(output, text + "\n")

@@ -65,6 +65,9 @@ RetryUnscored = Annotated[
     bool, typer.Option("--retry-unscored", help="Judge once more what an earlier start left unscored.")
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Start anew; forget an output that is there.")]
+AllowOutside = Annotated[
+    bool, typer.Option("--allow-outside", help="Take pictures from outside the file's folder: they go to the judge.")
+]
 FirstRows = Annotated[int | None, typer.Option(min=1, help="Judge only the first rows.")]
 
 LabelledData = Annotated[

@@ -79,7 +79,9 @@ class Run:
         self.eval_examples: list[Example] = []
         if config.data.eval is not None:
             count = max(config.eval.examples, config.eval.final_examples)
-            self.eval_examples = list(evaluation_examples(config.data.eval, count, vision=vision))
+            self.eval_examples = list(
+                evaluation_examples(config.data.eval, count, vision=vision, allow_outside=config.data.allow_outside)
+            )
         self._build_judges()
         self._check_lora()
         self.processor = load_processor(self.policy_path, policy, config.model.max_pixels, trust_remote_code=trust)

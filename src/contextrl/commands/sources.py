@@ -35,16 +35,16 @@ def training_examples(config: RunConfig, *, vision: bool) -> ValidExamples:
         name = data.train.partition(":")[0]
         raise InputError(f"{name}: the other splits are for evaluation", found=data.train, where="data.train")
     else:
-        examples = load_examples(data.train, limit=data.limit)
+        examples = load_examples(data.train, limit=data.limit, allow_outside=data.allow_outside)
     validate_examples(examples, vision=vision, where=data.train)
     return ValidExamples(examples)
 
 
-def evaluation_examples(spec: str, count: int, *, vision: bool) -> Sequence[Example]:
+def evaluation_examples(spec: str, count: int, *, vision: bool, allow_outside: bool = False) -> Sequence[Example]:
     """The first `count` rows of an evaluation set; always the same ones."""
     if is_named(spec):
         return named(EVALUATIONS, spec, where="data.eval").examples(count)
-    examples = load_examples(spec, split="test", limit=count)
+    examples = load_examples(spec, split="test", limit=count, allow_outside=allow_outside)
     validate_examples(examples, vision=vision, where=spec)
     return examples
 

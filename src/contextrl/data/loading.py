@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, cast
 
 from PIL import Image
 
+from contextrl.data.confinement import check_confined, hub_cache
 from contextrl.data.images import image_from_bytes
 from contextrl.errors import InputError, ServiceError
 from contextrl.records.example import ANSWER_TYPES, TASKS, AnswerType, Example, ImageHandle, Task
@@ -33,7 +34,9 @@ class _Row(NamedTuple):
     columns: Mapping[str, object]
 
 
-def load_examples(spec: str, *, split: str = "train", limit: int | None = None) -> list[Example]:
+def load_examples(
+    spec: str, *, split: str = "train", limit: int | None = None, allow_outside: bool = False
+) -> list[Example]:
     """Load examples from wherever `spec` points.
 
     Args:
@@ -42,6 +45,7 @@ def load_examples(spec: str, *, split: str = "train", limit: int | None = None) 
         split: which split of a saved dataset dictionary, a hub dataset or a folder of parquet files named by
             split. Single files have none.
         limit: load only the first rows; a hub dataset is then streamed.
+        allow_outside: take pictures from anywhere; by default from the folder of the file, or of the hub's cache, only.
 
     Returns:
         At least one example. Image paths are relative to the folder of the file and stay paths, not decoded.
@@ -57,7 +61,17 @@ def load_examples(spec: str, *, split: str = "train", limit: int | None = None) 
     examples = _examples(rows if limit is None else islice(rows, limit))
     if not examples:
         raise InputError("at least one row", found="an empty dataset", where=spec)
+    if not allow_outside:
+        check_confined(examples, _folders_of(spec), where=spec)
     return examples
+
+
+def _folders_of(spec: str) -> list[Path]:
+    """Where the pictures of a source may be."""
+    path = Path(spec).expanduser()
+    if path.is_dir():
+        return [path]
+    return [path.parent] if path.is_file() or any(char in spec for char in "*?[") else [hub_cache()]
 
 
 def rows_to_examples(rows: Iterable[Mapping[str, object]], *, where: str, base: Path | None) -> list[Example]:

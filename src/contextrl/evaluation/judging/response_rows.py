@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from contextrl.data.confinement import outside
 from contextrl.data.images import ImageChecks, image_problems
 from contextrl.data.loading import row_to_example
 from contextrl.data.problems import problems_error
@@ -59,7 +60,12 @@ def content_hash(columns: Mapping[str, Any]) -> str:
 
 
 def read_response_rows(
-    path: Path, context: ReferenceContext, *, limit: int | None = None, flags: Sequence[str] = ()
+    path: Path,
+    context: ReferenceContext,
+    *,
+    limit: int | None = None,
+    flags: Sequence[str] = (),
+    allow_outside: bool = False,
 ) -> list[ResponseRow]:
     """Read and check every line.
 
@@ -69,6 +75,7 @@ def read_response_rows(
         context: with `answer`, `solution` may be missing; with `none`, `answer` too.
         limit: decode the images of only so many rows: the rest will not be judged.
         flags: further fields that must be there and true or false.
+        allow_outside: take pictures from anywhere; by default from the file's folder only.
 
     Raises:
         InputError: one for the whole file, with the first `SHOWN_PROBLEMS` problems by line: bad JSON, a missing or
@@ -93,6 +100,9 @@ def read_response_rows(
     if not count:
         raise InputError("at least one line", found="an empty file", where=str(path))
     problems += _repeated_ids(rows)
+    if not allow_outside:
+        folders = [path.parent.resolve()]
+        problems += [(row.line, text) for row in rows for text in outside(row.example, folders, [path.parent])]
     judged = rows[:limit]
     problems += [(judged[index].line, text) for index, text in wrong_images([row.example for row in judged])]
     if problems:

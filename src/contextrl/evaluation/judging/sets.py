@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from contextrl.data.confinement import check_confined
 from contextrl.data.problems import problems_error
 from contextrl.errors import InputError
 from contextrl.evaluation.judging.labelled import Labelled
@@ -54,6 +55,7 @@ def load_labelled(
     references: Path | None = None,
     seed: int = 0,
     named: Mapping[str, NamedSet] | None = None,
+    allow_outside: bool = False,
 ) -> LabelledSet:
     """Read a labelled set from local files, or take one that has a name.
 
@@ -65,6 +67,7 @@ def load_labelled(
             are then left out.
         seed: of named sets and of the draw.
         named: sets that need no file.
+        allow_outside: take pictures from anywhere; by default from the set's folder only.
 
     Raises:
         InputError: a file is missing or a row is wrong, naming it.
@@ -75,8 +78,11 @@ def load_labelled(
         items = list(named[spec](limit, seed))
     elif name in READERS:
         items, left_out = read_public_set(name, Path(path))
+        if not allow_outside:
+            folder = Path(path) if Path(path).is_dir() else Path(path).parent
+            check_confined([item.example for item in items], [folder], where=spec)
     else:
-        items = _own(Path(spec), tuple(named or ()))
+        items = _own(Path(spec), tuple(named or ()), allow_outside=allow_outside)
     if references is not None:
         items, left_out = add_references(items, references, left_out)
     if limit is not None and limit < len(items):
@@ -87,13 +93,13 @@ def load_labelled(
     return LabelledSet(spec, items, dict(left_out))
 
 
-def _own(path: Path, names: Sequence[str]) -> list[Labelled]:
+def _own(path: Path, names: Sequence[str], *, allow_outside: bool) -> list[Labelled]:
     """The columns of `judge verify` and two booleans."""
     if not path.is_file():
         raise InputError(", ".join([*names, FORMS]), found=f"no such file: {str(path)!r}", where="--data")
     flags = ("answer_correct", "process_correct")
     # Read as if the judge saw nothing of the references: where they are missing, their contexts are refused later.
-    rows = read_response_rows(path, "none", limit=0, flags=flags)
+    rows = read_response_rows(path, "none", limit=0, flags=flags, allow_outside=allow_outside)
     return [
         Labelled(row.example, row.response, label_of(**{flag: row.columns[flag] for flag in flags})) for row in rows
     ]

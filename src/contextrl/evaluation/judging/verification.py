@@ -41,6 +41,7 @@ class VerifySettings:
         retry_unscored: judge once more what is unscored in the output.
         overwrite: forget an output that is there.
         limit: judge only the first rows.
+        allow_outside: take pictures from outside the input's folder.
     """
 
     input: Path
@@ -52,6 +53,7 @@ class VerifySettings:
     retry_unscored: bool = False
     overwrite: bool = False
     limit: int | None = None
+    allow_outside: bool = False
 
     @property
     def record(self) -> Path:
@@ -150,7 +152,9 @@ def verify_file(settings: VerifySettings, build: Callable[[], Judge], progress: 
         ServiceError: the judge is gone; what is done stays, and the same command goes on.
     """
     _check_wishes(settings)
-    rows = read_response_rows(settings.input, settings.judge.context, limit=settings.limit)
+    rows = read_response_rows(
+        settings.input, settings.judge.context, limit=settings.limit, allow_outside=settings.allow_outside
+    )
     wanted = rows[: settings.limit]
     output = VerdictFile(settings.output, rows, overwrite=settings.overwrite)
     if output.verdicts:
