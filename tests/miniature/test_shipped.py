@@ -60,7 +60,7 @@ def test_it_reads_as_its_card_says() -> None:
 
 def test_a_shortened_build_has_every_part_and_is_a_model_to_start_from(tmp_path: Path) -> None:
     output = tmp_path / "base"
-    done = CliRunner().invoke(app, ["miniature", "build", "--output", str(output), "--steps", "2"])
+    done = CliRunner().invoke(app, ["miniature", "build", "--output", str(output), "--steps", "2", "--questions", "16"])
     assert done.exit_code == 0, done.output
     assert {path.name for path in output.iterdir()} == {path.name for path in BASE_POLICY.iterdir()}
     assert "misconceived" in done.output

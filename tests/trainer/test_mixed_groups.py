@@ -22,7 +22,7 @@ def uneven(request: JudgeRequest) -> str:
     lot = sum(request.response.encode())
     if request.wants_standalone:
         return "correct" if lot % 4 else "incorrect"
-    return "correct" if int(request.example.id[-1]) % 2 and lot % 3 == 0 else "incorrect"
+    return "correct" if int(request.example.id[-1]) % 2 and lot % 3 == 2 else "incorrect"
 
 
 def trainer_of(policy: Path, folder: Path, **settings: Any) -> ContextRLTrainer:
@@ -95,7 +95,7 @@ def test_the_gradient_is_that_of_a_loop_over_groups(tiny_policy: Path, tmp_path:
 
 def test_unscored_responses_are_in_online_groups_and_in_no_mixed_one(tiny_policy: Path, tmp_path: Path) -> None:
     def rule(request: JudgeRequest) -> str:
-        if not request.wants_standalone and sum(request.response.encode()) % 5 < 2:
+        if not request.wants_standalone and sum(request.response.encode()) % 2 == 0:
             return "unscored"
         return "correct" if int(request.example.id[-1]) % 2 else uneven(request)
 

@@ -29,6 +29,7 @@ def build(
         int | None, typer.Option(min=1, help="Optimizer steps; by default as many as the shipped one had.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of weights and questions.")] = 0,
+    questions: Annotated[int, typer.Option(min=1, help="Development questions that it is measured on.")] = 600,
 ) -> None:
     """Train the miniature's base policy anew, as the shipped one was: half an hour on one core.
 
@@ -42,7 +43,7 @@ def build(
         from contextrl.miniature.base import BaseRecipe
         from contextrl.miniature.shipped import build_base, read_accuracy, weights_hash
     recipe = BaseRecipe(seed=seed) if steps is None else BaseRecipe(seed=seed, steps=steps)
-    card = build_base(recipe, output, console=Console(stderr=True))
+    card = build_base(recipe, output, measured=questions, console=Console(stderr=True))
     console.print(accuracy_table(read_accuracy(output)))
     same = card["weights_sha256"] == weights_hash(BASE_POLICY)
     console.print(f"Weights: sha256 {card['weights_sha256'][:12]}{', the shipped ones' if same else ''}")

@@ -67,11 +67,14 @@ class Reading:
         }
 
 
-def build_base(recipe: BaseRecipe, folder: Path, *, console: Console | None = None) -> dict[str, Any]:
+def build_base(
+    recipe: BaseRecipe, folder: Path, *, measured: int = MEASURED, console: Console | None = None
+) -> dict[str, Any]:
     """Train the base policy, write it in bfloat16 and measure it.
 
     Args:
         folder: filled with the model, its processor, `training_log.csv`, `accuracy.json` and `recipe.json`.
+        measured: development questions that the accuracies are taken on.
 
     Returns:
         What `recipe.json` holds: the recipe, the first draws' fingerprint and the weights' SHA-256.
@@ -79,7 +82,7 @@ def build_base(recipe: BaseRecipe, folder: Path, *, console: Console | None = No
     fitted = train_base(recipe, console=console)
     fitted.model.to(torch.bfloat16)
     fitted.save(folder)
-    accuracy = measure(folder, console=console)
+    accuracy = measure(folder, measured, console=console)
     (folder / "accuracy.json").write_text(json.dumps(accuracy, indent=2) + "\n")
     card = {**asdict(recipe), "draws_sha256": fingerprint(recipe), "weights_sha256": weights_hash(folder)}
     (folder / "recipe.json").write_text(json.dumps(card, indent=2) + "\n")
