@@ -17,7 +17,7 @@ from typing import Any
 from rich.console import Console
 
 from contextrl.commands.arms import ARMS, Arm, Study, sets_of
-from contextrl.commands.config import load_config, settings_of_the_method
+from contextrl.commands.config import RunConfig, load_config, settings_of_the_method
 from contextrl.console import Advance, progress_bar
 from contextrl.errors import ContextRLError, InputError
 from contextrl.miniature import BASE_POLICY
@@ -52,11 +52,16 @@ class Plan:
         return [*arm.overrides, *([f"train.max_steps={chosen}"] if chosen else [])]
 
     def settings(self, arm: Arm, steps: int | None = None) -> str:
-        """Names all that decides a cell's figures: settings, weights to start from, evaluation sets."""
+        """Names all that decides a cell's figures: settings, weights to start from, evaluation sets.
+
+        Settings at their defaults do not count: a version with more of them has the same cells.
+        """
         method: dict[str, Any] = {}
         if arm.config is not None:
             config = load_config(self.configs / arm.config, self.overrides(arm, steps))
-            method = settings_of_the_method(config.model_dump(mode="json"))
+            default = settings_of_the_method(RunConfig().model_dump(mode="json"))
+            settings = settings_of_the_method(config.model_dump(mode="json"))
+            method = {key: value for key, value in settings.items() if value != default.get(key)}
         weights = json.loads((BASE_POLICY / "recipe.json").read_text(encoding="utf-8"))["weights_sha256"]
         return settings_hash({"method": method, "base": weights, "sets": sets_of(arm), "items": self.items})
 
