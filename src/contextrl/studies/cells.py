@@ -128,16 +128,16 @@ class CellStore:
                 fix="Use another folder for cells over other items",
             )
         if known is None:
-            self._write(self._items_path(benchmark), asdict(items))
+            self._write(self._items_path(benchmark), asdict(items), indent=None)
         return "".join(map(outcome, records))
 
     def seeds(self, arm: str, seeds: Iterable[int]) -> list[Cell]:
         """The finished cells of an arm, in the order of their seeds."""
         return [cell for seed in seeds if (cell := self.read(arm, seed)) is not None]
 
-    def _write(self, path: Path, row: Mapping[str, Any]) -> None:
+    def _write(self, path: Path, row: Mapping[str, Any], *, indent: int | None = 1) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, json.dumps(row, indent=1) + "\n")
+        write_atomically(path, json.dumps(row, indent=indent) + "\n")
 
     def _path(self, arm: str, seed: int) -> Path:
         return self.folder / "cells" / arm / f"seed-{seed}.json"
