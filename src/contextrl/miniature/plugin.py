@@ -31,10 +31,10 @@ def register() -> None:
     DATA["miniature"] = _training_examples
     JUDGES["steps"] = NamedJudge(_judge, _knows)
     splits: dict[str, Split] = {"miniature": "test", "miniature:test": "test", "miniature:dev": "dev"}
+    judge = partial(_judge, "solution", "hint")
     for name, split in splits.items():
-        EVALUATIONS[name] = NamedEvaluation(partial(_held_out, split), lambda: _judge("solution", "hint"))
-    blank = partial(_held_out, "test", blank=True)
-    EVALUATIONS["miniature:blank"] = NamedEvaluation(blank, lambda: _judge("solution", "hint"))
+        EVALUATIONS[name] = NamedEvaluation(partial(_held_out, split), judge)
+    EVALUATIONS["miniature:blank"] = NamedEvaluation(partial(_held_out, "test", blank=True), judge)
     LABELLED["miniature"] = _labelled
 
 

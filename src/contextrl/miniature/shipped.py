@@ -25,6 +25,7 @@ from contextrl.miniature.policy import greedy_texts
 from contextrl.miniature.steps_judge import StepsJudge
 from contextrl.miniature.tasks import miniature_examples
 from contextrl.policy.loading import load_policy, load_processor, policy_config
+from contextrl.records.evaluation import class_of
 from contextrl.records.example import Example
 from contextrl.records.verdict import Verdict
 from contextrl.rollout.settings import DEFAULT_INSTRUCTION, WITHOUT_REPORT
@@ -129,8 +130,7 @@ def measure(
 
 
 def _familiarity(example: Example) -> Familiarity:
-    name = example.source.rpartition("/")[2]
-    return next(known for known in FAMILIARITIES if known == name)
+    return next(name for name in FAMILIARITIES if name == class_of(example.source))
 
 
 def _question(example: Example) -> list[dict[str, Any]]:

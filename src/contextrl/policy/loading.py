@@ -13,6 +13,7 @@ from trl.trainer.utils import create_model_from_path
 from contextrl.errors import InputError
 from contextrl.policy.processor import ImageOnlyQwen3VLProcessor
 
+_TRUST = "Set model.trust_remote_code to true if you trust its code"
 _MODEL_CONFIGS = Path(__file__).parent / "model_configs"
 
 
@@ -32,7 +33,7 @@ def policy_config(path: str, *, trust_remote_code: bool = False) -> Any:
             "a folder with a transformers model, or a hub id",
             found=f"{path} ({_first_line(error)})",
             where="model.path",
-            fix="Set model.trust_remote_code to true if you trust its code" if _wants_code(error) else "",
+            fix=_TRUST if _wants_code(error) else "",
         ) from error
 
 
@@ -101,7 +102,7 @@ def load_processor(path: str, config: Any, max_pixels: int | None = None, *, tru
             "a processor without code of its own",
             found=_first_line(error),
             where="model.path",
-            fix="Set model.trust_remote_code to true if you trust its code",
+            fix=_TRUST,
         ) from error
     if max_pixels is not None:
         limit_pixels(getattr(processor, "image_processor", None), max_pixels)

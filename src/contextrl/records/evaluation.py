@@ -22,6 +22,11 @@ class Part:
     answer_accuracy: float
     process_accuracy: float | None
 
+    @property
+    def score(self) -> float:
+        """Process accuracy, answer accuracy where nobody looked at the process."""
+        return self.answer_accuracy if self.process_accuracy is None else self.process_accuracy
+
     @classmethod
     def of(cls, parts: Iterable[Part]) -> Part:
         """Several parts taken together; at least one."""
@@ -54,8 +59,8 @@ class Evaluation:
 
     @property
     def score(self) -> float:
-        """What policies are chosen by: process accuracy, answer accuracy where nobody looked at the process."""
-        return self.answer_accuracy if self.process_accuracy is None else self.process_accuracy
+        """What policies are chosen by; see `Part.score`."""
+        return Part(self.n, self.answer_accuracy, self.process_accuracy).score
 
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> Evaluation:
@@ -85,14 +90,14 @@ def _part(row: Any) -> Part | None:
 def by_class(by_source: Mapping[str, Part]) -> dict[str, Part]:
     """By the last component of sources that are paths of three: set, kind of question, class (`digits/sum/known`).
 
-    Classes come in the order of their process accuracy, best first; sources of another form are in none.
+    Classes come in the order of their score, best first; sources of another form are in none.
     """
     classes: defaultdict[str, list[Part]] = defaultdict(list)
     for source, part in by_source.items():
         if (name := class_of(source)) is not None:
             classes[name].append(part)
     together = {name: Part.of(parts) for name, parts in sorted(classes.items())}
-    return dict(sorted(together.items(), key=lambda item: -(item[1].process_accuracy or item[1].answer_accuracy)))
+    return dict(sorted(together.items(), key=lambda item: -item[1].score))
 
 
 def class_of(source: str) -> str | None:

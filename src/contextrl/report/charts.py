@@ -137,8 +137,7 @@ def class_rows(run: RunData) -> list[Row]:
     rows: list[Row] = []
     for record in run.steps:
         for name, part in by_class(parts_of(record.get(metrics.EVAL_BY_SOURCE))).items():
-            value = part.answer_accuracy if part.process_accuracy is None else part.process_accuracy
-            rows.append({"step": record["step"], "value": value, "series": name})
+            rows.append({"step": record["step"], "value": part.score, "series": name})
     return rows
 
 

@@ -31,11 +31,17 @@ def estimate(values: list[float], own_interval: tuple[float, float] | None = Non
     if len(values) == 1:
         low, high = own_interval or (None, None)
         return Estimate(mean, low, high, values)
+    half = _half_width(values)
+    return Estimate(mean, max(0.0, mean - half), min(1.0, mean + half), values)
+
+
+def _half_width(values: Sequence[float]) -> float:
+    """Of the 95 % interval of a mean by Student's t; at least two values."""
     from scipy.stats import t  # takes a second to import
 
+    mean = sum(values) / len(values)
     deviation = math.sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1))
-    half = float(t.ppf(0.975, len(values) - 1)) * deviation / math.sqrt(len(values))
-    return Estimate(mean, max(0.0, mean - half), min(1.0, mean + half), values)
+    return float(t.ppf(0.975, len(values) - 1)) * deviation / math.sqrt(len(values))
 
 
 def welch(first: Sequence[float], second: Sequence[float]) -> float | None:
@@ -86,9 +92,8 @@ def paired_difference(first: Sequence[float], second: Sequence[float]) -> Paired
     mean = sum(apart) / len(apart)
     if len(apart) == 1:
         return PairedDifference(mean, None, None, None, 1)
-    from scipy.stats import t, ttest_rel  # takes a second to import
+    from scipy.stats import ttest_rel  # takes a second to import
 
-    deviation = math.sqrt(sum((value - mean) ** 2 for value in apart) / (len(apart) - 1))
-    half = float(t.ppf(0.975, len(apart) - 1)) * deviation / math.sqrt(len(apart))
-    p = float(ttest_rel(first, second).pvalue) if deviation else None
+    half = _half_width(apart)
+    p = float(ttest_rel(first, second).pvalue) if half else None
     return PairedDifference(mean, mean - half, mean + half, p, len(apart))
