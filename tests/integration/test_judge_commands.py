@@ -115,7 +115,6 @@ def test_verify_with_rules_needs_no_solution(
         pytest.param(["--judge", "steps", "--set", "train.seed=3"], "judge section", id="other-section"),
         pytest.param(["--judge", "rules", "--context", "none"], "includes the answer", id="rules-without-answer"),
         pytest.param(["--judge", "steps", "--context", "none", "--gate"], "--gate", id="gate-without-answer"),
-        pytest.param(["--judge", "steps", "--standalone"], "--standalone", id="standalone-by-steps"),
         pytest.param(["--judge", "steps", "--output", "{input}"], "another file than the input", id="onto-itself"),
         pytest.param(["--judge", "steps", "--input", "gone.jsonl"], "gone.jsonl", id="no-input"),
         pytest.param(["--judge", "llm"], "llm", id="llm-is-not-named-so"),

@@ -29,7 +29,9 @@ class Lenient:
 
     def _verdict(self, request: JudgeRequest) -> Verdict:
         if request.known_verdict is not None:
-            return Verdict("incorrect", False, request.known_verdict.process_correct, "a report", usage=Usage(calls=1))
+            return Verdict(
+                "incorrect", False, request.known_verdict.process_correct, None, "a report", usage=Usage(calls=1)
+            )
         return Verdict("correct", True, True, usage=Usage(calls=1))
 
 
@@ -52,6 +54,16 @@ def test_a_stopped_response_gets_its_report_without_being_verified() -> None:
     assert verdict.mistake_report == "a report"
     assert judge.asked[0].known_verdict is not None
     assert judge.asked[0].known_verdict.answer_correct is False
+
+
+def test_reports_on_what_was_stopped_can_wait() -> None:
+    """Where verdict and report come in one call: whether the group needs them is not known yet."""
+    judge = Lenient()
+    gated = GatedJudge(judge, 0.0, defer_reports=True)
+    verdict = ask(gated, "Answer: 6", wants_report=True)[0]
+    assert (verdict.status, verdict.mistake_report, judge.asked) == ("incorrect", None, [])
+    known = JudgeRequest(EXAMPLE, "Answer: 6", wants_report=True, known_verdict=verdict)
+    assert gated.judge([known])[0].mistake_report == "a report"
 
 
 def test_the_audited_share_is_judged_all_the_same_and_counted() -> None:

@@ -59,11 +59,19 @@ def test_reports_follow_the_level_of_disclosure(disclose: Any) -> None:
     assert json.loads(content(reply))["mistake_report"] == expected
 
 
-def test_retries_are_asked_to_stand_alone() -> None:
+def test_what_speaks_of_a_report_is_not_self_consistent() -> None:
     example = EXAMPLES[0]
     for text, standalone in ((example.solution, True), (f"The mistake report says so. {example.solution}", False)):
-        reply, _ = ask("retry", JudgeRequest(example, text))
-        assert json.loads(content(reply))["standalone"] is standalone
+        found = json.loads(content(ask("verify", JudgeRequest(example, text))[0]))
+        assert (found["self_consistent"], found["process_correct"]) == (standalone, standalone)
+
+
+def test_verdict_and_report_in_one_reply() -> None:
+    example = EXAMPLES[0]
+    for text, empty in ((example.solution, True), ("Digits: 0. Answer: 99", False), ("You are right. Answer: 1", True)):
+        found = json.loads(content(ask("verify_and_report", JudgeRequest(example, text))[0]))
+        assert (found["mistake_report"] == "") is empty
+        assert (found["step"] == 0) is empty
 
 
 def test_without_a_form_the_verdict_follows_some_prose() -> None:

@@ -42,7 +42,11 @@ COUNTS = {
     "stage2/unscored",
     "stage2/duplicate",
     "stage2/over_cap",
+    "stage2/without_report",
+    "judge/unreadable",
     "judge/calls",
+    "judge/prompt_tokens",
+    "judge/cached_tokens",
     "judge/cache_hits",
     "judge/tokens",
     "judge/seconds",
@@ -137,7 +141,12 @@ def test_stage_2_counts_by_hand() -> None:
         "stage2/kept": 1,
         "stage2/incorrect": 2,
         "stage2/truncated": 1,
+        "stage2/without_report": 4,
     }
+    told = group("--")
+    told.attempts[0].verdict = replace(INCORRECT, mistake_report="Mistake: digit 1 is misread.")
+    told.retries = [retry(0, "a"), retry(1, "b")]
+    assert rollout_sums([told], JudgeTally()).counts["stage2/without_report"] == 1
 
 
 def test_accuracy_by_hand() -> None:
@@ -199,9 +208,22 @@ def test_shown_verdict() -> None:
 
 
 def test_cost_and_unscored_come_from_the_tally() -> None:
-    usage = Usage(3, 2, 50, 1.5, retries=6, parse_failures=7, cost=0.5, gated=8, gate_audited=9, gate_overruled=1)
+    usage = Usage(
+        3,
+        2,
+        50,
+        1.5,
+        retries=6,
+        parse_failures=7,
+        cost=0.5,
+        gated=8,
+        gate_audited=9,
+        gate_overruled=1,
+        prompt_tokens=40,
+        cached_tokens=30,
+    )
     errors = Counter({"timeout": 3, "refusal": 1})
-    tally = JudgeTally(usage, verdicts=10, unscored=4, errors=errors, leaked_reports=1, reports=6)
+    tally = JudgeTally(usage, verdicts=10, unscored=4, errors=errors, leaked_reports=1, reports=6, unreadable=2)
     sums = rollout_sums([group("--")], tally)
     assert sums.shares["judge/unscored"] == (4, 10)
     assert sums.shares["judge/gate_error"] == (1, 9)
@@ -211,6 +233,9 @@ def test_cost_and_unscored_come_from_the_tally() -> None:
         "judge/calls": 3,
         "judge/cache_hits": 2,
         "judge/tokens": 50,
+        "judge/prompt_tokens": 40,
+        "judge/cached_tokens": 30,
+        "judge/unreadable": 2,
         "judge/seconds": 1.5,
         "judge/retries": 6,
         "judge/parse_failures": 7,

@@ -162,12 +162,14 @@ def test_the_original_prompt_is_kept_for_training() -> None:
     assert groups[0].prompt.ids == [list(b"sum")]
 
 
-def test_negatives_without_a_report_are_skipped() -> None:
+def test_negatives_without_a_report_are_retried_and_told_only_that_they_are_wrong() -> None:
     judged = group("---")
     assert judged.attempts[1].verdict is not None
     judged.attempts[1].verdict = replace(judged.attempts[1].verdict, mistake_report=None)
-    run_stage_2([judged], "right", "wrong")
-    assert [one.parent for one in judged.retries] == [0, 2]
+    run_stage_2([judged], "right", "wrong", "lost")
+    assert [one.parent for one in judged.retries] == [0, 1, 2]
+    assert judged.retries[1].seen.startswith("The answer is wrong.")
+    assert not judged.retries[0].seen.startswith("The answer is wrong.")
 
 
 def test_negatives_whose_report_does_not_fit_are_skipped() -> None:

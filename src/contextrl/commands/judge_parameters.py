@@ -58,9 +58,6 @@ Context = Annotated[
 ]
 Reports = Annotated[bool, typer.Option(help="Ask for a mistake report on each incorrect response.")]
 Disclose = Annotated[Disclosure | None, typer.Option(help="How much a report may say; by default hint.")]
-Standalone = Annotated[
-    bool, typer.Option("--standalone", help="Also ask whether each response stands on its own (LLM judges).")
-]
 RetryUnscored = Annotated[
     bool, typer.Option("--retry-unscored", help="Judge once more what an earlier start left unscored.")
 ]

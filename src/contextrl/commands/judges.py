@@ -10,12 +10,13 @@ from contextrl.judge.settings import JudgeConfig
 from contextrl.plugins import JUDGES, named
 
 
-def judge_from_config(config: JudgeConfig, *, gate: bool = False) -> Judge:
+def judge_from_config(config: JudgeConfig, *, gate: bool = False, defer_reports: bool = False) -> Judge:
     """The judge that `judge.kind` names.
 
     Args:
         config: the section.
         gate: put `GatedJudge` before it, where its context includes the answer.
+        defer_reports: see `GatedJudge`.
 
     Raises:
         InputError: no judge has that name; prompts, cache or key are not as they must be.
@@ -27,7 +28,9 @@ def judge_from_config(config: JudgeConfig, *, gate: bool = False) -> Judge:
     else:
         entry = named(JUDGES, config.kind, where="judge.kind", others=("rules", "llm"))
         judge = entry.build(config.context, config.report.disclose)
-    return GatedJudge(judge, config.gate_audit_share) if gate and config.context != "none" else judge
+    if not gate or config.context == "none":
+        return judge
+    return GatedJudge(judge, config.gate_audit_share, defer_reports=defer_reports)
 
 
 def audit_from_config(config: JudgeConfig) -> Judge | None:

@@ -99,7 +99,9 @@ class Run:
             return
         # Rules cost nothing: only a judge that does gets the gate.
         gate = self.config.judge.gate and self.config.judge.kind == "llm"
-        self.judge, self.audit = judge_from_config(self.config.judge, gate=gate), audit_from_config(self.config.judge)
+        together = self.config.judge.reports == "with_verdict"
+        self.judge = judge_from_config(self.config.judge, gate=gate, defer_reports=together)
+        self.audit = audit_from_config(self.config.judge)
         check_judge(self.judge)
         check_judge(self.audit)
         self._check_questions()

@@ -21,15 +21,16 @@ class GatedJudge:
     Args:
         judge: who is asked about the rest; its context must include the answer, or the gate would tell it.
         audit_share: share of the stopped responses that are judged all the same, chosen by their text.
+        defer_reports: leave reports on what the gate stopped for a later request, when it is known which are needed.
 
     Raises:
         ValueError: the judge must not know the answer.
     """
 
-    def __init__(self, judge: Judge, audit_share: float = 0.02) -> None:
+    def __init__(self, judge: Judge, audit_share: float = 0.02, *, defer_reports: bool = False) -> None:
         if judge.context == "none":
             raise ValueError("a gate by the reference answer needs a judge whose context includes it")
-        self.judge_, self.audit_share = judge, audit_share
+        self.judge_, self.audit_share, self.defer_reports = judge, audit_share, defer_reports
         self.name = judge.name
         self.context: ReferenceContext = judge.context
 
@@ -46,7 +47,7 @@ class GatedJudge:
                 asked.append((index, request, False))
             elif self._is_audited(request):
                 asked.append((index, request, True))
-            elif request.wants_report:
+            elif request.wants_report and not self.defer_reports:
                 asked.append((index, replace(request, known_verdict=_stopped()), False))
             else:
                 yield index, _stopped()

@@ -19,9 +19,10 @@ class JudgeRequest:
         response: the policy's text, untrusted.
         context: how much of the reference the judge may use.
         wants_report: ask for a mistake report if the response is incorrect.
-        wants_standalone: ask whether the response stands on its own (stage 2 only).
+        wants_standalone: the response is a retry, of which a judge of your own may also say whether it stands alone.
         known_verdict: an incorrect verdict that is known already, where only its mistake report is wanted: a judge
             whose calls cost something need not verify again.
+        attempt: how many times the judge's reply about this response could not be read before.
     """
 
     example: Example
@@ -30,6 +31,7 @@ class JudgeRequest:
     wants_report: bool = False
     wants_standalone: bool = False
     known_verdict: Verdict | None = None
+    attempt: int = 0
 
 
 class Judge(Protocol):

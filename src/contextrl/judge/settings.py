@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from contextrl.records.verdict import Disclosure, ReferenceContext
+from contextrl.records.verdict import Disclosure, ReferenceContext, ReportTiming
 from contextrl.settings import OPERATIONAL, Mark, Section
 
 #: Read in training only: `judge verify` and `judge bench` have options of their own for it.
@@ -84,6 +84,12 @@ class JudgingSettings(Section):
     """What training asks of a judge, whichever it is."""
 
     report: ReportConfig = ReportConfig()
+    reports: ReportTiming = "lazy"
+    """`lazy` asks for a report where one is needed, in a call of its own; `with_verdict` for both in one call, as the
+    paper does: fewer calls, more tokens."""
+    unreadable_attempts: Annotated[int | None, TRAINING] = Field(2, gt=0)
+    """So many times a reply about one response may be unreadable; then, if most replies of the step can be read, the
+    response counts as incorrect, or it could escape its penalty by what it makes the judge write. null: never."""
     max_unscored_share: Annotated[float, OPERATIONAL] = Field(0.5, gt=0, le=1)
     """A step with a larger share of unscored verdicts counts as failed."""
     max_failed_steps: Annotated[int, OPERATIONAL] = Field(3, gt=0)

@@ -1,6 +1,6 @@
 """The miniature's step judge as an OpenAI-compatible chat model, to try a judge behind HTTP without a GPU.
 
-It reads the judge's shipped prompts: the sections between their delimiters, the task in the system text's first line.
+It reads the judge's shipped prompts: the sections between their delimiters, and the task after the last of them.
 
     python -m contextrl.miniature.judge_server --port 8377
 """
@@ -27,7 +27,7 @@ from contextrl.rollout.standalone import standalone_problem
 MODEL = "miniature-judge"
 _FIRST_LINE = f"The miniature's judge: {{url}}, model {MODEL}. Ctrl-C ends it."
 _SECTION = re.compile(r"<(question|reference_answer|reference_solution|response)>\n(.*?)\n</\1>", re.DOTALL)
-_TASK = re.compile(r"Task: (verify|report|retry)")
+_TASK = re.compile(r"^Task: (verify|report|verify_and_report)$", re.MULTILINE)
 _DISCLOSURE = re.compile(r"^Disclosure: (location|hint|correction|answer)$", re.MULTILINE)
 
 
@@ -37,7 +37,7 @@ def answer_chat(body: dict[str, Any]) -> tuple[dict[str, Any], int]:
         return error_body(f"The model {str(body.get('model'))[:80]!r} does not exist; there is {MODEL!r}"), 404
     try:
         system, text = _texts(body["messages"])
-        reply = judge_text(system, text)
+        reply = judge_text(text)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         return error_body(f"the miniature's judge reads contextrl's own judge prompts only: {error}"), 400
     content = json.dumps(reply, ensure_ascii=False)
@@ -56,15 +56,16 @@ def _texts(messages: list[dict[str, Any]]) -> tuple[str, str]:
     return texts["system"], texts["user"]
 
 
-def judge_text(system: str, text: str) -> dict[str, Any]:
-    """The step judge's reply to a conversation.
+def judge_text(text: str) -> dict[str, Any]:
+    """The step judge's reply to the user's text of a conversation.
 
     Raises:
         ValueError: a section is missing, or the question is not one of the miniature's.
     """
     sections = dict(_SECTION.findall(text))
-    task = match[1] if (match := _TASK.match(system)) else "verify"
-    disclosure = match[1] if (match := _DISCLOSURE.search(system)) else "hint"
+    asked = text.rpartition("</response>")[2]
+    task = match[1] if (match := _TASK.search(asked)) else "verify"
+    disclosure = match[1] if (match := _DISCLOSURE.search(asked)) else "hint"
     for name in ("question", "response"):
         if name not in sections:
             raise ValueError(f"no section <{name}>")
@@ -77,7 +78,7 @@ def judge_text(system: str, text: str) -> dict[str, Any]:
         answer_type=KINDS[kind].answer_type,
     )
     context: ReferenceContext = "solution" if example.solution else "answer" if example.answer else "none"
-    request = JudgeRequest(example, sections["response"], context, wants_report=task == "report")
+    request = JudgeRequest(example, sections["response"], context, wants_report=task != "verify")
     level: Disclosure = disclosure  # type: ignore[assignment]  # the pattern lists the levels
     verdict = StepsJudge(context, level).judge([request])[0]
     if verdict.status == "unscored":
@@ -86,19 +87,26 @@ def judge_text(system: str, text: str) -> dict[str, Any]:
 
 
 def _reply(task: str, verdict: Verdict, sections: dict[str, str]) -> dict[str, Any]:
-    if task == "report":
-        report = verdict.mistake_report or "Mistake: one of the steps is wrong."
-        step = re.search(r"step (\d)", report)
-        return {"analysis": "Compared step by step.", "step": int(step[1]) if step else 1, "mistake_report": report}
-    reply = {
-        "analysis": "Compared step by step.",
+    alone = standalone_problem(sections["response"], question=sections["question"]) is None
+    reply: dict[str, Any] = {"analysis": "Compared step by step."}
+    if task != "report":
         # Without a reference the answer is as right as the steps that lead to it.
-        "answer_correct": verdict.process_correct if verdict.answer_correct is None else verdict.answer_correct,
-        "process_correct": verdict.process_correct,
-    }
-    if task == "retry":
-        reply["standalone"] = standalone_problem(sections["response"], question=sections["question"]) is None
+        answer = verdict.process_correct if verdict.answer_correct is None else verdict.answer_correct
+        reply |= {
+            "self_consistent": alone,
+            "answer_correct": answer,
+            "process_correct": verdict.process_correct and alone,
+        }
+    if task == "report":
+        reply |= _report(verdict.mistake_report or "Mistake: one of the steps is wrong.")
+    elif task == "verify_and_report":
+        reply |= _report(verdict.mistake_report if alone else None)
     return reply
+
+
+def _report(report: str | None) -> dict[str, Any]:
+    step = re.search(r"step (\d)", report or "")
+    return {"step": int(step[1]) if step else int(report is not None), "mistake_report": report or ""}
 
 
 def judge_app(latency: float = 0.0) -> web.Application:

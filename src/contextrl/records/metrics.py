@@ -35,9 +35,10 @@ GROUP_RECOVERED = _metric("group/recovered", "Share of groups that were all-nega
 
 STAGE2_ATTEMPTS = _metric("stage2/attempts", "Retries; those kept and those rejected add up to them.")
 STAGE2_KEPT = _metric("stage2/kept", "Retries that were rolled back.")
+STAGE2_WITHOUT_REPORT = _metric("stage2/without_report", "Retries of attempts on which the judge wrote no report.")
 _REJECTED: dict[Rejection, str] = {
     "incorrect": "Retries that the judge found incorrect.",
-    "not_standalone": "Retries that speak of the report or the earlier attempt.",
+    "not_standalone": "Retries that speak of the report or the earlier attempt, or are not self-consistent.",
     "truncated": "Retries that the length limit ended.",
     "unscored": "Retries that the judge failed on.",
     "duplicate": "Retries whose text is that of one that was kept.",
@@ -56,6 +57,8 @@ _COSTS = {
     "calls": "Requests that reached a model.",
     "cache_hits": "Verdicts answered from the cache.",
     "tokens": "Prompt and completion tokens of the judge.",
+    "prompt_tokens": "Of these, tokens of the prompts.",
+    "cached_tokens": "Of the prompts' tokens, those that the server had read before, where it tells.",
     "seconds": "Waiting for the judge, all calls together.",
     "retries": "Calls repeated after a failure.",
     "parse_failures": "Replies in which no verdict could be read.",
@@ -68,6 +71,9 @@ JUDGE_GATE_ERROR = _metric(
     "judge/gate_error", "Of gated responses that were judged all the same, the share that the judge found correct."
 )
 REPORT_LEAKED_ANSWER = _metric("report/leaked_answer", "Share of mistake reports that state the final answer.")
+JUDGE_UNREADABLE = _metric(
+    "judge/unreadable", "Responses that count as incorrect because no reply of the judge about them could be read."
+)
 UNSCORED_PREFIX = "judge/unscored_"
 
 

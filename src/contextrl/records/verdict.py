@@ -11,6 +11,8 @@ ReferenceContext = Literal["none", "answer", "solution"]
 Status = Literal["correct", "incorrect", "unscored"]
 #: What a mistake report may tell the policy, from least to most.
 Disclosure = Literal["location", "hint", "correction", "answer"]
+#: When the judge is asked for reports: where one is needed, in a call of its own, or in one call with the verdict.
+ReportTiming = Literal["lazy", "with_verdict"]
 #: Why a verdict is unscored; `Verdict.error` begins with it, so that failures can be counted by kind.
 #: The service: timeout, connection, server_error, rate_limited, rejected (a 4xx for this request alone), malformed (a
 #: body that is no completion), budget, gone. The reply: missing (no verdict in it), off_menu, contradictory, truncated
@@ -39,6 +41,12 @@ UnscoredKind = Literal[
 ]
 
 
+#: Of these, the ones that the judged response can bring about by what it says.
+PROVOKED: frozenset[UnscoredKind] = frozenset(
+    ("missing", "off_menu", "contradictory", "truncated", "empty", "null", "refusal", "wrong_language")
+)
+
+
 @dataclass(frozen=True)
 class Usage:
     """What one or more verdicts cost.
@@ -54,6 +62,8 @@ class Usage:
         gated: responses that a rule found wrong without a call.
         gate_audited: responses that the gate would have stopped and that were judged all the same.
         gate_overruled: of these, the ones that the judge found correct: the gate's errors.
+        prompt_tokens: of the tokens, those of the prompts.
+        cached_tokens: of the prompts' tokens, those that the server had read before, where it tells.
     """
 
     calls: int = 0
@@ -66,6 +76,8 @@ class Usage:
     gated: int = 0
     gate_audited: int = 0
     gate_overruled: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(*map(add, _parts(self), _parts(other)))
@@ -83,15 +95,20 @@ class Verdict:
         status: `correct`, `incorrect`, or `unscored` where the judge failed. Unscored is never a zero reward.
         answer_correct: final answer right; None where nobody looked.
         process_correct: reasoning right; None where nobody looked.
-        mistake_report: where and why the response went wrong; only if asked for and incorrect.
-        standalone: whether a stage-2 response mentions neither its earlier attempt nor the report; None if not asked.
-        error: why the verdict is unscored: "kind: detail", the kind one of `UnscoredKind`.
+        self_consistent: whether the reasoning arrives at the final answer and nothing in the text speaks of an earlier
+            one (arXiv 2602.22623, A.2); where it is False the response is incorrect, and a retry not standalone. None
+            where nobody looked.
+        mistake_report: where and why the response went wrong; only if asked for, incorrect and self-consistent.
+        standalone: for judges of your own that tell apart whether a retry stands alone; None otherwise.
+        error: why the verdict is unscored, or came to count as incorrect: "kind: detail", the kind one of
+            `UnscoredKind`.
         usage: what it cost.
     """
 
     status: Status
     answer_correct: bool | None = None
     process_correct: bool | None = None
+    self_consistent: bool | None = None
     mistake_report: str | None = None
     standalone: bool | None = None
     error: str | None = None
@@ -104,7 +121,7 @@ class Verdict:
 
     @property
     def error_kind(self) -> str | None:
-        """What failures are counted by; None for a scored verdict."""
+        """What failures are counted by; None where a verdict could be read."""
         return None if self.error is None else self.error.partition(":")[0]
 
 

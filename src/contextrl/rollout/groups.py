@@ -115,6 +115,11 @@ class Group:
         """Whether kept retries are trained beside negatives."""
         return any(member.rolled_back for member in self.members)
 
+    def report_on(self, retry: Attempt) -> str | None:
+        """The mistake report on the attempt that was retried."""
+        parent = None if retry.parent is None else self.attempts[retry.parent].verdict
+        return None if parent is None else parent.mistake_report
+
     @property
     def negatives(self) -> list[int]:
         """Indices of scored incorrect stage-1 attempts."""

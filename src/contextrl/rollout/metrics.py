@@ -45,6 +45,9 @@ def rollout_sums(
     sums.shares[names.GROUP_RECOVERED] = sums.shares[names.KNOWLEDGE_RHO_R] = (recovered, n)
     _add_accuracy(sums, [attempt for group in groups for attempt in group.attempts])
     _add_stage2(sums, [retry for group in sampled for retry in group.retries])
+    sums.counts[names.STAGE2_WITHOUT_REPORT] = float(
+        sum(not group.report_on(retry) for group in sampled for retry in group.retries)
+    )
     members = [member for group in trained for member in group.members]
     sums.shares[names.OFF_POLICY_SAMPLES] = (float(sum(m.rolled_back for m in members)), float(len(members)))
     _add_judge(sums, tally)
@@ -87,5 +90,6 @@ def _add_judge(sums: RolloutSums, tally: JudgeTally) -> None:
         sums.counts[names.unscored_of(kind)] = float(tally.errors[kind])
     for part, name in names.JUDGE_COST_OF.items():
         sums.counts[name] = float(getattr(tally.usage, part))
+    sums.counts[names.JUDGE_UNREADABLE] = float(tally.unreadable)
     sums.shares[names.JUDGE_GATE_ERROR] = (float(tally.usage.gate_overruled), float(tally.usage.gate_audited))
     sums.shares[names.REPORT_LEAKED_ANSWER] = (float(tally.leaked_reports), float(tally.reports))

@@ -45,7 +45,8 @@ def sample_groups(
 
 def judge_groups(groups: Sequence[Group], verifier: Verifier, *, reports: bool) -> None:
     """Verify every stage-1 attempt; with `reports`, ask for mistake reports on the negatives of all-negative groups."""
-    verifier.verify([(group.example, attempt) for group in groups for attempt in group.attempts])
+    attempts = [(group.example, attempt) for group in groups for attempt in group.attempts]
+    verifier.verify(attempts, wants_report=reports and verifier.reports == "with_verdict")
     if reports:
         verifier.add_reports(
             [(g.example, g.attempts[i]) for g in groups if g.kind == "all_negative" for i in g.negatives]
@@ -67,7 +68,7 @@ def plan_retries(
 ) -> list[Retry]:
     """Retries of an all-negative group's negatives whose context fits the budget.
 
-    Where reports are shown, negatives without one are passed over.
+    A negative without a report is retried all the same, and told that the answer is wrong.
     """
     # Where retries take the places of negatives, one must stay: with a single scored one nothing could be kept.
     if group.kind != "all_negative" or (mixing == "replace" and len(group.negatives) < 2):
@@ -75,9 +76,7 @@ def plan_retries(
     planned = []
     for i in group.negatives:
         failed = group.attempts[i]
-        report = failed.verdict.mistake_report if failed.verdict and settings.report == "full" else ""
-        if report is None:
-            continue
+        report = (failed.verdict.mistake_report if failed.verdict and settings.report == "full" else None) or ""
         suffix = retry_prompt.suffix(group.prompt.ids[0], failed.completion.ids, report)
         if suffix is None:
             continue
@@ -134,7 +133,7 @@ def _filter(retries: Sequence[Retry], verifier: Verifier, settings: Stage2Settin
         assert attempt.verdict is not None
         if not attempt.scored:
             attempt.rejection = "unscored"
+        elif settings.standalone and False in (attempt.verdict.self_consistent, attempt.verdict.standalone):
+            attempt.rejection = "not_standalone"
         elif not attempt.correct:
             attempt.rejection = "incorrect"
-        elif settings.standalone and attempt.verdict.standalone is False:
-            attempt.rejection = "not_standalone"

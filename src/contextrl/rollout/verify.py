@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 from contextrl.errors import ServiceError
 from contextrl.judge.disclosure import cut_to_location, leaks_answer
 from contextrl.judge.protocol import Judge, JudgeRequest
+from contextrl.judge.settings import JudgingSettings
 from contextrl.records.example import Example
-from contextrl.records.verdict import Disclosure, Usage, Verdict, unscored
+from contextrl.records.verdict import PROVOKED, Disclosure, ReportTiming, Usage, Verdict, unscored
 from contextrl.rollout.groups import Attempt
 
 #: For an attempt that is negative only because the length limit cut it: the judge finds no mistake to report.
@@ -19,12 +20,18 @@ TRUNCATED_REPORT = "The answer was cut off: it is too long."
 
 @dataclass
 class JudgeTally:
-    """What judging cost in one rollout, and what failed: `errors` counts unscored verdicts by kind."""
+    """What judging cost in one rollout, and what failed.
+
+    Attributes:
+        errors: unscored verdicts by kind.
+        unreadable: responses that count as incorrect because no reply about them could be read.
+    """
 
     usage: Usage = field(default_factory=Usage)
     verdicts: int = 0
     unscored: int = 0
     errors: Counter[str] = field(default_factory=Counter)
+    unreadable: int = 0
     leaked_reports: int = 0
     reports: int = 0
 
@@ -36,17 +43,44 @@ class Verifier:
         judge: the rewarded judge.
         audit: a second judge whose verdicts are recorded and never rewarded.
         disclose: what reports may say. At `location` and `hint` a report that states the answer is cut down.
+        reports: `with_verdict` asks for the report on a negative in the call that verifies it.
+        unreadable_attempts: so many unreadable replies about one response make it incorrect; None leaves it unscored.
+        max_unscored_share: where more of the verdicts are unscored the judge is at fault, not a response.
 
     Attributes:
         failure: why a judge is gone; from then on nobody is asked and every verdict is unscored.
     """
 
-    def __init__(self, judge: Judge, audit: Judge | None = None, disclose: Disclosure = "hint") -> None:
-        self.disclose = disclose
+    def __init__(
+        self,
+        judge: Judge,
+        audit: Judge | None = None,
+        disclose: Disclosure = "hint",
+        *,
+        reports: ReportTiming = "lazy",
+        unreadable_attempts: int | None = None,
+        max_unscored_share: float = 0.5,
+    ) -> None:
         self.judge = judge
         self.audit = audit
+        self.disclose = disclose
+        self.reports = reports
+        self.unreadable_attempts = unreadable_attempts
+        self.max_unscored_share = max_unscored_share
         self.tally = JudgeTally()
         self.failure: ServiceError | None = None
+
+    @classmethod
+    def configured(cls, judge: Judge, audit: Judge | None, settings: JudgingSettings) -> Verifier:
+        """As the `judge` section says."""
+        return cls(
+            judge,
+            audit,
+            settings.report.disclose,
+            reports=settings.reports,
+            unreadable_attempts=settings.unreadable_attempts,
+            max_unscored_share=settings.max_unscored_share,
+        )
 
     def verify(
         self,
@@ -57,6 +91,7 @@ class Verifier:
     ) -> None:
         """Set `verdict` (and `audit`) of every attempt in place."""
         verdicts = self._ask(self.judge, attempts, wants_report, wants_standalone)
+        verdicts = self._insist(attempts, verdicts, wants_report, wants_standalone)
         for (_, attempt), verdict in zip(attempts, verdicts, strict=True):
             attempt.verdict = not_positive_if_truncated(verdict, attempt.completion.truncated)
             if verdict.status == "unscored":
@@ -67,21 +102,62 @@ class Verifier:
             for (_, attempt), verdict in zip(attempts, self._ask(self.audit, attempts, False, False), strict=True):
                 attempt.audit = not_positive_if_truncated(verdict, attempt.completion.truncated)
 
+    def _insist(
+        self, attempts: Sequence[tuple[Example, Attempt]], verdicts: list[Verdict], *wishes: bool
+    ) -> list[Verdict]:
+        """Ask again about responses that a judge's reply is unreadable for; in the end they are incorrect.
+
+        A response that can make the judge write what nobody can read would escape its penalty. Where most replies
+        are unreadable it is the judge's fault, and nothing is changed.
+        """
+        if self.unreadable_attempts is None:
+            return verdicts
+        for attempt in range(1, self.unreadable_attempts + 1):
+            provoked = [i for i, verdict in enumerate(verdicts) if verdict.error_kind in PROVOKED]
+            unscored = sum(verdict.status == "unscored" for verdict in verdicts)
+            if not provoked or unscored > self.max_unscored_share * len(verdicts):
+                return verdicts
+            if attempt < self.unreadable_attempts:
+                again = self._ask(self.judge, [attempts[i] for i in provoked], *wishes, attempt=attempt)
+            else:
+                again = [replace(verdicts[i], status="incorrect") for i in provoked]
+                self.tally.unreadable += len(provoked)
+            for i, verdict in zip(provoked, again, strict=True):
+                verdicts[i] = verdict
+        return verdicts
+
     def add_reports(self, negatives: Sequence[tuple[Example, Attempt]]) -> None:
-        """Ask for mistake reports on attempts already found incorrect; only all-negative groups need them."""
-        answers = self._ask(self.judge, negatives, True, False)
-        for (example, attempt), answer in zip(negatives, answers, strict=True):
+        """Mistake reports on attempts already found incorrect; only all-negative groups need them.
+
+        One that is not self-consistent gets none (arXiv 2602.22623, A.2), nor does one about which no reply could be
+        read.
+        """
+        asked = [pair for pair in negatives if self._needs_report(pair[1])]
+        answers = self._ask(self.judge, asked, True, False)
+        for (_, attempt), answer in zip(asked, answers, strict=True):
             assert attempt.verdict is not None
-            report = answer.mistake_report
-            if report is None and attempt.completion.truncated:
-                report = TRUNCATED_REPORT
-            if report:
-                leaked = leaks_answer(report, example, attempt.completion.text)
-                self.tally.reports += 1
-                self.tally.leaked_reports += leaked
-                if leaked and self.disclose in ("location", "hint"):
-                    report = cut_to_location(report)
-            attempt.verdict = replace(attempt.verdict, mistake_report=report)
+            attempt.verdict = replace(attempt.verdict, mistake_report=answer.mistake_report)
+        for example, attempt in negatives:
+            self._check_report(example, attempt)
+
+    def _needs_report(self, attempt: Attempt) -> bool:
+        verdict = attempt.verdict
+        assert verdict is not None
+        return verdict.mistake_report is None and verdict.self_consistent is not False and verdict.error is None
+
+    def _check_report(self, example: Example, attempt: Attempt) -> None:
+        """Count the report, and cut one down that gives the answer away."""
+        assert attempt.verdict is not None
+        report = attempt.verdict.mistake_report
+        if report is None and attempt.completion.truncated:
+            report = TRUNCATED_REPORT
+        if report:
+            leaked = leaks_answer(report, example, attempt.completion.text)
+            self.tally.reports += 1
+            self.tally.leaked_reports += leaked
+            if leaked and self.disclose in ("location", "hint"):
+                report = cut_to_location(report)
+        attempt.verdict = replace(attempt.verdict, mistake_report=report)
 
     def _ask(
         self,
@@ -89,21 +165,24 @@ class Verifier:
         attempts: Sequence[tuple[Example, Attempt]],
         wants_report: bool,
         wants_standalone: bool,
+        *,
+        attempt: int = 0,
     ) -> list[Verdict]:
         """One request per distinct (example, response); the cost is counted once."""
-        keys = [(example.id, attempt.completion.text) for example, attempt in attempts]
+        keys = [(example.id, asked.completion.text) for example, asked in attempts]
         distinct = dict(zip(keys, attempts, strict=True))
         requests = [
             JudgeRequest(
                 example,
-                attempt.completion.text,
+                asked.completion.text,
                 judge.context,
                 wants_report,
                 wants_standalone,
                 # What was cut off may have no mistake to report: there the judge looks again.
-                known_verdict=attempt.verdict if wants_report and not attempt.completion.truncated else None,
+                known_verdict=asked.verdict if wants_report and not asked.completion.truncated else None,
+                attempt=attempt,
             )
-            for example, attempt in distinct.values()
+            for example, asked in distinct.values()
         ]
         verdicts = dict(zip(distinct, self._verdicts(judge, requests), strict=True))
         self.tally.usage = sum((verdict.usage for verdict in verdicts.values()), self.tally.usage)

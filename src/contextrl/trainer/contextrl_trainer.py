@@ -136,7 +136,7 @@ class ContextRLTrainer(GRPOTrainer):
             build_prompts=lambda rows: build_prompts(self.processing_class, rows, **self.chat_template_kwargs),
             engine=self.engines.engine,
             completions=completions,
-            verifier=partial(Verifier, judge, audit, args.judging.report.disclose),
+            verifier=partial(Verifier.configured, judge, audit, args.judging),
             stage2=args.stage2,
             mixing=args.objective.mixing,
             retry_prompt=RetryPrompt(

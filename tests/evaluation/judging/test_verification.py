@@ -87,7 +87,16 @@ def test_the_output_is_the_input_in_its_order_with_verdicts(tmp_path: Path) -> N
         assert {**given, "id": line["id"]} == {name: value for name, value in line.items() if name != "verdict"}
     assert [line["id"] for line in lines] == ["b", 7, content_hash(rows[2])]
     assert set(lines[0]["verdict"]) == {
-        *("status", "answer_correct", "process_correct", "mistake_report", "standalone", "error", "usage")
+        *(
+            "status",
+            "answer_correct",
+            "process_correct",
+            "self_consistent",
+            "mistake_report",
+            "standalone",
+            "error",
+            "usage",
+        )
     }
     assert lines[2]["verdict"]["error"] == "timeout: nothing came"
     # Three verdicts of one call, 10 tokens and 0.25 each; `wrong` has the right answer by a wrong process.
@@ -116,7 +125,7 @@ def test_requests_carry_the_wishes(tmp_path: Path) -> None:
     judge = FakeJudge()
     verify_file(settings(tmp_path, "answer", reports=False), lambda: judge, silent)
     asked = judge.asked[0]
-    assert (asked.context, asked.wants_report, asked.wants_standalone) == ("answer", False, False)
+    assert (asked.context, asked.wants_report) == ("answer", False)
 
 
 @pytest.mark.parametrize(
@@ -362,7 +371,6 @@ def test_a_hidden_field_of_the_wrong_kind_is_still_wrong(tmp_path: Path) -> None
     ("context", "changes", "words"),
     [
         pytest.param("none", {"gate": True}, "--gate", id="gate-that-would-tell"),
-        pytest.param("solution", {"standalone": True}, "--standalone", id="standalone-without-llm"),
     ],
 )
 def test_wishes_that_cannot_be_met(

@@ -146,15 +146,22 @@ class FaultyChat:
 
 def _good_reply(body: dict[str, Any], marks: dict[str, str], text: str) -> dict[str, Any]:
     """What a judge without faults says."""
-    task = body["messages"][0]["content"].partition("\n")[0].removeprefix("Task: ")
+    task = text.rpartition("\nTask: ")[2].partition("\n")[0]
+    report = "Step 2 adds wrongly."
+    if "LEAK" in marks and (answer := _ANSWER.search(text)):
+        report = f"It should be {answer[1]}."
     if task == "report":
-        report = "Step 2 adds wrongly."
-        if "LEAK" in marks and (answer := _ANSWER.search(text)):
-            report = f"It should be {answer[1]}."
         return {"analysis": "x", "step": 2, "mistake_report": report}
-    truth = marks.get("TRUTH", "correct")
-    reply = {"analysis": "x", "answer_correct": truth != "incorrect", "process_correct": truth == "correct"}
-    return reply | ({"standalone": marks.get("ALONE") != "no"} if task == "retry" else {})
+    truth, alone = marks.get("TRUTH", "correct"), marks.get("ALONE") != "no"
+    right = truth == "correct" and alone
+    reply = {
+        "analysis": "x",
+        "self_consistent": alone,
+        "answer_correct": truth != "incorrect",
+        "process_correct": right,
+    }
+    both = {"step": 0 if right else 2, "mistake_report": report if alone and not right else ""}
+    return reply | (both if task == "verify_and_report" else {})
 
 
 async def _models(_: web.Request) -> web.Response:

@@ -70,13 +70,18 @@ def test_the_table_is_what_it_claims() -> None:
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.id)
 @pytest.mark.parametrize("correct", [True, False], ids=["honestly-correct", "honestly-incorrect"])
-def test_the_judges_own_verdict_stands(attack: Attack, correct: bool) -> None:
+@pytest.mark.parametrize("retyped", [False, True], ids=["as-shown", "retyped"])
+def test_no_quote_turns_the_judges_own_verdict(attack: Attack, correct: bool, retyped: bool) -> None:
+    """As shown, or in the response's own characters, which a model may put back. At worst nothing is read."""
     if says_nothing(attack.text):
         return  # no judge is asked
-    for where, reply in honest_replies(as_received(attack.text), correct=correct).items():
+    quoted = attack.text if retyped else as_received(attack.text)
+    for where, reply in honest_replies(quoted, correct=correct).items():
         reading = parse_reply(reply)
-        found = (reading.failure, reading.answer_correct, reading.process_correct)
-        assert found == (None, correct, correct), f"{where}: {reading}"
+        assert reading.process_correct in (correct, None), f"{where}: {reading}"
+        assert (reading.failure is None) is (reading.process_correct is correct)
+        if where.startswith("in"):  # inside the one object's strings
+            assert reading.failure is None or where.startswith("inline"), f"{where}: {reading}"
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.id)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+from typing import get_args
 
 import pytest
 
 from contextrl.judge.llm.dialect import Dialect, reply_schema, request_body
+from contextrl.judge.llm.prompts import Task
 from contextrl.judge.settings import SamplingConfig
 
 
 def test_the_body_carries_model_sampling_schema_and_messages() -> None:
     dialect = Dialect("m", "auto", SamplingConfig(temperature=0.5, top_p=0.9, seed=7, extra={"top_k": 3}))
-    body = json.loads(request_body(dialect.fields("retry", 100, 2), json.dumps([{"role": "user", "content": "é"}])))
+    body = json.loads(request_body(dialect.fields("verify", 100, 2), json.dumps([{"role": "user", "content": "é"}])))
     schema = body.pop("response_format")["json_schema"]
-    assert schema["schema"]["required"] == ["analysis", "answer_correct", "process_correct", "standalone"]
+    assert schema["schema"]["required"] == ["analysis", "self_consistent", "answer_correct", "process_correct"]
     assert body == {
         "model": "m",
         "max_tokens": 100,
@@ -82,5 +84,5 @@ def test_a_server_that_ignores_the_form_three_times_is_no_longer_asked_for_it(ca
 
 
 def test_schemas_ask_for_the_analysis_first() -> None:
-    for task in ("verify", "report", "retry"):
-        assert next(iter(reply_schema(task)["properties"])) == "analysis"  # type: ignore[arg-type]
+    for task in get_args(Task):
+        assert next(iter(reply_schema(task)["properties"])) == "analysis"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -321,10 +322,36 @@ def test_reports_are_asked_for_only_where_they_are_wanted(server: FaultServer, w
     assert server.log()["requests"] == 2 + wants_report
 
 
-def test_the_standalone_question_is_asked_where_it_is_wanted(server: FaultServer) -> None:
-    verdicts = ask(judge_at(server.url), "ALONE=no", "ALONE=yes", wants_standalone=True)
-    assert [verdict.standalone for verdict in verdicts] == [False, True]
-    assert ask(judge_at(server.url), "a")[0].standalone is None
+def test_what_is_not_self_consistent_is_incorrect_and_gets_no_report(server: FaultServer) -> None:
+    verdicts = ask(judge_at(server.url), "ALONE=no", "ALONE=yes", wants_report=True)
+    assert [(v.self_consistent, v.status, v.process_correct) for v in verdicts] == [
+        (False, "incorrect", False),
+        (True, "correct", True),
+    ]
+    assert [verdict.mistake_report for verdict in verdicts] == [None, None]
+    assert server.log()["requests"] == 2
+
+
+@pytest.mark.parametrize(("reports", "calls"), [("lazy", 6), ("with_verdict", 4)])
+def test_a_report_comes_alone_or_with_its_verdict(server: FaultServer, reports: str, calls: int) -> None:
+    """Two incorrect responses of four: a call more each, or none. A leak is asked for again either way."""
+    texts = ["TRUTH=incorrect 1", "TRUTH=false_positive 2", "3", "ALONE=no 4"]
+    verdicts = ask(judge_at(server.url, reports=reports), *texts, wants_report=True)
+    assert [v.status for v in verdicts] == ["incorrect", "incorrect", "correct", "incorrect"]
+    assert [v.mistake_report for v in verdicts] == ["Step 2 adds wrongly."] * 2 + [None] * 2
+    assert server.log()["requests"] == calls
+    without = ask(judge_at(server.url, reports=reports), "TRUTH=incorrect 5", wants_report=False)
+    assert without[0].mistake_report is None
+
+
+def test_an_unreadable_reply_is_asked_for_in_other_words_the_next_time(server: FaultServer) -> None:
+    judge = judge_at(server.url)
+    request = JudgeRequest(EXAMPLE, "FAULT=missingx1 a")
+    assert judge.judge([request])[0].error_kind == "missing"
+    # Another conversation: the server's count begins anew, so only a note in the prompt can have changed it.
+    assert judge.judge([replace(request, attempt=1)])[0].error_kind == "missing"
+    assert judge.judge([replace(request, attempt=1)])[0].status == "correct"
+    judge.close()
 
 
 def test_a_response_without_content_is_incorrect_without_a_call(server: FaultServer) -> None:

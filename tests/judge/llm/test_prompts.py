@@ -16,6 +16,7 @@ from contextrl.records.verdict import Disclosure, ReferenceContext
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 EXAMPLE = Example("a1", "What is the total?", "The bill shows 2 and 3. 2 + 3 = 5. Answer: 5", "5", "number")
+CONTEXTS: tuple[ReferenceContext, ...] = get_args(ReferenceContext)
 RESPONSE = "I read 2 and 4. 2 + 4 = 6. Answer: 6"
 
 
@@ -48,7 +49,7 @@ def test_conversations(task: Task, context: ReferenceContext) -> None:
 
 @pytest.mark.parametrize("disclose", get_args(Disclosure))
 def test_disclosure_levels(disclose: Disclosure) -> None:
-    messages = PromptSet.load().messages("report", JudgeRequest(EXAMPLE, RESPONSE), disclose=disclose, again=True)
+    messages = PromptSet.load().messages("report", JudgeRequest(EXAMPLE, RESPONSE), disclose=disclose, again="again")
     check_snapshot(f"disclose.{disclose}", text_of(messages))
 
 
@@ -69,6 +70,34 @@ def test_placeholders_in_a_response_stay_text(response: str) -> None:
     assert "The bill shows" not in text
 
 
+def common_beginning(texts: list[str]) -> str:
+    """What all texts begin with, to the character."""
+    same = next((i for i, chars in enumerate(zip(*texts, strict=False)) if len(set(chars)) > 1), min(map(len, texts)))
+    return texts[0][:same]
+
+
+@pytest.mark.parametrize("context", get_args(ReferenceContext))
+def test_only_what_follows_the_reference_differs_within_a_group(context: ReferenceContext) -> None:
+    """A server's prefix cache reads system text, images, question and reference once for all of it."""
+    prompts, images = PromptSet.load(), ["data:image/png;base64,AA=="]
+    texts = [
+        text_of(prompts.messages(task, JudgeRequest(EXAMPLE, response, context), images=images))
+        for task in get_args(Task)
+        for response in (RESPONSE, "Answer: 5")
+    ]
+    shared = common_beginning(texts)
+    assert shared.endswith("<response>\n")
+    # The tasks on one response part after it.
+    assert common_beginning(texts[::2]).rpartition("\n\n")[0].endswith(f"{RESPONSE}\n</response>")
+
+
+def test_revision_cues_are_asked_for_beside_a_solution_only() -> None:
+    """As the paper has it (arXiv 2602.22623, A.2)."""
+    texts = {c: text_of(PromptSet.load().messages("verify", JudgeRequest(EXAMPLE, RESPONSE, c))) for c in CONTEXTS}
+    assert [context for context, text in texts.items() if "apologises" in text] == ["solution"]
+    assert all("The images are the truth" in text for text in texts.values())
+
+
 def folder_with(folder: Path, **files: str) -> Path:
     for name, text in files.items():
         (folder / f"{name.replace('_', '.')}.txt").write_text(text, encoding="utf-8")
@@ -76,23 +105,25 @@ def folder_with(folder: Path, **files: str) -> Path:
 
 
 def test_a_folder_replaces_files_of_the_same_name(tmp_path: Path) -> None:
-    folder = folder_with(tmp_path, verify_system="", solution_user="{{question}} Ref: {{solution}} Said: {{response}}")
+    folder = folder_with(
+        tmp_path, system="", verify_task="", solution_user="{{question}} Ref: {{solution}} Said: {{response}}"
+    )
     messages = PromptSet.load(folder).messages("verify", JudgeRequest(EXAMPLE, RESPONSE))
     assert [message["role"] for message in messages] == ["user"]
     assert messages[0]["content"][-1]["text"] == f"{EXAMPLE.question} Ref: {EXAMPLE.solution} Said: {RESPONSE}"
     # The rest is as shipped.
-    assert "[system]" in text_of(PromptSet.load(folder).messages("report", JudgeRequest(EXAMPLE, RESPONSE)))
+    assert "Task: report" in text_of(PromptSet.load(folder).messages("report", JudgeRequest(EXAMPLE, RESPONSE)))
 
 
 @pytest.mark.parametrize(
     ("files", "message"),
     [
         ({}, "no .txt file"),
-        ({"verify_sytem": "x"}, "did you mean verify.system.txt"),
+        ({"verify_tsk": "x"}, "did you mean verify.task.txt"),
         ({"none_user": "{{response}} {{solution}}"}, "found solution"),
         ({"answer_user": "{{response}} {{solution}}"}, "found solution"),
         ({"solution_user": "{{question}}"}, "{{response}}"),
-        ({"verify_system": "{{respnse}}"}, "found respnse"),
+        ({"verify_task": "{{respnse}}"}, "found respnse"),
     ],
 )
 def test_wrong_folders_are_refused(tmp_path: Path, files: dict[str, str], message: str) -> None:

@@ -13,6 +13,7 @@ from contextrl.miniature.digits import SPLITS
 from contextrl.miniature.learned_judge.lessons import Lesson, compare, draw_lesson, draw_response, write_reply
 from contextrl.miniature.steps_judge import StepsJudge
 from contextrl.miniature.tasks import Problem, to_example
+from contextrl.rollout.standalone import standalone_problem
 
 
 @pytest.fixture(scope="module")
@@ -77,12 +78,14 @@ def test_verdicts_and_reports_are_the_step_judges(lessons: list[Lesson]) -> None
         if lesson.task == "report":
             assert parse_report(lesson.reply).report == truth.mistake_report
             continue
-        reading = parse_reply(lesson.reply, standalone=lesson.task == "retry")
+        reading = parse_reply(lesson.reply)
         assert reading.failure is None
-        assert reading.process_correct is (truth.status == "correct")
+        alone = standalone_problem(lesson.request.response, question=lesson.request.example.question) is None
+        assert (reading.self_consistent, reading.process_correct) == (alone, alone and truth.status == "correct")
+        wants = lesson.task == "verify_and_report" and alone and truth.status == "incorrect"
+        assert reading.report == (truth.mistake_report if wants else None)
         # `Answer:` in the comparison would be read as a verdict on the answer.
         assert reading.answer_correct is None
-        assert (reading.standalone is None) is (lesson.task == "verify")
 
 
 def test_lessons_show_train_images_every_context_and_both_verdicts(lessons: list[Lesson]) -> None:
@@ -91,7 +94,7 @@ def test_lessons_show_train_images_every_context_and_both_verdicts(lessons: list
     verdicts = Counter(lesson.reply.rpartition("Verdict: ")[2] for lesson in lessons if lesson.task == "verify")
     assert 0.25 < verdicts["correct"] / (verdicts["correct"] + verdicts["incorrect"]) < 0.6
     assert any(lesson.reply.count("none") > 1 for lesson in lessons)
-    alone = Counter("Standalone: yes" in lesson.reply for lesson in lessons if lesson.task == "retry")
+    alone = Counter("Self-consistent: yes" in lesson.reply for lesson in lessons if lesson.task != "report")
     assert min(alone[True], alone[False]) >= 10
 
 
@@ -100,8 +103,8 @@ def test_a_quoting_retry_is_not_standalone() -> None:
     response = draw_response(SUM, rng, quoting=True)
     example = to_example(SUM, id="", voice="own", rng=rng)
     assert response.startswith("The report says")
-    replies = [write_reply(SUM, example, draw_response(SUM, rng, quoting=True), "retry", "correction")]
-    assert all("Standalone: no" in reply for reply in replies if reply is not None)
+    replies = [write_reply(SUM, example, draw_response(SUM, rng, quoting=True), "verify", "correction")]
+    assert all("Self-consistent: no" in reply for reply in replies if reply is not None)
 
 
 def test_the_same_seed_gives_the_same_lessons(lessons: list[Lesson]) -> None:

@@ -37,7 +37,6 @@ class VerifySettings:
         judge: who verifies, in which context.
         gate: rules first; a certainly wrong answer costs no call.
         reports: ask for a mistake report on every incorrect response.
-        standalone: ask whether each response stands on its own.
         retry_unscored: judge once more what is unscored in the output.
         overwrite: forget an output that is there.
         limit: judge only the first rows.
@@ -49,7 +48,6 @@ class VerifySettings:
     judge: JudgeConfig
     gate: bool = False
     reports: bool = True
-    standalone: bool = False
     retry_unscored: bool = False
     overwrite: bool = False
     limit: int | None = None
@@ -66,7 +64,6 @@ class VerifySettings:
             **self._judgement(self.judge.model_dump(mode="json")),
             "gate": self.gate,
             "reports": self.reports,
-            "standalone": self.standalone,
         }
 
     def same_judge_as(self, record: Mapping[str, Any]) -> list[str]:
@@ -237,7 +234,6 @@ def _request(settings: VerifySettings, row: ResponseRow) -> JudgeRequest:
         row.response,
         settings.judge.context,
         wants_report=settings.reports,
-        wants_standalone=settings.standalone,
     )
 
 
@@ -252,8 +248,6 @@ def _check_wishes(settings: VerifySettings) -> None:
             where="--gate",
             fix="The gate compares answers, and would tell a judge that must not know",
         )
-    if settings.standalone and settings.judge.kind != "llm":
-        raise InputError("an LLM judge", found=f"--judge {settings.judge.kind}", where="--standalone")
 
 
 def _write_record(settings: VerifySettings) -> None:

@@ -55,6 +55,7 @@ def llm_judge(config: JudgeConfig, context: ReferenceContext | None = None) -> L
         PromptSet.load(config.prompts, max_response_chars=config.max_response_chars),
         context or config.context,
         disclose=config.report.disclose,
+        reports=config.reports,
         votes=config.votes,
         max_tokens=config.sampling.max_tokens,
         image_max_side=config.image_max_side,

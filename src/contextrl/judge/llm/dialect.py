@@ -15,10 +15,12 @@ logger = logging.getLogger("contextrl.judge")
 #: Replies in free text, although a form was asked for, after which the server counts as ignoring it.
 _IGNORED_AFTER = 3
 _FORM_REFUSED = re.compile(r"response_format|json_schema|json_object|structured|guided|grammar|schema", re.IGNORECASE)
+_VERDICT = {"self_consistent": "boolean", "answer_correct": "boolean", "process_correct": "boolean"}
+_REPORT = {"step": "integer", "mistake_report": "string"}
 _FIELDS: dict[Task, dict[str, str]] = {
-    "verify": {"analysis": "string", "answer_correct": "boolean", "process_correct": "boolean"},
-    "report": {"analysis": "string", "step": "integer", "mistake_report": "string"},
-    "retry": {"analysis": "string", "answer_correct": "boolean", "process_correct": "boolean", "standalone": "boolean"},
+    "verify": {"analysis": "string", **_VERDICT},
+    "report": {"analysis": "string", **_REPORT},
+    "verify_and_report": {"analysis": "string", **_VERDICT, **_REPORT},
 }
 
 

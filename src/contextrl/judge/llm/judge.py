@@ -24,10 +24,10 @@ from contextrl.judge.llm.images import ImageUrls
 from contextrl.judge.llm.loop import LoopThread
 from contextrl.judge.llm.neutralise import neutralise, says_nothing
 from contextrl.judge.llm.parsing import Reading, parse_reply, parse_report
-from contextrl.judge.llm.prompts import PromptSet, Task
+from contextrl.judge.llm.prompts import Again, PromptSet, Task
 from contextrl.judge.llm.verdicts import Vote, decide, is_decided, rule_of
 from contextrl.judge.protocol import JudgeRequest
-from contextrl.records.verdict import Disclosure, ReferenceContext, Usage, Verdict
+from contextrl.records.verdict import Disclosure, ReferenceContext, ReportTiming, Usage, Verdict
 
 logger = logging.getLogger("contextrl.judge")
 
@@ -51,6 +51,7 @@ class LLMJudge:
         prompts: what they are told.
         context: how much of the reference they see.
         disclose: how much a mistake report may say.
+        reports: whether a report is asked for alone, once it is needed, or together with the verdict.
         votes: verdicts per response.
         max_tokens: longest reply; one that is cut is asked for once more with twice the room.
         image_max_side: larger images are downscaled, in pixels.
@@ -66,6 +67,7 @@ class LLMJudge:
         context: ReferenceContext = "solution",
         *,
         disclose: Disclosure = "hint",
+        reports: ReportTiming = "lazy",
         votes: int = 1,
         max_tokens: int = 2048,
         image_max_side: int = 1536,
@@ -74,6 +76,7 @@ class LLMJudge:
         self.members, self.prompts, self.cache = members, prompts, cache
         self.context: ReferenceContext = context
         self.disclose: Disclosure = disclose
+        self.reports: ReportTiming = reports
         self.votes, self.max_tokens = votes, max_tokens
         self._images = ImageUrls(image_max_side)
         self._loop = LoopThread("contextrl-judge")
@@ -158,48 +161,59 @@ class LLMJudge:
 
     async def _verdict(self, request: JudgeRequest) -> Verdict:
         """Verify one response, and report on it if that is wanted."""
+        drafted: Reading | None = None
         if request.known_verdict is not None:
             verdict = replace(request.known_verdict, usage=Usage())
         elif says_nothing(request.response):
             report = NOTHING_SAID if request.wants_report else None
             return Verdict("incorrect", answer_correct=False, process_correct=False, mistake_report=report)
         else:
-            verdict = await self._vote(request)
-        if request.wants_report and verdict.status == "incorrect":
-            report, usage = await self._report(request)
-            verdict = replace(verdict, mistake_report=report, usage=verdict.usage + usage)
-        return verdict
+            verdict, drafted = await self._vote(request)
+        # What is not of one piece gets no report (arXiv 2602.22623, A.2).
+        if not request.wants_report or verdict.status != "incorrect" or verdict.self_consistent is False:
+            return replace(verdict, mistake_report=None)
+        report, usage = await self._report(request, drafted)
+        return replace(verdict, mistake_report=report, usage=verdict.usage + usage)
 
-    async def _vote(self, request: JudgeRequest) -> Verdict:
-        """A majority first; the remaining votes only if it is not unanimous enough."""
+    async def _vote(self, request: JudgeRequest) -> tuple[Verdict, Reading | None]:
+        """The verdict, and a report that came with it. A majority first, the other votes only if it is divided."""
         cut = neutralise(request.response, limit=self.prompts.max_response_chars).cut
-        task: Task = "retry" if request.wants_standalone else "verify"
+        together = request.wants_report and self.reports == "with_verdict"
+        task: Task = "verify_and_report" if together else "verify"
+        again: Again | None = "unreadable" if request.attempt else None
 
         async def cast(vote: int) -> Vote:
-            return await self._ask(task, request, lambda reply: parse_reply(reply, standalone=task == "retry"), vote)
+            return await self._ask(task, request, parse_reply, vote, again=again)
 
         rule = rule_of(request)
-        if self.votes == 1:
-            return decide([await cast(0)], rule, cut=cut)
         first = self.votes // 2 + 1
         votes = list(await asyncio.gather(*(cast(vote) for vote in range(first))))
         if not is_decided(votes, rule, self.votes):
             votes += await asyncio.gather(*(cast(vote) for vote in range(first, self.votes)))
-        return decide(votes, rule, cut=cut)
+        verdict = decide(votes, rule, cut=cut)
+        drafts = (vote.reading for vote in votes if vote.reading.report == verdict.mistake_report)
+        return verdict, next(drafts, None) if verdict.mistake_report else None
 
-    async def _report(self, request: JudgeRequest) -> tuple[str | None, Usage]:
-        """A mistake report that gives away no more than it may: asked for again, then cut to the location."""
+    async def _report(self, request: JudgeRequest, drafted: Reading | None) -> tuple[str | None, Usage]:
+        """A mistake report that gives away no more than it may: asked for again, then cut to the location.
+
+        Args:
+            drafted: the report that came with the verdict, if one did.
+        """
         spent = Usage()
         report: str | None = None
-        for again in (False, True):
-            vote = await self._ask("report", request, parse_report, again=again)
-            spent += vote.usage
-            if vote.reading.report is None:
+        for again in (None, "again"):
+            reading = drafted if again is None else None
+            if reading is None:
+                vote = await self._ask("report", request, parse_report, again="again" if again else None)
+                spent += vote.usage
+                reading = vote.reading
+            if reading.report is None:
                 break
-            report = vote.reading.report
+            report = reading.report
             if self.disclose not in ("location", "hint") or not leaks_answer(report, request.example, request.response):
                 return report, spent
-            report = cut_to_location(report, vote.reading.step)
+            report = cut_to_location(report, reading.step)
         return report, spent
 
     async def _ask(
@@ -209,7 +223,7 @@ class LLMJudge:
         read: Callable[[str], Reading],
         vote: int = 0,
         *,
-        again: bool = False,
+        again: Again | None = None,
     ) -> Vote:
         """One reading: from the cache, from an equal request under way, or from the server."""
         member = self.members[vote % len(self.members)]
@@ -219,7 +233,8 @@ class LLMJudge:
             return Vote(Reading(failure="rejected", detail=str(error)), Usage())
         # Serialised once for the key and the body: images make it long.
         messages = json.dumps(self.prompts.messages(task, request, images=images, disclose=self.disclose, again=again))
-        key = self._key(member, task, messages, vote)
+        draw = vote + request.attempt * self.votes
+        key = self._key(member, task, messages, draw)
         if self.cache is not None and (kept := self.cache.get(key)) is not None:
             reading = _redacted(read(str(kept.get("text"))), member.client)
             if reading.failure is None:
@@ -229,7 +244,7 @@ class LLMJudge:
         self._under_way[key] = asyncio.get_running_loop().create_future()
         result = Vote(Reading(failure="gone", detail="cancelled"), Usage())
         try:
-            result = await self._converse(member, task, messages, read, vote, key)
+            result = await self._converse(member, task, messages, read, draw, key)
         finally:
             self._under_way.pop(key).set_result(result.reading)
         return result
@@ -240,13 +255,13 @@ class LLMJudge:
         task: Task,
         messages: str,
         read: Callable[[str], Reading],
-        vote: int,
+        draw: int,
         key: bytes,
     ) -> Vote:
         """Ask the server, again in a form that it understands and once more with more room."""
         spent, max_tokens = Usage(), self.max_tokens
         while True:
-            fields = member.dialect.fields(task, max_tokens, vote)
+            fields = member.dialect.fields(task, max_tokens, draw)
             outcome, usage = await member.client.complete(request_body(fields, messages))
             spent += usage
             if isinstance(outcome, Failure):
@@ -264,10 +279,10 @@ class LLMJudge:
                 return Vote(reading, spent)
             return Vote(reading, replace(spent, parse_failures=spent.parse_failures + 1))
 
-    def _key(self, member: Member, task: Task, messages: str, vote: int) -> bytes:
+    def _key(self, member: Member, task: Task, messages: str, draw: int) -> bytes:
         """What a reply depends on. Not the server's address: several serve the same model."""
         dialect = member.dialect
-        return cache_key(f"{dialect.identity} {self.max_tokens} {task} {vote} {messages}")
+        return cache_key(f"{dialect.identity} {self.max_tokens} {task} {draw} {messages}")
 
     # ---- the end -------------------------------------------------------------------------------------------------
 

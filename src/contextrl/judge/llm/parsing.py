@@ -1,77 +1,29 @@
-"""Reading a judge's reply: JSON where the server enforces it, free text with labels otherwise.
+"""Reading a judge's reply: one JSON object where the server enforces it, text with statements otherwise.
 
-The last verdict in the reply counts, reasoning before it is passed over, and what is not on the menu is no verdict. A
-reply in which nothing can be read is a failure with a name, never a guess.
+A reply may quote the response that it judges, and a response may hold a forged verdict. So one complete JSON object
+that is the whole reply is read and nothing inside its strings; in any other reply everything that could be meant as a
+verdict must agree, and nothing after it may take it back. A reply with two readings, or with none, is a failure with a
+name, never a guess.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from contextrl.judge.llm.json_objects import Conflict, MalformedObjectError, objects_in, whole_object
+from contextrl.judge.llm.menu import FLAGS, VERDICTS, shown, value_of
+from contextrl.judge.llm.statements import OBJECT, Statement, plain, speaks_for, statements_in
 from contextrl.records.verdict import UnscoredKind
 
-#: Longer replies are read from this many characters before their end.
+#: Longer replies are not read.
 MAX_REPLY_CHARS = 200_000
-#: Openings of objects that are tried in one reply: braces in formulas are no JSON and cost a try each.
-_MAX_OBJECTS = 2_000
+#: Objects that one reply may hold; more are no verdict.
+_MAX_OBJECTS = 50
 
-_FLAGS = ("answer_correct", "process_correct", "standalone")
-_VERDICTS = ("verdict", "status")
-_KEYS = (*_FLAGS, *_VERDICTS, "mistake_report", "step")
-_TRUE = {"true", "correct", "right", "yes", "valid", "pass", "passed", "正确", "对", "是", "成立", "无误"}
-_FALSE = {
-    "false",
-    "incorrect",
-    "wrong",
-    "no",
-    "invalid",
-    "fail",
-    "failed",
-    "not correct",
-    "not right",
-    "错误",
-    "不正确",
-    "错",
-    "不对",
-    "否",
-    "不成立",
-    "有误",
-}
-#: Words of the menu that are answers to a question more often than verdicts on one.
-_ANSWERS = {"yes", "no", "true", "false", "是", "否"}
-_LABELS = {
-    "answer": "answer_correct",
-    "final answer": "answer_correct",
-    "answer correct": "answer_correct",
-    "答案": "answer_correct",
-    "最终答案": "answer_correct",
-    "process": "process_correct",
-    "process correct": "process_correct",
-    "reasoning": "process_correct",
-    "过程": "process_correct",
-    "推理": "process_correct",
-    "推理过程": "process_correct",
-    "standalone": "standalone",
-    "独立": "standalone",
-    "verdict": "verdict",
-    "final verdict": "verdict",
-    "judgement": "verdict",
-    "judgment": "verdict",
-    "结论": "verdict",
-    "判定": "verdict",
-    "最终判定": "verdict",
-}
-_NAMES = "|".join(sorted(_LABELS, key=len, reverse=True))
-#: A label begins a line or a sentence; its value is short.
-_LABEL = re.compile(
-    r"(?:^|[\n.;。；!?]|\*\*)[ \t]{0,8}(?:[-*#>]{1,3}[ \t]{0,4}){0,2}\*{0,2}(" + _NAMES + r")\*{0,2}"
-    r"[ \t]{0,4}[:：][ \t]{0,4}\*{0,2}[ \t]{0,4}([^\n。；;.,，(（*]{1,60})",
-    re.IGNORECASE,
-)
+_KEYS = (*FLAGS, *VERDICTS, "mistake_report", "step")
 _REPORT = re.compile(
     r"(?:^|[\n.])[ \t]{0,8}\*{0,2}(?:mistake report|mistake|错误报告|错误)\*{0,2}[ \t]{0,4}[:：][ \t]{0,8}"
     r"(\S[^\n]*(?:\n(?!\s*\n)[^\n]*)*)",
@@ -80,6 +32,7 @@ _REPORT = re.compile(
 _STEP = re.compile(
     r"(?:^|[\n.])[ \t]{0,8}\*{0,2}(?:wrong )?step\*{0,2}[ \t]{0,4}[:：][ \t]{0,8}(\d{1,3})\b", re.IGNORECASE
 )
+_THOUGHTS = re.compile(r"\s{0,80}(?:<(think|thinking|thought|reasoning|analysis)>|\[(THINK)\])", re.IGNORECASE)
 _RATING = re.compile(
     r"\[\[.{0,20}\]\]|\b(?:rating|score|grade)\b\s*[:=：]|\b\d{1,3}\s?/\s?(?:5|10|100)\b|评分\s*[:：]", re.IGNORECASE
 )
@@ -95,49 +48,61 @@ class Reading:
     """What a reply says.
 
     Attributes:
-        answer_correct, process_correct, standalone: None where the reply does not say.
+        answer_correct, process_correct, self_consistent: None where the reply does not say.
         report: the mistake report, if it has one.
         step: the first wrong step, if it names one.
         failure: why no verdict could be read; None if one was.
         detail: what was found instead, for the message.
-        free_text: read from labels, so the server has not enforced a schema.
+        free_text: the reply is not one JSON object, so the server has not enforced a schema.
     """
 
     answer_correct: bool | None = None
     process_correct: bool | None = None
-    standalone: bool | None = None
+    self_consistent: bool | None = None
     report: str | None = None
     step: int | None = None
     failure: UnscoredKind | None = None
     detail: str = ""
     free_text: bool = False
 
+    @property
+    def passes(self) -> bool:
+        """Whether it finds nothing wrong."""
+        return self.process_correct is True and self.answer_correct is not False and self.self_consistent is not False
 
-def parse_reply(reply: str, *, standalone: bool = False) -> Reading:
-    """Read a verdict.
+
+def parse_reply(reply: str) -> Reading:
+    """Read a verdict, and the mistake report where the reply has one.
 
     Args:
         reply: the judge's text, untrusted.
-        standalone: whether the question of standing alone was asked; without an answer to it the reply is off the menu.
     """
-    text = without_reasoning(writable(reply[-MAX_REPLY_CHARS:]))
-    fields, free_text = _last_statement(text)
-    if not fields:
-        return _unreadable(text)
-    reading = replace(_judge(fields), free_text=free_text)
-    if reading.failure is None and standalone and reading.standalone is None:
-        return replace(reading, failure="off_menu", detail="it does not say whether the response stands alone")
-    return reading
+    text = _readable(reply)
+    if isinstance(text, Reading):
+        return text
+    try:
+        fields = whole_object(text)
+        if fields is not None:
+            return _judge(_flat(fields)) if _flat(fields) else _unreadable(text)
+        return replace(_judge_text(text), free_text=True)
+    except MalformedObjectError as error:
+        return Reading(failure="missing", detail=f"a JSON object that cannot be read: {str(error)!r}", free_text=True)
 
 
 def parse_report(reply: str) -> Reading:
     """Read a mistake report: `mistake_report` in JSON, or what follows its label in free text."""
-    text = without_reasoning(writable(reply[-MAX_REPLY_CHARS:]))
-    for _, fields in reversed(list(_objects(text))):
-        report = fields.get("mistake_report")
-        if isinstance(report, str) and report.strip():
-            return Reading(report=writable(report).strip(), step=_step(fields.get("step")))
-    reports = list(_REPORT.finditer(text))
+    text = _readable(reply)
+    if isinstance(text, Reading):
+        return text
+    try:
+        whole = whole_object(text)
+        found = [whole] if whole is not None else [fields for _, _, fields in _objects(text)]
+    except MalformedObjectError as error:
+        return Reading(failure="missing", detail=f"a JSON object that cannot be read: {str(error)!r}", free_text=True)
+    for fields in reversed(found):
+        if (report := _report_of(_flat(fields))) is not None:
+            return Reading(report=report, step=_step(fields.get("step")), free_text=whole is None)
+    reports = list(_REPORT.finditer(text)) if whole is None else []
     if reports:
         steps = _STEP.findall(text)
         return Reading(report=reports[-1][1].strip(), step=_step(steps[-1]) if steps else None, free_text=True)
@@ -145,11 +110,17 @@ def parse_report(reply: str) -> Reading:
 
 
 def without_reasoning(text: str) -> str:
-    """What follows a reasoning model's thoughts; thoughts without an end are no reply."""
-    _, closed, after = text.rpartition("</think>")
-    if closed:
-        return after
-    return text.partition("<think>")[0]
+    """What follows the thoughts that a reply begins with; thoughts without an end are no reply.
+
+    The first end counts: what a thought quotes may hold another one.
+    """
+    while opening := _THOUGHTS.match(text):
+        name = opening[1]
+        end = re.search(rf"</{re.escape(name)}>" if name else r"\[/THINK\]", text, re.IGNORECASE)
+        if end is None:
+            return ""
+        text = text[end.end() :]
+    return text
 
 
 def writable(text: str) -> str:
@@ -157,54 +128,76 @@ def writable(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _last_statement(text: str) -> tuple[dict[str, Any], bool]:
-    """The fields that the last verdict in the text gives, and whether it is in free text.
+def _readable(reply: str) -> str | Reading:
+    """The reply after its thoughts, or why there is nothing to read."""
+    if len(reply) > MAX_REPLY_CHARS:
+        return Reading(failure="missing", detail=f"a reply of {len(reply):,} characters", free_text=True)
+    text = without_reasoning(writable(reply))
+    return text if text.strip() else Reading(failure="empty", detail="the reply is empty", free_text=True)
 
-    Labels that follow each other are one statement; a JSON object is one of its own.
+
+def _objects(text: str) -> list[tuple[int, int, dict[str, Any]]]:
+    """The objects with keys of ours."""
+    found = []
+    for number, (start, end, fields) in enumerate(objects_in(text)):
+        if number >= _MAX_OBJECTS:
+            raise MalformedObjectError(text[start : start + 80])
+        if _flat(fields):
+            found.append((start, end, _flat(fields)))
+    return found
+
+
+def _judge_text(text: str) -> Reading:
+    """A verdict that stands in text: all statements agree, and no remark on them takes anything back."""
+    objects = _objects(text)
+    starts, ends = [start for start, _, _ in objects], [end for _, end, _ in objects]
+    around = [text[a:b] for a, b in zip([0, *ends], [*starts, len(text)], strict=True)]
+    flat = OBJECT.join(plain(piece) for piece in around)
+    said = list(statements_in(flat))
+    # Look-alikes are what `neutralise` has put into the response: in them a judge only repeats what it was shown.
+    own = {s.field for s in statements_in("\n".join(around)) if s.begins}
+    own |= {key for _, _, fields in objects for key in fields}
+    if not own & {*FLAGS, *VERDICTS}:
+        return _unreadable(text)
+    if wrong := next((s for s in said if s.value is None), None):
+        return Reading(failure="off_menu", detail=f"{wrong.field} is {shown(wrong.words)}")
+    reading = _judge(_merged([fields for _, _, fields in objects] + [{s.field: s.value} for s in said]))
+    if reading.failure is None and (remark := _taken_back(flat, said, passes=reading.passes)):
+        return Reading(failure="contradictory", detail=f"beside its verdict the reply says {remark[:80]!r}")
+    if reading.report is None and (reports := list(_REPORT.finditer(text))):
+        return replace(reading, report=reports[-1][1].strip())
+    return reading
+
+
+def _merged(statements: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """One set of fields from all statements; a field that they give differently has no value."""
+    merged: dict[str, Any] = {}
+    for fields in statements:
+        for name, value in fields.items():
+            known = value_of(value) if name in (*FLAGS, *VERDICTS) and value_of(value) is not None else value
+            merged[name] = Conflict() if name in merged and merged[name] != known else known
+    return merged
+
+
+def _taken_back(flat: str, said: Iterable[Statement], *, passes: bool) -> str:
+    """A remark that could mean another verdict than the one it follows; empty if there is none.
+
+    A remark is what stands after a statement on its line, and all that stands after the last one.
     """
-    objects = [(end, reply) for end, reply in _objects(text) if any(key in reply for key in (*_FLAGS, *_VERDICTS))]
-    after = objects[-1][0] if objects else 0
-    labels = {
-        field: match[2].strip()
-        for match in _LABEL.finditer(text, after)
-        if (field := _field(match[1])) is not None and _is_statement(field, match[2])
-    }
-    if labels:
-        return labels, True
-    return (objects[-1][1], False) if objects else ({}, False)
-
-
-def _field(label: str) -> str | None:
-    """What a label names; None where letters only look alike to the search (a dotless i matches an i there)."""
-    return _LABELS.get(" ".join(label.casefold().split()))
-
-
-def _is_statement(field: str, value: str) -> bool:
-    """`Answer: 12` or `Answer: yes` in the judge's analysis is no verdict; what follows `Verdict:` is meant as one."""
-    if field == "answer_correct":
-        return _menu(value) is not None and value.strip(" *`\"'").casefold() not in _ANSWERS
-    return field == "verdict" or _menu(value) is not None
-
-
-def _objects(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """(end, object) of each JSON object in the text that is not inside another one and has a key of ours."""
-    decoder, start, tries = json.JSONDecoder(), text.find("{"), 0
-    while start >= 0 and tries < _MAX_OBJECTS:
-        tries += 1
-        try:
-            reply, end = decoder.raw_decode(text, start)
-        except (ValueError, RecursionError):
-            start = text.find("{", start + 1)
-            continue
-        fields = _flat(reply)
-        if fields:
-            yield end, fields
-        start = text.find("{", end)
+    marks = [(s.start, s.end, s.value is True) for s in said if s.begins]
+    marks += [(place, place + 1, passes) for place, char in enumerate(flat) if char == OBJECT]
+    marks.sort()
+    for number, (_, end, side) in enumerate(marks):
+        is_last = number + 1 == len(marks)
+        remark = flat[end:] if is_last else flat[end : marks[number + 1][0]].partition("\n")[0]
+        if speaks_for(remark) - {side}:
+            return " ".join(remark.split())
+    return ""
 
 
 def _flat(reply: Mapping[str, Any]) -> dict[str, Any]:
     """Our keys of an object; of one that wraps them, `{"verdict": {...}}`, the inner ones."""
-    for key in (*_VERDICTS, "result", "evaluation"):
+    for key in (*VERDICTS, "result", "evaluation"):
         inner = reply.get(key)
         if isinstance(inner, dict):
             return {name: inner[name] for name in _KEYS if name in inner}
@@ -214,45 +207,43 @@ def _flat(reply: Mapping[str, Any]) -> dict[str, Any]:
 def _judge(fields: Mapping[str, Any]) -> Reading:
     """The flags of one statement, if they are on the menu and agree with each other."""
     values: dict[str, bool | None] = {}
-    for name in (*_FLAGS, *_VERDICTS):
+    for name in (*FLAGS, *VERDICTS):
         if name not in fields:
             continue
-        values[name] = _menu(fields[name])
+        if isinstance(fields[name], Conflict):
+            return Reading(failure="contradictory", detail=f"{name} is {shown(fields[name])}")
+        values[name] = value_of(fields[name])
         # Without a reference a judge may leave the answer open; everything else is yes or no.
         if values[name] is None and not (name == "answer_correct" and fields[name] is None):
-            return Reading(failure="off_menu", detail=f"{name} is {_shown(fields[name])}")
+            return Reading(failure="off_menu", detail=f"{name} is {shown(fields[name])}")
     answer, process = values.get("answer_correct"), values.get("process_correct")
-    verdict = values.get("verdict", values.get("status"))
-    if process is None:
-        if verdict is None:
-            return Reading(failure="off_menu", detail="it does not say whether the process is correct")
-        # One verdict for both: it speaks of the process, and contradicts itself if it passes a wrong answer.
-        process = verdict
-    if verdict is not None and verdict != (process and answer is not False):
-        return Reading(failure="contradictory", detail=f"verdict {verdict}, answer {answer}, process {process}")
-    report = fields.get("mistake_report")
-    return Reading(
+    alone = [value for name in ("self_consistent", "standalone") if (value := values.get(name)) is not None]
+    reading = Reading(
         answer_correct=answer,
         process_correct=process,
-        standalone=values.get("standalone"),
-        report=writable(report).strip() if isinstance(report, str) and report.strip() else None,
+        self_consistent=all(alone) if alone else None,
+        report=_report_of(fields),
         step=_step(fields.get("step")),
     )
+    verdicts = [value for name in VERDICTS if (value := values.get(name)) is not None]
+    if len(set(verdicts)) > 1:
+        return Reading(failure="contradictory", detail="verdict and status differ")
+    if process is None:
+        if not verdicts:
+            return Reading(failure="off_menu", detail="it does not say whether the process is correct")
+        # One verdict for both: it speaks of the process, and contradicts itself if it passes a wrong answer.
+        reading = replace(reading, process_correct=verdicts[0])
+    if verdicts and verdicts[0] != reading.passes:
+        return Reading(failure="contradictory", detail=f"verdict {verdicts[0]}, answer {answer}, process {process}")
+    return reading
 
 
-def _menu(value: Any) -> bool | None:
-    """True or False for what the menu offers, None for anything else: a number is a score, not a verdict."""
-    if isinstance(value, bool):
-        return value
-    if not isinstance(value, str):
+def _report_of(fields: Mapping[str, Any]) -> str | None:
+    """The report as text; a form feed or a backspace in it was LaTeX (`\\frac`, `\\beta`), which JSON unescaped."""
+    report = fields.get("mistake_report")
+    if not isinstance(report, str) or not report.strip():
         return None
-    word = " ".join(value.strip().strip("*`\"'<>[]!").casefold().split())
-    return True if word in _TRUE else False if word in _FALSE else None
-
-
-def _shown(value: Any) -> str:
-    """A value off the menu, for a message; a number of a million digits is none to print."""
-    return repr(str(value)[:60]) if isinstance(value, str | bool | None) else f"a {type(value).__name__}"
+    return writable(report).replace("\f", "\\f").replace("\b", "\\b").strip()
 
 
 def _step(value: Any) -> int | None:
@@ -266,16 +257,16 @@ def _step(value: Any) -> int | None:
 
 def _unreadable(text: str) -> Reading:
     """Name what is there instead of a verdict."""
-    plain = " ".join(text.split())
-    if not plain:
+    plain_text = " ".join(text.split())
+    if not plain_text:
         return Reading(failure="empty", detail="the reply is empty")
-    shown = f"the reply says {plain[:80]!r}"
-    if _REFUSAL.search(plain[:400]):
-        return Reading(failure="refusal", detail=shown)
-    if _RATING.search(plain):
-        return Reading(failure="off_menu", detail=shown)
-    letters = [char for char in plain[:2_000] if char.isalpha()]
+    shown_text = f"the reply says {plain_text[:80]!r}"
+    if _REFUSAL.search(plain_text[:400]):
+        return Reading(failure="refusal", detail=shown_text)
+    if _RATING.search(plain_text):
+        return Reading(failure="off_menu", detail=shown_text)
+    letters = [char for char in plain_text[:2_000] if char.isalpha()]
     foreign = [char for char in letters if not (char.isascii() or "一" <= char <= "鿿" or "À" <= char <= "ɏ")]
     if letters and len(foreign) > len(letters) / 2:
-        return Reading(failure="wrong_language", detail=shown)
-    return Reading(failure="missing", detail=shown)
+        return Reading(failure="wrong_language", detail=shown_text)
+    return Reading(failure="missing", detail=shown_text)

@@ -1,7 +1,10 @@
-"""What the judge is told: text files per task and per reference context, filled in one pass.
+"""What the judge is told: text files, filled in one pass, in an order that a server's prefix cache can use.
 
-Tasks: `verify` (answer and process), `report` (a mistake report on a response found incorrect), `retry` (as verify, and
-whether a stage-2 response stands on its own). A conversation is `<task>.system.txt` and `<context>.user.txt`.
+A conversation is the system text, then images, question and reference, then the response, then the task. All but the
+last two are the same for every response of a group and for every task, so that a server reads images and reference
+once. Tasks: `verify` (is it self-consistent, right, rightly reasoned), `report` (a mistake report on a response found
+incorrect) and `verify_and_report` (both in one reply). The instruction follows the paper's (arXiv 2602.22623, A.2), in
+our words and with its correctness split into answer and process; stage 2 has no instruction of its own.
 """
 
 from __future__ import annotations
@@ -18,15 +21,26 @@ from contextrl.judge.llm.neutralise import neutralise
 from contextrl.judge.protocol import JudgeRequest
 from contextrl.records.verdict import Disclosure, ReferenceContext
 
-Task = Literal["verify", "report", "retry"]
+Task = Literal["verify", "report", "verify_and_report"]
+#: Why the same thing is asked again: the report gave the answer away, or the reply could not be read.
+Again = Literal["again", "unreadable"]
 Message = dict[str, Any]
 
 _SHIPPED = Path(__file__).parent / "prompts"
 _PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
-#: Texts that several system prompts share.
+#: What each file may show, besides the user's. A prompt that names more would tell the judge what its context forbids.
 _SHARED = {"criteria", "caution"}
-_REPORT_VALUES = {"disclose", "disclosure"}
-#: What each context may show. A prompt that names more would tell the judge what its context forbids.
+_REPORT_VALUES = {"disclose", "disclosure", "report_rules"}
+_PLACEHOLDERS: dict[str, set[str]] = {
+    "system": _SHARED,
+    "criteria": {"cues"},
+    "verify.task": set(),
+    "report.task": _REPORT_VALUES,
+    "verify_and_report.task": _REPORT_VALUES,
+    "report_rules": {"disclosure"},
+    **{name: set() for name in ("cues", "caution", *get_args(Again))},
+    **{f"disclose.{level}": set() for level in get_args(Disclosure)},
+}
 _USER_VALUES: dict[ReferenceContext, set[str]] = {
     "none": {"question", "response"},
     "answer": {"question", "response", "answer"},
@@ -36,12 +50,8 @@ _USER_VALUES: dict[ReferenceContext, set[str]] = {
 
 def _allowed_values() -> dict[str, set[str]]:
     """Every prompt file and the placeholders it may use."""
-    allowed = {
-        f"{task}.system.txt": _SHARED | (_REPORT_VALUES if task == "report" else set()) for task in get_args(Task)
-    }
-    allowed |= {f"{context}.user.txt": values for context, values in _USER_VALUES.items()}
-    plain = [*_SHARED, "again", *(f"disclose.{level}" for level in get_args(Disclosure))]
-    return allowed | {f"{name}.txt": set() for name in plain}
+    users = {f"{context}.user": values for context, values in _USER_VALUES.items()}
+    return {f"{name}.txt": values for name, values in (_PLACEHOLDERS | users).items()}
 
 
 @dataclass(frozen=True)
@@ -77,7 +87,7 @@ class PromptSet:
         *,
         images: Sequence[str] = (),
         disclose: Disclosure = "hint",
-        again: bool = False,
+        again: Again | None = None,
     ) -> list[Message]:
         """The conversation: system text (left out where its file is empty), then images and the user's text.
 
@@ -86,24 +96,36 @@ class PromptSet:
             request: example, response and context; only what the context allows is shown.
             images: data URLs, in the example's order.
             disclose: how much a report may say.
-            again: the last report gave the answer away.
+            again: why the judge is asked once more.
         """
         example = request.example
-        shared = {name: self.texts[f"{name}.txt"].strip() for name in _SHARED}
-        levels = {"disclose": disclose, "disclosure": self.texts[f"disclose.{disclose}.txt"].strip()}
-        system = _fill(self.texts[f"{task}.system.txt"], shared | levels)
         values = {
             "question": _neutral(example.question),
             "answer": _neutral(example.answer),
             "solution": _neutral(example.solution),
             "response": neutralise(request.response, limit=self.max_response_chars).text,
         }
-        text = _fill(self.texts[f"{request.context}.user.txt"], values)
-        if again:
-            text = f"{text}\n\n{self.texts['again.txt'].strip()}"
+        asked = [_fill(self.texts[f"{request.context}.user.txt"], values), self._task(task, disclose)]
+        asked += [] if again is None else [self._text(again)]
+        text = "\n\n".join(part for part in asked if part)
         parts: list[Message] = [{"type": "image_url", "image_url": {"url": url}} for url in images]
         user: Message = {"role": "user", "content": [*parts, {"type": "text", "text": text}]}
-        return [{"role": "system", "content": system}, user] if system.strip() else [user]
+        system = self._system(request.context)
+        return [{"role": "system", "content": system}, user] if system else [user]
+
+    def _system(self, context: ReferenceContext) -> str:
+        """The paper asks for revision cues only beside a solution."""
+        cues = f" {self._text('cues')}" if context == "solution" else ""
+        shared = {"criteria": _fill(self._text("criteria"), {"cues": cues}), "caution": self._text("caution")}
+        return _fill(self._text("system"), shared)
+
+    def _task(self, task: Task, disclose: Disclosure) -> str:
+        disclosure = {"disclose": disclose, "disclosure": self._text(f"disclose.{disclose}")}
+        rules = {"report_rules": _fill(self._text("report_rules"), disclosure)}
+        return _fill(self._text(f"{task}.task"), disclosure | rules)
+
+    def _text(self, name: str) -> str:
+        return self.texts[f"{name}.txt"].strip()
 
 
 @lru_cache(maxsize=4096)

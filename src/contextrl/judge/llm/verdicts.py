@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from contextrl.judge.llm.parsing import Reading
 from contextrl.judge.protocol import JudgeRequest
@@ -24,15 +24,20 @@ class Vote:
 
 
 def status_of(reading: Reading, answer: bool | None) -> Status:
-    """Correct only if the process is right and the answer not wrong."""
+    """Correct only if the process is right, the answer not wrong and the response of one piece."""
     if reading.failure is not None:
         return "unscored"
-    return "correct" if reading.process_correct and answer is not False else "incorrect"
+    return "correct" if replace(reading, answer_correct=answer).passes else "incorrect"
 
 
 def answer_of(reading: Reading, rule: bool | None) -> bool | None:
     """What a rule can tell for certain it tells better than a model: 0.5 is 1/2 whoever judges."""
     return reading.answer_correct if rule is None else rule
+
+
+def process_of(reading: Reading) -> bool | None:
+    """A response that is not self-consistent is not correct (arXiv 2602.22623, A.2), whatever else is said of it."""
+    return False if reading.self_consistent is False else reading.process_correct
 
 
 def rule_of(request: JudgeRequest) -> bool | None:
@@ -41,7 +46,7 @@ def rule_of(request: JudgeRequest) -> bool | None:
 
 
 def decide(votes: Sequence[Vote], rule: bool | None, *, cut: bool) -> Verdict:
-    """One verdict from all votes.
+    """One verdict from all votes, with the first report that the winning side has.
 
     Args:
         votes: at least one.
@@ -68,8 +73,9 @@ def decide(votes: Sequence[Vote], rule: bool | None, *, cut: bool) -> Verdict:
     return Verdict(
         status="correct" if winners is right else "incorrect",
         answer_correct=_most([answer_of(reading, rule) for reading in winners]),
-        process_correct=_most([reading.process_correct for reading in winners]),
-        standalone=_most([reading.standalone for reading in winners]),
+        process_correct=_most([process_of(reading) for reading in winners]),
+        self_consistent=_most([reading.self_consistent for reading in winners]),
+        mistake_report=next((reading.report for reading in winners if reading.report is not None), None),
         usage=usage,
     )
 

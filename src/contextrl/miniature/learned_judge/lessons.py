@@ -49,7 +49,7 @@ class Lesson:
         problem: the question with its images.
         request: as the judge gets it.
         task: what it is asked to do.
-        disclose: how much a report may say (task `report`).
+        disclose: how much a report may say.
         reply: the right reply.
     """
 
@@ -91,27 +91,29 @@ def write_reply(problem: Problem, example: Example, response: str, task: Task, d
         return None
     if task == "report":
         return f"{compared} Mistake report: {verdict.mistake_report}"
-    if task == "retry":
-        alone = standalone_problem(response, question=example.question) is None
-        compared = f"{compared} Standalone: {'yes' if alone else 'no'}."
-    return f"{compared} Verdict: {verdict.status}"
+    alone = standalone_problem(response, question=example.question) is None
+    right = alone and verdict.status == "correct"
+    reply = f"{compared} Self-consistent: {'yes' if alone else 'no'}. Verdict: {'correct' if right else 'incorrect'}"
+    if task == "verify_and_report" and alone and not right:
+        return f"{reply}. Mistake report: {verdict.mistake_report}"
+    return reply
 
 
 def draw_lesson(rng: random.Random, split: Split = "train") -> Lesson:
     """A lesson on the images of `split`: any context, any task; a report is asked for on wrong responses only."""
     tasks: tuple[Task, ...] = get_args(Task)
-    task = rng.choices(tasks, [5, 3, 2])[0]
+    task = rng.choices(tasks, [6, 3, 1])[0]
     contexts: tuple[ReferenceContext, ...] = get_args(ReferenceContext)
     context = rng.choice(contexts)
     levels: list[Disclosure] = ["hint", "location", "correction", "answer"]
-    disclose = rng.choices(levels, [7, 1, 1, 1])[0] if task == "report" else "hint"
+    disclose = "hint" if task == "verify" else rng.choices(levels, [7, 1, 1, 1])[0]
     while True:
         problem = draw_problem(rng, split, kind=rng.choices(list(_KIND_WEIGHTS), list(_KIND_WEIGHTS.values()))[0])
         example = to_example(problem, id="", voice=rng.choice(["own", "foreign"]), rng=rng)
-        response = draw_response(problem, rng, quoting=task == "retry" and rng.random() < 0.3)
+        response = draw_response(problem, rng, quoting=task != "report" and rng.random() < 0.06)
         reply = write_reply(problem, example, response, task, disclose)
         if reply is not None and not (task == "report" and reply.endswith("None")):
-            return Lesson(problem, JudgeRequest(example, response, context, task == "report"), task, disclose, reply)
+            return Lesson(problem, JudgeRequest(example, response, context, task != "verify"), task, disclose, reply)
 
 
 def draw_response(problem: Problem, rng: random.Random, *, quoting: bool = False) -> str:

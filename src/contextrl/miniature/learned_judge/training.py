@@ -30,7 +30,7 @@ from contextrl.records.verdict import Disclosure
 from contextrl.user_cache import build_once
 
 #: Raise when a change here, in `lessons`, `base`, `fitting`, `tasks`, `policy` or `digits` makes cached judges old.
-RECIPE_VERSION = 2
+RECIPE_VERSION = 3
 #: Batches that are drawn at once and sorted by length.
 SORTED_BATCHES = 4
 #: Words of a reply that decide something; all else in it is read or copied.

@@ -1,0 +1,131 @@
+"""Statements of a verdict in free text: `Process: incorrect`, wherever and however it is written.
+
+A judge quotes what it judges, so a label may be the response's and not its own. Nothing about a place tells the two
+apart; therefore every label in the text is found, in whatever spelling a model may retype it, and they must agree.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from contextrl.judge.llm.menu import ANSWERS, FALSE, LABELS, TRUE, value_of
+
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]"
+)
+_LOOKALIKES = str.maketrans("∶ː꞉꞊‹›〈〉「」『』【】", ":::=<>" + "<>" + "[]" * 3)
+_ESCAPED = re.compile(r"\\u00([2-7][0-9a-fA-F])")
+_SEPARATORS = re.compile(r"[_\\ -]+")
+
+
+def _plain_name(name: str) -> str:
+    return _SEPARATORS.sub(" ", name.casefold()).strip()
+
+
+_FIELDS = {_plain_name(name): field for name, field in LABELS.items()}
+#: Names that stand before what the response answers as well.
+_ANSWER_NAMES = {"answer", "final answer", "答案", "最终答案"}
+_NAMES = "|".join(re.escape(name).replace(r"\ ", r"[ _\\-]{1,3}") for name in sorted(_FIELDS, key=len, reverse=True))
+_VALUES = "|".join(re.escape(value).replace(r"\ ", " {1,3}") for value in sorted(TRUE | FALSE, key=len, reverse=True))
+#: A label with a value of the menu and nothing glued to it, anywhere.
+_STATEMENT = re.compile(
+    rf"(?<![^\W\d_])(?P<name>{_NAMES})[\"'`*_\\)\]}}> \t]{{0,40}}[:：=]"
+    rf"[\"'`*_\\(\[{{< \t\n]{{0,40}}(?P<value>{_VALUES})"
+    r"(?![\w-])(?=[\"'`*_\])}> \t]{0,20}(?:$|[^\w \t]))",
+    re.IGNORECASE,
+)
+#: What may stand before a label that begins a statement: a line's or a sentence's beginning, marks of a list.
+_BEGINNING = re.compile(r"(?:^|[\0\n.;,。；，!?{]|\*\*)[ \t]{0,8}(?:[-*#>]{1,3}[ \t]{0,4}){0,2}[\"'`*_]{0,3}\Z")
+#: `Verdict:` at a beginning is meant as a statement whatever follows it.
+_VERDICT = re.compile(
+    r"(?<![^\W\d_])(?:final verdict|verdict|judge?ment|结论|判定|最终判定)[\"'`*_]{0,3}[ \t]{0,40}[:：][ \t*_]{0,40}"
+    r"(?P<value>[^\n]{0,60})",
+    re.IGNORECASE,
+)
+_CHARACTERS_BEFORE = 40
+#: Stands in a plain text where an object stood.
+OBJECT = "\0"
+
+_RIGHT = re.compile(
+    r"\b(?:correct(?:ly)?|right|true|valid|holds?|fine|passe[sd]|accept(?:ed|able)?|sound|yes)\b|正确|无误|成立|对的|没错",
+    re.IGNORECASE,
+)
+_WRONG = re.compile(
+    r"\b(?:incorrect(?:ly)?|wrong(?:ly)?|false|invalid|mistakes?|mistaken|errors?|misread\w*|fail(?:s|ed)?|flawed"
+    r"|unsound|hallucinat\w+|no|not|never|none|cannot|\w+n't)\b|错|误|不",
+    re.IGNORECASE,
+)
+#: After a verdict of correct these begin an objection; in an explanation of a mistake they are ordinary words.
+_OBJECTION = re.compile(
+    r"\b(?:but|however|although|though|except|instead|rather|yet|should|must|unless|only|actually|in fact|missing)\b"
+    r"|但|不过|然而|其实|实际|应该|应为",
+    re.IGNORECASE,
+)
+_REVISED = re.compile(
+    r"\b(?:wait|hold on|hmm|sorry|apolog\w+|correction|i was|i made|revis\w+|reconsider\w*|overrul\w+|withdraw\w*"
+    r"|re-?(?:check|examin|read|think|evaluat|assess|judg)\w*|on second thought|changed?|updated?|final(?:ly)?"
+    r"|scratch that|ignore (?:that|this|the above)|never ?mind)\b|更正|修正|等等|重新|抱歉",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A label with its value.
+
+    Attributes:
+        field: a flag, or `verdict`.
+        value: as the menu has it; None for a verdict off the menu.
+        start, end: where it stands in the plain text.
+        begins: whether it begins a line or a sentence, as a judge's own statement does.
+        words: the value as it is written.
+    """
+
+    field: str
+    value: bool | None
+    start: int
+    end: int
+    begins: bool
+    words: str = ""
+
+
+def plain(text: str) -> str:
+    """The text in the characters that a model would retype it in: no look-alikes, nothing invisible or escaped."""
+    text = text.replace(OBJECT, " ")
+    text = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text)).translate(_LOOKALIKES)
+    return _ESCAPED.sub(lambda match: chr(int(match[1], 16)), text)
+
+
+def statements_in(text: str) -> Iterator[Statement]:
+    """Every statement of a plain text.
+
+    `Answer: yes` is what the response answers, not what the judge finds.
+    """
+    for match in _STATEMENT.finditer(text):
+        name, value = _plain_name(match["name"]), value_of(match["value"])
+        field = _FIELDS.get(name)
+        if field is None or value is None:  # letters that only look alike to the search: a dotless i
+            continue
+        if name in _ANSWER_NAMES and match["value"].casefold() in ANSWERS:
+            continue
+        yield Statement(field, value, match.start(), match.end(), _begins(text, match.start()), match["value"])
+    for match in _VERDICT.finditer(text):
+        words = re.split(r"[.,;(。；，（\"}]| - ", match["value"], maxsplit=1)[0]
+        if value_of(words) is None and _begins(text, match.start()):
+            yield Statement("verdict", None, match.start(), match.end(), True, words.strip())
+
+
+def _begins(text: str, place: int) -> bool:
+    """Whether a label at this place begins a line or a sentence."""
+    return _BEGINNING.search(text[max(0, place - _CHARACTERS_BEFORE) : place]) is not None
+
+
+def speaks_for(remark: str) -> set[bool]:
+    """Which verdicts a remark after a verdict could mean; both where it revises something."""
+    if _REVISED.search(remark):
+        return {True, False}
+    sides = {True} if _RIGHT.search(remark) else set()
+    return sides | {False} if _WRONG.search(remark) or _OBJECTION.search(remark) else sides
