@@ -141,12 +141,9 @@ def test_stage_2_counts_by_hand() -> None:
         "stage2/kept": 1,
         "stage2/incorrect": 2,
         "stage2/truncated": 1,
-        "stage2/without_report": 4,
     }
-    told = group("--")
-    told.attempts[0].verdict = replace(INCORRECT, mistake_report="Mistake: digit 1 is misread.")
-    told.retries = [retry(0, "a"), retry(1, "b")]
-    assert rollout_sums([told], JudgeTally()).counts["stage2/without_report"] == 1
+    one.attempts[0].verdict = replace(INCORRECT, mistake_report=None, self_consistent=False)
+    assert rollout_sums([one, other], JudgeTally()).counts["stage2/without_report"] == 1
 
 
 def test_accuracy_by_hand() -> None:
