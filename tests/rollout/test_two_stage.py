@@ -73,6 +73,8 @@ def by_first_word(request: JudgeRequest) -> Verdict:
     word = request.response.split()[0]
     if word == "wordy":
         return replace(CORRECT, standalone=False)
+    if word == "parting":
+        return replace(INCORRECT, self_consistent=False)
     return {"right": replace(CORRECT, standalone=True), "lost": UNSCORED}.get(word, INCORRECT)
 
 
@@ -206,7 +208,7 @@ def test_planning_leaves_the_group_alone() -> None:
 
 
 def test_each_rejection_and_its_reason() -> None:
-    judged = group("--------")
+    judged = group("---------")
     run_stage_2(
         [judged],
         completion("right but cut", truncated=True),
@@ -214,6 +216,7 @@ def test_each_rejection_and_its_reason() -> None:
         "lost",
         "wrong",
         "wordy by the judge's field",
+        "parting answer and reasoning",
         "right",
         "right",
         "right again",
@@ -224,6 +227,7 @@ def test_each_rejection_and_its_reason() -> None:
         "not_standalone",
         "unscored",
         "incorrect",
+        "not_standalone",
         "not_standalone",
         None,
         "duplicate",

@@ -165,3 +165,88 @@ def test_a_judge_that_loses_a_verdict_is_an_error() -> None:
     judge.judge = lambda requests: []  # type: ignore[method-assign]
     with pytest.raises(ValueError, match="zip"):
         Verifier(judge).verify(attempts("right"))
+
+
+# ---- reports with the verdict, and what is not self-consistent --------------------------------------------------
+
+
+def test_a_report_that_came_with_the_verdict_is_not_asked_for_again() -> None:
+    judge = FakeJudge(judge_by_text)
+    verifier = Verifier(judge, reports="with_verdict")
+    rows = attempts("wrong a", "wrong b")
+    verifier.verify(rows, wants_report=True)
+    verifier.add_reports(rows)
+    assert [one.verdict and one.verdict.mistake_report for _, one in rows] == ["report on wrong a", "report on wrong b"]
+    assert len(judge.asked) == 2
+    assert verifier.tally.reports == 2
+
+
+def test_what_is_not_self_consistent_gets_no_report() -> None:
+    judge = FakeJudge(judge_by_text)
+    verifier = Verifier(judge)
+    rows = attempts("wrong", "wrong too")
+    verifier.verify(rows)
+    assert rows[0][1].verdict is not None
+    rows[0][1].verdict = replace(rows[0][1].verdict, self_consistent=False)
+    verifier.add_reports(rows)
+    assert [one.verdict and one.verdict.mistake_report for _, one in rows] == [None, "report on wrong too"]
+    assert verifier.tally.reports == 1
+
+
+# ---- replies that cannot be read --------------------------------------------------------------------------------
+
+MUTE = Verdict("unscored", error="contradictory: two verdicts")
+DOWN = Verdict("unscored", error="timeout: nothing came")
+
+
+def unreadable(kind: Verdict, until: int) -> FakeJudge:
+    """A judge that finds everything right but `flood`, about which its first `until` replies cannot be read."""
+
+    def judge(request: JudgeRequest) -> Verdict:
+        return kind if request.response.startswith("flood") and request.attempt < until else CORRECT
+
+    return FakeJudge(judge)
+
+
+def test_a_response_that_nobody_can_give_a_verdict_on_is_incorrect_in_the_end() -> None:
+    """Being unscored would spare it the penalty."""
+    judge = unreadable(MUTE, until=9)
+    verifier = Verifier(judge, unreadable_attempts=3)
+    rows = attempts("right", "flood", "flood", "right")
+    verifier.verify(rows)
+    assert statuses(rows) == ["correct", "incorrect", "incorrect", "correct"]
+    assert [request.attempt for batch in judge.batches for request in batch] == [0, 0, 1, 2]
+    assert (verifier.tally.unreadable, verifier.tally.unscored) == (2, 0)
+    assert rows[1][1].verdict is not None
+    assert rows[1][1].verdict.error_kind == "contradictory"
+    # Nobody can say what is wrong with it either.
+    verifier.add_reports(rows[1:3])
+    assert rows[1][1].verdict.mistake_report is None
+
+
+def test_a_reply_that_can_be_read_the_second_time_counts() -> None:
+    verifier = Verifier(unreadable(MUTE, until=1), unreadable_attempts=2)
+    rows = attempts("right", "flood")
+    verifier.verify(rows)
+    assert statuses(rows) == ["correct", "correct"]
+    assert verifier.tally.unreadable == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "texts", "attempts_allowed"),
+    [
+        pytest.param(DOWN, ("right", "flood"), 2, id="the-services-failure"),
+        pytest.param(MUTE, ("right", "flood a", "flood b"), 2, id="most-replies-are-unreadable"),
+        pytest.param(MUTE, ("right", "flood"), None, id="switched-off"),
+    ],
+)
+def test_a_failure_that_is_not_the_responses_own_stays_unscored(
+    kind: Verdict, texts: tuple[str, ...], attempts_allowed: int | None
+) -> None:
+    judge = unreadable(kind, until=9)
+    verifier = Verifier(judge, unreadable_attempts=attempts_allowed)
+    rows = attempts(*texts)
+    verifier.verify(rows)
+    assert statuses(rows) == ["correct", *["unscored"] * (len(texts) - 1)]
+    assert len(judge.batches) == 1
+    assert verifier.tally.unreadable == 0
