@@ -2,9 +2,9 @@
 
 Trains the miniature for a few steps with the judge behind HTTP, then asks about every attempt of that run again as an
 eager trainer would: each response verified, each negative reported on, nothing shared. Both count what the server
-answered. Then the same groups are judged with reports alone (`judge.reports: lazy`) and with the verdict, with and without
-the gate, as they are and with long references and responses; there the words are counted too that a server's prefix
-cache would not know.
+answered. Then the same groups are judged with reports alone (`judge.reports: lazy`) and with the verdict, with and
+without the gate, as they are and with long references and responses; there the words are counted too that a server's
+prefix cache would not know.
 
     python benchmarks/judge_laziness.py [--steps 10]
 """

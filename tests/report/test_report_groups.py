@@ -53,19 +53,20 @@ def test_the_funnel_and_the_rejections(tmp_path: Path) -> None:
         "attempts": 8,
         "complete": 8,
         "standalone by rule": 6,
+        "standalone": 6,
         "correct": 4,
-        "standalone": 4,
         "kept": 2,
     }
     assert found.rejections == {"duplicate": 2, "not_standalone": 2, "incorrect": 2}
 
 
-def test_a_retry_that_the_judge_finds_not_standalone_was_correct(tmp_path: Path) -> None:
-    told = attempt("x", verdict("correct", True, True, standalone=False), stage=2, parent=0, rejection="not_standalone")
+def test_a_retry_that_the_judge_finds_not_standalone_passed_the_rules(tmp_path: Path) -> None:
+    said = verdict("incorrect", True, False, self_consistent=False)
+    told = attempt("x", said, stage=2, parent=0, rejection="not_standalone")
     cut = attempt("x", None, stage=2, parent=0, rejection="truncated")
     found = summary(tmp_path / "run", group("all_negative", [told, cut]))
-    assert [found.funnel[name] for name in ("attempts", "complete", "standalone by rule", "correct")] == [2, 1, 1, 1]
-    assert (found.funnel["standalone"], found.funnel["kept"]) == (0, 0)
+    assert [found.funnel[name] for name in ("attempts", "complete", "standalone by rule")] == [2, 1, 1]
+    assert [found.funnel[name] for name in ("standalone", "correct", "kept")] == [0, 0, 0]
 
 
 def test_when_kinds_became_reachable(tmp_path: Path) -> None:

@@ -164,6 +164,7 @@ def _attempt(attempt: Record, texts: _Table) -> Record:
         "status": texts.add(verdict.get("status")),
         "answer": _flag(verdict.get("answer_correct")),
         "process": _flag(verdict.get("process_correct")),
+        "whole": False if verdict.get("self_consistent") is False else None,
         "report": texts.add(verdict.get("mistake_report")),
         "error": texts.add(_error(verdict)),
         "audit": texts.add(_audit(verdict_of(attempt, "audit"))),

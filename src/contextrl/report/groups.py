@@ -24,7 +24,7 @@ TAGS = {
     "solved": "solved",
 }
 #: Stages of a retry's way, and what takes it off: the rules are asked before the judge, because they cost nothing.
-FUNNEL = ("attempts", "complete", "standalone by rule", "correct", "standalone", "kept")
+FUNNEL = ("attempts", "complete", "standalone by rule", "standalone", "correct", "kept")
 #: Longest words of a step whose difference is worth a pattern of its own.
 _FEW_WORDS = 4
 _EXAMPLES = 3
@@ -219,14 +219,15 @@ def _count_retries(summary: GroupsSummary, group: Record) -> None:
         if retry.get("stage") != 2:
             continue
         rejection, judged = retry.get("rejection"), bool(verdict_of(retry))
+        alone = judged and rejection not in ("not_standalone", "unscored")
         if rejection is not None:
             summary.rejections[str(rejection)] += 1
         reached = {
             "attempts": True,
             "complete": rejection != "truncated",
             "standalone by rule": judged,
-            "correct": judged and verdict_of(retry).get("status") == "correct",
-            "standalone": judged and rejection in (None, "duplicate", "over_cap"),
+            "standalone": alone,
+            "correct": alone and rejection != "incorrect",
             "kept": rejection is None,
         }
         summary.funnel.update(stage for stage in FUNNEL if reached[stage])

@@ -149,6 +149,7 @@ function outcome(attempt) {
   if (status === "correct") return { kind: "good", mark: "+", label: "correct" };
   if (status === "unscored") return { kind: "odd", mark: "?", label: "unscored" };
   if (!status) return { kind: "odd", mark: "·", label: "not judged" };
+  if (attempt.whole === false) return { kind: "bad", mark: "−", label: "not self-consistent" };
   if (attempt.answer === true && attempt.process === false) {
     return { kind: "bad", mark: "~", label: "right answer, wrong process" };
   }
