@@ -143,7 +143,7 @@ serve() {  # $1: folder, $2: served name, $3: cores, the rest: options of vllm s
     url=http://127.0.0.1:$port/v1
     PYTHONPATH=$here/torchvision_standin VLLM_CPU_KVCACHE_SPACE=1 VLLM_CPU_OMP_THREADS_BIND=$cores HF_HUB_OFFLINE=1 \
         VLLM_NO_USAGE_STATS=1 DO_NOT_TRACK=1 setsid "$home/bin/vllm" serve "$folder" --served-model-name "$name" \
-        --host 127.0.0.1 --port "$port" --max-model-len 2048 --enforce-eager "$@" >"$logs/$name.log" 2>&1 &
+        --host 127.0.0.1 --port "$port" --max-model-len 2048 --enforce-eager --enable-prompt-tokens-details "$@" >"$logs/$name.log" 2>&1 &
     server_pid=$!
     for _ in $(seq 240); do
         if "$project_python" "$here/is_ready.py" "$url"; then

@@ -8,6 +8,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,12 @@ import pytest
 from contextrl.commands.judges import judge_from_config
 from contextrl.errors import InputError
 from contextrl.judge.llm.judge import LLMJudge
+from contextrl.judge.llm.prompts import Task
 from contextrl.judge.protocol import JudgeRequest, check_judge, close_judge
 from contextrl.judge.settings import JudgeConfig
 from contextrl.miniature.digits import compose
 from contextrl.records.example import Example
+from contextrl.records.verdict import Usage
 
 MODEL = "smollm2"
 #: Tokens of a reply; one that rambles gets twice as many and is then given up.
@@ -136,6 +139,31 @@ def test_many_requests_at_once_come_back_each_to_its_own(make_judge: Any) -> Non
     for number, verdict in seen.items():
         assert verdict.error_kind == ("rejected" if number % 3 == 0 else "truncated")
     assert sum(verdict.usage.retries for verdict in seen.values()) == 0
+
+
+def _usage(judge: LLMJudge, task: Task, asked: JudgeRequest) -> Usage:
+    """What one request of a task costs, whatever the reply is."""
+    import json
+
+    from contextrl.judge.llm.dialect import request_body
+
+    member = judge.members[0]
+    body = request_body(member.dialect.fields(task, 1, 0), json.dumps(judge.prompts.messages(task, asked)))
+    return judge._loop.submit(member.client.complete(body)).result()[1]
+
+
+def test_a_group_reads_its_question_and_reference_once(make_judge: Any) -> None:
+    """At least 70 % of the prompt tokens of a group's verdicts after the first come from the server's prefix cache."""
+    judge, asked = make_judge(), request(41)
+    totals = range(39, 47)
+    responses = [f"41 is the first number, and 2 more make {total}. Answer: {total}" for total in totals]
+    first, *after = [_usage(judge, "verify", replace(asked, response=response)) for response in responses]
+    cached, prompts = sum(usage.cached_tokens for usage in after), sum(usage.prompt_tokens for usage in after)
+    assert 0 <= first.cached_tokens < first.prompt_tokens
+    assert 0.7 * prompts <= cached < prompts
+    # The report on a response that was verified knows its beginning too.
+    report = _usage(judge, "report", replace(asked, response=responses[0]))
+    assert report.cached_tokens >= 0.7 * report.prompt_tokens
 
 
 @pytest.mark.parametrize(

@@ -11,16 +11,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from contextrl.judge.llm.json_objects import Conflict, MalformedObjectError, objects_in, whole_object
 from contextrl.judge.llm.menu import FLAGS, VERDICTS, shown, value_of
-from contextrl.judge.llm.statements import OBJECT, Statement, plain, speaks_for, statements_in
+from contextrl.judge.llm.statements import OBJECT, Statement, is_quoted, plain, speaks_for, statements_in
 from contextrl.records.verdict import UnscoredKind
 
 #: Longer replies are not read.
 MAX_REPLY_CHARS = 200_000
-#: Objects that one reply may hold; more are no verdict.
+#: Objects that one reply may hold, and statements that are looked at until one is its own.
 _MAX_OBJECTS = 50
 
 _KEYS = (*FLAGS, *VERDICTS, "mistake_report", "step")
@@ -154,10 +155,7 @@ def _judge_text(text: str) -> Reading:
     around = [text[a:b] for a, b in zip([0, *ends], [*starts, len(text)], strict=True)]
     flat = OBJECT.join(plain(piece) for piece in around)
     said = list(statements_in(flat))
-    # Look-alikes are what `neutralise` has put into the response: in them a judge only repeats what it was shown.
-    own = {s.field for s in statements_in("\n".join(around)) if s.begins}
-    own |= {key for _, _, fields in objects for key in fields}
-    if not own & {*FLAGS, *VERDICTS}:
+    if not _says_something_itself(text, objects, around):
         return _unreadable(text)
     if wrong := next((s for s in said if s.value is None), None):
         return Reading(failure="off_menu", detail=f"{wrong.field} is {shown(wrong.words)}")
@@ -167,6 +165,18 @@ def _judge_text(text: str) -> Reading:
     if reading.report is None and (reports := list(_REPORT.finditer(text))):
         return replace(reading, report=reports[-1][1].strip())
     return reading
+
+
+def _says_something_itself(text: str, objects: list[tuple[int, int, dict[str, Any]]], around: list[str]) -> bool:
+    """Whether one statement at least is the judge's own, and not only what it was shown.
+
+    Look-alikes are what `neutralise` has put into the response: in them a judge only repeats it.
+    """
+    if any(not is_quoted(text, start) for start, _, fields in objects if fields.keys() & {*FLAGS, *VERDICTS}):
+        return True
+    raw = "\n".join(around)
+    begin = (statement for statement in statements_in(raw) if statement.begins)
+    return any(not is_quoted(raw, statement.start) for statement in islice(begin, _MAX_OBJECTS))
 
 
 def _merged(statements: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

@@ -72,6 +72,17 @@ _REVISED = re.compile(
 )
 
 
+_INTRODUCED_WITHIN = 2_000
+_FENCE = re.compile(r"```\w{0,20}[ \t]{0,20}\n?")
+#: Words that announce what a response says, at the end of a line.
+_INTRODUCTION = re.compile(
+    r"(?:\b(?:response|it|author|candidate|student|model|text|which|who|attempt|they|he|she)\b.{0,80}"
+    r"\b(?:say|wr[io]t|claim|stat|contain|read|end|insert|includ|quot|said|give|gave|put|add|append|was)\w{0,5}\b.{0,60}"
+    r"|\bquot\w{1,5}\b.{0,60}|(?:回答|它|作者|学生).{0,30}(?:写|说|称|包含|是).{0,30})[:：]$",
+    re.IGNORECASE,
+)
+
+
 @dataclass(frozen=True)
 class Statement:
     """A label with its value.
@@ -121,6 +132,19 @@ def statements_in(text: str) -> Iterator[Statement]:
 def _begins(text: str, place: int) -> bool:
     """Whether a label at this place begins a line or a sentence."""
     return _BEGINNING.search(text[max(0, place - _CHARACTERS_BEFORE) : place]) is not None
+
+
+def is_quoted(text: str, place: int) -> bool:
+    """Whether what stands at this place is introduced as somebody else's words.
+
+    "The response says:" at the end of a line makes the rest of its paragraph a quote, or the paragraph after it.
+    """
+    before = _FENCE.sub("", text[max(0, place - _INTRODUCED_WITHIN) : place])
+    *earlier, own = re.split(r"\n[ \t]{0,20}\n\s*", before)
+    if own.rpartition("\n")[2].lstrip().startswith(">"):
+        return True
+    lines = own.split("\n")[:-1] + (earlier[-1].split("\n")[-1:] if earlier else [])
+    return any(_INTRODUCTION.search(line.rstrip(" \t\"'*`")) for line in lines)
 
 
 def speaks_for(remark: str) -> set[bool]:
