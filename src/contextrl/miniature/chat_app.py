@@ -60,7 +60,6 @@ async def serve_app(app: web.Application, host: str, port: int, first_line: str)
     Raises:
         OSError: the port is taken.
     """
-    app.on_response_prepare.append(_name_request)
     runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=_SHUTDOWN_SECONDS)
     await runner.setup()
     try:
@@ -73,7 +72,12 @@ async def serve_app(app: web.Application, host: str, port: int, first_line: str)
         await runner.cleanup()
 
 
-async def _name_request(request: web.Request, response: web.StreamResponse) -> None:
-    """Say which request a reply is to, so that a client may keep its connections (contextrl.judge.llm.wire)."""
-    if request_id := request.headers.get("X-Request-Id"):
-        response.headers["X-Request-Id"] = request_id
+def name_requests(app: web.Application) -> web.Application:
+    """Let the app say which request a reply is to, so that a client may keep its connections."""
+
+    async def name(request: web.Request, response: web.StreamResponse) -> None:
+        if request_id := request.headers.get("X-Request-Id"):
+            response.headers["X-Request-Id"] = request_id
+
+    app.on_response_prepare.append(name)
+    return app

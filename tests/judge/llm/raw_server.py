@@ -14,6 +14,7 @@ from typing import Any
 
 #: What follows a request on its connection: seconds to wait, then bytes to write.
 Script = Sequence[tuple[float, bytes]]
+_TLS_HELLO = b"\x16"
 _NUMBER = re.compile(r"number (\d+)")
 
 
@@ -83,7 +84,11 @@ class RawServer:
         self.connections += 1
         try:
             while True:
-                head = (await connect.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+                first = await connect.readexactly(1)
+                if first == _TLS_HELLO:
+                    answer.write(plain(b"", "400 Bad Request"))
+                    return
+                head = (first + await connect.readuntil(b"\r\n\r\n")).decode().split("\r\n")
                 pairs = (line.split(": ", 1) for line in head[1:] if line)
                 headers = {name.lower(): value for name, value in pairs}
                 data = await connect.readexactly(int(headers.get("content-length", "0")))

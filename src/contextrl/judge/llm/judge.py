@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
-from contextrl.errors import InputError, ServiceError
+from contextrl.errors import ContextRLError, InputError, ServiceError
 from contextrl.judge.disclosure import cut_to_location, leaks_answer
 from contextrl.judge.llm.cache import ReplyCache, cache_key
 from contextrl.judge.llm.chat import ChatClient
@@ -131,7 +131,12 @@ class LLMJudge:
             InputError: the model is not there, or the key is refused.
             ServiceError: no server of a model can be reached.
         """
-        self._loop.submit(self._check()).result()
+        try:
+            self._loop.submit(self._check()).result()
+        except ContextRLError:
+            # Nobody works with it any more, and aiohttp complains of open connections.
+            self.close()
+            raise
 
     def close(self) -> None:
         """Close connections and the cache."""
