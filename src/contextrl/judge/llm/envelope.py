@@ -13,7 +13,7 @@ from contextrl.records.verdict import UnscoredKind
 #: Largest body that is read, in bytes: a reply of 100,000 tokens with its reasoning takes less than a quarter of it.
 MAX_BODY_BYTES = 4 * 2**20
 #: Most values of a body. What decoding costs is values, not bytes, and each but the first has a comma before it.
-_MAX_COMMAS = 200_000
+_MAX_COMMAS = 50_000
 #: Larger error bodies are shown by their beginning, undecoded.
 _MAX_ERROR_BYTES = 64 * 2**10
 #: A server that counts more tokens than this for one request does not count.
