@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -174,3 +175,28 @@ def test_a_server_that_stops_naming_requests_is_asked_again_on_a_connection_of_i
     ) as server:
         assert judged(server) == TRUTHS
         assert len(server.requests) == 25
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind"),
+    [
+        ("stop", None),
+        (None, None),
+        ("length", "truncated"),
+        ("content_filter", "refusal"),
+        ("tool_calls", "malformed"),
+        ("error", "malformed"),
+        ("abort", "malformed"),
+        ("Stop", "malformed"),
+        (5, "malformed"),
+        (["stop"], "malformed"),
+    ],
+)
+def test_a_verdict_counts_only_where_the_reply_has_come_to_its_end(reason: Any, kind: str | None) -> None:
+    body = json.loads(verdict(correct=True))
+    body["choices"][0]["finish_reason"] = reason
+    with running_raw_server(lambda _: [(0, plain(json.dumps(body).encode()))]) as server:
+        judge = judge_at(server.url)
+        found = judge.judge([JudgeRequest(EXAMPLE, "It is 5, number 0", "none")])[0]
+        judge.close()
+    assert (found.error_kind, found.status) == (kind, "unscored" if kind else "correct")

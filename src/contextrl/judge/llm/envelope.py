@@ -85,7 +85,7 @@ def read_completion(content: bytes) -> Reply:
         raise NoCompletionError(f"a body that is no completion: {shown!r}") from error
     return Reply(
         text=text,
-        finish_reason=reason[:40] if isinstance(reason, str) else "",
+        finish_reason="" if reason is None else reason[:40] if isinstance(reason, str) else type(reason).__name__,
         refusal=refusal if isinstance(refusal, str) and refusal else None,
         reasoning=bool(message.get("reasoning_content") or message.get("reasoning")),
         prompt_tokens=prompt_tokens,

@@ -347,6 +347,8 @@ def _without_text(reply: Reply) -> Reading | None:
         return Reading(failure="refusal", detail=f"the judge refuses: {reply.refusal[:80]!r}")
     if reply.finish_reason == "content_filter":
         return Reading(failure="refusal", detail="the server's content filter has cut the reply")
+    if reply.finish_reason not in ("stop", ""):
+        return Reading(failure="malformed", detail=f"the reply ended with {reply.finish_reason!r}, not with stop")
     if reply.text is None:
         where = ", only reasoning" if reply.reasoning else ""
         return Reading(failure="null", detail=f"the reply has no content{where}")
