@@ -161,8 +161,8 @@ def test_the_server_writes_what_transformers_writes(items: list[LabelledResponse
 
 def _reply(judge: Any, request: JudgeRequest) -> str:
     """The server's text for a request, as the judge sends it."""
-    from contextrl.judge.llm.chat import Reply
     from contextrl.judge.llm.dialect import request_body
+    from contextrl.judge.llm.envelope import Reply
 
     member = judge.members[0]
     images = [judge._images.url(handle) for handle in request.example.images]

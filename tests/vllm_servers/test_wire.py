@@ -91,8 +91,8 @@ def _completion_tokens(judge: LLMJudge, asked: JudgeRequest) -> int:
     """Tokens of the reply: those of the whole call less those of a call that may write one."""
     import json
 
-    from contextrl.judge.llm.chat import Reply
     from contextrl.judge.llm.dialect import request_body
+    from contextrl.judge.llm.envelope import Reply
 
     member = judge.members[0]
     messages = json.dumps(judge.prompts.messages("verify", asked))

@@ -125,7 +125,8 @@ class JudgeConfig(JudgingSettings):
     max_concurrency: Annotated[int, OPERATIONAL] = Field(64, gt=0)
     """llm: most requests at once per server; fewer while a server is slow or refuses."""
     max_failures: Annotated[int, OPERATIONAL] = Field(20, gt=0)
-    """llm: so many requests in a row that failed after all retries, and the judge counts as gone: the run stops."""
+    """llm: so many requests in a row that failed after all retries, or were refused with the same HTTP status, and the
+    judge counts as gone: the run stops."""
     patience: Annotated[float, OPERATIONAL] = Field(60.0, gt=0)
     """llm: seconds for which no server can be reached until the judge counts as gone; shorter outages are sat out."""
     image_max_side: Annotated[int, SERVER] = Field(1536, gt=0)

@@ -70,3 +70,14 @@ async def serve_app(app: web.Application, host: str, port: int, first_line: str)
         await asyncio.Event().wait()
     finally:
         await runner.cleanup()
+
+
+def name_requests(app: web.Application) -> web.Application:
+    """Let the app say which request a reply is to, so that a client may keep its connections."""
+
+    async def name(request: web.Request, response: web.StreamResponse) -> None:
+        if request_id := request.headers.get("X-Request-Id"):
+            response.headers["X-Request-Id"] = request_id
+
+    app.on_response_prepare.append(name)
+    return app

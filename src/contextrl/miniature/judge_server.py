@@ -17,7 +17,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from contextrl.judge.protocol import JudgeRequest
-from contextrl.miniature.chat_app import MAX_BODY_BYTES, completion_body, error_body, serve_app
+from contextrl.miniature.chat_app import MAX_BODY_BYTES, completion_body, error_body, name_requests, serve_app
 from contextrl.miniature.steps_judge import StepsJudge, question_kind
 from contextrl.miniature.tasks import KINDS
 from contextrl.records.example import Example
@@ -125,7 +125,7 @@ def judge_app(latency: float = 0.0) -> web.Application:
     app = web.Application(middlewares=[late, _refuse], client_max_size=MAX_BODY_BYTES)
     app.router.add_get("/v1/models", _models)
     app.router.add_post("/v1/chat/completions", _complete)
-    return app
+    return name_requests(app)
 
 
 @web.middleware

@@ -38,7 +38,7 @@ from typing import Any
 
 from aiohttp import web
 
-from contextrl.miniature.chat_app import MAX_BODY_BYTES, completion_body, error_body, serve_app
+from contextrl.miniature.chat_app import MAX_BODY_BYTES, completion_body, error_body, name_requests, serve_app
 
 _MARK = re.compile(r"\b(FAULT|TRUTH|ALONE|LEAK)=(\w+)")
 _ANSWER = re.compile(r"<reference_answer>\n(.*)\n</reference_answer>")
@@ -357,7 +357,7 @@ def plain_app(latency: float) -> web.Application:
 
     app = web.Application()
     app.router.add_post("/v1/chat/completions", complete)
-    return app
+    return name_requests(app)
 
 
 class FaultServer:

@@ -23,8 +23,9 @@ from contextrl.settings import OPERATIONAL, without_marked
 
 logger = logging.getLogger("contextrl.judge")
 
-#: Ways to be unscored that say something of the service and nothing of the response.
-_SERVICE_FAILURES = {"timeout", "connection", "server_error", "rate_limited", "malformed"}
+#: Ways to be unscored that say something of the service and nothing of the response; a service that refuses every
+#: request is wrongly set up.
+_SERVICE_FAILURES = {"timeout", "connection", "server_error", "rate_limited", "malformed", "rejected"}
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ def llm_judge(config: JudgeConfig, context: ReferenceContext | None = None) -> L
         context: what it sees of the reference, if not what the configuration says.
 
     Raises:
-        InputError: prompts, cache or key are not as they must be.
+        InputError: prompts or key are not as they must be.
     """
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     api_key = os.environ.get(config.api_key_env) or None
@@ -65,7 +65,7 @@ def llm_judge(config: JudgeConfig, context: ReferenceContext | None = None) -> L
 
 def _cache(setting: bool | Path) -> ReplyCache | None:
     if isinstance(setting, Path):
-        return ReplyCache(setting.expanduser())
+        return ReplyCache(setting)
     return ReplyCache(default_cache_path()) if setting else None
 
 

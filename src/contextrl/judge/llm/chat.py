@@ -7,60 +7,30 @@ benchmarks/judge_client.py measures beside a bare aiohttp client.
 from __future__ import annotations
 
 import asyncio
-import json
-import logging
 import random
-import ssl
 import time
-import urllib.request
-from dataclasses import dataclass
-from typing import Any
-from urllib.parse import urlsplit
+from collections import Counter
+from dataclasses import dataclass, replace
 
 import aiohttp
 
 from contextrl.judge.llm.budget import Budget
-from contextrl.judge.llm.endpoints import Endpoint, EndpointPool, Health, JudgeGoneError, Slot
+from contextrl.judge.llm.causes import http_error, no_reply, remedy
+from contextrl.judge.llm.endpoints import Endpoint, EndpointPool, JudgeGoneError, Slot
+from contextrl.judge.llm.envelope import (
+    MAX_BODY_BYTES,
+    Failure,
+    NoCompletionError,
+    Reply,
+    read_completion,
+    read_models,
+)
+from contextrl.judge.llm.loop import off_loop
+from contextrl.judge.llm.wire import Wire
 from contextrl.judge.settings import TimeoutConfig
 from contextrl.records.verdict import UnscoredKind, Usage
 
-logger = logging.getLogger("contextrl.judge")
-
 _FIRST_BACKOFF, _LONGEST_BACKOFF = 0.5, 20.0
-#: A server that counts more tokens than this for one request does not count.
-_MOST_TOKENS = 10**9
-#: Largest reply that is read, in bytes.
-_MAX_REPLY_BYTES = 16 * 2**20
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What a model said: `text` is None where the server sent no content."""
-
-    text: str | None
-    finish_reason: str
-    refusal: str | None
-    reasoning: bool
-    tokens: int
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Why there is no reply.
-
-    Attributes:
-        passing: worth another try.
-        health: what it says about the server.
-        retry_after: seconds that the server asked for.
-        refused: this server will never accept us.
-    """
-
-    kind: UnscoredKind
-    detail: str
-    passing: bool = False
-    health: Health = "ok"
-    retry_after: float | None = None
-    refused: bool = False
 
 
 class ChatClient:
@@ -71,7 +41,8 @@ class ChatClient:
         budget: shared by every client of a judge.
         timeouts: see `TimeoutConfig`.
         max_retries: repeats of one request.
-        max_failures: requests in a row that failed for good, after which the judge is gone.
+        max_failures: requests in a row that failed for good, or were refused with the same status, after which the
+            judge is gone.
         api_key: sent as a bearer token and blotted out of every message; None sends none.
 
     Attributes:
@@ -93,10 +64,10 @@ class ChatClient:
         self.gone: tuple[UnscoredKind, str] | None = None
         self._api_key = api_key
         self._failures = 0
+        self._refusals: Counter[int | None] = Counter()
         # Its own generator: jitter must not move the random state of a training run.
         self._random = random.Random()
-        self._session: aiohttp.ClientSession | None = None
-        self._proxies = {endpoint.url: _proxy(endpoint.url) for endpoint in pool.endpoints}
+        self._wire = Wire(timeouts, [endpoint.url for endpoint in pool.endpoints], api_key)
 
     async def complete(self, data: bytes) -> tuple[Reply | Failure, Usage]:
         """One completion of a request's body, and what it cost. Failures are values; nothing is raised."""
@@ -139,6 +110,8 @@ class ChatClient:
             outcome = await self._post(slot.endpoint, data, spent)
         finally:
             failed = outcome if isinstance(outcome, Failure) else None
+            if failed is not None and failed.health == "down":
+                slot.endpoint.trouble = failed.detail
             self.pool.release(
                 slot, failed.health if failed else "ok", retry_after=failed.retry_after if failed else None
             )
@@ -148,62 +121,29 @@ class ChatClient:
 
     async def _post(self, endpoint: Endpoint, data: bytes, spent: _Spent) -> Reply | Failure:
         try:
-            async with self._open_session().post(
-                f"{endpoint.url}/chat/completions", data=data, proxy=self._proxies[endpoint.url], allow_redirects=False
-            ) as response:
-                content = await _body(response)
-                if content is None:
-                    return Failure("malformed", f"a body over {_MAX_REPLY_BYTES:,} bytes", passing=True)
-                if response.status != 200:
-                    return self._refusal(response.status, response.headers.get("Retry-After"), content)
-        except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError) as error:
-            return Failure("connection", self._clean(f"{endpoint.url}: {error}"), passing=True, health="down")
-        except TimeoutError:
-            detail = f"{endpoint.url} sent nothing for {self.timeouts.read:g} s"
-            return Failure("timeout", detail, passing=True, health="busy")
-        except (aiohttp.ClientError, ssl.SSLError, OSError, ValueError) as error:
-            detail = self._clean(f"{endpoint.url}: {type(error).__name__}: {error}")
-            return Failure("connection", detail, passing=True)
-        return self._read(content, spent)
-
-    def _read(self, content: bytes, spent: _Spent) -> Reply | Failure:
-        """A completion's body."""
+            response = await self._wire.post(endpoint, data)
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            return self._clean(no_reply(error, endpoint, self.timeouts.read))
+        if response.foreign:
+            return Failure("connection", f"{endpoint.url}: a reply that is not to this request", passing=True)
+        if response.content is None:
+            return Failure("malformed", f"a body over {MAX_BODY_BYTES:,} bytes", passing=True)
+        if response.status != 200:
+            return self._clean(http_error(response))
         try:
-            body = json.loads(content)
-            choice = body["choices"][0]
-            message = choice["message"]
-            text, refusal = message.get("content"), message.get("refusal")
-            if not isinstance(text, str | None):
-                raise TypeError(f"content is {type(text).__name__}")
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
-            shown = content[:80].decode("utf-8", "replace")
-            return Failure("malformed", self._clean(f"a body that is no completion: {shown!r}"), passing=True)
-        prompt_tokens, completion_tokens = _tokens(body)
-        tokens = prompt_tokens + completion_tokens
-        spent.tokens += tokens
-        spent.cost += self.budget.spend(prompt_tokens, completion_tokens)
-        return Reply(
-            text=None if text is None else self.redacted(text),
-            finish_reason=self.redacted(str(choice.get("finish_reason") or ""))[:40],
-            refusal=self.redacted(refusal) if isinstance(refusal, str) and refusal else None,
-            reasoning=bool(message.get("reasoning_content") or message.get("reasoning")),
-            tokens=tokens,
+            reply = await off_loop(read_completion, response.content)
+        except NoCompletionError as error:
+            return self._clean(Failure("malformed", str(error), passing=True))
+        spent.prompt_tokens += reply.prompt_tokens
+        spent.cached_tokens += reply.cached_tokens
+        spent.completion_tokens += reply.completion_tokens
+        spent.cost += self.budget.spend(reply.prompt_tokens, reply.completion_tokens)
+        return replace(
+            reply,
+            text=None if reply.text is None else self.redacted(reply.text),
+            finish_reason=self.redacted(reply.finish_reason),
+            refusal=None if reply.refusal is None else self.redacted(reply.refusal),
         )
-
-    def _refusal(self, status: int, retry_after: str | None, content: bytes) -> Failure:
-        """What a status other than 200 means."""
-        detail = self._clean(f"HTTP {status}: {_error_message(content)}")
-        if status == 429:
-            wait = _seconds(retry_after)
-            return Failure("rate_limited", detail, passing=True, health="busy", retry_after=wait)
-        if status >= 500 or status in (408, 409, 425):
-            wait, overloaded = _seconds(retry_after), status in (503, 529)
-            return Failure(
-                "server_error", detail, passing=True, health="busy" if overloaded else "ok", retry_after=wait
-            )
-        if status in (401, 403, 404):
-            return Failure("rejected", detail, refused=True)
-        return Failure("rejected", detail)
 
     def revive(self) -> None:
         """Try again after the judge was gone; a spent budget stays spent."""
@@ -214,6 +154,8 @@ class ChatClient:
 
     def _count(self, outcome: Reply | Failure) -> None:
         """Requests in a row that failed by the service's fault; one that was rejected shows that it lives."""
+        if isinstance(outcome, Reply):
+            self._refusals.clear()
         if isinstance(outcome, Reply) or outcome.kind == "rejected":
             self._failures = 0
             return
@@ -221,56 +163,46 @@ class ChatClient:
         if self._failures >= self.max_failures:
             self._give_up("gone", f"{self._failures} requests in a row failed, the last one: {outcome.detail}")
 
+    def count_refusal(self, refusal: Failure) -> None:
+        """Count a request that was rejected and will not be sent in another form.
+
+        One among others that are answered is that request's own fault; the same status again and again is not.
+        """
+        self._refusals[refusal.status] += 1
+        count = self._refusals[refusal.status]
+        if count >= self.max_failures:
+            reason = f"{count} requests in a row were refused alike, the last one: {refusal.detail}"
+            self._give_up("gone", f"{reason} ({remedy(refusal)})")
+
     def _give_up(self, kind: UnscoredKind, reason: str) -> None:
         self.gone = self.gone or (kind, reason)
 
-    def _clean(self, text: str) -> str:
-        """A message without the key, which servers like to repeat, on one line."""
-        return self.redacted(" ".join(text.split()))[:300]
+    def _clean(self, failure: Failure) -> Failure:
+        """Its message without the key, which servers like to repeat, on one line."""
+        return replace(failure, detail=self.redacted(" ".join(failure.detail.split()))[:400])
 
     def redacted(self, text: str) -> str:
         """Text without the key: a server may repeat it wherever it likes, and replies are kept."""
         return text.replace(self._api_key, "***") if self._api_key else text
 
-    def _open_session(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            headers = {"Content-Type": "application/json", "Accept": "application/json"}
-            if self._api_key:
-                headers["Authorization"] = f"Bearer {self._api_key}"
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=300),
-                timeout=aiohttp.ClientTimeout(
-                    total=None, sock_connect=self.timeouts.connect, sock_read=self.timeouts.read
-                ),
-                headers=headers,
-            )
-        return self._session
-
     async def models(self, endpoint: Endpoint) -> list[str] | Failure | None:
         """Names that a server offers; None if it does not say."""
         try:
-            async with (
-                asyncio.timeout(self.timeouts.connect),
-                self._open_session().get(
-                    f"{endpoint.url}/models", proxy=self._proxies[endpoint.url], allow_redirects=False
-                ) as response,
-            ):
-                content = await _body(response) or b""
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, ssl.SSLError, OSError) as error:
-            return Failure("connection", self._clean(f"{endpoint.url}: {error or type(error).__name__}"))
-        except (aiohttp.ClientError, ValueError):
-            return None
+            async with asyncio.timeout(self.timeouts.connect):
+                response = await self._wire.models(endpoint)
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            failure = self._clean(no_reply(error, endpoint, self.timeouts.connect))
+            if failure.health == "ok":
+                return None
+            # Nobody has refused a key.
+            return replace(failure, refused=False)
         if response.status in (401, 403):
-            return self._refusal(response.status, None, content)
-        try:
-            return [self.redacted(str(model["id"])) for model in json.loads(content)["data"]]
-        except (ValueError, KeyError, TypeError):
-            return None
+            return self._clean(http_error(response))
+        names = read_models(response.content or b"")
+        return None if names is None else [self.redacted(name) for name in names]
 
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        await self._wire.close()
 
 
 @dataclass
@@ -278,63 +210,18 @@ class _Spent:
     """What one completion has cost so far, over its retries."""
 
     calls: int = 0
-    tokens: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
     cost: float = 0.0
 
     def usage(self, seconds: float) -> Usage:
         return Usage(
-            calls=self.calls, tokens=self.tokens, seconds=seconds, retries=max(self.calls - 1, 0), cost=self.cost
+            calls=self.calls,
+            tokens=self.prompt_tokens + self.completion_tokens,
+            prompt_tokens=self.prompt_tokens,
+            cached_tokens=self.cached_tokens,
+            seconds=seconds,
+            retries=max(self.calls - 1, 0),
+            cost=self.cost,
         )
-
-
-async def _body(response: aiohttp.ClientResponse) -> bytes | None:
-    """The whole body; None if it is longer than any reply should be, however the server announces it."""
-    chunks, size = [], 0
-    async for chunk in response.content.iter_any():
-        chunks.append(chunk)
-        size += len(chunk)
-        if size > _MAX_REPLY_BYTES:
-            return None
-    return b"".join(chunks)
-
-
-def _tokens(body: dict[str, Any]) -> tuple[int, int]:
-    """Prompt and completion tokens; 0 where the server does not count."""
-    usage = body.get("usage")
-    if not isinstance(usage, dict):
-        return 0, 0
-    counts = [usage.get("prompt_tokens"), usage.get("completion_tokens")]
-    prompt, completion = (
-        count if isinstance(count, int) and not isinstance(count, bool) and 0 < count <= _MOST_TOKENS else 0
-        for count in counts
-    )
-    return prompt, completion
-
-
-def _error_message(content: bytes) -> str:
-    """The message of an OpenAI-style error, else the beginning of the body."""
-    text = content[:2_000].decode("utf-8", "replace")
-    try:
-        body = json.loads(content)
-        error = body.get("error", body)
-        text = str(error["message"] if isinstance(error, dict) else error)
-    except (ValueError, KeyError, AttributeError, RecursionError):
-        pass
-    return text or "no message"
-
-
-def _seconds(retry_after: str | None) -> float | None:
-    """Retry-After in seconds; as a date it is rare and left to our own backoff."""
-    try:
-        seconds = float(retry_after or "")
-    except ValueError:
-        return None
-    return seconds if 0 <= seconds < float("inf") else None
-
-
-def _proxy(url: str) -> str | None:
-    """The environment's proxy for a server; looked up once, because aiohttp would do so for every request."""
-    parts = urlsplit(url)
-    if parts.hostname is None or urllib.request.proxy_bypass(parts.hostname):
-        return None
-    return urllib.request.getproxies().get(parts.scheme)

@@ -35,6 +35,9 @@ class Endpoint:
             all of them away, less if it was a part (as in DCTCP, RFC 8257), raised by a twentieth if it was hardly any.
         failures: connection failures in a row.
         refusal: why it will never accept us (wrong key, unknown model).
+        trouble: why it could not be reached the last time.
+        names_requests: whether its last reply named the request that it was to, which lets connections be kept; False
+            for good once a reply named another one.
     """
 
     url: str
@@ -44,6 +47,8 @@ class Endpoint:
     paused_until: float = 0.0
     failures: int = 0
     refusal: str | None = None
+    trouble: str = ""
+    names_requests: bool | None = None
     _ended: int = 0
     _turned_away: int = 0
 
@@ -199,13 +204,13 @@ class EndpointPool:
         if not endpoint.down:
             return
         if endpoint.failures == _DOWN_AFTER:
-            logger.warning("judge: %s cannot be reached", endpoint.url)
+            logger.warning("judge: %s cannot be reached (%s)", endpoint.url, endpoint.trouble)
         pause = min(0.5 * 2 ** min(endpoint.failures - _DOWN_AFTER, 10), _LONGEST_PAUSE, self.patience / 4)
         endpoint.paused_until = now + pause
         silent = now - (self._last_sign_of_life or now)
         if silent >= self.patience and all(server.down or server.refusal is not None for server in self.endpoints):
             urls = ", ".join(server.url for server in self.endpoints)
-            self._give_up(f"{urls} could not be reached for {silent:.0f} s")
+            self._give_up(f"{urls} could not be reached for {silent:.0f} s, the last cause: {endpoint.trouble}")
 
     def _give_up(self, reason: str) -> None:
         self._gone = reason

@@ -15,13 +15,14 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
-from contextrl.errors import InputError, ServiceError
+from contextrl.errors import ContextRLError, InputError, ServiceError
 from contextrl.judge.disclosure import cut_to_location, leaks_answer
 from contextrl.judge.llm.cache import ReplyCache, cache_key
-from contextrl.judge.llm.chat import ChatClient, Failure, Reply
+from contextrl.judge.llm.chat import ChatClient
 from contextrl.judge.llm.dialect import Dialect, request_body
+from contextrl.judge.llm.envelope import Failure, Reply
 from contextrl.judge.llm.images import ImageUrls
-from contextrl.judge.llm.loop import LoopThread
+from contextrl.judge.llm.loop import LoopThread, off_loop
 from contextrl.judge.llm.neutralise import neutralise, says_nothing
 from contextrl.judge.llm.parsing import Reading, parse_reply, parse_report
 from contextrl.judge.llm.prompts import Again, PromptSet, Task
@@ -133,7 +134,12 @@ class LLMJudge:
             InputError: the model is not there, or the key is refused.
             ServiceError: no server of a model can be reached.
         """
-        self._loop.submit(self._check()).result()
+        try:
+            self._loop.submit(self._check()).result()
+        except ContextRLError:
+            # Nobody works with it any more, and aiohttp complains of open connections.
+            self.close()
+            raise
 
     def close(self) -> None:
         """Close connections and the cache."""
@@ -211,7 +217,9 @@ class LLMJudge:
             if reading.report is None:
                 break
             report = reading.report
-            if self.disclose not in ("location", "hint") or not leaks_answer(report, request.example, request.response):
+            if self.disclose not in ("location", "hint") or not await asyncio.to_thread(
+                leaks_answer, report, request.example, request.response
+            ):
                 return report, spent
             report = cut_to_location(report, reading.step)
         return report, spent
@@ -236,7 +244,7 @@ class LLMJudge:
         draw = vote + request.attempt * self.votes
         key = self._key(member, task, messages, draw)
         if self.cache is not None and (kept := self.cache.get(key)) is not None:
-            reading = _redacted(read(str(kept.get("text"))), member.client)
+            reading = await _read_text(str(kept.get("text")), read, member.client, Usage())
             if reading.failure is None:
                 return Vote(reading, Usage(cache_hits=1))
         if (other := self._under_way.get(key)) is not None:
@@ -265,10 +273,12 @@ class LLMJudge:
             outcome, usage = await member.client.complete(request_body(fields, messages))
             spent += usage
             if isinstance(outcome, Failure):
-                if outcome.kind == "rejected" and member.dialect.refused(outcome.detail, fields):
-                    continue
+                if outcome.kind == "rejected":
+                    if member.dialect.refused(outcome.detail, fields):
+                        continue
+                    member.client.count_refusal(outcome)
                 return Vote(Reading(failure=outcome.kind, detail=outcome.detail), spent)
-            reading = _redacted(_read(outcome, read), member.client)
+            reading = _without_text(outcome) or await _read_text(str(outcome.text), read, member.client, spent)
             if reading.failure == "truncated" and max_tokens == self.max_tokens:
                 max_tokens *= 2
                 continue
@@ -335,15 +345,26 @@ def _redacted(reading: Reading, client: ChatClient) -> Reading:
     return replace(reading, report=report, detail=client.redacted(reading.detail))
 
 
-def _read(reply: Reply, read: Callable[[str], Reading]) -> Reading:
-    """A reading of what came, with the failures that only the reply's envelope tells."""
+async def _read_text(text: str, read: Callable[[str], Reading], client: ChatClient, spent: Usage) -> Reading:
+    """A reading of a reply's text, within what is left of the verdict's time."""
+    total = client.timeouts.total
+    try:
+        return _redacted(await off_loop(read, text, total - spent.seconds), client)
+    except TimeoutError:
+        return Reading(failure="timeout", detail=f"the reply could not be read within {total:g} s of the request")
+
+
+def _without_text(reply: Reply) -> Reading | None:
+    """The failures that only the reply's envelope tells; None where there is a text to read."""
     if reply.finish_reason == "length":
         return Reading(failure="truncated", detail="cut at sampling.max_tokens, twice")
     if reply.refusal is not None:
         return Reading(failure="refusal", detail=f"the judge refuses: {reply.refusal[:80]!r}")
     if reply.finish_reason == "content_filter":
         return Reading(failure="refusal", detail="the server's content filter has cut the reply")
+    if reply.finish_reason not in ("stop", ""):
+        return Reading(failure="malformed", detail=f"the reply ended with {reply.finish_reason!r}, not with stop")
     if reply.text is None:
         where = ", only reasoning" if reply.reasoning else ""
         return Reading(failure="null", detail=f"the reply has no content{where}")
-    return read(reply.text)
+    return None

@@ -1,15 +1,37 @@
-"""An event loop in a thread of its own, so that a synchronous caller can keep connections open between calls."""
+"""An event loop in a thread of its own, so that a synchronous caller can keep connections open between calls, and
+threads beside it for work that would hold it up.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Sized
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+S = TypeVar("S", bound=Sized)
+
+#: Inputs up to this length, in characters or bytes, are worked on at once: a thread costs more than they do.
+_SHORT = 4_000
+
+
+async def off_loop(work: Callable[[S], T], data: S, seconds: float | None = None) -> T:
+    """`work(data)` in a thread, so that requests and time-outs go on meanwhile; short data is not worth one.
+
+    Args:
+        work: of bounded cost; it cannot be stopped, only left behind.
+        seconds: how long to wait; None waits until the caller is cancelled.
+
+    Raises:
+        TimeoutError: it takes longer.
+    """
+    if len(data) <= _SHORT:
+        return work(data)
+    async with asyncio.timeout(seconds):
+        return await asyncio.to_thread(work, data)
 
 
 class LoopThread:
