@@ -616,6 +616,13 @@ NO_TOKENS = [
     "[DATA]",
     "<img src='a.png'>",
     "[END]",
+    "<important>",
+    "<impl>",
+    "<files>",
+    "<seeds>",
+    "<startup>",
+    "<ending>",
+    "<imagine>",
 ]
 
 

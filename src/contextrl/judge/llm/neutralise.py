@@ -66,7 +66,7 @@ _TOKEN_PARTS = frozenset(
 _TOKEN_SHAPES = re.compile(
     r"(?:start|end|begin)(?:_of_\w+|(?:of)?(?:text|turn|prompt|image|img|file))"
     r"|extra_id_\d+|row_\d+_col_\d+|0x[0-9a-f]{2}"
-    r"|(?:fim|file|repo|gh|issue|commit|jupyter|im|img|image|vid|video|audio|seed|tool|patch)[_:-]?\w+|reponame|filename"
+    r"|(?:fim|file|repo|gh|issue|commit|jupyter|im|img|image|vid|video|audio|seed|tool|patch)[_:-]\w+|reponame|filename"
     r"|\w+_(?:token|tokens|img|image|pad|mask)|(?:image|patch)newline"
 )
 #: In square brackets only as their tokenisers spell them: `[mask]` and `[prefix]` index arrays.
