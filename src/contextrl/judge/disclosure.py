@@ -6,75 +6,39 @@ import re
 from collections.abc import Sequence
 from fractions import Fraction
 
-from contextrl.answers import check_answer, extract_answer
-from contextrl.judge.quantities import Token, ordinals, prepare, readings, tokens
+from contextrl.answers import check_answer
+from contextrl.judge.quantities import Token, prepare, readings, tokens
+from contextrl.judge.report_options import states_option, verdict_pattern
+from contextrl.judge.report_words import (
+    ORDINALS,
+    SMALL_WORDS,
+    STATES,
+    asked_places,
+    plain_words,
+    without_places,
+    word_set,
+)
 from contextrl.records.example import Example
 
-
-def _words(listed: str) -> frozenset[str]:
-    return frozenset(listed.split())
-
-
-_ORDINALS = ordinals()
-_PLACE = (
-    "step|digit|line|part|item|figure|option|row|column|place|position|equation|eq|image|picture|case|sentence|paragraph|"
-    "question|problem|term|no"
-)
-_SMALL = "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve"
-#: Places, not values: "step 2", "digit 2 is", "equation (2)", "the 2nd line", "2." at the beginning of a line, "第2步".
-_PLACES = re.compile(
-    rf"\b(?P<word>{_PLACE})s?\.?\s{{0,3}}[#(]?\s{{0,2}}(?:\d{{1,4}}|(?:{_SMALL}|[ivx]{{1,4}})\b)\)?"
-    r"(?:\s?(?:,|and|or|to|-|–)\s?\d{1,4}\b)*"
-    rf"|\b(?:\d{{1,4}}(?:st|nd|rd|th)|{'|'.join(_ORDINALS)})\s(?:wrong |incorrect |last )?(?P<noun>{_PLACE})s?\b"
-    rf"|\b(?:\d{{1,2}}|{_SMALL})\s(?:of (?:the |your )?)?(?P<count>steps?|mistakes?|errors?|slips?)\b"
-    r"|^[ \t]{0,8}\(?\d{1,3}[.)](?=\s)|#\d{1,3}\b"
-    r"|第\s?[\d一二三四五六七八九十]{1,4}\s?(?:步|行|个|位|题|项|处|句|图|张|段)"
-    r"|步骤\s?[\d一二三四五六七八九十]{1,4}",
-    re.IGNORECASE | re.MULTILINE,
-)
 _STEP = re.compile(
-    rf"\b(step|line|equation|sentence|paragraph)\s{{0,3}}[#(]?\s{{0,2}}(\d{{1,3}}|{_SMALL})\b"
-    rf"|\b({'|'.join(_ORDINALS)}|\d{{1,3}}(?:st|nd|rd|th))\s(step|line|equation|sentence|paragraph)\b"
+    rf"\b(step|line|equation|sentence|paragraph)\s{{0,3}}[#(]?\s{{0,2}}(\d{{1,3}}|{SMALL_WORDS})\b"
+    rf"|\b({'|'.join(ORDINALS)}|\d{{1,3}}(?:st|nd|rd|th))\s(step|line|equation|sentence|paragraph)\b"
     r"|第\s?([\d一二三四五六七八九十]{1,3})\s?(?:步|行)",
     re.IGNORECASE,
 )
-_STATES = (
-    r"(?:is|are|be|was|equals?|gives?|to|choose|chosen|pick|select|mark|with|letter|answer|option|choice|means|for|[:=→>]"
-    r"|应?(?:该)?[是为选])"
-)
-_RIGHT = (
-    r"(?:right|correct|true|valid|best|answer|appropriate|accurate|proper|consistent|supported|one|solution|正确|对)"
-)
-#: "... would be the right one", "fits": what makes the option before it the answer.
-_IS_RIGHT = (
-    r"(?:(?:would|should|must|could|can)(?: have)? (?:be|been|hold|fit|follow)"
-    r"(?! (?:wrong|incorrect|false|not|rejected|excluded|ruled))"
-    r"|(?:is|was|remains|seems|looks|appears|'s)(?: indeed| actually| really| clearly| the| only| most| a)*"
-    rf" {_RIGHT}|(?:fits|matches|holds|works|agrees|applies|follows)\b|才?是?(?:正确|对的|答案))"
-)
 #: A single numeral is in too many words ("一个", "第一"), and so is "one": only after these it is a value.
 _CHINESE_STATES = "是为於于得到：:=应"
-_ONE_BEFORE = _words(
+_ONE_BEFORE = word_set(
     """
     the this that which each every any no another right wrong correct other first last next
     """
 )
-_ONE_AFTER = _words(
+_ONE_AFTER = word_set(
     """
-    of step way more another can should must may might has had cannot side that who which whose at by time thing
+    of step way more another can should must may might has had cannot side that who which whose at by time thing point
     needs would could does is in
     """
 )
-_STATING = _words(
-    """
-    is are be was were equals equal gives give get gets answer value total result sum as = : → > should shows
-    show says contains
-    """
-)
-#: What says of an option's text that it is the answer; "is" and "shows" say it of a number only.
-_CHOOSING = _words("should must answer choose pick select correct right proper chosen answered")
-#: Articles, and what lists are joined by.
-_FILLERS = _words("a an the and or")
 _OPERATORS = set("+-*/^=<>≤≥≠±")
 
 
@@ -93,14 +57,14 @@ def leaks_answer(report: str, example: Example, response: str) -> bool:
     """
     if not example.answer.strip():
         return False
-    asked = _asked_places(example.question)
+    asked = asked_places(example.question)
     if example.answer_type in ("yes_no", "choice"):
         if check_answer(response, example.answer, example.answer_type) is True:
             return False
-        pattern = _verdict_pattern(example)
-        if example.answer_type == "choice" and _states_option(report, example, asked):
+        pattern = verdict_pattern(example)
+        if example.answer_type == "choice" and states_option(report, example, asked):
             return True
-        return any(pattern.search(_without_places(text, asked)) for text in readings(report))
+        return any(pattern.search(without_places(text, asked)) for text in readings(report))
     secret = _Secret(example.answer)
     # The report first: it is short, and most of them say nothing.
     return secret.is_in(report, asked) and not any(
@@ -128,25 +92,25 @@ class _Secret:
             token.text in _OPERATORS or token.text in ("sqrt", "pi") or _is_coefficient(token, after)
             for token, after in zip(signs, [*signs[1:], None][: len(signs)], strict=True)
         )
-        self.words = _expression(signs) if self.is_expression else _plain_words(read)
+        self.words = _expression(signs) if self.is_expression else plain_words(read)
         self.bare = prepare(text)
 
     def is_in(self, text: str, asked: frozenset[str]) -> bool:
         """Whether a text states it, places apart."""
         for reading in readings(text):
-            stripped = _without_places(reading, asked)
+            stripped = without_places(reading, asked)
             if self.values:
                 found = tokens(stripped)
                 if any(self._is_value(found, index) for index in range(len(found))):
                     return True
             elif not self.words:
-                pattern = rf"{_STATES}\s{{0,3}}{re.escape(self.bare)}(?=[\s.,;!。，；)]|$)" if self.bare else r"(?!)"
+                pattern = rf"{STATES}\s{{0,3}}{re.escape(self.bare)}(?=[\s.,;!。，；)]|$)" if self.bare else r"(?!)"
                 if re.search(pattern, stripped):
                     return True
             elif self.is_expression:
                 if _contains(_expression(tokens(stripped, fold=False)), self.words, glued=True):
                     return True
-            elif _contains(_plain_words(tokens(stripped)), self.words):
+            elif _contains(plain_words(tokens(stripped)), self.words):
                 return True
         return False
 
@@ -194,30 +158,6 @@ def _is_word(token: Token) -> bool:
     return token.text[:1].isalpha() and token.value is None
 
 
-def _plain_words(read: Sequence[Token]) -> list[str]:
-    """Words without case, articles and plural, numbers by value."""
-    words = []
-    for index, token in enumerate(read):
-        is_name = len(token.text) == 1 and index + 1 < len(read) and read[index + 1].text == "="
-        if token.value is not None:
-            words.append(f"#{token.value}")
-        elif token.text[0].isalnum() and token.text not in _FILLERS and not is_name:
-            words.append(_singular(token.text.removesuffix("'s")))
-    return words
-
-
-def _singular(word: str) -> str:
-    if ordinal := re.fullmatch(r"(\d+)(?:st|nd|rd|th)", word):
-        return f"#{ordinal[1]}th"
-    if word in _ORDINALS:
-        return f"#{_ORDINALS[word]}th"
-    if len(word) < 4 or not word.endswith("s") or word.endswith(("ss", "us", "is")):
-        return word
-    if word.endswith("ies") and len(word) > 4:
-        return word[:-3] + "y"
-    return word[:-2] if word.endswith(("ches", "shes", "xes", "sses", "oes")) else word[:-1]
-
-
 _SPOKEN = {
     "times": "*",
     "plus": "+",
@@ -263,22 +203,6 @@ def _contains(words: Sequence[str], wanted: Sequence[str], *, glued: bool = Fals
     return place >= 0
 
 
-def _without_places(prepared: str, asked: frozenset[str]) -> str:
-    """A text without its places, but for those that the question asks for."""
-
-    def keep(match: re.Match[str]) -> str:
-        word = match["word"] or match["noun"] or match["count"]
-        return match[0] if word and word.casefold().removesuffix("s") in asked else " , "
-
-    return _PLACES.sub(keep, prepared)
-
-
-def _asked_places(question: str) -> frozenset[str]:
-    """The places that are what is asked for: in "Which row ...?" the answer is a row."""
-    asked = re.findall(rf"\b(?:which|what|how many)\s(?:\w{{1,20}}\s){{0,2}}({_PLACE})s?\b", question.casefold())
-    return frozenset(asked) - {"image", "picture", "figure", "question", "problem"}
-
-
 def cut_to_location(report: str, step: int | None = None) -> str:
     """What remains of a report that must not say more than where the mistake is.
 
@@ -303,88 +227,6 @@ def location_of(report: str) -> str | None:
 
 def _number_of(text: str) -> int:
     """A small number in digits or words, or an ordinal."""
-    if text in _ORDINALS:
-        return _ORDINALS[text]
+    if text in ORDINALS:
+        return ORDINALS[text]
     return next(int(token.value) for token in tokens(re.sub(r"(?<=\d)[a-z]+", "", text)) if token.value is not None)
-
-
-def _options(question: str) -> list[tuple[str, str]]:
-    """The letters and texts of the options that a question lists."""
-    marks = list(re.finditer(r"(?:^|(?<=[\s,;:?(（]))\(?([A-Ja-j])\s?[).:、．）]\s{0,4}(?=\S)", question))
-    found: list[tuple[str, str]] = []
-    for mark, following in zip(marks, [*marks[1:], None][: len(marks)], strict=True):
-        if mark[1].upper() == chr(ord("A") + len(found)):
-            text = question[mark.end() : following.start() if following else len(question)]
-            found.append((mark[1].casefold(), text.strip().partition("\n")[0].strip(" .,;()")[:200]))
-    return found if len(found) > 1 else []
-
-
-def _states_option(report: str, example: Example, asked: frozenset[str]) -> bool:
-    """Whether a report names the right option by its place in the list or by its text."""
-    options = _options(example.question)
-    stated = extract_answer(f"Answer: {example.answer}", "choice") or example.answer
-    right = [
-        index for index, (letter, _) in enumerate(options) if letter in stated.casefold().replace(" ", "").split(",")
-    ]
-    if len(right) != 1:
-        return False
-    place, text = right[0], options[right[0]][1]
-    names = [
-        list(_ORDINALS)[place],
-        f"{place + 1}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(place + 1, 'th') }".replace(" ", ""),
-    ]
-    names += ["last", "final"] if place == len(options) - 1 else []
-    nouns = r"(?:option|choice|answer|alternative|statement|candidate|possibility|entry)"
-    chinese = "一二三四五六七八九十"[place]
-    named = re.compile(
-        rf"\b(?:{'|'.join(names)})(?: (?:given|listed|of the))? {nouns}s?\b"
-        rf"(?!.{{0,20}}\b(?:wrong|incorrect|not|false)\b)"
-        rf"|{_STATES} (?:the )?(?:{'|'.join(names)}) one\b|\bthe (?:{'|'.join(names)}) one {_IS_RIGHT}"
-        rf"|第{chinese}个?(?:选项|项)(?!错|不)"
-    )
-    if any(named.search(reading) for reading in readings(report)):
-        return True
-    wanted = _plain_words(tokens(prepare(text)))
-    return bool(wanted) and any(
-        _is_stated(_plain_words(tokens(_without_places(reading, asked))), wanted) for reading in readings(report)
-    )
-
-
-def _is_stated(words: Sequence[str], wanted: Sequence[str]) -> bool:
-    """Whether an option's text is said to be what is right; the report may speak of any of them."""
-    for start in range(len(words) - len(wanted) + 1):
-        if list(words[start : start + len(wanted)]) == list(wanted):
-            before = list(words[max(0, start - 3) : start])
-            after = " ".join(words[start + len(wanted) : start + len(wanted) + 5])
-            said = _STATING if wanted[0].startswith("#") else _CHOOSING
-            if "not" not in before and "n't" not in " ".join(before) and said & set(before):
-                return True
-            if re.match(_IS_RIGHT, after):
-                return True
-    return False
-
-
-def _verdict_pattern(example: Example) -> re.Pattern[str]:
-    """A yes, a no or a letter that is stated as the answer; alone it may mean anything."""
-    stated = extract_answer(f"Answer: {example.answer}", example.answer_type) or example.answer
-    if example.answer_type == "choice":
-        letters = [re.escape(letter.strip().casefold()) for letter in stated.split(",")]
-        value = r"[\s,和and]{1,6}".join(letters)
-        named = r"(?:option |choice |letter |answer |选项)"
-        return re.compile(
-            rf"{_STATES}\s{{0,3}}{named}?\(?{value}\)?(?=\s?(?:[.,;!。，；)]|$|(?:because|since|as|not|instead|rather)\b))"
-            rf"(?!\s(?!because|since|as|not|instead|rather)[a-z])"
-            rf"|\({value}\)(?! (?:is|was) (?:wrong|incorrect|not))"
-            rf"|(?<![a-z0-9'])\(?{value}\)? ?{_IS_RIGHT}|(?<![a-z0-9]){value}(?:才|是)?(?:是?正确|才对|对的)"
-            rf"|\b(?:instead of|rather than|but(?: rather)?|not [a-j],? but) {named}?{value}(?![a-z0-9'])(?!\s[a-z])"
-            rf"|(?<![a-z0-9']){value},? (?:not|instead of|rather than|and not) {named}?[a-j](?![a-z0-9])"
-            rf"|{named}{value},? (?:because|since|not|instead)\b"
-        )
-    is_yes = check_answer("Answer: yes", stated, "yes_no") is True
-    words, other = ("yes|true|是的?", "no|false") if is_yes else ("no|false|否|不是", "yes|true")
-    return re.compile(
-        rf"(?:{_STATES}|so|hence|therefore|thus|answer)[,:]?\s{{0,3}}(?:definitely |clearly |actually )?(?:{words})"
-        r"(?=\s?(?:[.,;!。，；]|$)|\s(?:because|since|as|and|not|instead)\b)"
-        rf"|(?<![a-z])(?:{words}) (?:is|was|would be|should be) (?:the )?(?:right|correct|answer)"
-        rf"|\banswer (?:is|should be|must be|cannot be|can't be) not (?:{other})\b|\bcannot be (?:{other})\b"
-    )

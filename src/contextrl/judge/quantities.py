@@ -34,7 +34,7 @@ _CHINESE_GROUPS = {"万": 10**4, "萬": 10**4, "亿": 10**8, "億": 10**8}
 _NUMERALS = "零〇一二三四五六七八九两兩十百千万萬亿億"
 
 #: What a number may begin with that is none itself.
-_BEGINS = {"-", "minus", "negative", "负", "負", "a", "an", "half", "半", *_SMALL, *_TENS}
+_BEGINS = {"-", "minus", "negative", "负", "負", "a", "an", "half", "quarter", "半", *_SMALL, *_TENS}
 
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 _TOKEN = re.compile(
@@ -193,7 +193,7 @@ def _number_at(raw: Sequence[Token], index: int, text: str) -> tuple[Token, int]
     value, index = _with_parts(raw, index, value)
     percent = _at(raw, index) in ("%", "percent", "pct") or (_at(raw, index) == "per" and _at(raw, index + 1) == "cent")
     if percent:
-        value /= 100
+        value, decimals = value / 100, (decimals or 0) + 2
         index += 2 if _at(raw, index) == "per" else 1
     start, end = raw[first].start, raw[index - 1].end
     return Token(text[start:end], start, end, sign * value, decimals, percent), index
@@ -229,7 +229,9 @@ def _simple_at(raw: Sequence[Token], index: int, text: str) -> tuple[Fraction, i
         ):
             return None
     if after is not None and after.text == "^":
-        return None
+        exponent = _at(raw, index + 1)
+        is_power = token.text == "10" and exponent.isascii() and exponent.isdecimal() and len(exponent) < 3
+        return (Fraction(10) ** int(exponent), None, index + 2) if is_power else None
     if (magnitude := _MAGNITUDES.get(_at(raw, index).removesuffix("s"))) is not None:
         return value * magnitude, token.decimals, index + 1
     if _at(raw, index) in _CHINESE_GROUPS and text[token.start].isdigit():
@@ -253,8 +255,8 @@ def _words_at(raw: Sequence[Token], index: int) -> tuple[Fraction, int | None, i
         index, current, seen = index + 1, 1, True
         if _at(raw, index) in _PARTS:
             return Fraction(1), None, index
-    elif _at(raw, index) == "half":
-        return Fraction(1, 2), None, index + 1
+    elif _at(raw, index) in ("half", "quarter"):
+        return Fraction(1, _PARTS[_at(raw, index)]), None, index + 1
     while index < len(raw):
         word = _at(raw, index)
         if word in _SMALL and (current % 10 == 0 and (current % 100 == 0 or _SMALL[word] < 10)):

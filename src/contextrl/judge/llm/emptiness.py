@@ -91,7 +91,7 @@ _ANNOUNCES = _listed(
     calculate calculating compute computing computation work working worked examine examining understand understanding
     done finished complete completed completes placeholder tbd todo
     begin start starting final finally given option choice
-    hello hi hey assistant
+    hello hi hey assistant hmm wait reconsider loading processing ans soln found
     greetings please welcome first insert therefore thus hence so sorry
     voici respuesta solucion razonamiento analisis explicacion resolver resolvamos pensemos pensar vamos
     losung antwort erklarung begrundung uberlegung losen denken
@@ -115,7 +115,7 @@ _BESIDE = _listed(
     correct right above below through out up down it we us me you i m ll d s re ve need needs want wanted have has
     happy glad help assist try trying provide provided provides give giving gives show shown showing write writing
     break down each every all some more provide only just simply logically logical careful deep breath take taking
-    there as well value been being ready goes again statement required end ends hand
+    based according information there as well value been being ready goes again statement required end ends hand
     paso por de la el los las para este esta un una lo que es con problema pregunta final mi nuestra
     schritt fur lass lasst lassen sie uns konnen das dieses die der den ist lautet zu wir problem frage
     etape par est cette ce le les pour nous une finale probleme
@@ -127,6 +127,8 @@ _BESIDE = _listed(
     है हैं चलो आइए इसे करते करें चरण दर कदम अंतिम
     """
 )
+#: Alone, what somebody does or has.
+_ALONE = _listed("work working here thought")
 #: These take the place of an answer.
 _PLACEHOLDERS = _listed("none null nil nan void empty blank nothing")
 #: Of these only one that leads on is no answer: "A step", "I think", "First, let us ...", but not "Answer: A".
@@ -134,17 +136,19 @@ _LEADING = _listed("a an i first now then next one o e y")
 _COPULAS = _listed("is are was be es est ist s")
 #: What may follow a copula without being the answer, or begin a piece that tells what will be done.
 _LEAD_ON = _listed("to the this that as my our your")
-_IMPERATIVES = _listed("follow read look see consider use using find determine identify break go work")
+_IMPERATIVES = _listed(
+    "follow read look see consider use using find determine identify break go looking based according considering"
+)
 #: Only so much is looked at: an answer after more of nothing is not worth a judge.
 _LOOKED_AT = 20_000
 #: Languages that set no spaces: what announces, and what may stand beside it.
 _ANNOUNCES_UNSPACED = re.compile(
-    "让我们|讓我們|我们来|首先|好的|答案|回答|思考|思路|分析|推理|证明|證明|证毕|證畢|完成|完毕|步骤|步驟|过程|過程|一步一步|一步步|逐步|"
+    "综上所述|综上|所以|因此|让我们|讓我們|我们来|首先|好的|答案|回答|思考|思路|分析|推理|证明|證明|证毕|證畢|完成|完毕|步骤|步驟|过程|過程|一步一步|一步步|逐步|"
     "解答|解析|解法|解题|解題|解决|解決|解説|解い|解き|解|答え|答|计算|計算|不知道|结论|結論|结果|結果|如下|"
     "풀이|풀어|해설|정답|답변|해답|답|설명|분석|생각|해결|단계별|단계|まず|かいせつ|こたえ|考え方|考えて|考え|ステップ|順番に|説明|คำตอบ|วิธีทำ"
 )
 _BESIDE_UNSPACED = re.compile(
-    "(?:我们|我|来|請|请|这个|这道|这|此|该|問題|问题|题目|题|地|的|是|为|為|最终|最終|最后|一下|将|会|要|需要|以下|下面|仔细|可以|先|"
+    "(?:我们|我|来|中|故|請|请|这个|这道|这|此|该|問題|问题|题目|题|地|的|是|为|為|最终|最終|最后|一下|将|会|要|需要|以下|下面|仔细|可以|先|"
     "ましょう|ていき|いき|みます|みましょう|ます|です|ください|から|まで|この|その|では|それでは|について|ひとつずつ|一つずつ|バイ|"
     "ごとに|を|は|で|に|の|て|と|く|し|"
     "은|는|이|가|을|를|의|로|으로|에|문제|보겠습니다|봅시다|보자|하겠습니다|합니다|해|과정|최종|다음|같습니다|과|입니다)+"
@@ -259,6 +263,8 @@ def _idiomless(words: list[str]) -> list[str]:
 
 
 def _is_empty_piece(words: list[str]) -> bool:
+    if set(words) - {"a", "the"} <= _ALONE and len(words) < 3:
+        return False
     announces = words[0] in _IMPERATIVES and len(words) > 1
     for position, word in enumerate(words):
         following = words[position + 1] if position + 1 < len(words) else ""
