@@ -201,3 +201,67 @@ def test_four_words_among_four_digits_are_a_quote() -> None:
 def test_quoting_a_chinese_report() -> None:
     report = "第三个数字是八而不是五，因此总和应当是十二，请注意两个闭合的圆圈。"
     assert standalone_problem(f"{report}答案：12", report) is not None
+
+
+#: (response, question): a report, feedback or hint that the picture or the question has.
+IN_THE_PICTURE = [
+    ("According to the report in the image, 5 cars were sold. Answer: 5", ""),
+    ("According to the report shown in the picture, sales rose.", ""),
+    ("The report in the chart says 5.", ""),
+    ("The report displayed on the screen states 7.", ""),
+    ("The image shows a weather report. According to the report, it is 5 degrees.", ""),
+    ("The annual report says 5.", ""),
+    ("The police report states 3.", ""),
+    ("According to the report, 5.", "What does the report show?"),
+    ("The report says 5.", "How many cars does the report mention?"),
+    ("Per the feedback form, 4 stars.", "How many stars does the feedback form give?"),
+    ("The feedback in the image is positive.", ""),
+    ("根据图中的报告，有5辆车。", ""),
+    ("根据报告，有5辆车。", "报告中有几辆车？"),
+    ("图片是一份报告。根据报告，答案是5。", ""),
+    ("Using the hint, x=5", "Hint: use Pythagoras. What is x?"),
+    ("The error report in the screenshot says code 404.", ""),
+    ("A customer feedback report is shown. The report states 4.", "Look at the feedback report: how many?"),
+    ("The report visible in this photo says 12", ""),
+    ("This report from the document states 12.", ""),
+    ("The lab report notes 3 mg.", ""),
+    ("The picture contains a report; the report says 8.", ""),
+]
+#: The judge's, whatever else is said of the picture.
+NOT_IN_THE_PICTURE = [
+    ("According to the report, the digit is 8.", ""),
+    ("The report says the image shows an 8.", ""),
+    ("The report says 8.", "Report the total."),
+    ("The mistake report in the image says 8.", ""),
+    ("The mistake report says 8.", "What does the report show?"),
+    ("The image shows 8 as the report says.", ""),
+    ("Your feedback in the image is right", ""),
+    ("By the feedback, 8. The image shows a cat.", ""),
+    ("The hint says 8", "What does the report show?"),
+    ("Following the report, the image shows an 8.", ""),
+    ("根据报告，第二个数字是8。", ""),
+    ("根据反馈，图中是8。", ""),
+    ("A report notes an 8.", ""),
+    ("As the report on the answer says, 8.", ""),
+    ("The report states the picture has 5.", "How many cats are in the picture?"),
+    ("In the report I was told that the image has 5 cats.", ""),
+    ("你说得对，图中的报告是8", ""),
+    ("The report of my attempt says 8", ""),
+    ("The report is right: in the image there is an 8", ""),
+    ("The feedback report says that 8 is in the image.", ""),
+]
+
+
+@pytest.mark.parametrize(("text", "question"), IN_THE_PICTURE)
+def test_a_report_in_the_picture_may_be_spoken_of(text: str, question: str) -> None:
+    assert standalone_problem(text, "", question) is None
+
+
+@pytest.mark.parametrize(("text", "question"), NOT_IN_THE_PICTURE)
+def test_the_judges_report_may_not(text: str, question: str) -> None:
+    assert standalone_problem(text, "", question) is not None
+
+
+@pytest.mark.parametrize("piece", ["the report ", "the image shows a ", "a ", "图", "report is shown "])
+def test_long_responses_are_read_in_bounded_time(piece: str) -> None:
+    standalone_problem(piece * (50_000 // len(piece)), "", piece * 1_000)

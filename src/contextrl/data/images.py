@@ -7,17 +7,18 @@ import io
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
-import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
+from contextrl.data.decoding import room_for, strips, to_rgb
 from contextrl.errors import InputError
 from contextrl.records.example import ImageHandle
 
-#: Largest image that is decoded, in pixels (270 MB as RGB). It is Pillow's own warning threshold; the largest
-#: benchmark images (HRBench8K) have 33 million.
+#: Largest image that is decoded, in pixels. It is Pillow's own warning threshold; the largest benchmark images
+#: (HRBench8K) have 33 million.
 MAX_PIXELS = 89_478_485
 #: Formats that decode in process; others that Pillow knows run a program (EPS).
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000")
@@ -32,15 +33,22 @@ def image_from_bytes(data: bytes, *, where: str = "image") -> Image.Image:
     return _open_source(io.BytesIO(data), where)
 
 
-def open_image(handle: ImageHandle) -> Image.Image:
+def open_image(handle: ImageHandle, max_side: int | None = None) -> Image.Image:
     """Decode an image to RGB, turned upright by its EXIF orientation; transparent parts become white.
 
-    The result is a new image: a decoded or lazily opened `handle` is left as it is, so threads may share it.
+    The result is a new image: a decoded or lazily opened `handle` is left as it is, so threads may share it. Of an
+    animation or a file of several pages it is the first. Decoding stays within `decoding.memory_limit`, for all threads
+    together; the images returned are the caller's.
+
+    Args:
+        handle: what to open.
+        max_side: longest side in pixels, where less than the whole is wanted: larger images are downscaled (LANCZOS).
 
     Raises:
-        InputError: the image is missing, corrupt, truncated, or larger than `MAX_PIXELS`.
+        InputError: the image is missing, corrupt, truncated, or too large.
     """
-    return _decode(handle, _name(handle))
+    with _decoded(handle, _name(handle), max_side) as image:
+        return image
 
 
 def image_size(handle: ImageHandle) -> tuple[int, int]:
@@ -65,7 +73,8 @@ def check_image(handle: ImageHandle, where: str) -> None:
     Raises:
         InputError: as `open_image`.
     """
-    _decode(handle, where)
+    with _decoded(handle, where):
+        pass
 
 
 class ImageChecks:
@@ -100,7 +109,8 @@ def image_problems(checks: Sequence[Future[InputError | None]]) -> Iterator[str]
     """What is wrong with a row's images, in words that name the place in the row."""
     for index, check in enumerate(checks):
         if (error := check.result()) is not None:
-            yield f"field 'images[{index}]': expected {error.expected}, found {error.found}"
+            fix = f". {error.fix}" if error.fix else ""
+            yield f"field 'images[{index}]': expected {error.expected}, found {error.found}{fix}"
 
 
 def _image_error(handle: ImageHandle) -> InputError | None:
@@ -134,9 +144,11 @@ def _file_key(path: Path, mtime_ns: int, size: int) -> str:  # noqa: ARG001 - th
 
 
 def _content_key(handle: ImageHandle) -> str:
-    image = open_image(handle)
-    digest = hashlib.sha256(f"{image.width}x{image.height}:".encode())
-    digest.update(image.tobytes())
+    with _decoded(handle, _name(handle)) as image:
+        digest = hashlib.sha256(f"{image.width}x{image.height}:".encode())
+        for top, bottom in strips(image.size):
+            digest.update(image.crop((0, top, image.width, bottom)).tobytes())
+        del image  # before others decode
     return digest.hexdigest()[:16]
 
 
@@ -155,41 +167,53 @@ def _open_source(source: Path | io.BytesIO, where: str) -> Image.Image:
         raise _unreadable(where, source, error) from error
 
 
-def _decode(handle: ImageHandle, where: str) -> Image.Image:
+@contextmanager
+def _decoded(handle: ImageHandle, where: str, max_side: int | None = None) -> Iterator[Image.Image]:
+    """The image in RGB, with room in memory for as long as the context lasts."""
     source: ImageHandle | io.BytesIO = handle
     # An image opened from memory keeps its bytes until it is decoded: decode a twin, the handle stays small.
     if isinstance(handle, Image.Image) and isinstance(encoded := getattr(handle, "fp", None), io.BytesIO):
         source = io.BytesIO(encoded.getvalue())
     image = source if isinstance(source, Image.Image) else _open_source(source, where)
+    ours = image is not handle
+    name = _unnamed(where, handle)
     try:
         if image.width * image.height > MAX_PIXELS:
-            size = f"{image.width}x{image.height}"
-            raise InputError(f"an image of at most {MAX_PIXELS:,} pixels", found=size, where=where, fix="Downscale it")
-        return _to_rgb(ImageOps.exif_transpose(image))
+            raise _too_many_pixels(f"{name}{image.width}x{image.height}", where)
+        if ours and max_side is not None:
+            # JPEG decodes at an eighth, a quarter or half: here at no less than twice what is wanted, for LANCZOS.
+            width, height = (max(1, 2 * side * max_side // max(image.size)) for side in image.size)
+            image.draft(None, (width, height))  # in its own mode
+        with room_for(image, where, name):
+            rgb = to_rgb(image, ours=ours)
+            if ours:
+                image.close()
+            if max_side is not None and max(rgb.size) > max_side:
+                rgb.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
+            yield rgb
+            del rgb
     except InputError:
         raise
     except Exception as error:
         raise _unreadable(where, handle, error) from error
     finally:
-        if image is not handle:
+        if ours:
             image.close()
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I;16"):
-        # Pillow clips 16-bit grey at 255, which turns almost every such image white.
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
-    if image.has_transparency_data:
-        # Plain conversion shows the colour stored under transparent pixels, black text on black as a rule.
-        rgba = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
-    return image.convert("RGB")
-
-
 def _unreadable(where: str, source: ImageHandle | io.BytesIO, error: Exception) -> InputError:
-    name = f"{source} " if isinstance(source, Path) and str(source) not in where else ""
+    found = f"{type(error).__name__}: {str(error)[:120]}"
+    if isinstance(error, Image.DecompressionBombError):
+        return _too_many_pixels(_unnamed(where, source) + found, where)
     return InputError(
-        f"a complete image ({', '.join(FORMATS)})",
-        found=f"{name}unreadable: {type(error).__name__}: {str(error)[:120]}",
-        where=where,
+        f"a complete image ({', '.join(FORMATS)})", found=f"{_unnamed(where, source)}unreadable: {found}", where=where
     )
+
+
+def _too_many_pixels(found: str, where: str) -> InputError:
+    return InputError(f"an image of at most {MAX_PIXELS:,} pixels", found=found, where=where, fix="Downscale it")
+
+
+def _unnamed(where: str, source: ImageHandle | io.BytesIO) -> str:
+    """The file's name, where `where` does not have it."""
+    return f"{source} " if isinstance(source, Path) and str(source) not in where else ""

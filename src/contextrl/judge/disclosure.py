@@ -3,74 +3,204 @@
 from __future__ import annotations
 
 import re
-import unicodedata
+from collections.abc import Sequence
 from fractions import Fraction
 
-from contextrl.answers import check_answer, extract_answer
+from contextrl.answers import check_answer
+from contextrl.judge.quantities import Token, prepare, readings, tokens
+from contextrl.judge.report_options import states_option, verdict_pattern
+from contextrl.judge.report_words import (
+    ORDINALS,
+    SMALL_WORDS,
+    STATES,
+    asked_places,
+    plain_words,
+    without_places,
+    word_set,
+)
 from contextrl.records.example import Example
 
-_UNITS: list[str] = re.findall(
-    r"\w+",
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-    "eighteen nineteen",
-)
-_TENS: list[str] = re.findall(r"\w+", "twenty thirty forty fifty sixty seventy eighty ninety")
-_CHINESE = "零一二三四五六七八九"
-_ORDINALS = re.findall(r"\w+", "first second third fourth fifth sixth seventh eighth ninth tenth")
-
-_PLACE_WORDS = (
-    r"step|digit|line|part|item|figure|number|option|row|column|place|position|equation|eq|image|picture|case|sentence|"
-    r"paragraph|question|problem|term"
-)
-_SMALL = "|".join(_UNITS[1:13])
-#: Places, not values: "step 2", "digit 2 is", "equation (2)", "2nd", "2." at the beginning of a line, "第2步".
-_PLACES = re.compile(
-    rf"\b(?:{_PLACE_WORDS})s?\.?\s{{0,3}}[#(]?\s{{0,2}}(?:\d{{1,4}}|(?:{_SMALL})\b)\)?(?:\s?(?:,|and|or|to|-|–)\s?\d{{1,4}}\b)*"
-    r"|\b\d{1,4}(?:st|nd|rd|th)\b"
-    r"|^[ \t]{0,8}\(?\d{1,3}[.)](?=\s)"
-    r"|第\s?[\d一二三四五六七八九十]{1,4}\s?(?:步|行|个|位|题|项|处|句|图|张|段)"
-    r"|步骤\s?[\d一二三四五六七八九十]{1,4}",
-    re.IGNORECASE | re.MULTILINE,
-)
 _STEP = re.compile(
-    rf"\b(step|line|equation|sentence|paragraph)\s{{0,3}}[#(]?\s{{0,2}}(\d{{1,3}}|{_SMALL})\b"
-    rf"|\b({'|'.join(_ORDINALS)}|\d{{1,3}}(?:st|nd|rd|th))\s(step|line|equation|sentence|paragraph)\b"
+    rf"\b(step|line|equation|sentence|paragraph)\s{{0,3}}[#(]?\s{{0,2}}(\d{{1,3}}|{SMALL_WORDS})\b"
+    rf"|\b({'|'.join(ORDINALS)}|\d{{1,3}}(?:st|nd|rd|th))\s(step|line|equation|sentence|paragraph)\b"
     r"|第\s?([\d一二三四五六七八九十]{1,3})\s?(?:步|行)",
     re.IGNORECASE,
 )
-_STATES = (
-    r"(?:is|are|be|was|equals?|gives?|to|choose|pick|select|mark|answer|option|choice|means|[:=→]|应?(?:该)?[是为选])"
+#: A single numeral is in too many words ("一个", "第一"), and so is "one": only after these it is a value.
+_CHINESE_STATES = "是为於于得到：:=应"
+_ONE_BEFORE = word_set(
+    """
+    the this that which each every any no another right wrong correct other first last next
+    """
 )
-#: What cannot belong to a value on its left and right: "12" is in neither "112", "1.12", "x12", "12.5" nor "2D".
-_BEFORE = r"(?<![a-z0-9_.^-])(?<!\d,)"
-_AFTER = r"(?:\s?(?:mm|cm|km|m|kg|mg|g|ml|l|s|h|°c?))?(?![a-z0-9_%]|[.,]\d)"
+_ONE_AFTER = word_set(
+    """
+    of step way more another can should must may might has had cannot side that who which whose at by time thing point
+    needs would could does is in
+    """
+)
+_OPERATORS = set("+-*/^=<>≤≥≠±")
 
 
 def leaks_answer(report: str, example: Example, response: str) -> bool:
     """Whether `report` states the final answer, in whatever notation.
 
-    Places ("step 2", "digit 2 is misread") are no values. What the question already says is no secret, and neither is
-    what the response says; for yes/no and choice questions that is only an answer that the response itself gives, since
-    the question names all of them.
+    Numbers are compared by value, words without case, articles and plural, expressions sign by sign. Places ("step 2",
+    "digit 2 is misread") are no values. What the question already says is no secret, and neither is what the response
+    says; for yes/no and choice questions that is only an answer that the response itself gives, since the question
+    names all of them.
 
     Args:
         report: the judge's mistake report.
         example: its `answer` is the secret.
         response: the policy's attempt that the report is about.
     """
-    answer = _plain(example.answer)
-    if not answer:
+    if not example.answer.strip():
         return False
-    stripped = _PLACES.sub(" ", _plain(report))
+    asked = asked_places(example.question)
     if example.answer_type in ("yes_no", "choice"):
         if check_answer(response, example.answer, example.answer_type) is True:
             return False
-        pattern = _verdict_pattern(example)
-    else:
-        pattern = _value_pattern(answer)
-        if any(pattern.search(_PLACES.sub(" ", _plain(text))) for text in (response, example.question)):
+        pattern = verdict_pattern(example)
+        if example.answer_type == "choice" and states_option(report, example, asked):
+            return True
+        return any(pattern.search(without_places(text, asked)) for text in readings(report))
+    secret = _Secret(example.answer)
+    # The report first: it is short, and most of them say nothing.
+    return secret.is_in(report, asked) and not any(
+        secret.is_in(text, frozenset()) for text in (response, example.question)
+    )
+
+
+class _Secret:
+    """An answer, as what is looked for."""
+
+    def __init__(self, answer: str) -> None:
+        text = re.sub(r"^\s*\$?\s*[A-Za-z](?:_\w)?\s*=\s*(?=\S)", "", answer.strip())
+        read = [token for token in tokens(prepare(text)) if token.text not in "$€£¥().,;[]{}°!?"]
+        self.values: set[Fraction] = set()
+        self.decimals: int | None = None
+        numbers = [token for token in read if token.value is not None]
+        if len(numbers) == 1 and (len(read) == 1 or (len(read) == 2 and numbers[0] is read[0] and _is_word(read[1]))):
+            number = numbers[0]
+            assert number.value is not None
+            self.values = {number.value, number.value * 100} if number.percent else {number.value}
+            self.decimals = number.decimals
+        self.unit = read[-1].text if self.values and len(read) == 2 else ""
+        signs = tokens(prepare(text), fold=False)
+        self.is_expression = not self.values and any(
+            token.text in _OPERATORS or token.text in ("sqrt", "pi") or _is_coefficient(token, after)
+            for token, after in zip(signs, [*signs[1:], None][: len(signs)], strict=True)
+        )
+        self.words = _expression(signs) if self.is_expression else plain_words(read)
+        self.bare = prepare(text)
+
+    def is_in(self, text: str, asked: frozenset[str]) -> bool:
+        """Whether a text states it, places apart."""
+        for reading in readings(text):
+            stripped = without_places(reading, asked)
+            if self.values:
+                found = tokens(stripped)
+                if any(self._is_value(found, index) for index in range(len(found))):
+                    return True
+            elif not self.words:
+                pattern = rf"{STATES}\s{{0,3}}{re.escape(self.bare)}(?=[\s.,;!。，；)]|$)" if self.bare else r"(?!)"
+                if re.search(pattern, stripped):
+                    return True
+            elif self.is_expression:
+                if _contains(_expression(tokens(stripped, fold=False)), self.words, glued=True):
+                    return True
+            elif _contains(plain_words(tokens(stripped)), self.words):
+                return True
+        return False
+
+    def _is_value(self, found: Sequence[Token], index: int) -> bool:
+        token = found[index]
+        if token.value is None:
             return False
-    return pattern.search(stripped) is not None
+        equal = token.value in self.values or self._is_rounded(token)
+        return equal and _stands_for_a_value(found, index)
+
+    def _is_rounded(self, token: Token) -> bool:
+        """A decimal that gives the answer's first digits, or a fraction whose first digits the answer is."""
+        assert token.value is not None
+        if token.decimals is None:
+            exact = token.value.denominator > 1 and (self.decimals or 0) > 1
+            return exact and any(
+                abs(value - token.value) < Fraction(1, 10 ** (self.decimals or 0)) for value in self.values
+            )
+        digits = len(str(abs(token.value.numerator) * 10**token.decimals // token.value.denominator))
+        if digits < 2 or (self.decimals or 99) <= token.decimals:
+            return False
+        unit = Fraction(1, 10**token.decimals) / (1 if digits > 2 else 2)
+        return any(value.denominator > 1 and abs(value - token.value) < unit for value in self.values)
+
+
+def _stands_for_a_value(found: Sequence[Token], index: int) -> bool:
+    """Whether a number is one, and not the numeral within a word or the pronoun "one"."""
+    text, before = found[index].text, found[index - 1].text if index else ""
+    after = found[index + 1].text if index + 1 < len(found) else ""
+    if text == "one":
+        pronoun = before in _ONE_BEFORE or (before == "only" and index > 1 and found[index - 2].text == "the")
+        return not pronoun and after not in _ONE_AFTER
+    if len(text) == 1 and "\u3400" <= text <= "\u9fff":
+        ends = not after or not "\u3400" <= after[0] <= "\u9fff" or after[0] in "个個只条本张元米岁度，。"
+        return before[-1:] in _CHINESE_STATES and before != "" and (ends or text != "一")
+    return True
+
+
+def _is_coefficient(token: Token, after: Token | None) -> bool:
+    """The 2 of "2x"."""
+    return token.value is not None and after is not None and after.start == token.end and after.text.isalpha()
+
+
+def _is_word(token: Token) -> bool:
+    return token.text[:1].isalpha() and token.value is None
+
+
+_SPOKEN = {
+    "times": "*",
+    "plus": "+",
+    "minus": "-",
+    "equals": "=",
+    "over": "/",
+    "divided": "/",
+    "squared": "^",
+    "cubed": "^",
+}
+
+
+def _expression(signs: Sequence[Token]) -> list[str]:
+    """Signs of an expression in one notation; brackets and signs of multiplication say nothing here."""
+    found = []
+    for token in signs:
+        text = _SPOKEN.get(token.text, token.text)
+        if token.value is not None:
+            found.append(f"#{token.value}")
+        elif text not in ("*", "(", ")", "[", "]", ",", "of", "by", "root", "the"):
+            found.append("sqrt" if text == "square" else text)
+        if token.text in ("squared", "cubed"):
+            found.append("#2" if token.text == "squared" else "#3")
+    return found
+
+
+def _contains(words: Sequence[str], wanted: Sequence[str], *, glued: bool = False) -> bool:
+    """Whether the words are in a row.
+
+    Args:
+        words: of the text.
+        wanted: of the answer.
+        glued: an expression, which a sign or number beside it makes part of another.
+    """
+    text, part = "\n" + "\n".join(words) + "\n", "\n" + "\n".join(wanted) + "\n"
+    place = text.find(part)
+    while glued and place >= 0:
+        before, after = text[:place].rpartition("\n")[2], text[place + len(part) :].partition("\n")[0]
+        binds = before in {"^", "_", "/", "-", "+"} or before[:1] == "#"
+        if not (binds or after in {"^", "_", "/"} or after[:1] == "#" or (len(after) == 1 and after.isalpha())):
+            return True
+        place = text.find(part, place + 1)
+    return place >= 0
 
 
 def cut_to_location(report: str, step: int | None = None) -> str:
@@ -86,7 +216,7 @@ def cut_to_location(report: str, step: int | None = None) -> str:
 
 def location_of(report: str) -> str | None:
     """The first step that a report points to, and nothing else of it: `step 2`."""
-    match = _STEP.search(_plain(report))
+    match = _STEP.search(prepare(report))
     if match is None:
         return None
     word, number, ordinal, ordinal_word, chinese = match.groups()
@@ -96,110 +226,7 @@ def location_of(report: str) -> str | None:
 
 
 def _number_of(text: str) -> int:
-    """A small number in digits or words."""
-    digits = re.match(r"\d+", text)
-    if digits:
-        return int(digits[0])
-    for words, first in ((_UNITS, 0), (_ORDINALS, 1)):
-        if text in words:
-            return words.index(text) + first
-    value = 0
-    for char in text:
-        value = (value or 1) * 10 if char == "十" else value + _CHINESE.index(char)
-    return value
-
-
-def _plain(text: str) -> str:
-    """Lower case, ordinary characters, LaTeX wrapping gone; lines stay lines."""
-    text = unicodedata.normalize("NFKC", text.replace("\u2212", "-")).casefold()
-    text = re.sub(
-        r"\\(?:boxed|text|mathrm|mathbf|left|right|displaystyle)(?![a-z])|[${}*`\\\"'“”‘’]",
-        lambda m: _unwrap(m[0]),
-        text,
-    )
-    return re.sub(r"[^\S\n]+", " ", text).strip()
-
-
-def _unwrap(token: str) -> str:
-    return "\\" if token == "\\" else " " if token.startswith("\\") else ""
-
-
-def _value_pattern(answer: str) -> re.Pattern[str]:
-    """The answer as a value of its own, in the notations that a report may use."""
-    number = _as_number(answer)
-    forms = {_spaced(answer)} if number is None else _number_forms(number)
-    return re.compile(_BEFORE + "(?:" + "|".join(sorted(forms, key=len, reverse=True)) + ")" + _AFTER)
-
-
-def _spaced(text: str) -> str:
-    """The words of a text with any white space between them, and around commas and operators none or some."""
-    tokens = re.findall(r"\w+|[^\w\s]", text)
-    return r"\s{0,3}".join(re.escape(token) for token in tokens) if tokens else re.escape(text)
-
-
-def _as_number(answer: str) -> Fraction | None:
-    text = answer.replace(",", "") if re.fullmatch(r"-?\d{1,3}(?:,\d{3})+(?:\.\d+)?", answer) else answer
-    match = re.fullmatch(r"(-?\d{1,12}(?:\.\d{1,9})?)(?:\s?/\s?(\d{1,9}))?", text)
-    if match is None or (match[2] and int(match[2]) == 0):
-        return None
-    return Fraction(match[1]) / (int(match[2]) if match[2] else 1)
-
-
-def _number_forms(number: Fraction) -> set[str]:
-    """Patterns: digits with grouping and trailing zeros, words, Chinese numerals, fractions."""
-    sign = "-" if number < 0 else ""
-    size = abs(number)
-    forms = set()
-    if size.denominator == 1:
-        whole = str(size.numerator)
-        grouped = f"{size.numerator:,}".replace(",", r"[, ]?")
-        forms |= {rf"{sign}{grouped}(?:\.0+)?", rf"{sign}{whole}(?:\.0+)?"}
-        spelled = [_in_words(size.numerator), _in_chinese(size.numerator)]
-        forms |= {("(?:minus|negative|负) ?" if sign else "") + word for word in spelled if word}
-    else:
-        forms.add(rf"{sign}{size.numerator}\s?/\s?{size.denominator}")
-        forms.add(rf"{sign}\\[dt]?frac ?{size.numerator} ?{size.denominator}")
-        decimal = f"{float(size):.10f}".rstrip("0")
-        if Fraction(decimal) == size:
-            forms.add(
-                sign + re.escape(decimal).replace(r"0\.", r"0?\.", 1) + "0*"
-                if decimal.startswith("0.")
-                else sign + re.escape(decimal) + "0*"
-            )
-    return forms
-
-
-def _in_words(number: int) -> str:
-    if number < len(_UNITS):
-        return _UNITS[number]
-    if number < 100:
-        tens, unit = divmod(number, 10)
-        return _TENS[tens - 2] + (rf"[ -]?{_UNITS[unit]}" if unit else "")
-    return ""
-
-
-def _in_chinese(number: int) -> str:
-    if number < 10:
-        # A single numeral is in too many words ("一个", "第一") to be a value.
-        return ""
-    if number < 100:
-        tens, unit = divmod(number, 10)
-        numeral = (_CHINESE[tens] if tens > 1 else "") + "十" + (_CHINESE[unit] if unit else "")
-        return f"(?<![{_CHINESE}十]){numeral}(?![{_CHINESE}十])"
-    return ""
-
-
-def _verdict_pattern(example: Example) -> re.Pattern[str]:
-    """A yes, a no or a letter that is stated as the answer; alone it may mean anything."""
-    stated = extract_answer(f"Answer: {example.answer}", example.answer_type) or example.answer
-    if example.answer_type == "choice":
-        letters = [re.escape(letter.strip().casefold()) for letter in stated.split(",")]
-        value = r"[\s,和and]{1,6}".join(letters)
-        return re.compile(
-            rf"{_STATES}\s{{0,3}}(?:option |choice |选项)?\(?{value}\)?(?=[\s.,;!。，；)]|$)(?!\s[a-z])|\({value}\)"
-        )
-    words = "yes|true|是的?" if check_answer("Answer: yes", stated, "yes_no") is True else "no|false|否|不是"
-    return re.compile(
-        rf"(?:{_STATES}|so|hence|therefore|thus|answer)[,:]?\s{{0,3}}(?:definitely )?(?:{words})"
-        r"(?=\s?(?:[.,;!。，；]|$)|\s(?:because|since|as|and)\b)"
-    )
+    """A small number in digits or words, or an ordinal."""
+    if text in ORDINALS:
+        return ORDINALS[text]
+    return next(int(token.value) for token in tokens(re.sub(r"(?<=\d)[a-z]+", "", text)) if token.value is not None)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from contextrl.data.images import open_image
+from contextrl.data.images import image_size, open_image
 from contextrl.errors import InputError
 from contextrl.records.run_data import Record, RunData
 
@@ -93,11 +93,10 @@ def _at_side(files: Sequence[Path], side: int, room: int) -> tuple[Pictures, boo
 def data_uri(path: Path, side: int) -> tuple[str, bool]:
     """A picture encoded anew, so that what is in the page is a picture; empty if there is none. Whether it shrank."""
     try:
-        image = open_image(path)
+        shrank = max(image_size(path)) > side
+        image = open_image(path, side)
     except (InputError, OSError):
         return "", False
-    shrank = max(image.size) > side
-    image.thumbnail((side, side), Image.Resampling.LANCZOS)
     kind, content = "png", _encoded(image, "PNG", optimize=True)
     if len(content) > PNG_BYTES:
         kind, content = "jpeg", _encoded(image, "JPEG", quality=80)

@@ -66,8 +66,7 @@ class GroupRecorder:
     def _save_image(self, handle: Any) -> str:
         name = f"images/{image_key(handle)}.png"
         if not (self.folder / name).exists():
-            image = open_image(handle)
-            image.thumbnail((MAX_SIDE, MAX_SIDE))
+            image = open_image(handle, MAX_SIDE)
             # Two processes may draw the same picture in one step.
             scratch = self.folder / f"{name}.{os.getpid()}.partial"
             image.save(scratch, format="PNG")

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from attacks import ATTACKS, OWN, Attack
 
-from contextrl.judge.llm.neutralise import SECTIONS, neutralise, says_nothing
+from contextrl.judge.llm.emptiness import says_nothing
+from contextrl.judge.llm.neutralise import SECTIONS, neutralise
 from contextrl.judge.llm.parsing import parse_reply, parse_report
 from contextrl.judge.llm.prompts import PromptSet
 from contextrl.judge.protocol import JudgeRequest

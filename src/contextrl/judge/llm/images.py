@@ -43,7 +43,7 @@ class ImageUrls:
             if key in self._kept:
                 self._kept.move_to_end(key)
                 return self._kept[key]
-        url = encode(open_image(handle), self.max_side)
+        url = encode(open_image(handle, self.max_side), self.max_side)
         with self._lock:
             if key not in self._kept:
                 self._kept[key] = url
@@ -55,8 +55,9 @@ class ImageUrls:
 
 def encode(image: Image.Image, max_side: int) -> str:
     """An RGB image as a data URL whose longest side is at most `max_side` pixels."""
-    image = image.copy()
-    image.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
+    if max(image.size) > max_side:
+        image = image.copy()
+        image.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
     lossless = image.width * image.height <= LOSSLESS_PIXELS
     buffer = io.BytesIO()
     if lossless:

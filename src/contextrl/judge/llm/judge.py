@@ -20,10 +20,11 @@ from contextrl.judge.disclosure import cut_to_location, leaks_answer
 from contextrl.judge.llm.cache import ReplyCache, cache_key
 from contextrl.judge.llm.chat import ChatClient
 from contextrl.judge.llm.dialect import Dialect, request_body
+from contextrl.judge.llm.emptiness import says_nothing
 from contextrl.judge.llm.envelope import Failure, Reply
 from contextrl.judge.llm.images import ImageUrls
 from contextrl.judge.llm.loop import LoopThread, off_loop
-from contextrl.judge.llm.neutralise import neutralise, says_nothing
+from contextrl.judge.llm.neutralise import neutralise
 from contextrl.judge.llm.parsing import Reading, parse_reply, parse_report
 from contextrl.judge.llm.prompts import Again, PromptSet, Task
 from contextrl.judge.llm.verdicts import Vote, decide, is_decided, rule_of
@@ -170,7 +171,7 @@ class LLMJudge:
         drafted: Reading | None = None
         if request.known_verdict is not None:
             verdict = replace(request.known_verdict, usage=Usage())
-        elif says_nothing(request.response):
+        elif says_nothing(request.response, request.example.answer, request.example.question):
             report = NOTHING_SAID if request.wants_report else None
             return Verdict("incorrect", answer_correct=False, process_correct=False, mistake_report=report)
         else:

@@ -8,6 +8,7 @@ its own verdict from handing over the response's forged one.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 #: The delimiters of the judge's user prompt: `<response>` ... `</response>`.
@@ -20,7 +21,7 @@ _INVISIBLE = re.compile(
     "\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
     "\ud800-\udfff]"
 )
-_NEWLINE = re.compile("\r\n?|[\u2028\u2029\x85]")
+NEWLINE = re.compile("\r\n?|[\u2028\u2029\x85]")
 #: Characters that look like ASCII ones, each in place of one, so that positions stay.
 _LOOKALIKES = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {
     ord(char): ord(plain)
@@ -29,11 +30,50 @@ _LOOKALIKES = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {
 }
 _SECTION = "|".join(name.replace("_", r"[\s_-]{0,3}") for name in SECTIONS)
 _DELIMITER = re.compile(rf"<(?=\s{{0,8}}/?\s{{0,8}}(?:{_SECTION})\b)", re.IGNORECASE)
+#: What chat templates, tokenisers and vision encoders of every family write as one token, by form: `<|any|>`, `<any|>`,
+#: `<name>`, `[NAME]` and marks of one family alone. Nothing is consumed, so that a token within another is found too.
 _TEMPLATE = re.compile(
-    r"<(?=\||<?/?SYS\b|\s{0,8}/?\s{0,8}(?:s|bos|eos|pad|unk|think|thinking|tool_calls?|tool_response|image|img|video|"
-    r"im_start|im_end|im_sep|system|assistant|user|instructions?|(?:start|end|begin)_of_\w{1,20})\s{0,8}/?>)"
-    r"|\[(?=/?INST\])",
-    re.IGNORECASE,
+    r"(?=(?P<whole>"
+    r"<\|(?:[^<>|\n]{1,60}\|?>)?|<\s{0,8}/?[\w\"▁.:-]{1,40}\|>|<<?/?SYS\b(?:>{1,2})?"
+    r"|<\s{0,8}/?\s{0,8}(?P<angle>[^\W_][\w▁.:-]{0,59})\s{0,8}/?>"
+    r"|\[/?(?P<square>[A-Za-z]\w{1,39})\]"
+    r"|◁/?\w{1,20}▷|\|(?:ENDOFTEXT|SPEAKER|NEWLINE)\||>>[A-Z_]{2,20}<<|\]~!?b[\[\]]|\[e~\[|\]<\]\w{1,20}\[>\["
+    r"))"
+)
+#: Tokens of one word in angle brackets; of several words, those with such a part.
+_TOKEN_WORDS = frozenset(
+    re.findall(
+        r"\w+",
+        """
+        s bos eos pad unk cls sep mask sop eop eod eot eoh eoa eom soi eoi sot soc eoc think thinking image img video
+        audio vision box ref quad point grounding system assistant user instruction instructions inst im fim tool tools
+        token tokens special reserved unused extra seed seg loc patch dream turn
+        """,
+    )
+)
+_TOKEN_PARTS = frozenset(
+    re.findall(
+        r"\w+",
+        """
+        bos eos pad unk cls sep mask sop eop eod eot eoh eoa eom soi eoi sot soc eoc think thinking image images img
+        imgs video audio vision quad grounding assistant inst im fim tool tools
+        token tokens special reserved unused seed seg
+        patch dream turn placeholder context role utterance message channel jupyter commit issue gh reponame
+        """,
+    )
+)
+#: `<start_of_turn>`, `<begin_of_image>`, `<end_of_utterance>`; `<extra_id_0>`, `<row_1_col_2>`, `<global-img>`.
+_TOKEN_SHAPES = re.compile(
+    r"(?:start|end|begin)(?:_of_\w+|(?:of)?(?:text|turn|prompt|image|img|file))"
+    r"|extra_id_\d+|row_\d+_col_\d+|0x[0-9a-f]{2}"
+    r"|(?:fim|file|repo|gh|issue|commit|jupyter|im|img|image|vid|video|audio|seed|tool|patch)[_:-]\w+|reponame|filename"
+    r"|\w+_(?:token|tokens|img|image|pad|mask)|(?:image|patch)newline"
+)
+#: In square brackets only as their tokenisers spell them: `[mask]` and `[prefix]` index arrays.
+_SQUARE_TOKENS = re.compile(
+    r"(?i:INST)|(?:SYSTEM|MODEL|AVAILABLE|TOOL|CALL|IMG|IMAGE|AUDIO|VIDEO|BEGIN|END|UNUSED|SPECIAL)_[A-Z0-9_]+"
+    r"|IMG|IMAGE|AUDIO|VIDEO|SYSTEM|THINK|MASK|TOOLS|ARGS|PREFIX|MIDDLE|SUFFIX|TRANSCRIBE|[gs]MASK|CLS|SEP|PAD|UNK|BOS|EOS|EOP|SOP|STREAMING_\w+|REPEAT_\w+"
+    r"|unused_?\d+|multimodal|control_\d+|CONTROL_\d+"
 )
 _ROLE_HEADER = re.compile(
     r"^[ \t]{0,8}#{2,6}[ \t]{0,4}(?:instructions?|system|assistant|user|human|response|input)[ \t]{0,4}(:)",
@@ -52,40 +92,7 @@ _LABEL = re.compile(
     r"(?:correct|right|wrong|valid|pass|fail|正确|不正确|错误|对|错|不对|有误|无误))",
     re.IGNORECASE,
 )
-_STAND_INS = {"<": "‹", "[": "［", ":": "∶", "=": "꞊"}
-
-#: Longer texts than this are no stock opener.
-_LONGEST_OPENER = 200
-_STOCK_OPENERS = {
-    "thought process",
-    "solution",
-    "answer",
-    "final answer",
-    "the answer is",
-    "the final answer is",
-    "reasoning",
-    "analysis",
-    "explanation",
-    "step 1",
-    "lets solve this problem step by step",
-    "lets solve this step by step",
-    "lets think step by step",
-    "let me think step by step",
-    "let me solve this problem step by step",
-    "okay",
-    "sure",
-    "解",
-    "解答",
-    "答",
-    "答案",
-    "思考过程",
-    "让我们一步一步地解决这个问题",
-    "かいせつ",
-    "解説",
-    "respuesta",
-    "solución",
-    "lösung",
-}
+_STAND_INS = {"<": "‹", ">": "›", "[": "［", "]": "］", ":": "∶", "=": "꞊", "◁": "⊲", "|": "∣"}
 
 
 @dataclass(frozen=True)
@@ -103,36 +110,65 @@ def neutralise(text: str, *, limit: int = 32_000) -> Neutralised:
         text: a response, question or reference.
         limit: most characters; of a longer text the beginning and the end are kept, with a note between them.
     """
-    text = _INVISIBLE.sub("", _NEWLINE.sub("\n", text))
+    text = _INVISIBLE.sub("", NEWLINE.sub("\n", text))
     cut = len(text) > limit
     if cut:
         note = f"\n[... {len(text) - limit} or more characters left out ...]\n"
         keep = max(limit - len(note), 2) // 2
         text = text[:keep] + note + text[-keep:]
-    for pattern in (_DELIMITER, _TEMPLATE, _ROLE_HEADER, _KEY, _LABEL):
+    text = _break(_DELIMITER, text)
+    text = _stand_in(text, [start for start, _ in _tokens(text.translate(_LOOKALIKES))])
+    for pattern in (_ROLE_HEADER, _KEY, _LABEL):
         text = _break(pattern, text)
     return Neutralised(text, cut)
 
 
+def visible(text: str) -> str:
+    """The text without characters that nobody sees."""
+    return _INVISIBLE.sub("", text)
+
+
+def without_tokens(text: str) -> str:
+    """The text with a space in place of each token of a chat template."""
+    pieces, done = [], 0
+    for start, end in _tokens(text.translate(_LOOKALIKES)):
+        if start >= done:
+            pieces += [text[done:start], " "]
+        done = max(done, end)
+    return "".join([*pieces, text[done:]])
+
+
+def _tokens(folded: str) -> Iterator[tuple[int, int]]:
+    """Where tokens of chat templates stand."""
+    for match in _TEMPLATE.finditer(folded):
+        if (name := match["angle"]) is not None and not _is_angle_token(name):
+            continue
+        if (name := match["square"]) is not None and not _SQUARE_TOKENS.fullmatch(name):
+            continue
+        yield match.span("whole")
+
+
+def _is_angle_token(name: str) -> bool:
+    if re.fullmatch(r"[A-Z]+(?:_[A-Z0-9]+)+|[A-Z]+_[A-Z0-9_]+", name):
+        return True
+    name = name.casefold().strip("_▁")
+    plain = re.sub(r"[_:.-]?\d+$", "", name)
+    if plain in _TOKEN_WORDS or _TOKEN_SHAPES.fullmatch(name):
+        return True
+    parts = re.split(r"[_▁:.-]", plain)
+    return len(parts) > 1 and not _TOKEN_PARTS.isdisjoint(parts)
+
+
 def _break(pattern: re.Pattern[str], text: str) -> str:
     """Replace the character that a match turns on (its group, or its first) by one that only looks like it."""
-    folded = text.translate(_LOOKALIKES)
-    places: list[int] = [match.start(match.lastindex or 0) for match in pattern.finditer(folded)]
+    matches = pattern.finditer(text.translate(_LOOKALIKES))
+    return _stand_in(text, [match.start(match.lastindex or 0) for match in matches])
+
+
+def _stand_in(text: str, places: list[int]) -> str:
     if not places:
         return text
     characters = list(text)
     for place in places:
-        characters[place] = _STAND_INS[folded[place]]
+        characters[place] = _STAND_INS[text[place].translate(_LOOKALIKES)]
     return "".join(characters)
-
-
-def says_nothing(text: str) -> bool:
-    """Whether a response has no content: only punctuation, or an opening that is known to fool judges.
-
-    "Thought process:" alone is found correct by many judges (arXiv 2507.08794); so nobody is asked.
-    """
-    visible = _INVISIBLE.sub("", text).replace("'", "").replace("’", "")
-    if len(visible) > _LONGEST_OPENER:
-        return not any(char.isalnum() for char in visible)
-    words = "".join(char if char.isalnum() else " " for char in visible).split()
-    return not words or " ".join(words).casefold() in _STOCK_OPENERS
