@@ -7,33 +7,12 @@ import re
 from contextrl.answers.latex import based, ratio, to_latex
 from contextrl.answers.numbers import Number, numbers_equal, parse_number
 from contextrl.answers.rounding import Tolerance
+from contextrl.answers.scalars import NeedsWorker, Scalars
 from contextrl.answers.structures import structures_equal
 from contextrl.answers.workers import expressions_equal
 
 _BLANKS = re.compile(r"(?<!\d)\s+|\s+(?!\d)")  # 2 3 is not 23
 _NAME = re.compile(r"^\s*\$?\s*([A-Za-z]|[A-Z]{2,4})\s*=")
-
-
-class _NeedsWorker(Exception):
-    """A part is no plain number."""
-
-
-class PlainScalars:
-    """Numbers; anything else is for the worker."""
-
-    def __init__(self, tolerance: Tolerance | None) -> None:
-        self.tolerance = tolerance
-
-    def equal(self, response: str, reference: str) -> bool | None:
-        numbers = parse_number(response, True), parse_number(reference, True)
-        if numbers[0] is None or numbers[1] is None:
-            if response == reference and response.strip():
-                return True
-            raise _NeedsWorker
-        return numbers_equal(numbers[0], numbers[1], self.tolerance)
-
-    def multiple(self, response: tuple[str, str], reference: tuple[str, str], positive: bool) -> bool | None:
-        raise _NeedsWorker(response, reference, positive)
 
 
 def maths_equal(response: str, reference: str, tolerance: Tolerance | None) -> bool | None:
@@ -52,8 +31,8 @@ def maths_equal(response: str, reference: str, tolerance: Tolerance | None) -> b
     if bases[0] or bases[1]:
         return _based_equal(bases, numbers)
     try:
-        return structures_equal(predicted, gold, PlainScalars(tolerance))
-    except _NeedsWorker:
+        outcome = structures_equal(predicted, gold, Scalars(tolerance))
+    except NeedsWorker:
         outcome = expressions_equal(predicted, gold, tolerance)
     return None if outcome is False and _letter_is_a_unit(response, reference) else outcome
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -124,3 +125,44 @@ def rounded(value: Fraction, decimals: int) -> Fraction:
     """Round half away from zero, as people do (Python's round goes to even)."""
     scale = Fraction(10) ** decimals
     return Fraction(math.floor(abs(value) * scale + Fraction(1, 2)) * (1 if value > 0 else -1)) / scale
+
+
+def approximates(
+    written: Sequence[Value | None], values: Sequence[Fraction], tolerance: Tolerance | None
+) -> bool | None:
+    """Compare two constants of which one may be written as a decimal (6.2832 and 2π).
+
+    Args:
+        written: response and reference where they are numbers as such, else None.
+        values: what they are, irrational ones to many digits.
+        tolerance: decides alone.
+    """
+    gap = abs(values[0] - values[1])
+    if gap <= Fraction(1, 10**40) * (abs(values[0]) + abs(values[1])):
+        return True
+    if tolerance is not None and tolerance.allows(values[0], values[1]):
+        return True
+    outcome = _decimal_of(written, values)
+    return (None if outcome else False) if tolerance is not None else outcome
+
+
+def _decimal_of(written: Sequence[Value | None], values: Sequence[Fraction]) -> bool | None:
+    """Certain from four digits on, or three that the reference states."""
+    decimal = written[0] or written[1]
+    if decimal is None or not decimal.decimals or decimal.decimals < 1:
+        return False
+    constant = values[1] if written[0] is not None else values[0]
+    if rounded(constant, decimal.decimals) != decimal.value:
+        cut_off = abs(constant - decimal.value) < Fraction(1, 10**decimal.decimals)
+        return None if cut_off and significant_digits(decimal) >= 4 else False
+    if _factors(constant.denominator).strip("25") == "" and constant.denominator < 10**6:
+        return close(written[0] or Value(constant, None), written[1] or Value(constant, None), None)
+    needed = 4 if written[0] is not None else 3
+    if significant_digits(decimal) >= needed and decimal.value.denominator != 1:
+        return True if _is_irrational(constant) else None
+    return None if significant_digits(decimal) >= 2 else False
+
+
+def _is_irrational(value: Fraction) -> bool:
+    """Whether a value to many digits is no plain fraction."""
+    return value.denominator > 10**9

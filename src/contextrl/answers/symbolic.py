@@ -25,57 +25,29 @@ from sympy import (  # type: ignore[import-untyped]
     Sum,
     Symbol,
     cancel,
-    log,
     real_roots,
     simplify,
 )
 
+from contextrl.answers.agreement import DIGITS, GAP, LONG, POINTS, Agreement, decide, has_branches
 from contextrl.answers.grammar import parse_latex
-from contextrl.answers.latex import is_readable, split_unit
-from contextrl.answers.numbers import numbers_equal, parse_number
-from contextrl.answers.rounding import Tolerance, Value, close, rounded, significant_digits
+from contextrl.answers.numbers import parse_number
+from contextrl.answers.rounding import Tolerance, Value, approximates, close
+from contextrl.answers.scalars import Scalars
 from contextrl.answers.structures import conjunction, structures_equal
 
 _DEGREES = "\\circ"
 _BARE_LOG = re.compile(r"\\log(?![A-Za-z])(?!\s*_)")
 _UNEVALUATED = (Sum, Product, Integral, Limit)
-#: Where two expressions are compared by value: (the first variable's, the step to the next one's).
-_POINTS = [
-    (Rational(37, 100), Rational(61, 100)),
-    (Rational(-13, 10), Rational(-7, 10)),
-    (Rational(29, 10), Rational(13, 10)),
-    (Rational(3), Rational(2)),
-    (Rational(2), Rational(1)),
-    (Rational(-2), Rational(-1)),
-]
-#: Digits of a comparison by value, and the relative gap below which two values are one.
-_DIGITS, _GAP = 60, Rational(1, 10**45)
-#: Literals from which on two different values may agree to all digits.
-_LONG = re.compile(r"\d{15}|\^\s*\{?\s*-?\s*\d{2}")
 
 
-class Expressions:
+class Expressions(Scalars):
     """Scalars of any kind."""
 
-    def __init__(self, tolerance: Tolerance | None) -> None:
-        self.tolerance = tolerance
+    def beyond(self, predicted: str, gold: str) -> bool | None:
+        return symbolic_equal(predicted, gold, self.tolerance)
 
-    def equal(self, response: str, reference: str) -> bool | None:
-        numbers = parse_number(response, True), parse_number(reference, True)
-        if numbers[0] and numbers[1]:
-            return numbers_equal(numbers[0], numbers[1], self.tolerance)
-        (predicted, unit), (gold, gold_unit) = split_unit(response), split_unit(reference)
-        if not is_readable(predicted) or not is_readable(gold):
-            return True if predicted == gold and unit == gold_unit else None
-        outcome = symbolic_equal(predicted, gold, self.tolerance)
-        if unit == gold_unit:
-            return outcome
-        one_sided = not unit or not gold_unit
-        return True if outcome and one_sided else None
-
-    def multiple(self, response: tuple[str, str], reference: tuple[str, str], positive: bool) -> bool | None:
-        if not all(map(is_readable, (*response, *reference))):
-            return None
+    def multiple_beyond(self, response: tuple[str, str], reference: tuple[str, str], positive: bool) -> bool | None:
         sides: list[list[Any]] = [[parse_latex(side) for side in pair] for pair in (response, reference)]
         if not all(isinstance(side, Expr) for pair in sides for side in pair):
             return None
@@ -168,7 +140,9 @@ def _compare(predicted: tuple[str, Any], gold: tuple[str, Any], tolerance: Toler
         return True
     if not left.free_symbols and not right.free_symbols:
         return _constants_equal((predicted[0], left), (gold[0], right), tolerance)
-    return _functions_equal(left, right, decimals="." in predicted[0] + gold[0], written=predicted[0] + gold[0])
+    written = predicted[0] + gold[0]
+    branches = has_branches(predicted[0], gold[0])
+    return _functions_equal(left, right, decimals="." in written, written=written, branches=branches)
 
 
 def _matrices_equal(left: Any, right: Any, tolerance: Tolerance | None) -> bool | None:
@@ -193,21 +167,21 @@ def _constants_equal(predicted: tuple[str, Any], gold: tuple[str, Any], toleranc
     if values[0] is not None and values[1] is not None:
         return close(values[0], values[1], tolerance)
     sides = [_exact(value) for _, value in (predicted, gold)]
-    left, right = (side.doit().evalf(_DIGITS) for side in sides)
+    left, right = (side.doit().evalf(DIGITS) for side in sides)
     if not (left.is_number and right.is_number and left.is_finite and right.is_finite):
         return None if left != right and not (left.is_infinite or right.is_infinite) else bool(left == right)
     if not (left.is_real and right.is_real):
-        gap = abs((sides[0] - sides[1]).evalf(_DIGITS))
-        return bool(gap <= _GAP * (abs(left) + abs(right))) if not _LONG.search(predicted[0] + gold[0]) else None
+        gap = abs((sides[0] - sides[1]).evalf(DIGITS))
+        return (
+            bool(gap <= Rational(1, 10**45) * (abs(left) + abs(right)))
+            if not LONG.search(predicted[0] + gold[0])
+            else None
+        )
     numbers = [Fraction(int(side.p), int(side.q)) for side in (Rational(str(left)), Rational(str(right)))]
-    if tolerance is not None and tolerance.allows(numbers[0], numbers[1]):
-        return True
-    if abs(numbers[0] - numbers[1]) > Fraction(1, 10**40) * (abs(numbers[0]) + abs(numbers[1])):
-        outcome = _approximates(values, numbers)
-        return (None if outcome else False) if tolerance is not None else outcome
-    if _LONG.search(predicted[0] + gold[0]):  # 60 digits do not tell such numbers apart
-        return True if simplify(sides[0] - sides[1]) == 0 else None
-    return True
+    outcome = approximates(values, numbers, tolerance)
+    if outcome and numbers[0] != numbers[1] and LONG.search(predicted[0] + gold[0]):
+        return True if simplify(sides[0] - sides[1]) == 0 else None  # 60 digits do not tell such numbers apart
+    return outcome
 
 
 def _value(text: str, value: Any) -> Value | None:
@@ -227,56 +201,28 @@ def _exact(value: Any) -> Any:
     )
 
 
-def _approximates(values: list[Value | None], numbers: list[Fraction]) -> bool | None:
-    """A decimal beside an irrational number: certain from four digits on, or three that the reference states."""
-    decimal = values[0] or values[1]
-    if decimal is None or not decimal.decimals or decimal.decimals < 1:
-        return False
-    constant = numbers[1] if values[0] is not None else numbers[0]
-    if rounded(constant, decimal.decimals) != decimal.value:
-        step = Fraction(1, 10**decimal.decimals)
-        cut_off = abs(constant - decimal.value) < step and significant_digits(decimal) >= 4
-        return None if cut_off else False
-    needed = 4 if values[0] is not None else 3
-    enough = significant_digits(decimal) >= needed and decimal.value.denominator != 1
-    return True if enough else None if significant_digits(decimal) >= 2 else False
-
-
-def _functions_equal(left: Any, right: Any, *, decimals: bool, written: str) -> bool | None:
-    """Compare by value at points of many digits; None where the points do not agree on what that says."""
+def _functions_equal(left: Any, right: Any, *, decimals: bool, written: str, branches: bool) -> bool | None:
+    """Compare by value at points, to many digits."""
     left, right = _exact(left), _exact(right)
     symbols = sorted(left.free_symbols | right.free_symbols, key=str)
-    outcomes: list[tuple[bool, bool, bool]] = []  # (agrees, all whole, all positive)
-    near = True
-    for first, step in _POINTS:
-        values = {symbol: first + step * place for place, symbol in enumerate(symbols)}
-        agrees, close_by = _agree_at(left, right, values)
-        if agrees is None:
-            continue
-        outcomes.append((agrees, all(v.is_integer for v in values.values()), all(v > 0 for v in values.values())))
-        near &= close_by
-    if not outcomes:
-        return None
-    if all(agrees for agrees, _, _ in outcomes):
-        if len(outcomes) < 2:
-            return None
-        if _LONG.search(written):
-            return True if (left - right).expand() == 0 or simplify(left - right) == 0 else None
-        return True
-    if decimals and near:
-        return None  # a decimal among variables is rounded
-    whole = [agrees for agrees, whole, _ in outcomes if whole]
-    positive = [agrees for agrees, _, above in outcomes if above]
-    if len(whole) > 1 and all(whole):
-        return None  # (-1)^{2n}
-    return None if len(positive) > 1 and all(positive) and left.has(log) and right.has(log) else False
+    found = [_agreement(left, right, symbols, *point) for point in POINTS]
+    outcome = decide([point for point in found if point is not None], decimals=decimals, branches=branches)
+    if outcome and LONG.search(written):
+        return True if (left - right).expand() == 0 or simplify(left - right) == 0 else None
+    return outcome
 
 
-def _agree_at(left: Any, right: Any, values: dict[Any, Any]) -> tuple[bool | None, bool]:
-    """(whether the sides are equal there, whether they are near); None where one has no value."""
-    sides = [side.subs(values).doit().evalf(_DIGITS) for side in (left, right)]
+def _agreement(left: Any, right: Any, symbols: list[Any], first: Fraction, step: Fraction) -> Agreement | None:
+    """How the sides compare at a point; None where one has no value."""
+    point = [first + step * place for place in range(len(symbols))]
+    values = {
+        symbol: Rational(value.numerator, value.denominator) for symbol, value in zip(symbols, point, strict=True)
+    }
+    sides = [side.subs(values).doit().evalf(DIGITS) for side in (left, right)]
+    whole, positive = all(value.denominator == 1 for value in point), all(value > 0 for value in point)
     if not all(side.is_number and side.is_finite for side in sides):
         infinite = [side.is_number and side.is_infinite for side in sides]
-        return (False, False) if any(infinite) and sides[0] != sides[1] else (None, True)
+        return Agreement(False, False, whole, positive) if any(infinite) and sides[0] != sides[1] else None
     difference, size = abs(sides[0] - sides[1]), abs(sides[0]) + abs(sides[1])
-    return bool(difference <= _GAP * size), bool(difference <= Rational(1, 200) * size)
+    gap = Rational(GAP.numerator, GAP.denominator)
+    return Agreement(bool(difference <= gap * size), bool(difference * 200 <= size), whole, positive)
