@@ -72,8 +72,10 @@ def _compare(response: str, reference: str, answer_type: AnswerType, tolerance: 
             return numbers_equal(predicted, gold, tolerance)
         if _NOTATION.search(reference) or (gold is not None and re.search(r"\\[a-z]|√|π|sqrt|\^", response)):
             return maths_equal(response, reference, tolerance)
-    same = unwrap(response).casefold() == unwrap(reference).casefold()
-    return True if same else None
+    sides = unwrap(response), unwrap(reference)
+    if answer_type != "number":  # mW is not MW
+        sides = sides[0].casefold(), sides[1].casefold()
+    return True if sides[0] == sides[1] else None
 
 
 def check_answer(

@@ -187,7 +187,7 @@ def _bare_answer(text: str, answer_type: AnswerType) -> str | None:
         return _opening(lines)
     if answer_type == "text":
         return last if _is_short_text(last, text, whole) else None
-    return _bare_line(last, answer_type, alone=whole)
+    return _bare_line(last, answer_type, alone=whole or answer_type != "choice")
 
 
 def _is_short_text(last: str, text: str, whole: bool) -> bool:
@@ -218,6 +218,10 @@ def _bare_line(line: str, answer_type: AnswerType, *, alone: bool) -> str | None
         return (", ".join(sorted(letters)) or line) if letters is not None and lone else None
     if answer_type == "yes_no":
         return line if parse_yes_no(line) is not None and len(line) <= 5 else None
+    if answer_type != "text" and parse_number(line) is not None:
+        return line
     if answer_type == "number":
-        return line if parse_number(line) is not None else None
-    return line if line and len(line) <= _MAX_BARE_CHARS and not is_prose(line) else None
+        notation = alone and re.search(r"[\^√π]|sqrt|\\[a-z]", line) is not None
+        return line if notation and re.search(r"\d", line) and not is_prose(line) else None
+    symbols = re.sub(r"(?<![A-Za-z\\])(?:and|or)(?![A-Za-z])", ",", line)
+    return line if line and len(line) <= _MAX_BARE_CHARS and not is_prose(symbols) else None

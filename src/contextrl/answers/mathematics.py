@@ -34,7 +34,8 @@ def maths_equal(response: str, reference: str, tolerance: Tolerance | None) -> b
         outcome = structures_equal(predicted, gold, Scalars(tolerance))
     except NeedsWorker:
         outcome = expressions_equal(predicted, gold, tolerance)
-    return None if outcome is False and _letter_is_a_unit(response, reference) else outcome
+    doubtful = _letter_is_a_unit(response, reference) or _grouped(response) == _grouped(reference)
+    return None if outcome is False and doubtful else outcome
 
 
 def _based_equal(bases: tuple[tuple[str, int] | None, ...], numbers: tuple[Number | None, ...]) -> bool | None:
@@ -58,9 +59,14 @@ def _names_differ(response: str, reference: str) -> bool:
     return bool(names[0] and names[1] and names[0][1] != names[1][1])
 
 
+def _grouped(value: str) -> str:
+    """The value with its thousands written together: `(1,000)` and `1 000` may be one number."""
+    return re.sub(r"(?<=\d)[ ,](?=\d{3}(?!\d))|^\(|\)$", "", value.strip())
+
+
 def _letter_is_a_unit(response: str, reference: str) -> bool:
     """Whether one side is the other's number with a letter that may be its unit: `2a`, `5 m`, but not `6x`."""
     sides = [
-        re.fullmatch(r"\$?\s*(-?\d+(?:\.\d+)?)\s*([A-WZa-w])?\s*\$?", side.strip()) for side in (response, reference)
+        re.fullmatch(r"\$?\s*(-?\d+(?:\.\d+)?)\s*([A-HJ-WZa-df-hj-w])?\s*\$?", side.strip()) for side in (response, reference)
     ]
     return bool(sides[0] and sides[1] and sides[0][1] == sides[1][1] and bool(sides[0][2]) != bool(sides[1][2]))

@@ -28,6 +28,7 @@ _REJECTED = re.compile(
     r"|doesn['’]t|does\s+not|fails?\b|没|不|错|被排除|被否|排除|有误|是?错|是?不)",
     re.IGNORECASE,
 )
+_NOT_ANOTHER = re.compile(r"\s*[,;]?\s*(?:而)?不(?:是|选)\s*[A-J]")
 _CONFIRMED = re.compile(
     rf"\s*(?:both\s+)?{_BE}\s+(?:\w+ly\s+|both\s+|therefore\s+|thus\s+|indeed\s+)?(?:the\s+)?(?:only\s+)?"
     r"(?:correct|right|true|best|final|answer)",
@@ -69,6 +70,7 @@ _DENIED = re.compile(
     r"\b(?:none|neither|nor|not|never|no|if|unless|whether|either|why|might|except)\b|n['’]t\b|不|没|是否|如果|排除|除",
     re.IGNORECASE,
 )
+_DENIED_ZH = re.compile(r"(?:不|别|勿|不要|排除|无法)(?:该|应|应该|能|可|可以|会|要)?\s*$")
 _SEVERAL = r"(?:[(\[]?[A-J][)\].]?\s*(?:,|、|&|,?\s*and|,?\s*or|和|与|或)\s*){0,8}"
 _IS_RIGHT = re.compile(
     rf"(?<![A-Za-z])(?P<list>{_SEVERAL}[(\[]?[A-J][)\].]?)\s+(?:is|are)\s+(?:therefore\s+|thus\s+|both\s+"
@@ -101,7 +103,7 @@ def choice_statements(text: str) -> Iterator[tuple[int, int, str]]:
             start = match.start()
             before = _OF_SENTENCE.split(text[max(0, start - 120) : start])[-1]
             chinese = pattern is _CHOSEN_ZH
-            if _DENIED.search(before[-3:] if chinese else before):
+            if (_DENIED_ZH if chinese else _DENIED).search(before):
                 continue
             if chinese and _REJECTED.match(match["rest"]):
                 continue
@@ -132,7 +134,7 @@ def parse_choice(value: str) -> frozenset[str] | None:
         return None
     listed, rest = match["list"], match["rest"]
     ends_here = not rest.strip() or rest[0] in ".:)]},;、"
-    if _REJECTED.match(rest):
+    if _REJECTED.match(rest) and not _NOT_ANOTHER.match(rest):
         return None if re.match(r"\s*(?:are|were)\b", rest) else _before_rejected(listed)
     if len(listed) > 1 and listed.isascii() and listed.isalpha():
         in_order = listed.isupper() and list(listed) == sorted(set(listed))

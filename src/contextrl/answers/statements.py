@@ -18,7 +18,7 @@ _VERB = (
     rf"(?:is|are|should be|must be|would be|equals|becomes|was|comes out (?:to be|as|to)|turns out to be)\b{_ADVERBS}"
 )
 _SUBJECT = (
-    r"(?<![A-Za-z])(?:ans(?:wers?)?|(?:correct|right|best|final) (?:option|choice|result|value))"
+    r"(?<![A-Za-z])(?<!wrong )(?<!incorrect )(?:ans(?:wers?)?|(?:correct|right|best|final) (?:option|choice|result|value))"
     r"(?:\s+to\s+(?:\w+\s+){1,4}?)?(?:\s*\([^()\n]{0,40}\))?[\"'”]?\s*"
 )
 _STATEMENT = re.compile(
@@ -40,7 +40,7 @@ _OTHER_TAG = re.compile(r"</?[A-Za-z_]{2,20}>|<\|")
 _NOT_ASSERTED = re.compile(
     r"\b(?:one|you|some|many|most|people|students?|others?|someone|anyone|we)\s+(?:might|may|could|would|will)\b"
     r"|\b(?:if|unless|suppose|supposing|assuming|otherwise|had)\b(?!\s+(?:needed|necessary))"
-    r"|\b(?:whether|doubt|not sure|tempt\w*|naive\w*|wrong(?:ly)?|mistaken(?:ly)?|incorrectly)\b"
+    r"|\b(?:whether|doubt|not sure|tempt\w*|naive\w*|wrongly|mistakenly|incorrectly)\b"
     r"|如果|假如|若|否则|是否|误以为|可能会认为",
     re.IGNORECASE,
 )

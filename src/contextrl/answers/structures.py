@@ -24,7 +24,7 @@ _OR = re.compile(r"\\(?:text|mathrm)\s*\{\s*(?:or|或)\s*\}|(?<![A-Za-z\\])or(?!
 _NAME = re.compile(
     r"\\?[A-Za-z](?:_\{?\w{1,3}\}?|'{1,2})?|[A-Z]{2,4}|\\(?:angle|overline|triangle)\s*\{?\s*[A-Z]{1,3}\s*\}?|[a-z]\([a-z]\)"
 )
-_ATOM = re.compile(r"-?\s*(?:[A-Za-z]|\\[a-z]+|\d+(?:\.\d+)?)")
+_ATOM = re.compile(r"[A-Za-z]|\\[a-z]+|-?\s*\d+(?:\.\d+)?")
 _SET_BUILDER = re.compile(r"\\\{\s*[A-Za-z]\s*(?:\\in\s*\\mathbb\{?R\}?\s*)?(?:\||\\mid|:)(.*)\\\}", re.DOTALL)
 _MEMBER = re.compile(r"[A-Za-z]\s*\\in\s*(.*)", re.DOTALL)
 _MAX_PARTS = 24
@@ -88,7 +88,7 @@ def structures_equal(response: str, reference: str, scalars: Scalars) -> Equal:
 
 
 def _stripped(side: str) -> str:
-    side = side.strip()
+    side = re.sub(r"^\{([^{}]*,[^{}]*)\}$", r"\\{\1\\}", side.strip())
     if builder := _SET_BUILDER.fullmatch(side):
         return builder[1].strip()
     if member := _MEMBER.fullmatch(side):
@@ -130,14 +130,20 @@ def _lists_equal(response: Sequence[str], reference: Sequence[str], written: str
     """Compare as multisets; None where a comma may belong to a number, or named values stand beside bare ones."""
     if len(response) != len(reference):
         return _bracketed(response, reference, written, scalars)
+    named = [[_assigned(part) for part in side] for side in (response, reference)]
+    names = [{name for name, _ in side} for side in named]
+    if names[0] == names[1] and "" not in names[0] and len(names[0]) == len(response) > 1:
+        pairs = zip(sorted(named[0]), sorted(named[1]), strict=True)
+        return conjunction(scalars.equal(a, b) for (_, a), (_, b) in pairs)
     outcome = _matched(response, reference, scalars)
-    names = [{_assigned(part)[0] for part in side} for side in (response, reference)]
-    one_sided = min(map(len, names)) == 1 and max(map(len, names)) > 1 and {""} in names
+    one_sided = {""} in names and max(len(side - {""}) for side in names) > 1
     return None if outcome and one_sided else outcome
 
 
 def _bracketed(response: Sequence[str], reference: Sequence[str], written: str, scalars: Scalars) -> Equal:
     """A list beside one in brackets: never certainly equal, and different where a part is."""
+    if any(parse_chain(part).is_inequality for part in (*response, *reference)):
+        return None  # "x <= 5 and x > 2" is one interval
     points = [_coordinates(side[0]) if len(side) == 1 else None for side in (response, reference)]
     lists = [point[2] if point else list(side) for point, side in zip(points, (response, reference), strict=True)]
     if len(lists[0]) == len(lists[1]):
@@ -251,11 +257,12 @@ def _chains_equal(response: Chain, reference: Chain, scalars: Scalars) -> Equal:
     if kinds != ["<", "<"]:
         return False  # x >= 5 is neither 5 nor x = 5
     rising = response.rising(), reference.rising()
-    if rising[0].relations == rising[1].relations:
+    atoms = all(_ATOM.fullmatch(term) for chain in rising for term in chain.terms)
+    if len(rising[0].terms) == len(rising[1].terms):
+        same = rising[0].relations == rising[1].relations
         outcome = conjunction(scalars.equal(a, b) for a, b in zip(rising[0].terms, rising[1].terms, strict=True))
-        atoms = all(_ATOM.fullmatch(term) for chain in rising for term in chain.terms)
-        if outcome or (outcome is False and atoms):
-            return outcome
+        if outcome or (outcome is False and atoms and same):
+            return same and outcome
     intervals = [interval_of(chain) for chain in rising]
     if intervals[0] and intervals[1] and intervals[0].name == intervals[1].name:
         return _interval_equal(intervals[0], intervals[1], scalars)
@@ -268,7 +275,10 @@ def _single_equal(response: Chain, reference: Chain, scalars: Scalars) -> Equal:
     if response.relations != reference.relations:
         return None
     pairs = [(chain.terms[0], chain.terms[1]) for chain in (response, reference)]
-    return True if scalars.multiple(pairs[0], pairs[1], positive=response.relations[0] != "!=") else None
+    directed = response.relations[0] != "!="
+    if scalars.multiple(pairs[0], pairs[1], positive=directed):
+        return True
+    return False if directed and scalars.multiple(pairs[0], pairs[1], positive=False) else None
 
 
 def _equations_equal(response: Chain, reference: Chain, scalars: Scalars) -> Equal:

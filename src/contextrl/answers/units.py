@@ -42,9 +42,12 @@ _ALSO = {
     "hz": "hertz",
     "kn": "kilonewton",
 }
-#: "5 pm" is a time, and "per cent", "parts" and "points" are no quantities of their own.
+#: "5 pm" is a time, "3 quarters" a fraction, "5T" a trillion: names that mean something else more often.
 _NO_UNITS = re.compile(
-    r"pm|am|pts?|points?|dots?|parts?|items?|project|night|em|%.*|per.*|sun|portion.*|of.*|karats?|ct|rd|st|nd|th|b"
+    "pm|am|pts?|points?|dots?|parts?|items?|project|nights?|ems?|%.*|per.*|sun|portion.*|of.*|karats?|ct|rd|st|nd|th|b"
+    "|[GBcTHSF]|tn|ac|ch|bu|dr|pn|mc|gr|fw|kt|mp|MP|cd|CD|da|Da|pb|PB|dec|qtrs?|quarters?|fur|fth|smi|mils?|light"
+    "|grays?|henrys?|chains?|drops?|pinch(?:es)?|stones?|jiggers?|grains?|drams?|slugs?|rods?|revs?|pp[mb]"
+    "|[点份项转级滴光晚节季撮‰‱]"
 )
 _PARTS = re.compile(r"\s*(?:/|÷|\bper\b|每)\s*", re.IGNORECASE)
 _FACTOR = re.compile(
@@ -120,7 +123,7 @@ def _factor(text: str) -> str | None:
 
 def _lookup(name: str) -> str | None:
     name = name.strip()
-    if _NO_UNITS.fullmatch(name.lower()):
+    if _NO_UNITS.fullmatch(name) or (len(name) > 1 and _NO_UNITS.fullmatch(name.lower())):
         return None
     names = _names()
     return names.get(name) or names.get(name.replace("^2", "²").replace("^3", "³")) or _plain_lookup(name)
