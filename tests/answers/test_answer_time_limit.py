@@ -167,13 +167,13 @@ def test_a_worker_that_does_not_start_is_given_up(monkeypatch: pytest.MonkeyPatc
 def test_without_a_worker_expressions_are_doubtful_and_nothing_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(workers, "_EXPRESSIONS", WorkerPool("contextrl.answers.there_is_no_such_module"))
-        assert answers_equal("x+21", "21+x", "math") is None
+        assert answers_equal("|x|+21", "21+|x|", "math") is None
         assert answers_equal("21", "21.0", "number") is True
-    assert answers_equal("x+21", "21+x", "math") is True
+    assert answers_equal("|x|+21", "21+|x|", "math") is True
 
 
 def test_an_endless_expression_is_doubtful_off_the_main_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    answers_equal("x+1", "1+x", "math")  # a worker is there
+    answers_equal("|x|+1", "1+|x|", "math")  # a worker is there
     assert eventually(lambda: len(workers._EXPRESSIONS.pids) == 2)
     starts, outcomes = workers._EXPRESSIONS.starts, []
 
@@ -181,7 +181,7 @@ def test_an_endless_expression_is_doubtful_off_the_main_thread(monkeypatch: pyte
         monkeypatch.setattr(workers, "COMPARISON_SECONDS", 0.5)
         outcomes.append(answers_equal(ENDLESS, "x", "math"))
         monkeypatch.setattr(workers, "COMPARISON_SECONDS", 60.0)
-        outcomes.append(answers_equal("2\\sqrt{3}", "\\sqrt{12}", "math"))
+        outcomes.append(answers_equal("|x|\\sqrt{3}", "\\sqrt{3}|x|", "math"))
         outcomes.append(answers_equal(ENDLESS, "x", "math"))
 
     in_thread(work)
@@ -199,8 +199,8 @@ def test_two_threads_at_once_get_their_own_outcomes() -> None:
 
     def work(name: str, constant: int) -> None:
         for number in range(20):
-            response = f"(x+{number})^2"
-            reference = f"x^2+{2 * number}x+{number * number + constant}"
+            response = f"|x|+(x+{number})^2"
+            reference = f"|x|+x^2+{2 * number}x+{number * number + constant}"
             outcomes[name].append(answers_equal(response, reference, "math"))
 
     threads = [threading.Thread(target=work, args=pair, daemon=True) for pair in (("equal", 0), ("different", 1))]
@@ -215,7 +215,7 @@ def test_two_threads_at_once_get_their_own_outcomes() -> None:
 @pytest.mark.parametrize("locked", [False, True], ids=["idle", "another-thread-is-asking"])
 def test_a_forked_process_starts_its_own_workers(locked: bool) -> None:
     pool = workers._EXPRESSIONS
-    assert answers_equal("x+1", "1+x", "math") is True
+    assert answers_equal("|x|+1", "1+|x|", "math") is True
     assert eventually(lambda: len(pool.pids) == 2)
     before = set(pool.pids)
     reading, writing = os.pipe()
@@ -226,7 +226,7 @@ def test_a_forked_process_starts_its_own_workers(locked: bool) -> None:
     if child == 0:  # pragma: no cover - runs in the forked process
         try:
             signal.alarm(90)
-            outcome = answers_equal("x+2", "2+x", "math")
+            outcome = answers_equal("|x|+2", "2+|x|", "math")
             os.write(writing, json.dumps([outcome, pool.pids]).encode())
             pool.close()
         finally:
@@ -241,7 +241,7 @@ def test_a_forked_process_starts_its_own_workers(locked: bool) -> None:
     assert outcome is True
     assert pids
     assert not before & set(pids)
-    assert answers_equal("x+3", "3+x", "math") is True
+    assert answers_equal("|x|+3", "3+|x|", "math") is True
     assert set(pool.pids) == before  # the parent's were left alone
 
 
@@ -254,10 +254,13 @@ def test_a_forked_process_starts_its_own_workers(locked: bool) -> None:
         ("yes_no", YES_NO),
         (
             "math",
-            {True: [("\\frac{x}{2}", "\\frac{x}{2}"), ("$x+1$", "x + 1"), ("0.5", "\\frac12"), ("(1,2)", "(1, 2)")]},
+            {
+                True: [("\\frac{x}{2}", "\\frac{x}{2}"), ("$x+1$", "x + 1"), ("0.5", "\\frac12"), ("(1,2)", "(1, 2)")],
+                False: [("(x+1)^2", "x^2+1"), ("x>2", "x<2"), ("2\\sqrt{3}", "3\\sqrt{2}")],
+            },
         ),
     ],
-    ids=["number", "choice", "text", "yes_no", "identical-latex"],
+    ids=["number", "choice", "text", "yes_no", "elementary-expressions"],
 )
 def test_plain_answers_need_no_worker(
     answer_type: AnswerType, pairs: dict[bool | None, list[tuple[str, str]]], monkeypatch: pytest.MonkeyPatch

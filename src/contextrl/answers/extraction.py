@@ -162,11 +162,12 @@ def _typed(value: str, answer_type: AnswerType) -> str | None:
     value = _LEADING.sub("", value.strip(), count=1) if _LEADING.match(value.strip()) else value
     if answer_type == "choice":
         return choice_in(unwrap(value))
-    value = _CLAUSE.split(value, maxsplit=1)[0]
-    value = unwrap(_SENTENCE_END.split(value, maxsplit=1)[0])
     if answer_type == "yes_no":
+        value = unwrap(value)
         word = YES_NO.match(value)
         return word[0] if word and parse_yes_no(value) is not None else None
+    value = _CLAUSE.split(value, maxsplit=1)[0]
+    value = unwrap(_SENTENCE_END.split(value, maxsplit=1)[0])
     if answer_type in ("number", "math") and value.startswith("$") and value.count("$") == 2:
         inner, _, after = value[1:].partition("$")
         value = unwrap(inner if answer_type == "math" else f"{inner} {after}")

@@ -67,6 +67,7 @@ def _grouped(value: str) -> str:
 def _letter_is_a_unit(response: str, reference: str) -> bool:
     """Whether one side is the other's number with a letter that may be its unit: `2a`, `5 m`, but not `6x`."""
     sides = [
-        re.fullmatch(r"\$?\s*(-?\d+(?:\.\d+)?)\s*([A-HJ-WZa-df-hj-w])?\s*\$?", side.strip()) for side in (response, reference)
+        re.fullmatch(r"\$?\s*(-?\d+(?:\.\d+)?)\s*([A-HJ-WZa-df-hj-w])?\s*\$?", side.strip())
+        for side in (response, reference)
     ]
     return bool(sides[0] and sides[1] and sides[0][1] == sides[1][1] and bool(sides[0][2]) != bool(sides[1][2]))

@@ -61,7 +61,7 @@ _HEDGE = re.compile(
 )
 _YES_AGAIN = re.compile(r"(?<!not )(?<!不)\b(?:yes|true)\b|(?<!不)是的", re.IGNORECASE)
 _NO_AGAIN = re.compile(
-    r"(?:^|[,;:.!?—-]|\bso|\bbut|\bactually|\brather|\bit is|\bthen|\bis)\s*(?:no|false|not so)\b(?!\s+(?:doubt"
+    r"(?:^|[,;:.!?(—-]|\bso|\bbut|\bactually|\brather|\bit is|\bthen|\bis)\s*(?:no|false|not so)\b(?!\s+(?:doubt"
     r"|question|matter|problem))",
     re.IGNORECASE,
 )
@@ -196,7 +196,10 @@ def parse_yes_no(value: str) -> bool | None:
     if re.match(r"\s+[A-Za-z]", rest) and not _CLAUSE.match(rest):
         return None  # "no way to tell", "no more than two"
     yes = match["yes"] is not None
-    if _HEDGE.search(rest[:16]) or re.search(r"\b(?:if|unless|depends|not sure)\b", rest):
+    sentence = _OF_SENTENCE.split(rest, maxsplit=1)[0]
+    if _HEDGE.search(sentence[:16]) or re.search(r"\b(?:if|unless|depends|not sure)\b", sentence):
         return None
+    if re.match(r"\.?\s*\d", rest):
+        return None  # No. 3
     again = (_NO_AGAIN if yes else _YES_AGAIN).search(rest)
     return None if again else yes
