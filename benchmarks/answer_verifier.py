@@ -3,9 +3,9 @@
     python benchmarks/answer_verifier.py --json verifier.json
 
 Plain answers (numbers, choices, yes or no, text, identical LaTeX, elementary expressions) are compared in this process;
-other expressions go to a worker that can be stopped. Expressions are measured when first seen (nothing remembered) and when seen again, and once
-more for the start of the worker, which the first expression of a run pays. Times are microseconds at the median and at
-the 99th percentile; hostile inputs have their slowest call.
+other expressions go to a worker that can be stopped. Expressions are measured when first seen (nothing remembered) and
+when seen again, and once more for the start of the worker, which the first expression of a run pays. Times are
+microseconds at the median and at the 99th percentile; hostile inputs have their slowest call.
 
 The cross-check reads the tables of tests/answers: pairs that are equal, different, or in doubt. math-verify has no
 doubt, so a pair in doubt that it accepts is listed apart. Every pair that one of the two decides wrongly is named.

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from contextrl.answers.wrapping import WRAPPED, unwrap
 
 _LETTER = r"[(\[{<]?[A-J](?![A-Za-z0-9])[)\]}>]?"
-_JOINED = r"\s*(?:,?\s*\band\b|,?\s*\bor\b|,|、|;|&|/|\||或|和|与|及|以及)\s*"
+_JOINED = r"(?: ?,(?: ?(?:and|or)\b)? ?| (?:and|or) | ?[、;&/|] ?| ?(?:或|以及|和|与|及) ?)"
 #: Letters with nothing between them but space, brackets or a plus sign: only where nothing else is said.
 _LIST = re.compile(
-    rf"{_LETTER}(?:(?:{_JOINED}|\s*\+\s*|\s+|(?<=[)\]}}>])(?=[(\[{{<])){_LETTER}){{0,9}}[.。]?", re.IGNORECASE
+    rf"{_LETTER}(?:(?:{_JOINED}| ?\+ ?| |(?<=[)\]}}>])(?=[(\[{{<])){_LETTER}){{0,9}}[.。]?", re.IGNORECASE
 )
 _PREFIX = r"(?:the\s+)?(?:(?:options?|choices?|letters?|answers?)\s*:?\s+|选项\s*|选择\s*|选\s*)?"
 _LETTERS = re.compile(
@@ -71,7 +71,7 @@ _DENIED = re.compile(
     re.IGNORECASE,
 )
 _DENIED_ZH = re.compile(r"(?:不|别|勿|不要|排除|无法)(?:该|应|应该|能|可|可以|会|要)?\s*$")
-_SEVERAL = r"(?:[(\[]?[A-J][)\].]?\s*(?:,|、|&|,?\s*and|,?\s*or|和|与|或)\s*){0,8}"
+_SEVERAL = rf"(?:[(\[]?[A-J][)\].]?{_JOINED}){{0,8}}"
 _IS_RIGHT = re.compile(
     rf"(?<![A-Za-z])(?P<list>{_SEVERAL}[(\[]?[A-J][)\].]?)\s+(?:is|are)\s+(?:therefore\s+|thus\s+|both\s+"
     rf"|clearly\s+|indeed\s+)?"
@@ -126,7 +126,7 @@ def choice_in(value: str) -> str | None:
 def parse_choice(value: str) -> frozenset[str] | None:
     """Return the letters that `value` starts with; empty for a hedge ("A or B"), None if it names none."""
     value = unwrap(normalized(value))
-    value = WRAPPED.sub(r"\1", value).replace("$", "").strip()
+    value = " ".join(WRAPPED.sub(r"\1", value).replace("$", "").split())
     if _LIST.fullmatch(value) and (len(value) > 1 or value.isalpha()):
         return _listed(value)
     match = _LETTERS.match(value)

@@ -18,7 +18,8 @@ _VERB = (
     rf"(?:is|are|should be|must be|would be|equals|becomes|was|comes out (?:to be|as|to)|turns out to be)\b{_ADVERBS}"
 )
 _SUBJECT = (
-    r"(?<![A-Za-z])(?<!wrong )(?<!incorrect )(?:ans(?:wers?)?|(?:correct|right|best|final) (?:option|choice|result|value))"
+    r"(?<![A-Za-z])(?<!wrong )(?<!incorrect )"
+    r"(?:ans(?:wers?)?|(?:correct|right|best|final) (?:option|choice|result|value))"
     r"(?:\s+to\s+(?:\w+\s+){1,4}?)?(?:\s*\([^()\n]{0,40}\))?[\"'”]?\s*"
 )
 _STATEMENT = re.compile(
