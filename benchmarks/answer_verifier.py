@@ -89,6 +89,16 @@ def tables() -> tuple[dict[AnswerType, dict[bool | None, list[tuple[str, str]]]]
     return {**pairs, "math": maths.MATH}, maths.HOSTILE
 
 
+def responses() -> list[tuple[str, str, AnswerType, bool | None]]:
+    """The tests' whole responses; what their tables leave open is in doubt."""
+    sys.path.insert(0, str(TABLES))
+    rows: list[tuple[str, str, AnswerType, bool | None]] = []
+    for name in ("", "_math", "_numbers", "_text"):
+        table = getattr(importlib.import_module(f"answer_responses{name}"), f"RESPONSES{name.upper()}")
+        rows += [(a, b, kind, None if isinstance(expected, str) else expected) for a, b, kind, expected in table]
+    return rows
+
+
 def math_verify_alone(response: str, reference: str, kind: AnswerType) -> bool:
     """As its README says: parse both, verify; LaTeX stands in dollar signs, letters are read as strings."""
     from math_verify import ExprExtractionConfig, LatexExtractionConfig, StringExtractionConfig, parse, verify
@@ -104,25 +114,34 @@ def math_verify_alone(response: str, reference: str, kind: AnswerType) -> bool:
 def cross_check(console: Console) -> dict[str, Any]:
     """Counts and the wrong ones of both, by type."""
     logging.getLogger("math_verify").setLevel(logging.ERROR)
-    found: dict[str, Any] = {}
     kinds, _ = tables()
-    for kind, table in kinds.items():
-        rows = [(a, b, expected) for expected, pairs in table.items() for a, b in pairs]
-        ours = [answers_equal(a, b, kind) for a, b, _ in rows]
-        alone = [math_verify_alone(a, b, kind) for a, b, _ in track(rows, f"math-verify, {kind}", console=console)]
-        equal, different = (sum(expected is side for *_, expected in rows) for side in (True, False))
-        found[kind] = {"equal": equal, "different": different, "in_doubt": len(rows) - equal - different}
-        for name, outcomes in (("contextrl", ours), ("math_verify", alone)):
-            judged = list(zip(rows, outcomes, strict=True))
-            wrong = {
-                "accepted_but_different": [row[:2] for row, outcome in judged if outcome and row[2] is False],
-                "refused_but_equal": [row[:2] for row, outcome in judged if outcome is False and row[2] is True],
-                "accepted_in_doubt": [row[:2] for row, outcome in judged if outcome and row[2] is None],
-            }
-            counts = {label: len(pairs) for label, pairs in wrong.items()}
-            undecided = sum(outcome is None and row[2] is not None for row, outcome in judged)
-            found[kind][name] = {**counts, "undecided": undecided, "wrong": wrong}
+    groups: dict[str, list[tuple[str, str, AnswerType, bool | None]]] = {
+        kind: [(a, b, kind, expected) for expected, pairs in table.items() for a, b in pairs]
+        for kind, table in kinds.items()
+    }
+    found = {name: compared(rows, answers_equal, name, console) for name, rows in groups.items()}
+    found["whole responses"] = compared(responses(), check_answer, "whole responses", console)
     return found
+
+
+def compared(
+    rows: list[tuple[str, str, AnswerType, bool | None]], rule: Any, name: str, console: Console
+) -> dict[str, Any]:
+    """What our rule and math-verify say about the same rows."""
+    ours = [rule(a, b, kind) for a, b, kind, _ in rows]
+    alone = [math_verify_alone(a, b, kind) for a, b, kind, _ in track(rows, f"math-verify, {name}", console=console)]
+    equal, different = (sum(row[3] is side for row in rows) for side in (True, False))
+    counts: dict[str, Any] = {"equal": equal, "different": different, "in_doubt": len(rows) - equal - different}
+    for judge, outcomes in (("contextrl", ours), ("math_verify", alone)):
+        judged = list(zip(rows, outcomes, strict=True))
+        wrong = {
+            "accepted_but_different": [row[:2] for row, outcome in judged if outcome and row[3] is False],
+            "refused_but_equal": [row[:2] for row, outcome in judged if outcome is False and row[3] is True],
+            "accepted_in_doubt": [row[:2] for row, outcome in judged if outcome and row[3] is None],
+        }
+        undecided = sum(outcome is None and row[3] is not None for row, outcome in judged)
+        counts[judge] = {**{label: len(rows) for label, rows in wrong.items()}, "undecided": undecided, "wrong": wrong}
+    return counts
 
 
 def hostile(console: Console) -> dict[str, float]:

@@ -156,7 +156,12 @@ def test_an_interrupted_request_leaves_no_reply_for_the_next(fake: WorkerPool, m
 def test_a_worker_that_does_not_start_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     launched: list[str] = []
     launch = process._launch
-    monkeypatch.setattr(process, "_launch", lambda *which: launched.append(which[0]) or launch(*which))
+
+    def counted(module: str, argument: str) -> subprocess.Popen[bytes]:
+        launched.append(module)
+        return launch(module, argument)
+
+    monkeypatch.setattr(process, "_launch", counted)
     pool = WorkerPool("contextrl.answers.there_is_no_such_module")
     for _ in range(5):
         with pytest.raises(WorkerUnavailable):
@@ -266,6 +271,7 @@ def test_plain_answers_need_no_worker(
     answer_type: AnswerType, pairs: dict[bool | None, list[tuple[str, str]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[str, str]] = []
+    response, reference = "", ""
     for pool in (workers._EXPRESSIONS, workers._CONVERSIONS):
         monkeypatch.setattr(pool, "start", lambda: False)
         monkeypatch.setattr(pool, "ask", lambda *request: asked.append((response, reference)))
