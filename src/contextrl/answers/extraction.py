@@ -71,6 +71,8 @@ def read_answer(text: str, answer_type: AnswerType) -> Stated | None:
 
 def after_thinking(text: str) -> str | None:
     """What a response says after its last think block; None if that is not closed, or nothing comes after it."""
+    if not re.search(r"[<\[◁]", text):
+        return text if text.strip() else None
     end = 0
     for closing in _THINK_END.finditer(text):
         end = closing.end()
@@ -82,7 +84,7 @@ def after_thinking(text: str) -> str | None:
 def _read_answer(text: str, answer_type: AnswerType) -> Stated | None:
     # Runs of white space are where the patterns below would backtrack.
     text = re.sub(r"\n\s*\n", "\n\n", re.sub(r"[^\S\n]+", " ", visible(text)))
-    text = _BOLD.sub(r"\1", text).strip()
+    text = (_BOLD.sub(r"\1", text) if "**" in text else text).strip()
     denied: set[str] = set()
     ordered = sorted(statements(text, answer_type), key=lambda found: (found.start, found.end), reverse=True)
     for statement in ordered[:_MAX_STATEMENTS]:

@@ -75,6 +75,16 @@ _NEW_VALUE = re.compile(
 )
 
 
+_SUBJECTS = ("answer", "ans", " option", " choice", " result", " value")
+_PATTERNS = (
+    (_SUBJECTS, _STATEMENT, False),
+    (("答案",), _STATEMENT_ZH, False),
+    (("#",), _HEADING, False),
+    (_SUBJECTS, _DENIAL, True),
+    (("答案",), _DENIAL_ZH, True),
+)
+
+
 @dataclass(frozen=True)
 class Statement:
     """A place that names an answer.
@@ -102,9 +112,13 @@ class Statement:
 
 def statements(text: str, answer_type: AnswerType) -> Iterator[Statement]:
     """Yield everything that states an answer, in no order."""
-    patterns = ((_STATEMENT, False), (_STATEMENT_ZH, False), (_HEADING, False), (_DENIAL, True), (_DENIAL_ZH, True))
-    for pattern, denied in patterns:
-        for match in pattern.finditer(text):
+    small = text.lower()
+    for needed, pattern, denied in _PATTERNS:  # most responses hold few of the words, and a search for one is cheap
+        places = [place for word in needed if (place := small.find(word)) >= 0]
+        if not places:
+            continue
+        first = max(min(places) - 20, 0) if len(small) == len(text) else 0
+        for match in pattern.finditer(text, first):
             value = _VALUE.match(text, match.end())
             if value:
                 raw = _OTHER_TAG.split(value[1], maxsplit=1)[0] if "<" in value[1] else value[1]
@@ -122,6 +136,8 @@ def _asserted(text: str, start: int) -> bool:
 
 def _tags(text: str) -> Iterator[Statement]:
     """What stands between an `<answer>` and the next `</answer>`."""
+    if "<" not in text:
+        return
     opened = None
     for tag in _TAG.finditer(text):
         if not tag[1]:
