@@ -4,44 +4,56 @@ from __future__ import annotations
 
 import re
 
-from contextrl.answers.extraction import extract_answer
-from contextrl.answers.mathematics import coordinates, expressions_equal, ratio, to_latex
+from contextrl.answers.extraction import Stated, read_answer
+from contextrl.answers.mathematics import maths_equal
 from contextrl.answers.numbers import numbers_equal, parse_number
 from contextrl.answers.options import parse_choice, parse_yes_no
+from contextrl.answers.rounding import Tolerance, ToleranceSpec, parse_tolerance
 from contextrl.answers.wording import texts_equal
+from contextrl.answers.workers import one_budget
 from contextrl.answers.wrapping import MAX_ANSWER_CHARS, unwrap, visible
 from contextrl.records.example import AnswerType
 
-_BLANKS = re.compile(r"(?<!\d)\s+|\s+(?!\d)")  # 2 3 is not 23
-_NAME = re.compile(r"^\s*\$?\s*([A-Za-z]|[A-Z]{2,4})\s*=")
-_FACTOR = re.compile(r"\d([A-Za-z])\$?\s*$")
+#: What a reference says that names several values.
+_SEVERAL = re.compile(r"[,，、;；]|\\pm|±|\b(?:and|or)\b|和|或|\\\{")
+#: A number whose notation is an expression's.
+_NOTATION = re.compile(r"[,;√π^!]|\\[a-z]|sqrt|[a-z]\(")
 
 
-def answers_equal(response: str, reference: str, answer_type: AnswerType, *, tolerance: float = 1e-3) -> bool | None:
+def answers_equal(
+    response: str, reference: str, answer_type: AnswerType, *, tolerance: ToleranceSpec = None
+) -> bool | None:
     """Compare two extracted answers.
 
     Args:
         response: the policy's answer, untrusted.
-        reference: the reference answer; rounding is judged by its decimals.
+        reference: the reference answer.
         answer_type: how to compare.
-        tolerance: relative to the reference, for numbers with decimals. Two integers are compared exactly.
+        tolerance: how far a number may be from the reference: a number in its unit (0.01), or text relative to it
+            ("1%"). Without one, values are compared exactly, and a decimal of fewer digits than the reference's is
+            in doubt.
 
     Returns:
-        True or False if both sides are of the type; None if doubtful (a side is not, or units or wording
-        differ in a way that a rule cannot settle). Never raises.
+        True or False if both sides are of the type; None if doubtful (a side is not, or units, rounding or wording
+        differ in a way that a rule cannot settle). Never raises for what a response or a reference says.
+
+    Raises:
+        ValueError: `tolerance` is none.
     """
+    allowed = parse_tolerance(tolerance)
     response, reference = visible(response), visible(reference)
     if not response.strip() or not reference.strip():
         return None
     if max(len(response), len(reference)) > MAX_ANSWER_CHARS:
         return True if response.strip() == reference.strip() else None
     try:
-        return _compare(response, reference, answer_type, tolerance)
-    except Exception:  # untrusted text, or no worker for expressions: that says nothing about the answer
+        with one_budget():
+            return _compare(response, reference, answer_type, allowed)
+    except Exception:  # untrusted text: that says nothing about the answer
         return None
 
 
-def _compare(response: str, reference: str, answer_type: AnswerType, tolerance: float) -> bool | None:
+def _compare(response: str, reference: str, answer_type: AnswerType, tolerance: Tolerance | None) -> bool | None:
     if answer_type == "choice":
         letters = parse_choice(response), parse_choice(reference)
         if letters[0] and letters[1]:
@@ -51,56 +63,47 @@ def _compare(response: str, reference: str, answer_type: AnswerType, tolerance: 
         if None not in verdicts:
             return verdicts[0] == verdicts[1]
     elif answer_type == "text":
-        return texts_equal(unwrap(response), unwrap(reference))
+        return texts_equal(unwrap(response), unwrap(reference), tolerance)
     elif answer_type == "math":
-        return _maths_equal(response, reference, tolerance)
+        return maths_equal(response, reference, tolerance)
     else:
         predicted, gold = parse_number(response), parse_number(reference)
         if predicted is not None and gold is not None:
             return numbers_equal(predicted, gold, tolerance)
-    same = unwrap(response).casefold() == unwrap(reference).casefold()
-    return True if same else None
+        if _NOTATION.search(reference) or (gold is not None and re.search(r"\\[a-z]|√|π|sqrt|\^", response)):
+            return maths_equal(response, reference, tolerance)
+    sides = unwrap(response), unwrap(reference)
+    if answer_type != "number":  # mW is not MW
+        sides = sides[0].casefold(), sides[1].casefold()
+    return True if sides[0] == sides[1] else None
 
 
-def _is_equation(value: str) -> bool:
-    """Whether the left side calculates with letters: `x^2 - x = 0` says more than its right side."""
-    left, equals, _ = value.partition("=")
-    return bool(equals and re.search("[A-Za-z]", left) and re.search(r"[-+*/^]|\d\s*[A-Za-z]", left))
+def check_answer(
+    response_text: str, example_answer: str, answer_type: AnswerType, *, tolerance: ToleranceSpec = None
+) -> bool | None:
+    """Whether a response's final answer equals the example's; None if it states none or if in doubt.
+
+    Several boxes of one statement (`x=\\boxed{2}` or `x=\\boxed{3}`) are one answer of several values.
+
+    Raises:
+        ValueError: `tolerance` is none; see `answers_equal`.
+    """
+    stated = read_answer(response_text, answer_type)
+    if stated is None:
+        return None
+    with one_budget():
+        if len(stated.boxes) > 1:
+            return _boxes_equal(stated, example_answer, answer_type, tolerance)
+        return answers_equal(stated.value, example_answer, answer_type, tolerance=tolerance)
 
 
-def _names_differ(response: str, reference: str) -> bool:
-    """Whether `x = 2` stands beside `y = 2`, or `2a` (which may be two amperes) beside `2` or `2A`."""
-    names, factors = ([pattern.search(side) for side in (response, reference)] for pattern in (_NAME, _FACTOR))
-    if names[0] and names[1] and names[0][1] != names[1][1]:
-        return True
-    return len({factor and factor[1] for factor in factors}) > 1
-
-
-def _maths_equal(response: str, reference: str, tolerance: float) -> bool | None:
-    numbers = parse_number(response), parse_number(reference)
-    equations = _is_equation(response), _is_equation(reference)
-    if numbers[0] and numbers[1] and not any(equations):
-        outcome = numbers_equal(numbers[0], numbers[1], tolerance)
-        return None if outcome and _names_differ(response, reference) else outcome
-    predicted, gold = to_latex(response), to_latex(reference)
-    if _BLANKS.sub("", predicted) == _BLANKS.sub("", gold):
-        return True
-    ratios = ratio(predicted), ratio(gold)
-    if ratios[0] and ratios[1]:
-        return ratios[0] == ratios[1]
-    pairs = coordinates(predicted), coordinates(gold)
-    if not pairs[0] or not pairs[1]:
-        outcome = expressions_equal(predicted, gold, tolerance)
-        one_sided = equations[0] != equations[1] and not ("=" in response and "=" in reference)
-        return None if outcome and one_sided else outcome
-    # math-verify reads (4, 3) as an interval, which is empty, and all empty sets are equal.
-    if len(pairs[0]) != len(pairs[1]):
-        return None if re.search(r"\d,\d{3}(?!\d)", predicted + gold) else False  # (1,000, 2) has two or three
-    outcomes = [answers_equal(a, b, "math", tolerance=tolerance) for a, b in zip(*pairs, strict=True)]
-    return False if False in outcomes else None if None in outcomes else True
-
-
-def check_answer(response_text: str, example_answer: str, answer_type: AnswerType) -> bool | None:
-    """Whether a response's final answer equals the example's; None if it states none or if in doubt."""
-    extracted = extract_answer(response_text, answer_type)
-    return None if extracted is None else answers_equal(extracted, example_answer, answer_type)
+def _boxes_equal(stated: Stated, reference: str, answer_type: AnswerType, tolerance: ToleranceSpec) -> bool | None:
+    """All values where the reference has several; beside a single one, which of them is meant is in doubt."""
+    together = answers_equal(", ".join(stated.boxes), reference, answer_type, tolerance=tolerance)
+    last = answers_equal(stated.boxes[-1], reference, answer_type, tolerance=tolerance)
+    if together is True or _SEVERAL.search(reference):
+        return True if True in (together, last) else None if None in (together, last) else False
+    if answer_type == "choice":
+        return together
+    each = {answers_equal(box, reference, answer_type, tolerance=tolerance) for box in stated.boxes[:-1]} | {last}
+    return each.pop() if len(each) == 1 else None

@@ -1,11 +1,17 @@
-"""Free text: equal up to case, punctuation, articles and separators."""
+"""Free text: equal up to case, punctuation, articles and notation; different only where the words leave no doubt."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 
-from contextrl.answers.numbers import plain
+from contextrl.answers.moments import moments_equal
+from contextrl.answers.number_words import parse_words
+from contextrl.answers.numbers import numbers_equal, parse_number, plain
+from contextrl.answers.rounding import Tolerance
+from contextrl.answers.vocabulary import class_of, classes_differ
+
+_MAX_WORDS = 10
 
 
 def _text_tokens(value: str) -> list[str]:
@@ -18,22 +24,48 @@ def _text_tokens(value: str) -> list[str]:
     return words or kept
 
 
-def texts_equal(response: str, reference: str) -> bool | None:
-    """Compare two texts by their tokens; None where one only says more, or both say much."""
+def _in_digits(tokens: list[str]) -> list[str]:
+    """Number words as digits; `one` stays, which is a pronoun too."""
+    found = [parse_words(token) if token.isalpha() and token != "one" else None for token in tokens]
+    return [str(value) if value is not None else token for token, value in zip(tokens, found, strict=True)]
+
+
+def texts_equal(response: str, reference: str, tolerance: Tolerance | None = None) -> bool | None:
+    """Compare two texts: numbers and units, dates and times, words; None where wording leaves room.
+
+    Two words differ for certain only as numbers, as moments, or as members of a closed class (days, months, countries,
+    sides, plain colours): a couch is a sofa, and no rule knows all such pairs.
+    """
     predicted, gold = _text_tokens(response), _text_tokens(reference)
     if not predicted or not gold:
         return None
     if predicted == gold:
         return True
+    moment = moments_equal(response, reference)
+    if not isinstance(moment, str):
+        return moment
     if all(token[-1].isdigit() for token in predicted + gold):
-        thousands = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", f"{response}\n{reference}").split("\n")
-        return None if _text_tokens(thousands[0]) == _text_tokens(thousands[-1]) else False
-    joined = "".join(predicted), "".join(gold)
-    chinese = re.search("[一-鿿]", response + reference) is not None  # written without spaces
-    one_contains_the_other = (
-        set(predicted) <= set(gold)
-        or set(gold) <= set(predicted)
-        or (chinese and (joined[0] in joined[1] or joined[1] in joined[0]))
-    )
-    # Long wordings differ without disagreeing, and a shorter one may be the same thing said with less detail.
-    return None if one_contains_the_other or joined[0] == joined[1] or len(predicted + gold) > 10 else False
+        return _digits_equal(response, reference, tolerance)
+    numbers = parse_number(response), parse_number(reference)
+    if numbers[0] and numbers[1]:
+        return numbers_equal(numbers[0], numbers[1], tolerance)
+    if max(len(predicted), len(gold)) > _MAX_WORDS:
+        return None
+    spelled = _in_digits(predicted), _in_digits(gold)
+    if spelled[0] == spelled[1]:
+        return True
+    members = class_of(" ".join(predicted)), class_of(" ".join(gold))
+    if members[0] and members[0] == members[1]:
+        return True
+    return False if classes_differ(spelled[0], spelled[1]) else None
+
+
+def _digits_equal(response: str, reference: str, tolerance: Tolerance | None) -> bool | None:
+    """Numbers and lists of them, which are what they are; a comma may belong to a number or stand between two."""
+    without = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", f"{response}\n{reference}").split("\n")
+    if len(without) == 2 and without != [response, reference] and _text_tokens(without[0]) == _text_tokens(without[1]):
+        return None
+    numbers = parse_number(response), parse_number(reference)
+    if numbers[0] and numbers[1]:
+        return numbers_equal(numbers[0], numbers[1], tolerance)
+    return False

@@ -1,7 +1,8 @@
-"""The child process that compares expressions: `python -m contextrl.answers.worker`.
+"""A process that compares expressions or converts units: `python -m contextrl.answers.worker expressions|conversion`.
 
-Reads `{"predicted", "gold", "tolerance", "seconds"}` a line and replies `{"equal": true | false | null}`. Ends when its
-stdin is closed, and while it computes by an alarm: a parent that was killed cannot stop it.
+It imports its libraries once and forks; the fork reads a request a line and replies `{"id", "outcome"}`. A request that
+takes longer than its `seconds` is ended by an alarm, even inside a computation that never yields; then the process
+says so and forks again, which takes milliseconds. Ends when its stdin is closed.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Callable
 from typing import Any
 
 _MEMORY_BYTES = 2 * 1024**3
-#: The parent's limit comes first; this is for when there is no parent any more.
-_EXTRA_SECONDS = 5.0
+_TASKS = {"expressions": "contextrl.answers.symbolic", "conversion": "contextrl.answers.quantities"}
+
+Handler = Callable[[dict[str, Any]], Any]
 
 
 def main() -> None:
@@ -23,31 +26,55 @@ def main() -> None:
     _limit_memory()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is for the parent, which closes the pipe
     try:
-        compare = importlib.import_module("contextrl.answers.symbolic").symbolic_equal
-        compare("x^{2}+1", "\\frac{1}{2}", 1e-3)  # loads the grammar and what sympy imports when needed
+        module = importlib.import_module(_TASKS[sys.argv[1]])
+        module.warm_up()  # loads the grammar and what sympy imports when needed
     except Exception as error:
         _send(replies, {"ready": False, "reason": f"{type(error).__name__}: {error}"})
         return
     _send(replies, {"ready": True})
-    for line in requests:
-        request = json.loads(line)
-        _set_alarm(request["seconds"] + _EXTRA_SECONDS)
-        _send(replies, {"equal": _outcome(compare, request)})
-        _set_alarm(0)
+    if not hasattr(os, "fork"):
+        _serve(module.handle, requests, replies)
+        return
+    while True:
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                _serve(module.handle, requests, replies)
+                code = 0
+            finally:
+                os._exit(code)
+        _, status = os.waitpid(child, 0)
+        if os.WIFEXITED(status) and os.WEXITSTATUS(status) == 0:
+            return
+        _send(replies, {"id": None, "outcome": None})
 
 
-def _outcome(compare: Any, request: dict[str, Any]) -> bool | None:
+def _serve(handle: Handler, requests: int, replies: int) -> None:
+    """Answer until stdin is closed."""
+    received = b""
+    while chunk := os.read(requests, 65_536):
+        received += chunk
+        while b"\n" in received:
+            line, _, received = received.partition(b"\n")
+            request = json.loads(line)
+            _set_alarm(request["seconds"])
+            outcome = _outcome(handle, request)
+            _set_alarm(0)
+            _send(replies, {"id": request["id"], "outcome": outcome})
+
+
+def _outcome(handle: Handler, request: dict[str, Any]) -> bool | str | None:
     try:
-        outcome = compare(request["predicted"], request["gold"], request["tolerance"])
+        outcome = handle(request)
     except Exception:  # sympy raises anything on expressions it cannot handle, and memory may run out
         return None
-    return outcome if outcome is None else bool(outcome)
+    return outcome if outcome is None or isinstance(outcome, str) else bool(outcome)
 
 
-def _take_over_pipes() -> tuple[Any, int]:
+def _take_over_pipes() -> tuple[int, int]:
     """Keep stdin and stdout for the protocol; a library that prints or reads finds the null device."""
-    requests = os.fdopen(os.dup(0), encoding="ascii")
-    replies = os.dup(1)
+    requests, replies = os.dup(0), os.dup(1)
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
     os.dup2(null, 1)
@@ -56,7 +83,10 @@ def _take_over_pipes() -> tuple[Any, int]:
 
 
 def _send(replies: int, message: dict[str, Any]) -> None:
-    os.write(replies, json.dumps(message).encode("ascii") + b"\n")
+    try:
+        os.write(replies, json.dumps(message).encode("ascii") + b"\n")
+    except BrokenPipeError:  # nobody listens any more
+        return
 
 
 def _limit_memory() -> None:

@@ -51,8 +51,10 @@ def unwrap(value: str) -> str:
         value = value.lstrip("*` ").rstrip(".,;:?。，；：！？、`* ")
         if re.search(r"[^\W\d_]{2}!$", value):  # an exclamation, not a factorial
             value = value[:-1]
-        while value.endswith("}") and value.count("{") < value.count("}"):
-            value = value[:-1].rstrip()
+        surplus = value.count("}") - value.count("{")
+        if surplus > 0 and (closing := re.search(r"[}\s]*\Z", value[-2 * surplus :])):
+            kept = value[: len(value) - len(closing[0])]
+            value = kept + "}" * max(closing[0].count("}") - surplus, 0)
         if len(value) > 1 and _PAIRS.get(value[0]) == value[-1] and value.count(value[0]) <= 2:
             value = value[1:-1]
         elif len(value) > 3 and value.startswith("$$") and value.endswith("$$"):

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, cast
 
 from PIL import Image
 
+from contextrl.answers import parse_tolerance
 from contextrl.data.confinement import check_confined, hub_cache
 from contextrl.data.images import image_from_bytes
 from contextrl.errors import InputError, ServiceError
@@ -22,7 +23,7 @@ _FILE_SUFFIXES = (".jsonl", ".json", ".parquet")
 _HUB_ID = re.compile(r"[\w.-]+(?:/[\w.-]+)?(?::[\w.() +-]+)?")
 _SPLIT_NAME = re.compile(r"(train|validation|val|dev|test)(?![A-Za-z0-9])")
 _IMAGE_MARKER = re.compile(r"[ \t]*<image>[ \t]*\n?", re.IGNORECASE)
-_FIELDS = ("id", "question", "images", "solution", "answer", "answer_type", "task", "source", "image_ids")
+_FIELDS = ("id", "question", "images", "solution", "answer", "answer_type", "task", "source", "image_ids", "tolerance")
 
 
 class _Row(NamedTuple):
@@ -79,8 +80,8 @@ def rows_to_examples(rows: Iterable[Mapping[str, object]], *, where: str, base: 
 
     Args:
         rows: `question, images, solution, answer` are needed; `id` (default: stem of `where`, row number),
-            `answer_type` (text), `task` (reasoning), `source`, `image_ids` are optional; others are ignored.
-            An image is a path, a PIL image, or the `{"bytes": ..., "path": ...}` of datasets.
+            `answer_type` (text), `task` (reasoning), `source`, `image_ids`, `tolerance` are optional; others are
+            ignored. An image is a path, a PIL image, or the `{"bytes": ..., "path": ...}` of datasets.
         where: how errors name the rows: a file or dataset.
         base: the folder that image paths are relative to; None leaves them as they are.
 
@@ -280,7 +281,18 @@ def _example(row: _Row) -> Example:
         images=images,
         source=_text(row, "source") if row.columns.get("source") else "",
         image_ids=image_ids,
+        tolerance=_tolerance(row),
     )
+
+
+def _tolerance(row: _Row) -> float | str | None:
+    value: Any = row.columns.get("tolerance")
+    try:
+        parse_tolerance(value)
+    except ValueError:
+        expected = 'a number that is not negative, or text relative to the answer such as "1%"'
+        raise InputError(expected, found=_describe(value), where=f"{row.where}, field 'tolerance'") from None
+    return cast("float | str | None", value)
 
 
 def _field(row: _Row, field: str) -> object:

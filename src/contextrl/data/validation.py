@@ -59,7 +59,7 @@ def _reference_problems(example: Example) -> Iterator[str]:
     if not example.solution.strip():
         yield "field 'solution': expected a worked solution, found an empty string"
         return
-    if check_answer(example.solution, example.answer, example.answer_type) is True:
+    if check_answer(example.solution, example.answer, example.answer_type, tolerance=example.tolerance) is True:
         return
     stated = extract_answer(example.solution, example.answer_type)
     ending = "no recognisable final answer" if stated is None else f"{stated!r} at its end"

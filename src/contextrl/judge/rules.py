@@ -20,7 +20,7 @@ def confident_rule(example: Example, response: str) -> bool | None:
         True or False where both answers could be read and compared; None where the response states no
         recognisable answer or the comparison is doubtful: a judge that reads should look first.
     """
-    return check_answer(response, example.answer, example.answer_type)
+    return check_answer(response, example.answer, example.answer_type, tolerance=example.tolerance)
 
 
 class RulesJudge:

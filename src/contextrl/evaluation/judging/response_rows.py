@@ -70,8 +70,8 @@ def read_response_rows(
     """Read and check every line.
 
     Args:
-        path: lines with `question, images, solution, answer, response` and, if given, `answer_type` (text) and `id`;
-            image paths are relative to the file. Blank lines are passed over.
+        path: lines with `question, images, solution, answer, response` and, if given, `answer_type` (text),
+            `tolerance` and `id`; image paths are relative to the file. Blank lines are passed over.
         context: with `answer`, `solution` may be missing; with `none`, `answer` too.
         limit: decode the images of only so many rows: the rest will not be judged.
         flags: further fields that must be there and true or false.
