@@ -41,9 +41,10 @@ UnscoredKind = Literal[
 ]
 
 
-#: Of these, the ones that the judged response can bring about by what it says.
+#: Of these, the ones that a response brings about by what it makes the judge write. A judge that refuses has judged
+#: nothing, and a reply without content is the server's doing.
 PROVOKED: frozenset[UnscoredKind] = frozenset(
-    ("missing", "off_menu", "contradictory", "truncated", "empty", "null", "refusal", "wrong_language")
+    ("missing", "off_menu", "contradictory", "truncated", "empty", "wrong_language")
 )
 
 

@@ -9,13 +9,13 @@ import json
 import random
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
 from transformers import Qwen3VLForConditionalGeneration
 
-from contextrl.judge.llm.prompts import PromptSet
+from contextrl.judge.llm.prompts import PromptSet, Task
 from contextrl.miniature.digits import compose
 from contextrl.miniature.learned_judge.lessons import draw_lesson
 from contextrl.miniature.learned_judge.training import (
@@ -68,7 +68,7 @@ def test_prompts_tell_tasks_and_contexts_apart(prompts: PromptSet, processor: An
     lesson = draw_lesson(random.Random(5))
     texts = {
         (task, context): prompt_text(processor, prompts, replace(lesson.request, context=context), task)
-        for task in ("verify", "report", "retry")
+        for task in get_args(Task)
         for context in ("none", "answer", "solution")
     }
     assert len(set(texts.values())) == 9
