@@ -84,6 +84,11 @@ def test_every_shipped_config_runs(
     assert set(results["seconds"]) == {"train", "eval", "total"}
     assert {"answer_accuracy", "process_accuracy", "n"} <= set(results["before"])
     assert results["after"]["n"] == 8
+    for when in ("before", "after"):
+        items = list(read_objects(run / f"items-{when}.jsonl"))
+        right = sum(item["answer_correct"] is True for item in items)
+        assert right / len(items) == pytest.approx(results[when]["answer_accuracy"])
+        assert len({item["id"] for item in items}) == 8
     assert set(results["groups"]) == {"all_negative", "recovered"}
     assert results["tokens"]["trained"] > 0
     lines = list(read_objects(run / "metrics.jsonl"))

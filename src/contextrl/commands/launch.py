@@ -26,7 +26,7 @@ from contextrl.records import metrics as names
 from contextrl.records.evaluation import Evaluation
 from contextrl.records.example import Example
 from contextrl.records.jsonl import json_ready
-from contextrl.records.run_directory import RunDirectory, environment
+from contextrl.records.run_directory import RunDirectory, Whole, environment
 from contextrl.trainer.checkpoints import latest_checkpoint
 from contextrl.trainer.checks import check_prompts, prompt_room
 from contextrl.trainer.clock import Clock
@@ -236,10 +236,11 @@ class Run:
 
     # ---- evaluation ----------------------------------------------------------------------------------------------
 
-    def _evaluate(self, count: int, title: str | None) -> Evaluation:
-        """The policy as it is now on the first `count` evaluation examples, with a progress bar if it has a title."""
-        with progress_bar(self.console, title or "", count, shown=self.is_main and title is not None) as on_batch:
-            result, _ = evaluate(
+    def _evaluate(self, count: int, whole: Whole | None) -> Evaluation:
+        """The policy as it is now on the first `count` evaluation examples; see `trainer.run_log.Evaluate`."""
+        kept = whole if self.is_main else None
+        with progress_bar(self.console, f"Evaluating {whole}", count, shown=kept is not None) as on_batch:
+            result, items = evaluate(
                 self.trainer.accelerator.unwrap_model(self.trainer.model),
                 self.processor,
                 self.eval_examples[:count],
@@ -248,6 +249,8 @@ class Run:
                 batch_size=self.config.eval.batch_size,
                 on_batch=on_batch,
             )
+        if kept is not None:
+            self.directory.write_items(kept, items)
         return result
 
     def _results(self, log: RunLog) -> dict[str, Any]:

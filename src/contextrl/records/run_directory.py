@@ -1,7 +1,8 @@
 """The run directory: written as the run goes, readable after a kill at any point.
 
 `config.yaml`, `environment.json`, `metrics.jsonl` (a line per step), `groups.jsonl` (a line per group), `images/`,
-`checkpoints/`, `results.json`. Readers skip a cut last line.
+`checkpoints/`, `items-before.jsonl` and `items-after.jsonl` (a line per held-out item), `results.json`. Readers skip a
+cut last line.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
@@ -35,6 +36,8 @@ _PACKAGES = (
     "math-verify",
     "numpy",
 )
+#: The evaluations of which every item is kept.
+Whole = Literal["before", "after"]
 #: What a run that was killed before it began may leave: nothing in it is worth keeping.
 _LEFTOVERS = ("checkpoints", "images", "environment.json", ".environment.json.partial")
 
@@ -134,6 +137,11 @@ class RunDirectory:
         """What a finished run wrote, None before its end."""
         path = self.path / "results.json"
         return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
+
+    def write_items(self, whole: Whole, items: Iterable[Mapping[str, Any]]) -> None:
+        """Every item of an evaluation: runs are compared item by item."""
+        lines = [json.dumps(item, ensure_ascii=False) + "\n" for item in items]
+        write_atomically(self.path / f"items-{whole}.jsonl", "".join(lines))
 
     def write_results(self, results: Mapping[str, Any]) -> None:
         write_atomically(self.path / "results.json", json.dumps(results, indent=2) + "\n")

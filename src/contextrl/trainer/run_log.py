@@ -14,11 +14,12 @@ from transformers.integrations import TensorBoardCallback
 from contextrl.records import metrics as names
 from contextrl.records.evaluation import Evaluation
 from contextrl.records.jsonl import json_ready
-from contextrl.records.run_directory import RunDirectory
+from contextrl.records.run_directory import RunDirectory, Whole
 from contextrl.trainer.clock import Clock
 
-#: Evaluates the policy as it is now on the first so many examples; shows progress under a title, if it has one.
-Evaluate = Callable[[int, str | None], Evaluation]
+#: Evaluates the policy as it is now on the first so many examples; before and after training it shows how far it is and
+#: keeps every item.
+Evaluate = Callable[[int, Whole | None], Evaluation]
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class RunLog(TrainerCallback):
 
     def measure_before(self) -> None:
         """Evaluate before training, and write the line that a resumed run reads."""
-        self.before = self._measure("Evaluating before")
+        self.before = self._measure("before")
         if self.before is not None:
             seconds = dict(self.clock.seconds)
             self._append(
@@ -121,7 +122,7 @@ class RunLog(TrainerCallback):
         if best and best != state.global_step and self.go_back is not None:
             self.go_back(best)
             self.best_step = best
-        self.after = self._measure("Evaluating after")
+        self.after = self._measure("after")
         if self.after is not None:
             self.log(tracker_metrics(self.after))
 
@@ -130,11 +131,11 @@ class RunLog(TrainerCallback):
         if self.after is not None:
             self._append({"step": step, **evaluation_metrics(self.after), "after": self.after.as_json()})
 
-    def _measure(self, title: str) -> Evaluation | None:
+    def _measure(self, whole: Whole) -> Evaluation | None:
         if not self.plan.final_examples:
             return None
         with self.clock.measure("eval"):
-            return self.evaluate(self.plan.final_examples, title)
+            return self.evaluate(self.plan.final_examples, whole)
 
     def _append(self, record: dict[str, Any]) -> None:
         if self.directory is not None:
