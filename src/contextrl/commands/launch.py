@@ -175,6 +175,7 @@ class Run:
         try:
             with self.clock.measure("train"):
                 trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+                log.measure_after(trainer.state)
         finally:
             terminal.close()
             close_judge(self.judge)

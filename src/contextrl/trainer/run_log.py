@@ -118,6 +118,12 @@ class RunLog(TrainerCallback):
             del logs[name]
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+        self.measure_after(state)
+
+    def measure_after(self, state: Any) -> None:
+        """Evaluate after training, once. A run that is resumed at its last step trains nothing and still needs it."""
+        if self.after is not None:
+            return
         best = state.best_global_step if self.plan.best else None
         if best and best != state.global_step and self.go_back is not None:
             self.go_back(best)
