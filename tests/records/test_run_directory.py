@@ -33,6 +33,13 @@ def foreign(path: Path) -> None:
     (path / "thesis.tex").write_text("dear")
 
 
+def killed_before_it_began(path: Path) -> None:
+    """What a kill or a full disk leaves when the configuration was being written."""
+    (path / "checkpoints").mkdir(parents=True)
+    (path / "environment.json").write_text("{}")
+    (path / ".config.yaml.partial").write_text("method: cont")
+
+
 def earlier_run(path: Path) -> None:
     RunDirectory(path).start(RunConfig().to_yaml(), environment(7, COMMAND), resume=False)
 
@@ -51,6 +58,11 @@ def earlier_run(path: Path) -> None:
         pytest.param(foreign, False, False, "found files that are not a run", id="foreign"),
         pytest.param(foreign, False, True, "found files that are not a run", id="foreign-is-never-overwritten"),
         pytest.param(foreign, True, False, "expected a run to resume, found none", id="foreign-resume"),
+        pytest.param(killed_before_it_began, False, False, None, id="killed-before-it-began"),
+        pytest.param(killed_before_it_began, False, True, None, id="killed-before-it-began-overwrite"),
+        pytest.param(
+            killed_before_it_began, True, False, "expected a run to resume", id="killed-before-it-began-resume"
+        ),
         pytest.param(earlier_run, False, False, "found an earlier run", id="earlier-run"),
         pytest.param(earlier_run, False, True, None, id="earlier-run-overwrite"),
         pytest.param(earlier_run, True, False, None, id="earlier-run-resume"),

@@ -6,9 +6,14 @@ import os
 from pathlib import Path
 
 
+def scratch_name(name: str) -> str:
+    """Under which a file is written before it gets its name; a kill or a full disk may leave it."""
+    return f".{name}.partial"
+
+
 def write_atomically(path: Path, text: str) -> None:
     """Readers see the old file or the new one, never half of it."""
-    scratch = path.with_name(f".{path.name}.partial")
+    scratch = path.with_name(scratch_name(path.name))
     with scratch.open("w", encoding="utf-8") as file:
         file.write(text)
         file.flush()

@@ -20,7 +20,7 @@ from typing import Any, Literal
 import yaml
 
 from contextrl.errors import InputError
-from contextrl.records.files import write_atomically
+from contextrl.records.files import scratch_name, write_atomically
 from contextrl.records.groups import group_files
 from contextrl.records.jsonl import read_objects
 from contextrl.records.yaml_files import parse_yaml
@@ -39,7 +39,13 @@ _PACKAGES = (
 #: The evaluations of which every item is kept.
 Whole = Literal["before", "after"]
 #: What a run that was killed before it began may leave: nothing in it is worth keeping.
-_LEFTOVERS = ("checkpoints", "images", "environment.json", ".environment.json.partial")
+_LEFTOVERS = (
+    "checkpoints",
+    "images",
+    "environment.json",
+    scratch_name("environment.json"),
+    scratch_name("config.yaml"),
+)
 
 
 class RunDirectory:
