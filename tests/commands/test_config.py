@@ -256,3 +256,22 @@ def test_exponents_deeper_down_are_numbers_too(tmp_path: Path, text: str) -> Non
 @pytest.mark.parametrize("overrides", [[], ["train.beta=0"]], ids=["alone", "with-override"])
 def test_a_section_with_every_line_commented_out_is_its_default(tmp_path: Path, overrides: list[str]) -> None:
     load_config(write(tmp_path, "train:\n  # beta: 0.01\n"), overrides)
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ({}, "miniature"),
+        ({"train": "miniature"}, "miniature"),
+        ({"train": "mine.jsonl"}, None),
+        ({"train": "org/set"}, None),
+        ({"train": "mine.jsonl", "eval": "miniature"}, "miniature"),
+        ({"train": "mine.jsonl", "eval": "dev.jsonl"}, "dev.jsonl"),
+        ({"train": "miniature", "eval": None}, None),
+    ],
+)
+def test_rows_of_ones_own_are_evaluated_on_what_was_asked(data: dict[str, Any], expected: str | None) -> None:
+    config = parse_config({"data": data})
+    assert config.data.eval == expected
+    # As a run writes it down and reads it again.
+    assert parse_config(config.model_dump(mode="json")).data.eval == expected

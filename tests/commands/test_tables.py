@@ -60,4 +60,14 @@ def test_a_run_without_evaluation_says_so() -> None:
 
 
 def test_where_nobody_looked_at_the_process_it_is_said() -> None:
-    assert "not looked at" in printed(evaluation_table({"model": "m", "benchmarks": {"mine": evaluation(1.0, 0.0)}}))
+    (row,) = [
+        line
+        for line in printed(evaluation_table({"model": "m", "benchmarks": {"mine": evaluation(1.0, 0.0)}})).splitlines()
+        if "mine" in line
+    ]
+    assert [cell.strip() for cell in row.split("│")[1:5]] == ["mine", "50.0% [40.0%, 60.0%]", "–", "4"]
+
+
+def test_the_table_names_the_data() -> None:
+    row = {**evaluation(1.0, 0.0), "data": "my/rows[b].jsonl"}
+    assert "held-out, my/rows[b].jsonl" in printed(results_table(results(row, row)))

@@ -73,10 +73,14 @@ def eval_(
     target: Annotated[
         str, typer.Argument(metavar="CONFIG|MODEL", help="A run's YAML file, a run directory or a model.")
     ],
-    benchmark: Annotated[str, typer.Option(help="Benchmarks, separated by commas.")] = "miniature",
-    data: Annotated[
-        Path | None, typer.Option(help="Your own rows, judged by answer rules; --benchmark '' leaves out the rest.")
+    benchmark: Annotated[
+        str | None,
+        typer.Option(
+            help="Benchmarks, separated by commas; by default the run's own evaluation, for a model `miniature`.",
+            show_default=False,
+        ),
     ] = None,
+    data: Annotated[Path | None, typer.Option(help="Your own rows, judged by answer rules.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="Examples of each benchmark.")] = 1000,
     predictions: Annotated[
         Path | None, typer.Option(help="Write every response and verdict to this JSONL file.")
@@ -91,18 +95,21 @@ def eval_(
     from contextrl.plugins import EVALUATIONS, named
     from contextrl.records.run_directory import RunDirectory
 
-    names = [name.strip() for name in benchmark.split(",") if name.strip()]
+    names = [name.strip() for name in (benchmark or "").split(",") if name.strip()]
     for name in names:
         named(EVALUATIONS, name, where="--benchmark")
     if data is not None:
         names.append(str(data))
-    if not names:
-        raise InputError("a benchmark or --data FILE", found=repr(benchmark), where="--benchmark")
     settings = None
     if target.endswith((".yaml", ".yml")):
         settings = load_config(target)
     elif RunDirectory(Path(target)).exists():
         settings = parse_config(RunDirectory(Path(target)).settings(), where=f"{target}/config.yaml")
+    if not names and benchmark is None:
+        own = settings.data.eval if settings else "miniature"
+        names = [own] if own else []
+    if not names:
+        raise InputError("a benchmark or --data FILE", found="none", where="--benchmark")
     console = Console(stderr=as_json)
     quiet_libraries()
     with console.status("Loading torch and transformers"):
@@ -155,18 +162,24 @@ def show_warnings() -> None:
         logger.addHandler(RichHandler(console=Console(stderr=True), show_path=False, show_time=False))
 
 
+#: Stands where a judge cannot look at the process.
+NOBODY_LOOKED = "–"
+
+
 def percent(accuracy: float | None, interval: Any) -> str:
     """`84.1 % [81.9, 86.2]`."""
     if accuracy is None:
-        return "not looked at"
+        return NOBODY_LOOKED
     return f"{accuracy:.1%} [{interval[0]:.1%}, {interval[1]:.1%}]"
 
 
 def results_table(results: dict[str, Any]) -> Table:
     """Accuracy before and after, what stage 2 recovered, and where the time went."""
     table = Table(title=f"{results['method']}, seed {results['seed']}, {results['steps']} steps")
-    for column in ("held-out", "answer", "answer and process", "n"):
-        table.add_column(column, justify="left" if column == "held-out" else "right")
+    data = next((row["data"] for row in (results["before"], results["after"]) if row and row.get("data")), None)
+    held_out = "held-out" if data is None else f"held-out, {escape(data)}"
+    for column in (held_out, "answer", "answer and process", "n"):
+        table.add_column(column, justify="left" if column == held_out else "right")
     for name in ("before", "after"):
         if row := results[name]:
             table.add_row(name, *_accuracies(row))
@@ -192,7 +205,7 @@ def discovery_table(results: dict[str, Any]) -> Table | None:
         table.add_column(column, justify="left" if column == "class" else "right")
     for name in [name for name in before if name in after]:
         shares = [part.process_accuracy for part in (before[name], after[name])]
-        cells = ["not looked at" if share is None else f"{share:.1%}" for share in shares]
+        cells = [NOBODY_LOOKED if share is None else f"{share:.1%}" for share in shares]
         table.add_row(escape(name), *cells, str(after[name].n))
     return table
 

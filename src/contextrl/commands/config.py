@@ -17,7 +17,7 @@ from contextrl.errors import InputError, nearest_key
 from contextrl.judge.settings import JudgeConfig
 from contextrl.miniature.plugin import register
 from contextrl.objective.settings import ObjectiveSettings
-from contextrl.plugins import JUDGES
+from contextrl.plugins import DATA, JUDGES
 from contextrl.policy.settings import PromptSettings
 from contextrl.records.yaml_files import parse_yaml
 from contextrl.rollout.settings import DynamicSamplingSettings, Stage2Settings
@@ -50,7 +50,8 @@ class DataConfig(PromptSettings):
     train: str = "miniature"
     """`miniature`, a .jsonl / .json / .parquet file, a folder from `datasets`, or a hub id."""
     eval: str | None = "miniature"
-    """The same for evaluation; `miniature` is its held-out test split, `miniature:dev` the development split."""
+    """The same for evaluation; `miniature` is its held-out test split, `miniature:dev` the development split. null is
+    no evaluation, and the default beside rows of your own."""
     examples: int = Field(4000, gt=0)
     """Training rows drawn for the miniature."""
     voice: Literal["own", "foreign"] = "own"
@@ -60,6 +61,16 @@ class DataConfig(PromptSettings):
     allow_outside: bool = False
     """Take pictures from anywhere: by default a row that names a file outside its own file's folder is refused, because
     pictures are sent to the judge."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _evaluated_on_what_was_asked(cls, section: Any) -> Any:
+        """Figures on the miniature's digits would say nothing of a policy that is trained on other rows."""
+        if isinstance(section, Mapping) and "eval" not in section:
+            train = section.get("train", "miniature")
+            if isinstance(train, str) and train.partition(":")[0] not in DATA:
+                return {**section, "eval": None}
+        return section
 
 
 class JudgeSection(JudgeConfig):

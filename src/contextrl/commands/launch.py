@@ -252,7 +252,7 @@ class Run:
             )
         if kept is not None:
             self.directory.write_items(kept, items)
-        return result
+        return dataclasses.replace(result, data=str(self.config.data.eval))
 
     def _results(self, log: RunLog) -> dict[str, Any]:
         progress = self.trainer.progress

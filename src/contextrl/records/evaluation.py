@@ -47,6 +47,7 @@ class Evaluation:
         n: scored items.
         unscored: items the judge failed on; in no mean.
         by_source: the scored items by their rows' `source`.
+        data: what the items are, as the configuration names it.
     """
 
     answer_accuracy: float
@@ -56,6 +57,7 @@ class Evaluation:
     n: int
     unscored: int
     by_source: Mapping[str, Part] = field(default_factory=dict)
+    data: str = ""
 
     @property
     def score(self) -> float:
@@ -70,8 +72,9 @@ class Evaluation:
         return cls(**fields)
 
     def as_json(self) -> dict[str, Any]:
-        """Rounded to four digits; null where there is nothing to say."""
-        return dict(json_ready(asdict(self), digits=4))
+        """Rounded to four digits; null where there is nothing to say; `data` only where the items have a name."""
+        columns = dict(json_ready(asdict(self), digits=4))
+        return columns if self.data else {name: value for name, value in columns.items() if name != "data"}
 
 
 def parts_of(value: Any) -> dict[str, Part]:

@@ -52,6 +52,11 @@ class RunData:
         return self.config.get("seed")
 
     @property
+    def held_out(self) -> str:
+        """What the run is evaluated on; empty where its configuration does not say."""
+        return str(section(self.config, "data").get("eval") or "")
+
+    @property
     def last_step(self) -> int:
         return max((int(record["step"]) for record in self.steps), default=0)
 

@@ -117,7 +117,8 @@ def series_rows(run: RunData, names: Mapping[str, str]) -> list[Row]:
 def outcome_charts(run: RunData) -> list[Chart]:
     rows = evaluation_rows(run, ACCURACIES)
     spec = lines(rows, "held-out accuracy", percent=True, points=True)
-    caption = "Greedy answers to held-out questions. Bands are 95 % intervals, bootstrapped by image."
+    of = f" of {run.held_out}" if run.held_out else ""
+    caption = f"Greedy answers to held-out questions{of}. Bands are 95 % intervals, bootstrapped by image."
     classes = class_rows(run)
     return _charts(
         Chart("outcome", "Held-out accuracy", caption, spec, rows),

@@ -119,7 +119,8 @@ def outcome_of(run: RunData) -> str:
     if not figures:
         return "No held-out evaluation so far."
     counts = ", then ".join(f"{size:,.0f}" for size in dict.fromkeys(sizes))
-    return f"Held-out {'; '.join(figures)}" + (f" ({counts} questions)." if counts else ".") + _gain(run)
+    of = " of ".join(part for part in (counts and f"{counts} questions", run.held_out) if part)
+    return f"Held-out {'; '.join(figures)}" + (f" ({of})." if of else ".") + _gain(run)
 
 
 def _gain(run: RunData) -> str:

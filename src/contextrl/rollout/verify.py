@@ -199,7 +199,8 @@ class Verifier:
 
 
 def not_positive_if_truncated(verdict: Verdict, truncated: bool) -> Verdict:
-    """Text cut at the length limit is not a positive, whatever it says so far."""
+    """Text cut at the length limit is not a positive, whatever it says so far; where nobody looked nobody has."""
     if not truncated or verdict.status == "unscored":
         return verdict
-    return replace(verdict, status="incorrect", answer_correct=False, process_correct=False)
+    process = None if verdict.process_correct is None else False
+    return replace(verdict, status="incorrect", answer_correct=False, process_correct=process)
