@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import logging
 import os
@@ -16,12 +17,14 @@ from rich.logging import RichHandler
 from rich.markup import escape
 from rich.table import Table
 
+from contextrl.commands.interrupts import EXIT_CODE, CalmGroup, terminate_as_interrupt
 from contextrl.commands.judge_cli import app as judge_app
 from contextrl.commands.miniature_cli import app as miniature_app
 from contextrl.commands.reproduce_cli import reproduce
 from contextrl.errors import ContextRLError, InputError
 
 app = typer.Typer(
+    cls=CalmGroup,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -31,6 +34,21 @@ app = typer.Typer(
 app.command()(reproduce)
 app.add_typer(judge_app, name="judge", help="Verify responses, measure a judge, serve the miniature's.")
 app.add_typer(miniature_app, name="miniature", help="The built-in miniature's base policy, made anew.")
+
+
+def show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"contextrl {importlib.metadata.version('contextrl')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """What stands before a command."""
 
 
 @app.command()
@@ -60,7 +78,12 @@ def train(
     with console.status("Loading torch and TRL"):
         from contextrl.commands.launch import Run
     run = Run(settings, console, ["contextrl", *sys.argv[1:]], resume=resume, overwrite=overwrite)
-    results = run.train()
+    try:
+        results = run.train()
+    except KeyboardInterrupt:
+        if run.is_main:
+            console.print(escape(run.where_it_stopped()), soft_wrap=True)
+        raise typer.Exit(EXIT_CODE) from None
     if int(os.environ.get("RANK", "0")) == 0:
         console.print(results_table(results))
         if (discovery := discovery_table(results)) is not None:
@@ -230,6 +253,7 @@ def _accuracies(row: dict[str, Any]) -> tuple[str, str, str]:
 def main() -> None:
     """Entry point: our own errors are one message and an exit code, never a traceback."""
     show_warnings()
+    terminate_as_interrupt()
     try:
         app()
     except ContextRLError as error:

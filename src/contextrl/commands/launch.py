@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -185,6 +186,17 @@ class Run:
             log.write_after(trainer.state.global_step)
             self.directory.write_results(results)
         return results
+
+    def where_it_stopped(self) -> str:
+        """How far the run came and how it goes on, in one line."""
+        if not self.directory.exists():
+            return "Stopped before the run began."
+        state, last = self.trainer.state, latest_checkpoint(self.directory.checkpoints)
+        again = [part for part in self.command if part not in ("--resume", "--overwrite")]
+        return (
+            f"Stopped at step {state.global_step} of {state.max_steps or 'none yet'}; last checkpoint: "
+            f"{last.name if last else 'none'}; go on with: {shlex.join([*again, '--resume'])}"
+        )
 
     def _run_log(self) -> RunLog:
         settings, available = self.config.eval, len(self.eval_examples)
