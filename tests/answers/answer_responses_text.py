@@ -150,4 +150,16 @@ RESPONSES_TEXT: list[tuple[str, str, AnswerType, bool | str | None]] = [
     ("5 min", "300 s", "text", True),
     ("1 hour", "60 minutes", "text", True),
     ("2 h", "3 h", "text", False),
+    # the case of a unit; right and wrong for yes and no
+    ("5 mW", "5 MW", "text", False),
+    ("5 MW", "5 MW", "text", True),
+    ("5 KG", "5 kg", "text", True),
+    ("5 Apples", "5 apples", "text", True),
+    ("$5", "€5", "text", NOT_TRUE),
+    ("correct", "yes", "yes_no", True),
+    ("Incorrect.", "no", "yes_no", True),
+    ("Not true.", "no", "yes_no", True),
+    ("not correct", "yes", "yes_no", False),
+    ("没有。", "no", "yes_no", True),
+    ("Correct me if I am wrong", "yes", "yes_no", NOT_TRUE),
 ]
