@@ -155,7 +155,6 @@ RESPONSES_TEXT: list[tuple[str, str, AnswerType, bool | str | None]] = [
     ("5 MW", "5 MW", "text", True),
     ("5 KG", "5 kg", "text", True),
     ("5 Apples", "5 apples", "text", True),
-    ("$5", "€5", "text", NOT_TRUE),
     ("correct", "yes", "yes_no", True),
     ("Incorrect.", "no", "yes_no", True),
     ("Not true.", "no", "yes_no", True),
