@@ -40,6 +40,8 @@ _LEADING = re.compile(
     r"(?:therefore|thus|then|hence|simply|just|clearly|indeed|exactly|equal to|given by)[\s,:]+", re.IGNORECASE
 )
 _LAST_LINE_EQUATION = re.compile(r"[A-Za-z]{1,2}\s*=\s*[^=<>≤≥]+|[^=<>≤≥]+")
+#: "No more than two, so yes."
+_CONCLUSION = re.compile(r"[,;.]\s*(?:so|thus|hence|therefore),?\s+(yes|no)[.!]?$", re.IGNORECASE)
 _MAX_BARE_CHARS = 100
 
 
@@ -224,6 +226,8 @@ def _is_short_text(last: str, text: str, whole: bool) -> bool:
 def _opening(lines: Sequence[str]) -> str | None:
     """The yes or no that a text begins with, unless a later line begins with the other."""
     first = _typed(lines[0], "yes_no")
+    if first is None and len(lines) == 1 and (conclusion := _CONCLUSION.search(lines[0])):
+        return conclusion[1]
     others = {parse_yes_no(unwrap(line)) for line in lines[1:]} - {None}
     if first is None or (others and others != {parse_yes_no(first)}):
         return None

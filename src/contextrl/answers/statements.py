@@ -31,7 +31,7 @@ _DENIAL = re.compile(
     r"\s*[:：]?",
     re.IGNORECASE,
 )
-_STATEMENT_ZH = re.compile(r"(?<![的个])答案(?:应该|应当|应|就)?(?:是|为|[:：】\]])[:：]?")
+_STATEMENT_ZH = re.compile(r"(?<![的个])(?:答案|正确选项)(?:应该|应当|应|就)?(?:是|为|[:：】\]])[:：]?")
 _DENIAL_ZH = re.compile(r"答案(?:应该|应|就)?(?:不是|不为|不选|绝不是|并不是|并非)[:：]?")
 _HEADING = re.compile(r"^#+[ \t]*(?:final[ \t]+)?answer[ \t]*$|^####(?=[ \t]*[^#\s])", re.IGNORECASE | re.MULTILINE)
 _VALUE = re.compile(r"\s*(?:(?:\$\$|\\\[|```)[ \t]*\n\s*)?([^\n]{1,2000})")
@@ -84,7 +84,7 @@ _INSTEAD = re.compile(
 _SUBJECTS = ("answer", "ans", " option", " choice", " result", " value")
 _PATTERNS = (
     (_SUBJECTS, _STATEMENT, False),
-    (("答案",), _STATEMENT_ZH, False),
+    (("答案", "选项"), _STATEMENT_ZH, False),
     (("#",), _HEADING, False),
     (_SUBJECTS, _DENIAL, True),
     (("答案",), _DENIAL_ZH, True),

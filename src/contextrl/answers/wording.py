@@ -65,6 +65,8 @@ def texts_equal(response: str, reference: str, tolerance: Tolerance | None = Non
     members = class_of(" ".join(predicted)), class_of(" ".join(gold))
     if members[0] and members[0] == members[1]:
         return True
+    if sorted(["not", *predicted]) == sorted(gold) or sorted(["not", *gold]) == sorted(predicted):
+        return False
     return False if classes_differ(spelled[0], spelled[1]) else None
 
 
