@@ -182,4 +182,16 @@ RESPONSES_NUMBERS: list[tuple[str, str, AnswerType, bool | str | None]] = [
     ("1 234", "1234", "number", NOT_FALSE),
     ("1.234,5", "1234.5", "number", NOT_FALSE),
     ("1'234", "1234", "number", NOT_FALSE),
+    # percentages, money and lengths; raised digits
+    ("10%", "10 cm", "number", None),
+    ("10%", "$10", "number", None),
+    ("50%", "50 apples", "number", None),
+    ("50%", "50", "number", True),
+    ("$5", "€5", "number", NOT_TRUE),
+    ("5 dollars", "5 pounds", "number", NOT_TRUE),
+    ("£5", "$5", "number", NOT_TRUE),
+    ("¥5", "5元", "number", True),
+    ("10⁻²", "0.01", "number", True),
+    ("10⁻³", "0.01", "number", False),
+    ("2⁵", "32", "number", True),
 ]

@@ -70,7 +70,7 @@ def _compare(response: str, reference: str, answer_type: AnswerType, tolerance: 
         predicted, gold = parse_number(response), parse_number(reference)
         if predicted is not None and gold is not None:
             return numbers_equal(predicted, gold, tolerance)
-        if _NOTATION.search(reference) or (gold is not None and re.search(r"\\[a-z]|√|π|sqrt|\^", response)):
+        if _NOTATION.search(reference) or (gold is not None and re.search(r"\\[a-z]|√|π|sqrt|\^|[⁰¹²³⁴-⁹]", response)):
             return maths_equal(response, reference, tolerance)
     sides = unwrap(response), unwrap(reference)
     if answer_type != "number":  # mW is not MW

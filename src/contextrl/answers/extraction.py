@@ -11,7 +11,7 @@ from functools import lru_cache
 from contextrl.answers.latex import is_prose
 from contextrl.answers.numbers import parse_number
 from contextrl.answers.options import YES_NO, choice_in, parse_choice, parse_yes_no
-from contextrl.answers.statements import Statement, new_values, retracted, reviewed, statements
+from contextrl.answers.statements import Statement, instead, new_values, retracted, reviewed, statements
 from contextrl.answers.wrapping import unwrap, visible
 from contextrl.records.example import AnswerType
 
@@ -40,6 +40,8 @@ _LEADING = re.compile(
     r"(?:therefore|thus|then|hence|simply|just|clearly|indeed|exactly|equal to|given by)[\s,:]+", re.IGNORECASE
 )
 _LAST_LINE_EQUATION = re.compile(r"[A-Za-z]{1,2}\s*=\s*[^=<>≤≥]+|[^=<>≤≥]+")
+#: "No more than two, so yes."
+_CONCLUSION = re.compile(r"[,;.]\s*(?:so|thus|hence|therefore),?\s+(yes|no)[.!]?$", re.IGNORECASE)
 _MAX_BARE_CHARS = 100
 
 
@@ -94,6 +96,8 @@ def _read_answer(text: str, answer_type: AnswerType) -> Stated | None:
                 return None
             continue
         if statement.denied:
+            if (other := _instead(text, statement, answer, answer_type)) is not None:
+                return other
             denied.add(_key(answer))
             continue
         if not statement.asserted:
@@ -114,10 +118,11 @@ def _confirmed(
     if statement.boxes or text.startswith("}", statement.end):
         sentence = statement.value
     rest = text[statement.value_start + len(sentence) :]
+    questioned = answer_type != "text" and (rest[:1] in ("?", "？") or sentence.rstrip("*_$ ").endswith(("?", "？")))
     last_line = _last_line(rest, answer_type)
     if last_line is not None:
         return Stated(last_line)
-    taken_back = retracted(rest, answer)
+    taken_back = questioned or retracted(rest, answer)
     if taken_back or reviewed(rest):
         corrected = [
             value for value in (_corrected(raw, answer_type) for _, raw in new_values(rest)) if value is not None
@@ -127,6 +132,14 @@ def _confirmed(
         if taken_back:
             return None
     return None if _key(answer) in denied else Stated(answer, statement.boxes)
+
+
+def _instead(text: str, statement: Statement, answer: str, answer_type: AnswerType) -> Stated | None:
+    """The answer that a denial names in the same breath, unless something is taken back after it."""
+    sentence = _SENTENCE_END.split(statement.value, maxsplit=1)[0]
+    rest = text[statement.value_start + len(sentence) :]
+    named = [value for value in (_corrected(raw, answer_type) for raw in instead(sentence)) if value is not None]
+    return Stated(named[-1]) if named and not retracted(rest, answer) and not reviewed(rest) else None
 
 
 def _key(answer: str) -> str:
@@ -190,7 +203,15 @@ def _bare_answer(text: str, answer_type: AnswerType) -> str | None:
         return _opening(lines)
     if answer_type == "text":
         return last if _is_short_text(last, text, whole) else None
+    if lines[-1].rstrip("*_$ ").endswith(("?", "？")) or (answer_type == "choice" and _is_echo(lines)):
+        return None
     return _bare_line(last, answer_type, alone=whole or answer_type != "choice")
+
+
+def _is_echo(lines: Sequence[str]) -> bool:
+    """Whether the last line is one of several options on lines of their own."""
+    letters = [parse_choice(line) if len(line) < 12 else None for line in lines[-2:]]
+    return len(letters) == 2 and bool(letters[0]) and bool(letters[1]) and letters[0] != letters[1]
 
 
 def _is_short_text(last: str, text: str, whole: bool) -> bool:
@@ -205,6 +226,8 @@ def _is_short_text(last: str, text: str, whole: bool) -> bool:
 def _opening(lines: Sequence[str]) -> str | None:
     """The yes or no that a text begins with, unless a later line begins with the other."""
     first = _typed(lines[0], "yes_no")
+    if first is None and len(lines) == 1 and (conclusion := _CONCLUSION.search(lines[0])):
+        return conclusion[1]
     others = {parse_yes_no(unwrap(line)) for line in lines[1:]} - {None}
     if first is None or (others and others != {parse_yes_no(first)}):
         return None
@@ -224,7 +247,7 @@ def _bare_line(line: str, answer_type: AnswerType, *, alone: bool) -> str | None
     if answer_type != "text" and parse_number(line) is not None:
         return line
     if answer_type == "number":
-        notation = alone and re.search(r"[\^√π]|sqrt|\\[a-z]", line) is not None
+        notation = alone and re.search(r"[\^√π⁰¹²³⁴-⁹]|sqrt|\\[a-z]", line) is not None
         return line if notation and re.search(r"\d", line) and not is_prose(line) else None
     symbols = re.sub(r"(?<![A-Za-z\\])(?:and|or)(?![A-Za-z])", ",", line)
     return line if line and len(line) <= _MAX_BARE_CHARS and not is_prose(symbols) else None

@@ -32,7 +32,11 @@ _UNIT = re.compile(
 )
 _LIMITS = re.compile(r"\\(?:sum|prod|i*nt|oint)\s*_(?:\{[^{}]*\}|\w)\s*\^(?:\{[^{}]*\}|\w)")
 _BASED = re.compile(r"\(?\s*([0-9A-Fa-f]{1,40})\s*\)?\s*_\s*(?:\{\s*(?:\\text\s*\{)?(\d{1,2})\}?\s*\}|(\d{1,2}))")
+#: A set of numbers, however its letter is drawn, and a vector's name.
+_NUMBER_SET = re.compile(r"\\in\s*(?:\\math(?:bb|bf|rm)\s*\{?\s*([NZQRC])\s*\}?|([NZQRC])(?![A-Za-z]))")
+_BOLD = re.compile(r"\\(?:vec|mathbf|boldsymbol|bm|overrightarrow)\s*\{?\s*([A-Za-z]{1,2})\s*\}?(?=\s*=)")
 _SIGNS = {
+    **{"ℤ": "\\mathbb{Z}", "ℝ": "\\mathbb{R}", "ℕ": "\\mathbb{N}", "ℚ": "\\mathbb{Q}", "ℂ": "\\mathbb{C}"},
     **{"−": "-", "π": "\\pi ", "×": "\\times ", "·": "\\cdot ", "≤": "\\le ", "≥": "\\ge ", "∞": "\\infty "},
     **{"°": "^\\circ ", "≠": "\\ne ", "∪": "\\cup ", "∅": "\\emptyset ", "±": "\\pm ", "∈": "\\in ", "÷": "/"},
     **{"％": "%", "⩽": "\\le ", "⩾": "\\ge ", "θ": "\\theta ", "α": "\\alpha ", "β": "\\beta ", "，": ","},
@@ -50,7 +54,10 @@ def to_latex(value: str) -> str:
         value = _SIGN.sub(lambda m: _SIGNS[m[0]], value)
     value = re.sub(r"(?:>=|=>)", r"\\ge ", re.sub(r"(?:<=|=<)", r"\\le ", value))
     value = re.sub(r"!=|<>|/=", r"\\ne ", value)
-    value = re.sub(r"\\varnothing(?![a-z])", r"\\emptyset ", value)
+    value = re.sub(r"\\varnothing(?![a-z])|\\\{\s*\\\}", r"\\emptyset ", value)
+    value = _NUMBER_SET.sub(r"\\in \\mathbb{\1\2}", value)
+    value = _BOLD.sub(r"\1", value)
+    value = re.sub(r"\s*\(\s*([a-z]\s*\\in\s*[^()]{1,40})\)$", r", \1", value)
     value = re.sub(r"(?<![\\A-Za-z])(?:infinity|inf|oo)(?![A-Za-z])", r"\\infty ", value)
     value = re.sub(r"(?:√|(?<![\\A-Za-z])sqrt)\s*(?:\(([^()]*)\)|(\w+))", r"\\sqrt{\1\2}", value)
     value = _POWER.sub(r"^{\1\2}", value).replace("*", "\\cdot ")

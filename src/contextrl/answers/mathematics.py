@@ -48,6 +48,8 @@ def _based_equal(bases: tuple[tuple[str, int] | None, ...], numbers: tuple[Numbe
         written.append(base[0] if base else str(number.value) if number else None)
     if None in values:
         return None
+    if all(base is None or base[1] == 10 for base in bases):
+        return values[0] == values[1]
     if bases[0] and bases[1]:
         return None if values[0] == values[1] else False
     return None if values[0] == values[1] or written[0] == written[1] else False

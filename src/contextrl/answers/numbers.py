@@ -268,6 +268,8 @@ def numbers_equal(response: Number, reference: Number, tolerance: Tolerance | No
     """Compare two numbers with their units; None where units differ or rounding leaves room."""
     outcome = close(response, reference, tolerance)
     if response.percent != reference.percent:
+        if response.unit or reference.unit:
+            return None  # 10 % is not 10 cm
         outcome = _percent_equal(response, reference, outcome, tolerance)
     if response.unit == reference.unit:
         return outcome

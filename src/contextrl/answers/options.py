@@ -43,9 +43,15 @@ _OTHERWISE = re.compile(
     r"(?!\s+(?:is|are|was)\s+(?:not|in|wrong|false))",
     re.IGNORECASE,
 )
+#: The question's options, repeated: `A. cat B. dog C. cow`.
+_ENUMERATED = re.compile(
+    r"(?:the\s+)?(?:options?|choices?)?\s*:?\s*\(?A[.):].{0,80}?[\s(]B[.):].{0,80}?[\s(]C[.):]",
+    re.IGNORECASE | re.DOTALL,
+)
 YES_NO = re.compile(
-    r"(?P<yes>yes|true|yeah|yep|是的|是|对|正确|y(?![\w/]))|"
-    r"(?P<no>no(?!\w| idea)|false|nope|否|不是的|不是|不对|错误|不正确|不(?![一-鿿])|n(?![\w/]))",
+    r"(?P<yes>yes|true|correct|yeah|yep|是的|是|对|正确|y(?![\w/]))|"
+    r"(?P<no>no(?!\w| idea)|false|incorrect|not (?:true|correct)|nope|否|不是的|不是|不对|错误|不正确|没有"
+    r"|不(?![一-鿿])|n(?![\w/]))",
     re.IGNORECASE,
 )
 #: What may follow a yes or a no without a comma: a sentence of its own.
@@ -84,7 +90,7 @@ _CHOSEN = re.compile(
 )
 _CHOSEN_ZH = re.compile(
     r"(?:故选|应选|答案选|选择|选)(?!项|出|取|中|手)\s*[:：]?\s*"
-    rf"(?P<list>{_SEVERAL}[(\[]?[A-J]{{1,5}}(?![A-Za-z])[)\]]?)(?P<rest>[^\n。]{{0,20}})"
+    rf"(?P<list>{_SEVERAL}[(\[]?[A-J]{{1,5}}(?![A-Za-z])[)\]]?)(?=(?P<rest>[^\n。]{{0,20}}))"
 )
 _RIGHT_ZH = re.compile(
     rf"(?:选项|项)?\s*(?P<list>{_SEVERAL}[A-J])(?![A-Za-z])(?:选项|项)?(?:都|均)?(?:是)?(?:正确|对的)(?!吗|与否)"
@@ -141,14 +147,18 @@ def parse_choice(value: str) -> frozenset[str] | None:
         return frozenset(listed) if in_order and (ends_here or not rest[0].isascii()) else None
     if re.match(r"[A-Za-z'’_]", rest):
         return None
-    if re.search(r"\bor\b|[/|]|或", listed, re.IGNORECASE) or _OTHERWISE.match(_OF_SENTENCE.split(rest)[0]):
+    if (
+        _ENUMERATED.match(value)
+        or re.search(r"\bor\b|[/|]|或", listed, re.IGNORECASE)
+        or _OTHERWISE.match(_OF_SENTENCE.split(rest)[0])
+    ):
         return frozenset()
     confirmed = _CONFIRMED.match(rest)
     if not confirmed and _DISCUSSED.match(rest):
         return None
+    bracketed = listed[0] in "([{<" or listed[-1] in ")]}>"
     if not ends_here and not confirmed:
         listed = _first(listed)
-    bracketed = listed[0] in "([{<"
     if not bracketed and listed[0].islower() and not ends_here:
         return None
     # "A cat" and "I think" are words, not choices.

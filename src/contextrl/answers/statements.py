@@ -31,7 +31,7 @@ _DENIAL = re.compile(
     r"\s*[:：]?",
     re.IGNORECASE,
 )
-_STATEMENT_ZH = re.compile(r"(?<![的个])答案(?:应该|应当|应|就)?(?:是|为|[:：])[:：]?")
+_STATEMENT_ZH = re.compile(r"(?<![的个])(?:答案|正确选项)(?:应该|应当|应|就)?(?:是|为|[:：】\]])[:：]?")
 _DENIAL_ZH = re.compile(r"答案(?:应该|应|就)?(?:不是|不为|不选|绝不是|并不是|并非)[:：]?")
 _HEADING = re.compile(r"^#+[ \t]*(?:final[ \t]+)?answer[ \t]*$|^####(?=[ \t]*[^#\s])", re.IGNORECASE | re.MULTILINE)
 _VALUE = re.compile(r"\s*(?:(?:\$\$|\\\[|```)[ \t]*\n\s*)?([^\n]{1,2000})")
@@ -48,14 +48,15 @@ _NOT_ASSERTED = re.compile(
 _SENTENCE_BREAK = re.compile(r"[.!?](?=\s)|[。！？\n]")
 #: After these, what was stated before does not hold any more.
 _RETRACTION = re.compile(
-    r"(?:^|[.!?\n,;—–(-])\s*(?:but\s+|and\s+|oh,?\s+|so\s+)?(?:actually|wait|hold on|hmm+|oops|sorry|correction"
-    r"|scratch that"
-    r"|on second thoughts?|no,|i mean|apologies|in fact)\b|\b(?:i (?:made|have made|missed|was wrong|miscounted"
+    r"(?:^|[.!?\n,;—–(-])\s*(?:but\s+|and\s+|oh,?\s+|ah,?\s+|so\s+|er+,?\s+|uh+,?\s+)?(?:(?:actually|wait|hold on|hmm+"
+    r"|oops|whoops|sorry|correction|(?:scratch|strike) that|on (?:second thoughts?|reflection)|no wait|i mean|apologies"
+    r"|in fact|make (?:that|it)|let me (?:correct|fix|revise|redo)|i (?:correct|stand corrected)|my bad|rather)\b"
+    r"|no(?:pe)?(?=\s*[,.;:!—–]))|\b(?:i (?:made|have made|missed|was wrong|miscounted"
     r"|misread|forgot|meant)"
     r"|my mistake|(?:that|this|it|which|(?:my|this|that|the) answer)(?:['’]s| is| was) (?:wrong|incorrect"
     r"|not right|not correct)"
     r"|should (?:have been|instead be))\b"
-    r"|更正|不对|等等|等一下|其实|应该是|错了|抱歉|修正|重新(?:算|数|看)",
+    r"|更正|不对|等等|等一下|其实|应该是|错了|抱歉|修正|重新(?:算|数|看)|改[为成]|(?:^|[。！？，,.\n])\s*[哦啊噢呃]?不[，,]",
     re.IGNORECASE,
 )
 #: Looking again, with whatever comes of it.
@@ -65,20 +66,25 @@ _REVIEW = re.compile(
 _NEW_VALUE = re.compile(
     r"(?:\b(?:it|this|that|which|result|value|total|sum|count|number|there|one|option|choice|x)\s*(?:['’]s|is|are"
     r"|should (?:really )?be|must be"
-    r"|equals|would be|comes to|makes|gives|becomes)|\bshould be|\bmeant|\bmakes|\bto be"
+    r"|equals|would be|comes to|makes|gives|becomes)|\bshould be|\bmeant|\bmakes|\bto be|\bmake (?:that|it)"
     r"|应该是|应为|而是|更正为|=|→|->)"
     r"\s+?(?:actually\s+|really\s+|in fact\s+|therefore\s+|rather\s+|instead\s+|now\s+)?(?!not\b)(?=[^\s])"
-    r"|(?:^|[.!?\n])\s*(?:wait|no|actually|sorry|oops|correction|scratch that|i mean)\b[\s,:.!—–-]*(?:(?:it"
+    r"|(?:^|[.!?\n])\s*(?:wait|no(?:pe)?|actually|sorry|w?h?oops|correction|(?:scratch|strike) that|i mean|rather)\b"
+    r"[\s,:.!—–-]*(?:(?:it"
     r"|that)['’]?s\s+)?"
-    r"|应该是|应为|而是|更正为?[:：]?",
+    r"|应该是|应为|而是|更正为?[:：]?|改[为成]|[，,。]\s*(?:答案)?是(?![否不])|(?:^|[。！？，,.\n])\s*[哦啊噢呃]?不[，,]",
     re.IGNORECASE,
 )
-
+_INSTEAD = re.compile(
+    r"(?:\bbut\s+(?:rather\s+|actually\s+|is\s+)?|\brather\s+|[,;.—–-]\s*(?:it(?:['’]s|\s+is)|instead)\s+|而是)"
+    r"(?!not\b|n['’]t)([^\n]{1,60})",
+    re.IGNORECASE,
+)
 
 _SUBJECTS = ("answer", "ans", " option", " choice", " result", " value")
 _PATTERNS = (
     (_SUBJECTS, _STATEMENT, False),
-    (("答案",), _STATEMENT_ZH, False),
+    (("答案", "选项"), _STATEMENT_ZH, False),
     (("#",), _HEADING, False),
     (_SUBJECTS, _DENIAL, True),
     (("答案",), _DENIAL_ZH, True),
@@ -172,6 +178,11 @@ def _boxes(text: str) -> Iterator[Statement]:
         group = (*group, value) if joined else (value,)
         last_end = start + len(value)
         yield Statement(start, start, value, boxes=group[-20:] if len(group) > 1 else ())
+
+
+def instead(value: str) -> Iterator[str]:
+    """What a denial puts in its place: 6 of "the answer is not 5 but 6"."""
+    yield from (match[1] for match in _INSTEAD.finditer(value))
 
 
 def retracted(text: str, answer: str) -> bool:

@@ -27,6 +27,12 @@ _NAME = re.compile(
 _ATOM = re.compile(r"[A-Za-z]|\\[a-z]+|-?\s*\d+(?:\.\d+)?")
 _SET_BUILDER = re.compile(r"\\\{\s*[A-Za-z]\s*(?:\\in\s*\\mathbb\{?R\}?\s*)?(?:\||\\mid|:)(.*)\\\}", re.DOTALL)
 _MEMBER = re.compile(r"[A-Za-z]\s*\\in\s*(.*)", re.DOTALL)
+_NAMED_STRUCTURE = re.compile(
+    rf"(?:(?:(?P<name>{_NAME.pattern}|[A-Z](?:\s*\\(?:cup|cap|setminus)\s*[A-Z]){{1,4}})\s*=\s*)?(?=[(\[]|\\\{{)"
+    r"|(?P<point>[A-Z])\s*(?=\([^()]*,))(?P<value>.*)",
+    re.DOTALL,
+)
+_NAMED_POINT = re.compile(r"[A-Z]\s*=?\s*(?=\([^()]*,[^()]*\)$)")
 _MAX_PARTS = 24
 _INFINITY = ("-\\infty", "\\infty")
 
@@ -72,6 +78,10 @@ class Interval:
 def structures_equal(response: str, reference: str, scalars: Scalars) -> Equal:
     """Compare two LaTeX answers by their parts."""
     sides = [_stripped(side) for side in (response, reference)]
+    named = _named_structure(sides[0]), _named_structure(sides[1])
+    if named[0] and named[1] and (named[0][0] or named[1][0]):
+        outcome = structures_equal(named[0][1], named[1][1], scalars)
+        return None if outcome and named[0][0] and named[1][0] and named[0][0] != named[1][0] else outcome
     unions = [_union(side) for side in sides]
     if bool(unions[0]) != bool(unions[1]):  # beside an interval, a pair in round brackets is one
         unions = [_union(side, pairs=True) for side in sides]
@@ -85,6 +95,14 @@ def structures_equal(response: str, reference: str, scalars: Scalars) -> Equal:
     braces = [_inside(side, "\\{", "\\}") for side in sides]
     lists = [split_parts(inner) if inner is not None else part for inner, part in zip(braces, parts, strict=True)]
     return _lists_equal(lists[0], lists[1], response + reference, scalars)
+
+
+def _named_structure(side: str) -> tuple[str, str] | None:
+    """(name, value) of a point, a set or an interval: `D = [0,1)`, `P(1,2)`; the name may be empty."""
+    match = _NAMED_STRUCTURE.fullmatch(side)
+    if match is None or len(split_parts(match["value"])) > 1 or len(parse_chain(match["value"]).terms) > 1:
+        return None
+    return re.sub(r"\s", "", match["name"] or match["point"] or ""), match["value"]
 
 
 def _stripped(side: str) -> str:
@@ -137,7 +155,11 @@ def _lists_equal(response: Sequence[str], reference: Sequence[str], written: str
         return conjunction(scalars.equal(a, b) for (_, a), (_, b) in pairs)
     outcome = _matched(response, reference, scalars)
     one_sided = {""} in names and max(len(side - {""}) for side in names) > 1
-    return None if outcome and one_sided else outcome
+    if not outcome or not one_sided:
+        return outcome
+    stems = {re.sub(r"_\{?\w\}?$", "", name) for side in names for name in side} - {""}
+    in_order = conjunction(_part_equal(a, b, scalars) for a, b in zip(response, reference, strict=True))
+    return True if len(stems) == 1 and in_order else None  # x_1 = 2, x_2 = 3 are 2, 3
 
 
 def _bracketed(response: Sequence[str], reference: Sequence[str], written: str, scalars: Scalars) -> Equal:
@@ -167,6 +189,9 @@ def _matched(response: Sequence[str], reference: Sequence[str], scalars: Scalars
 
 
 def _part_equal(response: str, reference: str, scalars: Scalars) -> Equal:
+    unnamed = [_NAMED_POINT.sub("", side) for side in (response, reference)]
+    if (unnamed[0] == response) != (unnamed[1] == reference) and all(map(_coordinates, unnamed)):
+        response, reference = unnamed  # M(1,2) and (1,2); but C(5,2) may be 10
     tuples = [_coordinates(side) for side in (response, reference)]
     if tuples[0] and tuples[1]:
         return _ordered_equal(tuples[0], tuples[1], response + reference, scalars)

@@ -25,8 +25,10 @@ from sympy import (  # type: ignore[import-untyped]
     Sum,
     Symbol,
     cancel,
+    nan,
     real_roots,
     simplify,
+    zoo,
 )
 
 from contextrl.answers.agreement import DIGITS, GAP, LONG, POINTS, Agreement, decide, has_branches
@@ -127,7 +129,7 @@ def _other_readings(predicted: str, gold: str) -> Iterator[tuple[tuple[Any, Any]
 def _compare(predicted: tuple[str, Any], gold: tuple[str, Any], tolerance: Tolerance | None) -> bool | None:
     left, right = predicted[1], gold[1]
     if left == right:
-        return True
+        return None if isinstance(left, Expr) and left.has(zoo, nan) else True  # 1/0 and 12/0 have no value
     if isinstance(left, MatrixBase) or isinstance(right, MatrixBase):
         return _matrices_equal(left, right, tolerance)
     if isinstance(left, Set) and isinstance(right, Set):

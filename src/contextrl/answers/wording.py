@@ -30,6 +30,14 @@ def _in_digits(tokens: list[str]) -> list[str]:
     return [str(value) if value is not None else token for token, value in zip(tokens, found, strict=True)]
 
 
+def _another_unit(response: str, reference: str) -> bool:
+    """Whether the case of a letter makes another unit: 5 mW beside 5 MW."""
+    if response == reference or not re.search(r"\d", response):
+        return False
+    numbers = parse_number(response), parse_number(reference)
+    return bool(numbers[0] and numbers[1] and numbers[0].unit != numbers[1].unit)
+
+
 def texts_equal(response: str, reference: str, tolerance: Tolerance | None = None) -> bool | None:
     """Compare two texts: numbers and units, dates and times, words; None where wording leaves room.
 
@@ -39,7 +47,7 @@ def texts_equal(response: str, reference: str, tolerance: Tolerance | None = Non
     predicted, gold = _text_tokens(response), _text_tokens(reference)
     if not predicted or not gold:
         return None
-    if predicted == gold:
+    if predicted == gold and not _another_unit(response, reference):
         return True
     moment = moments_equal(response, reference)
     if not isinstance(moment, str):
@@ -57,6 +65,8 @@ def texts_equal(response: str, reference: str, tolerance: Tolerance | None = Non
     members = class_of(" ".join(predicted)), class_of(" ".join(gold))
     if members[0] and members[0] == members[1]:
         return True
+    if sorted(["not", *predicted]) == sorted(gold) or sorted(["not", *gold]) == sorted(predicted):
+        return False
     return False if classes_differ(spelled[0], spelled[1]) else None
 
 
