@@ -209,10 +209,12 @@ class LLMJudge:
         """
         spent = Usage()
         report: str | None = None
-        for again in (None, "again"):
-            reading = drafted if again is None else None
-            if reading is None:
-                vote = await self._ask("report", request, parse_report, again="again" if again else None)
+        tries: tuple[Again | None, ...] = (None, "again")
+        for again in tries:
+            if again is None and drafted is not None:
+                reading = drafted
+            else:
+                vote = await self._ask("report", request, parse_report, again=again)
                 spent += vote.usage
                 reading = vote.reading
             if reading.report is None:
