@@ -6,9 +6,9 @@ How two scalars compare is the caller's: numbers at once, expressions in the wor
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 _RELATIONS = {
     **{"<": "<", "\\lt": "<", ">": ">", "\\gt": ">", "=": "=", "\\ne": "!=", "\\neq": "!="},
@@ -37,6 +37,7 @@ _MAX_PARTS = 24
 _INFINITY = ("-\\infty", "\\infty")
 
 Equal = bool | None
+Part = TypeVar("Part")
 
 
 class Scalars(Protocol):
@@ -153,7 +154,7 @@ def _lists_equal(response: Sequence[str], reference: Sequence[str], written: str
     if names[0] == names[1] and "" not in names[0] and len(names[0]) == len(response) > 1:
         pairs = zip(sorted(named[0]), sorted(named[1]), strict=True)
         return conjunction(scalars.equal(a, b) for (_, a), (_, b) in pairs)
-    outcome = _matched(response, reference, scalars)
+    outcome = _matched(response, reference, lambda part, other: _part_equal(part, other, scalars))
     one_sided = {""} in names and max(len(side - {""}) for side in names) > 1
     if not outcome or not one_sided:
         return outcome
@@ -173,12 +174,12 @@ def _bracketed(response: Sequence[str], reference: Sequence[str], written: str, 
     return None if re.search(r"\d,\d{3}(?!\d)", written) else False
 
 
-def _matched(response: Sequence[str], reference: Sequence[str], scalars: Scalars) -> Equal:
+def _matched(response: Sequence[Part], reference: Sequence[Part], equal: Callable[[Part, Part], Equal]) -> Equal:
     """Whether each part has a partner of its own."""
     left, doubtful = list(reference), False
     for part in response:
         for place, other in enumerate(left):
-            outcome = _part_equal(part, other, scalars)
+            outcome = equal(part, other)
             if outcome:
                 del left[place]
                 break
@@ -367,17 +368,7 @@ def _union(side: str, pairs: bool = False) -> list[Interval] | None:
 def _intervals_equal(response: list[Interval], reference: list[Interval], scalars: Scalars) -> Equal:
     if len(response) != len(reference):
         return None  # they may overlap
-    left, doubtful = list(reference), False
-    for one in response:
-        for place, other in enumerate(left):
-            outcome = _interval_equal(one, other, scalars)
-            if outcome:
-                del left[place]
-                break
-            doubtful |= outcome is None
-        else:
-            return None if doubtful else False
-    return True
+    return _matched(response, reference, lambda one, other: _interval_equal(one, other, scalars))
 
 
 def _interval_equal(response: Interval, reference: Interval, scalars: Scalars) -> Equal:
