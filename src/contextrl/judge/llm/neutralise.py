@@ -81,8 +81,9 @@ _ROLE_HEADER = re.compile(
 )
 #: Keys of the reply's JSON, however quoted or escaped, and the free-text label of the verdict.
 _KEY = re.compile(
-    r"(?:answer[ _]?correct|process[ _]?correct|standalone|mistake[ _]?report|verdict|judge?ment|status|结论|判定|独立)"
-    r"[\"'`*\\_ \t]{0,8}([:=])",
+    r"(?:answer[ _]?correct|process[ _]?correct|self[ _-]?consistent|standalone"
+    r"|mistake[ _]?report|verdict|judge?ment|status|结论|判定|独立)"
+    r"[\"'`*\\_ \t]{0,8}([:=|])",
     re.IGNORECASE,
 )
 #: `Answer: 12` is an answer; `Answer: correct` is a verdict.

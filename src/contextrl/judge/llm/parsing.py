@@ -16,15 +16,20 @@ from typing import Any
 
 from contextrl.judge.llm.json_objects import Conflict, MalformedObjectError, objects_in, whole_object
 from contextrl.judge.llm.menu import FLAGS, VERDICTS, shown, value_of
-from contextrl.judge.llm.statements import OBJECT, Statement, is_quoted, plain, speaks_for, statements_in
+from contextrl.judge.llm.remarks import against, takes_back
+from contextrl.judge.llm.statements import OBJECT, Statement, is_quoted, plain, statements_in, without_tables
 from contextrl.records.verdict import UnscoredKind
 
 #: Longer replies are not read.
 MAX_REPLY_CHARS = 200_000
+#: Longer replies are read only where they are one object: a verdict in words is short, and every word of it counts.
+MAX_WORDED_CHARS = 32_000
 #: Objects that one reply may hold, and statements that are looked at until one is its own.
 _MAX_OBJECTS = 50
 
 _KEYS = (*FLAGS, *VERDICTS, "mistake_report", "step")
+#: Keys whose value may be the object with the flags.
+_WRAPPERS = (*VERDICTS, "result", "evaluation")
 _REPORT = re.compile(
     r"(?:^|[\n.])[ \t]{0,8}\*{0,2}(?:mistake report|mistake|错误报告|错误)\*{0,2}[ \t]{0,4}[:：][ \t]{0,8}"
     r"(\S[^\n]*(?:\n(?!\s*\n)[^\n]*)*)",
@@ -34,6 +39,10 @@ _STEP = re.compile(
     r"(?:^|[\n.])[ \t]{0,8}\*{0,2}(?:wrong )?step\*{0,2}[ \t]{0,4}[:：][ \t]{0,8}(\d{1,3})\b", re.IGNORECASE
 )
 _THOUGHTS = re.compile(r"\s{0,80}(?:<(think|thinking|thought|reasoning|analysis)>|\[(THINK)\])", re.IGNORECASE)
+_END_OF_THOUGHTS = {
+    name: re.compile(rf"</{name}>|\[/{name}\]" if name == "think" else f"</{name}>", re.IGNORECASE)
+    for name in ("think", "thinking", "thought", "reasoning", "analysis")
+}
 _RATING = re.compile(
     r"\[\[.{0,20}\]\]|\b(?:rating|score|grade)\b\s*[:=：]|\b\d{1,3}\s?/\s?(?:5|10|100)\b|评分\s*[:：]", re.IGNORECASE
 )
@@ -85,7 +94,9 @@ def parse_reply(reply: str) -> Reading:
         fields = whole_object(text)
         if fields is not None:
             return _judge(_flat(fields)) if _flat(fields) else _unreadable(text)
-        return replace(_judge_text(text), free_text=True)
+        if len(text) > MAX_WORDED_CHARS:
+            return Reading(failure="missing", detail=f"{len(text):,} characters of free text", free_text=True)
+        return replace(_judge_text(without_tables(text)), free_text=True)
     except MalformedObjectError as error:
         return Reading(failure="missing", detail=f"a JSON object that cannot be read: {str(error)!r}", free_text=True)
 
@@ -115,13 +126,13 @@ def without_reasoning(text: str) -> str:
 
     The first end counts: what a thought quotes may hold another one.
     """
-    while opening := _THOUGHTS.match(text):
-        name = opening[1]
-        end = re.search(rf"</{re.escape(name)}>" if name else r"\[/THINK\]", text, re.IGNORECASE)
+    place = 0
+    while opening := _THOUGHTS.match(text, place):
+        end = _END_OF_THOUGHTS[(opening[1] or opening[2]).casefold()].search(text, opening.end())
         if end is None:
             return ""
-        text = text[end.end() :]
-    return text
+        place = end.end()
+    return text[place:]
 
 
 def writable(text: str) -> str:
@@ -154,13 +165,15 @@ def _judge_text(text: str) -> Reading:
     starts, ends = [start for start, _, _ in objects], [end for _, end, _ in objects]
     around = [text[a:b] for a, b in zip([0, *ends], [*starts, len(text)], strict=True)]
     flat = OBJECT.join(plain(piece) for piece in around)
+    if len(flat) > MAX_WORDED_CHARS:  # a few characters stand for a sentence
+        return Reading(failure="missing", detail=f"{len(flat):,} characters of free text")
     said = list(statements_in(flat))
     if not _says_something_itself(text, objects, around):
         return _unreadable(text)
     if wrong := next((s for s in said if s.value is None), None):
         return Reading(failure="off_menu", detail=f"{wrong.field} is {shown(wrong.words)}")
     reading = _judge(_merged([fields for _, _, fields in objects] + [{s.field: s.value} for s in said]))
-    if reading.failure is None and (remark := _taken_back(flat, said, passes=reading.passes)):
+    if reading.failure is None and (remark := _taken_back(flat, said, reading) or _beside(flat, said, reading)):
         return Reading(failure="contradictory", detail=f"beside its verdict the reply says {remark[:80]!r}")
     if reading.report is None and (reports := list(_REPORT.finditer(text))):
         return replace(reading, report=reports[-1][1].strip())
@@ -189,29 +202,40 @@ def _merged(statements: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return merged
 
 
-def _taken_back(flat: str, said: Iterable[Statement], *, passes: bool) -> str:
+def _beside(flat: str, said: Iterable[Statement], reading: Reading) -> str:
+    """What speaks against the verdict in the text without its statements; empty if nothing does."""
+    pieces, done = [], 0
+    for statement in said:
+        if statement.start >= done:
+            pieces.append(flat[done : statement.start])
+        done = max(done, statement.end)
+    beside = OBJECT.join([*pieces, flat[done:]])
+    return against(beside, passes=reading.passes, answer=reading.answer_correct, process=reading.process_correct)
+
+
+def _taken_back(flat: str, said: Iterable[Statement], reading: Reading) -> str:
     """A remark that could mean another verdict than the one it follows; empty if there is none.
 
     A remark is what stands after a statement on its line, and all that stands after the last one.
     """
     marks = [(s.start, s.end, s.value is True) for s in said if s.begins]
-    marks += [(place, place + 1, passes) for place, char in enumerate(flat) if char == OBJECT]
+    marks += [(place, place + 1, reading.passes) for place, char in enumerate(flat) if char == OBJECT]
     marks.sort()
     for number, (_, end, side) in enumerate(marks):
         is_last = number + 1 == len(marks)
         remark = flat[end:] if is_last else flat[end : marks[number + 1][0]].partition("\n")[0]
-        if speaks_for(remark) - {side}:
+        if takes_back(remark, passes=side, answer=reading.answer_correct):
             return " ".join(remark.split())
     return ""
 
 
 def _flat(reply: Mapping[str, Any]) -> dict[str, Any]:
-    """Our keys of an object; of one that wraps them, `{"verdict": {...}}`, the inner ones."""
-    for key in (*VERDICTS, "result", "evaluation"):
-        inner = reply.get(key)
-        if isinstance(inner, dict):
-            return {name: inner[name] for name in _KEYS if name in inner}
-    return {name: reply[name] for name in _KEYS if name in reply}
+    """Our keys of an object and of those that it wraps, `{"verdict": {...}}`; they must agree."""
+    wraps = {key for key in _WRAPPERS if isinstance(reply.get(key), dict)}
+    return _merged(
+        {name: fields[name] for name in _KEYS if name in fields and not (fields is reply and name in wraps)}
+        for fields in (reply, *(reply[key] for key in _WRAPPERS if key in wraps))
+    )
 
 
 def _judge(fields: Mapping[str, Any]) -> Reading:

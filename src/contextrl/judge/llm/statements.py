@@ -45,32 +45,18 @@ _VERDICT = re.compile(
     r"(?P<value>[^\n]{0,60})",
     re.IGNORECASE,
 )
+#: A table of flags: a row for each, or a heading with all and one row of values.
+_CELL = r"[ \t*_`]{0,8}"
+_FLAG = rf"{_CELL}(?:self_consistent|answer_correct|process_correct){_CELL}"
+_ROW = re.compile(rf"^[ \t]{{0,8}}\|({_FLAG})\|({_CELL}\w{{1,20}}{_CELL})\|[ \t]{{0,8}}$", re.IGNORECASE | re.MULTILINE)
+_HEADED = re.compile(
+    rf"^[ \t]{{0,8}}\|((?:{_FLAG}\|){{2,3}})[ \t]{{0,8}}\n[ \t]{{0,8}}\|[ \t:|-]{{3,80}}\n"
+    rf"[ \t]{{0,8}}\|((?:{_CELL}\w{{1,20}}{_CELL}\|){{2,3}})[ \t]{{0,8}}$",
+    re.IGNORECASE | re.MULTILINE,
+)
 _CHARACTERS_BEFORE = 40
 #: Stands in a plain text where an object stood.
 OBJECT = "\0"
-
-_RIGHT = re.compile(
-    r"\b(?:correct(?:ly)?|right|true|valid|holds?|fine|passe[sd]|accept(?:ed|able)?|sound|yes)\b|正确|无误|成立|对的|没错",
-    re.IGNORECASE,
-)
-_WRONG = re.compile(
-    r"\b(?:incorrect(?:ly)?|wrong(?:ly)?|false|invalid|mistakes?|mistaken|errors?|misread\w*|fail(?:s|ed)?|flawed"
-    r"|unsound|hallucinat\w+|no|not|never|none|cannot|\w+n't)\b|错|误|不",
-    re.IGNORECASE,
-)
-#: After a verdict of correct these begin an objection; in an explanation of a mistake they are ordinary words.
-_OBJECTION = re.compile(
-    r"\b(?:but|however|although|though|except|instead|rather|yet|should|must|unless|only|actually|in fact|missing)\b"
-    r"|但|不过|然而|其实|实际|应该|应为",
-    re.IGNORECASE,
-)
-_REVISED = re.compile(
-    r"\b(?:wait|hold on|hmm|sorry|apolog\w+|correction|i was|i made|revis\w+|reconsider\w*|overrul\w+|withdraw\w*"
-    r"|re-?(?:check|examin|read|think|evaluat|assess|judg)\w*|on second thought|changed?|updated?|final(?:ly)?"
-    r"|scratch that|ignore (?:that|this|the above)|never ?mind)\b|更正|修正|等等|重新|抱歉",
-    re.IGNORECASE,
-)
-
 
 _INTRODUCED_WITHIN = 2_000
 _FENCE = re.compile(r"```\w{0,20}[ \t]{0,20}\n?")
@@ -129,6 +115,18 @@ def statements_in(text: str) -> Iterator[Statement]:
             yield Statement("verdict", None, match.start(), match.end(), True, words.strip())
 
 
+def without_tables(text: str) -> str:
+    """The text with a line `flag: value` in place of each flag in a table."""
+    return _ROW.sub(_lines, _HEADED.sub(_lines, text))
+
+
+def _lines(table: re.Match[str]) -> str:
+    names, values = ([cell.strip(" \t*_`") for cell in row.removesuffix("|").split("|")] for row in table.groups())
+    if len(names) != len(values):
+        return table[0]
+    return "\n".join(f"{name}: {value}" for name, value in zip(names, values, strict=True))
+
+
 def _begins(text: str, place: int) -> bool:
     """Whether a label at this place begins a line or a sentence."""
     return _BEGINNING.search(text[max(0, place - _CHARACTERS_BEFORE) : place]) is not None
@@ -145,11 +143,3 @@ def is_quoted(text: str, place: int) -> bool:
         return True
     lines = own.split("\n")[:-1] + (earlier[-1].split("\n")[-1:] if earlier else [])
     return any(_INTRODUCTION.search(line.rstrip(" \t\"'*`")) for line in lines)
-
-
-def speaks_for(remark: str) -> set[bool]:
-    """Which verdicts a remark after a verdict could mean; both where it revises something."""
-    if _REVISED.search(remark):
-        return {True, False}
-    sides = {True} if _RIGHT.search(remark) else set()
-    return sides | {False} if _WRONG.search(remark) or _OBJECTION.search(remark) else sides
