@@ -14,6 +14,7 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from functools import partial
 
 from contextrl.errors import ContextRLError, InputError, ServiceError
 from contextrl.judge.disclosure import cut_to_location, leaks_answer
@@ -190,7 +191,8 @@ class LLMJudge:
         again: Again | None = "unreadable" if request.attempt else None
 
         async def cast(vote: int) -> Vote:
-            return await self._ask(task, request, parse_reply, vote, again=again)
+            read = partial(parse_reply, response=request.response)
+            return await self._ask(task, request, read, vote, again=again)
 
         rule = rule_of(request)
         first = self.votes // 2 + 1

@@ -50,6 +50,11 @@ LABELS = {
 }
 
 
+def field_of(name: str) -> str:
+    """The field that a key or a label is about; `verdict` and `status` are one."""
+    return "verdict" if name in VERDICTS else name
+
+
 def value_of(value: Any) -> bool | None:
     """True or False for what the menu offers, None for anything else: a number is a score, not a verdict."""
     if isinstance(value, bool):

@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
+from contextrl.judge.llm.claims import NO_CLAIMS, Claims, claims_of
 from contextrl.judge.llm.json_objects import Conflict, MalformedObjectError, objects_in, whole_object
-from contextrl.judge.llm.menu import FLAGS, VERDICTS, shown, value_of
+from contextrl.judge.llm.menu import FLAGS, VERDICTS, field_of, shown, value_of
 from contextrl.judge.llm.remarks import against, takes_back
 from contextrl.judge.llm.statements import OBJECT, Statement, is_quoted, plain, statements_in, without_tables
 from contextrl.records.verdict import UnscoredKind
@@ -81,11 +82,13 @@ class Reading:
         return self.process_correct is True and self.answer_correct is not False and self.self_consistent is not False
 
 
-def parse_reply(reply: str) -> Reading:
+def parse_reply(reply: str, *, response: str | None = None) -> Reading:
     """Read a verdict, and the mistake report where the reply has one.
 
     Args:
         reply: the judge's text, untrusted.
+        response: what was judged. In free text a statement that it makes too may be a quote and is no verdict alone;
+            where the response is not known, nothing in the text may speak for another verdict.
     """
     text = _readable(reply)
     if isinstance(text, Reading):
@@ -96,7 +99,8 @@ def parse_reply(reply: str) -> Reading:
             return _judge(_flat(fields)) if _flat(fields) else _unreadable(text)
         if len(text) > MAX_WORDED_CHARS:
             return Reading(failure="missing", detail=f"{len(text):,} characters of free text", free_text=True)
-        return replace(_judge_text(without_tables(text)), free_text=True)
+        claims = NO_CLAIMS if response is None else claims_of(response)
+        return replace(_judge_text(without_tables(text), claims), free_text=True)
     except MalformedObjectError as error:
         return Reading(failure="missing", detail=f"a JSON object that cannot be read: {str(error)!r}", free_text=True)
 
@@ -159,7 +163,7 @@ def _objects(text: str) -> list[tuple[int, int, dict[str, Any]]]:
     return found
 
 
-def _judge_text(text: str) -> Reading:
+def _judge_text(text: str, claims: Claims) -> Reading:
     """A verdict that stands in text: all statements agree, and no remark on them takes anything back."""
     objects = _objects(text)
     starts, ends = [start for start, _, _ in objects], [end for _, end, _ in objects]
@@ -168,28 +172,53 @@ def _judge_text(text: str) -> Reading:
     if len(flat) > MAX_WORDED_CHARS:  # a few characters stand for a sentence
         return Reading(failure="missing", detail=f"{len(flat):,} characters of free text")
     said = list(statements_in(flat))
-    if not _says_something_itself(text, objects, around):
+    own = _own_statements(text, objects, around, claims)
+    if not own:
         return _unreadable(text)
     if wrong := next((s for s in said if s.value is None), None):
         return Reading(failure="off_menu", detail=f"{wrong.field} is {shown(wrong.words)}")
     reading = _judge(_merged([fields for _, _, fields in objects] + [{s.field: s.value} for s in said]))
-    if reading.failure is None and (remark := _taken_back(flat, said, reading) or _beside(flat, said, reading)):
+    if reading.failure is None:
+        # What is not its own may agree, and decides nothing.
+        alone = _judge(_merged(own))
+        reading = reading if alone.failure is None and alone.passes == reading.passes else _disagreeing(alone)
+    if reading.failure is None and (remark := _taken_back(flat, said, reading)):
+        return Reading(failure="contradictory", detail=f"beside its verdict the reply says {remark[:80]!r}")
+    if reading.failure is None and claims is NO_CLAIMS and (remark := _beside(flat, said, reading)):
         return Reading(failure="contradictory", detail=f"beside its verdict the reply says {remark[:80]!r}")
     if reading.report is None and (reports := list(_REPORT.finditer(text))):
         return replace(reading, report=reports[-1][1].strip())
     return reading
 
 
-def _says_something_itself(text: str, objects: list[tuple[int, int, dict[str, Any]]], around: list[str]) -> bool:
-    """Whether one statement at least is the judge's own, and not only what it was shown.
+def _own_statements(
+    text: str, objects: list[tuple[int, int, dict[str, Any]]], around: list[str], claims: Claims
+) -> list[dict[str, Any]]:
+    """The statements that are the judge's own, and not what it was shown.
 
     Look-alikes are what `neutralise` has put into the response: in them a judge only repeats it.
     """
-    if any(not is_quoted(text, start) for start, _, fields in objects if fields.keys() & {*FLAGS, *VERDICTS}):
-        return True
+    own: list[dict[str, Any]] = []
+    for start, _, fields in objects:
+        flags = {name: value for name, value in fields.items() if name in (*FLAGS, *VERDICTS)}
+        copied = [claims.hold(field_of(name), value_of(value), f"{name}{value}") for name, value in flags.items()]
+        if flags and not all(copied) and not is_quoted(text, start):
+            own.append(flags)
     raw = "\n".join(around)
     begin = (statement for statement in statements_in(raw) if statement.begins)
-    return any(not is_quoted(raw, statement.start) for statement in islice(begin, _MAX_OBJECTS))
+    own += [
+        {s.field: s.value}
+        for s in islice(begin, _MAX_OBJECTS)
+        if not claims.hold(s.field, s.value, raw[s.start : s.end]) and not is_quoted(raw, s.start)
+    ]
+    return own
+
+
+def _disagreeing(alone: Reading) -> Reading:
+    """Why the judge's own statements do not give the verdict that all statements give."""
+    if alone.failure is not None:
+        return alone
+    return Reading(failure="contradictory", detail="its own statements and quoted ones disagree")
 
 
 def _merged(statements: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
