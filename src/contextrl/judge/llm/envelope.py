@@ -77,7 +77,7 @@ def read_completion(content: bytes) -> Reply:
             raise NoCompletionError(f"{len(choices)} choices, where one was asked for")
         choice = choices[0]
         message = choice["message"]
-        text, refusal, reason = _text(message.get("content")), message.get("refusal"), choice.get("finish_reason")
+        text, refusal, reason = _text(message.get("content")), message.get("refusal"), choice.get("finish_reason", "")
         prompt_tokens, completion_tokens, cached_tokens = _tokens(body)
     except NoCompletionError:
         raise
@@ -86,7 +86,8 @@ def read_completion(content: bytes) -> Reply:
         raise NoCompletionError(f"a body that is no completion: {shown!r}") from error
     return Reply(
         text=text,
-        finish_reason="" if reason is None else reason[:40] if isinstance(reason, str) else type(reason).__name__,
+        # Not told is no reason; null says that it has not come to its end.
+        finish_reason=reason[:40] if isinstance(reason, str) else "null" if reason is None else type(reason).__name__,
         refusal=refusal if isinstance(refusal, str) and refusal else None,
         reasoning=bool(message.get("reasoning_content") or message.get("reasoning")),
         prompt_tokens=prompt_tokens,
