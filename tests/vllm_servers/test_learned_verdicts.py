@@ -197,6 +197,7 @@ def test_a_short_run_learns_from_its_verdicts_and_reports(learned_judge_url: str
     telling = [report for report in reports if re.search(r"\d", re.sub(r"\b(?:digit|step) \d\b", "", report))]
     assert len(telling) <= 0.1 * len(reports)
     retries = [attempt for attempt in scored if attempt["stage"] == 2]
-    # A rule finds wrong answers without the judge; where the judge looked it says whether a retry stands alone.
-    assert any(attempt["verdict"]["standalone"] is not None for attempt in retries)
+    # A rule finds wrong answers without the judge; where the judge looked it says whether a response is of one piece.
+    assert retries
+    assert any(attempt["verdict"]["self_consistent"] is not None for attempt in scored)
     assert sum(row.get("judge/calls", 0) for row in read_objects(run / "metrics.jsonl")) > 0

@@ -138,7 +138,9 @@ def test_many_requests_at_once_come_back_each_to_its_own(make_judge: Any) -> Non
     assert sorted(seen) == list(range(24))
     for number, verdict in seen.items():
         assert verdict.error_kind == ("rejected" if number % 3 == 0 else "truncated")
-    assert sum(verdict.usage.retries for verdict in seen.values()) == 0
+    # vLLM names the request in a completion and not in a refusal: one on a kept connection is asked for again.
+    assert [verdict.usage.retries for number, verdict in seen.items() if number % 3] == [0] * 16
+    assert max(verdict.usage.retries for verdict in seen.values()) <= 1
 
 
 def _usage(judge: LLMJudge, task: Task, asked: JudgeRequest) -> Usage:

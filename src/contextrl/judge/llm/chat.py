@@ -95,7 +95,7 @@ class ChatClient:
                 assert self.gone is not None
                 return Failure(*self.gone)
             spent.calls = attempt + 1
-            outcome = await self._try(slot, data, spent)
+            outcome = await self._try(slot, data, spent, again=attempt > 0)
             if isinstance(outcome, Reply) or not (outcome.passing or outcome.refused):
                 return outcome
             if attempt < self.max_retries and not (outcome.health == "down" and self.pool.another(slot.endpoint)):
@@ -103,11 +103,11 @@ class ChatClient:
                 await asyncio.sleep(backoff * self._random.uniform(0.5, 1.0) if outcome.passing else 0)
         return outcome
 
-    async def _try(self, slot: Slot, data: bytes, spent: _Spent) -> Reply | Failure:
+    async def _try(self, slot: Slot, data: bytes, spent: _Spent, *, again: bool) -> Reply | Failure:
         """One request; the slot goes back however it ends."""
         outcome: Reply | Failure = Failure("connection", "cancelled")
         try:
-            outcome = await self._post(slot.endpoint, data, spent)
+            outcome = await self._post(slot.endpoint, data, spent, again=again)
         finally:
             failed = outcome if isinstance(outcome, Failure) else None
             if failed is not None and failed.health == "down":
@@ -119,9 +119,9 @@ class ChatClient:
             self.pool.refuse(slot.endpoint, failed.detail)
         return outcome
 
-    async def _post(self, endpoint: Endpoint, data: bytes, spent: _Spent) -> Reply | Failure:
+    async def _post(self, endpoint: Endpoint, data: bytes, spent: _Spent, *, again: bool) -> Reply | Failure:
         try:
-            response = await self._wire.post(endpoint, data)
+            response = await self._wire.post(endpoint, data, fresh=again)
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return self._clean(no_reply(error, endpoint, self.timeouts.read))
         if response.foreign:

@@ -68,13 +68,17 @@ class Wire:
         self._ids = _RequestIds()
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
 
-    async def post(self, endpoint: Endpoint, data: bytes) -> Response:
+    async def post(self, endpoint: Endpoint, data: bytes, *, fresh: bool = False) -> Response:
         """Send a request body.
+
+        Args:
+            fresh: on a connection of its own, where what comes is the reply whatever it names: refusals often name
+                nothing.
 
         Raises:
             TimeoutError, aiohttp.ClientError, OSError, ValueError: there is no reply.
         """
-        kept = endpoint.names_requests is True
+        kept = endpoint.names_requests is True and not fresh
         try:
             return await self._exchange(endpoint, data, kept=kept)
         except (aiohttp.ClientError, OSError, ValueError):
