@@ -181,7 +181,8 @@ def test_a_server_that_stops_naming_requests_is_asked_again_on_a_connection_of_i
     ("reason", "kind"),
     [
         ("stop", None),
-        (None, None),
+        ("", None),
+        (None, "malformed"),
         ("length", "truncated"),
         ("content_filter", "refusal"),
         ("tool_calls", "malformed"),
