@@ -9,7 +9,7 @@ import os
 import sys
 import warnings
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -22,6 +22,9 @@ from contextrl.commands.judge_cli import app as judge_app
 from contextrl.commands.miniature_cli import app as miniature_app
 from contextrl.commands.reproduce_cli import reproduce
 from contextrl.errors import ContextRLError, InputError
+
+if TYPE_CHECKING:
+    from contextrl.commands.config import RunConfig
 
 app = typer.Typer(
     cls=CalmGroup,
@@ -91,6 +94,16 @@ def train(
         console.print(f"Run directory: {escape(str(settings.run_dir))}")
 
 
+def own_evaluation(settings: RunConfig | None) -> list[str]:
+    """What a run is evaluated on where nothing else is asked: its own rows, or its plug-in's held-out ones."""
+    from contextrl.plugins import EVALUATIONS
+
+    if settings is None:
+        return ["miniature"]
+    own = settings.data.eval or settings.data.train.partition(":")[0]
+    return [own] if settings.data.eval or own in EVALUATIONS else []
+
+
 @app.command("eval")
 def eval_(
     target: Annotated[
@@ -129,8 +142,7 @@ def eval_(
     elif RunDirectory(Path(target)).exists():
         settings = parse_config(RunDirectory(Path(target)).settings(), where=f"{target}/config.yaml")
     if not names and benchmark is None:
-        own = settings.data.eval if settings else "miniature"
-        names = [own] if own else []
+        names = own_evaluation(settings)
     if not names:
         raise InputError("a benchmark or --data FILE", found="none", where="--benchmark")
     console = Console(stderr=as_json)

@@ -78,7 +78,7 @@ def test_verdicts_and_reports_are_the_step_judges(lessons: list[Lesson]) -> None
         if lesson.task == "report":
             assert parse_report(lesson.reply).report == truth.mistake_report
             continue
-        reading = parse_reply(lesson.reply)
+        reading = parse_reply(lesson.reply, response=lesson.request.response)
         assert reading.failure is None
         alone = standalone_problem(lesson.request.response, question=lesson.request.example.question) is None
         assert (reading.self_consistent, reading.process_correct) == (alone, alone and truth.status == "correct")

@@ -36,7 +36,8 @@ _WRONG = re.compile(
     r"|inconsistent|not|nope|falsch|faux|incorrecto|incorreto|sbagliato|неверн\w{1,5}|неправильн\w{1,5}"
     rf"|(?:partial|most|large|near|part)ly{_SPACE}{_RIGHT_WORDS})\b"
     rf"|\b(?:cannot|never|hardly|no|\w{{1,8}}n't){_SPACE}{_UP_TO_3}(?:{_RIGHT_WORDS}|match|follow|add up|support)\b"
-    r"|(?:^|[\n\0:?.。(\[=])[\s*_\[]{0,6}(?:no\b|否(?![则认])|(?:n|f)\b[ \t]{0,4}(?:$|[\n\0]))|\b0/\d"
+    r"|(?:^|[\n\0:?.。(\[=])[\s*_\[]{0,6}(?:no\b|否(?![则认])|(?:n|f)\b[ \t]{0,4}(?:$|[\n\0]))"
+    r"|\b(?:marks?|scores?|grade|rating|points?)\b[:= \t]{0,4}0/\d"
     r"|process\W{1,5}[nf]\b"
     r"|\b(?:score|rating|label|\w{0,20}correct|process)\W{1,5}0\b|틀|خاطئ"
     r"|\bgrade\W{1,5}[b-f]\b|[✗✘❌✖❎👎🚫]|错|錯|有误|有誤|不正确|不成立|不对|不合理|幻觉|[:=|]\s{0,4}×|误读|誤読|間違",
