@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-_ONES: list[str] = re.findall(
+ONES: list[str] = re.findall(
     r"\w+",
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
     "eighteen nineteen",
 )
-_TENS: list[str] = re.findall(r"\w+", "twenty thirty forty fifty sixty seventy eighty ninety")
-_SMALL = {word: value for value, word in enumerate(_ONES)} | {word: 20 + 10 * i for i, word in enumerate(_TENS)}
+TENS: list[str] = re.findall(r"\w+", "twenty thirty forty fifty sixty seventy eighty ninety")
+_SMALL = {word: value for value, word in enumerate(ONES)} | {word: 20 + 10 * i for i, word in enumerate(TENS)}
 _LARGE = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 _ORDINALS = ["third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh", "twelfth"]
 #: What a denominator is called, singular and plural.
@@ -28,8 +28,8 @@ SCALES: dict[str, int] = {
     **{"十": 1, "百": 2, "千": 3, "万": 4, "萬": 4, "百万": 6, "千万": 7, "亿": 8, "億": 8, "十万": 5, "十亿": 9},
     **{"百亿": 10, "千亿": 11, "万亿": 12},
 }
-_DIGITS = {char: value for value, char in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2, "兩": 2}
-_CHINESE_SCALES = {"十": 10, "百": 100, "千": 1_000, "万": 10**4, "萬": 10**4, "亿": 10**8, "億": 10**8}
+CHINESE_DIGITS = {char: value for value, char in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2, "兩": 2}
+CHINESE_SCALES = {"十": 10, "百": 100, "千": 1_000, "万": 10**4, "萬": 10**4, "亿": 10**8, "億": 10**8}
 _CHINESE = re.compile(r"[零〇一二两兩三四五六七八九十百千万萬亿億]{1,20}")
 _CHINESE_RATIO = re.compile(rf"({_CHINESE.pattern})分之({_CHINESE.pattern})")
 _MAX_CHARS = 120
@@ -113,22 +113,22 @@ def _chinese(text: str) -> Fraction | None:
         return Fraction(above, below) if below and above is not None else None
     whole, point, digits = text.partition("点")
     units = _chinese_integer(whole)
-    if units is None or (point and not (digits and all(char in _DIGITS for char in digits))):
+    if units is None or (point and not (digits and all(char in CHINESE_DIGITS for char in digits))):
         return None
-    shown = "".join(str(_DIGITS[char]) for char in digits)
+    shown = "".join(str(CHINESE_DIGITS[char]) for char in digits)
     return Fraction(f"{units}.{shown}") if shown else Fraction(units)
 
 
 def _chinese_integer(text: str) -> int | None:
     if not _CHINESE.fullmatch(text):
         return None
-    if all(char in _DIGITS for char in text):
-        return int("".join(str(_DIGITS[char]) for char in text)) if len(text) == 1 or len(text) > 3 else None
+    if all(char in CHINESE_DIGITS for char in text):
+        return int("".join(str(CHINESE_DIGITS[char]) for char in text)) if len(text) == 1 or len(text) > 3 else None
     total, section, digit = 0, 0, 0
     for char in text:
-        if char in _DIGITS:
-            digit = _DIGITS[char]
-        elif (scale := _CHINESE_SCALES[char]) < 10**4:
+        if char in CHINESE_DIGITS:
+            digit = CHINESE_DIGITS[char]
+        elif (scale := CHINESE_SCALES[char]) < 10**4:
             section, digit = section + (digit or 1) * scale, 0
         else:
             total, section, digit = (total + section + digit) * scale, 0, 0

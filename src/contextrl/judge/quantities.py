@@ -8,29 +8,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-_SMALL = {
-    word: value
-    for value, words in enumerate(
-        re.findall(
-            r"[a-z|]+",
-            "zero|nought one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
-            "sixteen seventeen eighteen nineteen",
-        )
-    )
-    for word in words.split("|")
-}
-_TENS = {
-    word: 10 * value
-    for value, word in enumerate(re.findall("[a-z]+", "twenty thirty forty fifty sixty seventy eighty ninety"), start=2)
-}
+from contextrl.answers.number_words import CHINESE_DIGITS, CHINESE_SCALES, ONES, TENS
+
+_SMALL = {word: value for value, word in enumerate(ONES)} | {"nought": 0}
+_TENS = {word: 10 * value for value, word in enumerate(TENS, start=2)}
 _MAGNITUDES = {"dozen": 12, "hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 _ORDINALS = re.findall("[a-z]+", "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth")
 _PARTS = {"half": 2, "halve": 2, "quarter": 4, "hundredth": 100, "thousandth": 1000} | {
     word: value for value, word in enumerate(_ORDINALS, start=1) if value > 2
 }
-_CHINESE = dict(zip("零〇一二三四五六七八九两兩", (0, 0, *range(1, 10), 2, 2), strict=True))
-_CHINESE_PLACES = {"十": 10, "百": 100, "千": 1000}
-_CHINESE_GROUPS = {"万": 10**4, "萬": 10**4, "亿": 10**8, "億": 10**8}
+_CHINESE_PLACES = {char: scale for char, scale in CHINESE_SCALES.items() if scale < 10**4}
+_CHINESE_GROUPS = {char: scale for char, scale in CHINESE_SCALES.items() if scale >= 10**4}
 _NUMERALS = "零〇一二三四五六七八九两兩十百千万萬亿億"
 
 #: What a number may begin with that is none itself.
@@ -156,12 +144,12 @@ def _raw(match: re.Match[str]) -> Token:
 def _chinese(text: str) -> Fraction:
     whole, _, decimals = text.partition("点")
     total = group = digit = 0
-    if len(whole) > 1 and all(char in _CHINESE for char in whole):
-        total = int("".join(str(_CHINESE[char]) for char in whole))
+    if len(whole) > 1 and all(char in CHINESE_DIGITS for char in whole):
+        total = int("".join(str(CHINESE_DIGITS[char]) for char in whole))
     else:
         for char in whole:
-            if char in _CHINESE:
-                digit = _CHINESE[char]
+            if char in CHINESE_DIGITS:
+                digit = CHINESE_DIGITS[char]
             elif char in _CHINESE_PLACES:
                 group += (digit or 1) * _CHINESE_PLACES[char]
                 digit = 0
@@ -169,7 +157,7 @@ def _chinese(text: str) -> Fraction:
                 total = (total + group + digit) * _CHINESE_GROUPS[char]
                 group = digit = 0
         total += group + digit
-    digits = "".join(str(_CHINESE.get(char, 0)) for char in decimals)
+    digits = "".join(str(CHINESE_DIGITS.get(char, 0)) for char in decimals)
     return Fraction(f"{total}.{digits or 0}")
 
 

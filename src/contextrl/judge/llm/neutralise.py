@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 #: The delimiters of the judge's user prompt: `<response>` ... `</response>`.
 SECTIONS = ("question", "reference_answer", "reference_solution", "response", "mistake_report")
@@ -104,6 +105,7 @@ class Neutralised:
     cut: bool
 
 
+@lru_cache(maxsize=2048)  # a group shares its question, and a response is looked at for its prompt and for its length
 def neutralise(text: str, *, limit: int = 32_000) -> Neutralised:
     """Make untrusted text safe between a prompt's delimiters; a second time changes nothing.
 

@@ -182,10 +182,10 @@ def _judge_text(text: str, claims: Claims) -> Reading:
         # What is not its own may agree, and decides nothing.
         alone = _judge(_merged(own))
         reading = reading if alone.failure is None and alone.passes == reading.passes else _disagreeing(alone)
-    if reading.failure is None and (remark := _taken_back(flat, said, reading)):
-        return Reading(failure="contradictory", detail=f"beside its verdict the reply says {remark[:80]!r}")
-    if reading.failure is None and claims is NO_CLAIMS and (remark := _beside(flat, said, reading)):
-        return Reading(failure="contradictory", detail=f"beside its verdict the reply says {remark[:80]!r}")
+    if reading.failure is None:
+        remark = _taken_back(flat, said, reading) or (claims is NO_CLAIMS and _beside(flat, said, reading))
+        if remark:
+            return Reading(failure="contradictory", detail=f"beside its verdict the reply says {remark[:80]!r}")
     if reading.report is None and (reports := list(_REPORT.finditer(text))):
         return replace(reading, report=reports[-1][1].strip())
     return reading

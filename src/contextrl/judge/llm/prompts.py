@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -100,18 +100,28 @@ class PromptSet:
         """
         example = request.example
         values = {
-            "question": _neutral(example.question),
-            "answer": _neutral(example.answer),
-            "solution": _neutral(example.solution),
+            "question": neutralise(example.question).text,
+            "answer": neutralise(example.answer).text,
+            "solution": neutralise(example.solution).text,
             "response": neutralise(request.response, limit=self.max_response_chars).text,
         }
-        asked = [_fill(self.texts[f"{request.context}.user.txt"], values), self._task(task, disclose)]
+        asked = [_fill(self.texts[f"{request.context}.user.txt"], values), self._tasks[task, disclose]]
         asked += [] if again is None else [self._text(again)]
         text = "\n\n".join(part for part in asked if part)
         parts: list[Message] = [{"type": "image_url", "image_url": {"url": url}} for url in images]
         user: Message = {"role": "user", "content": [*parts, {"type": "text", "text": text}]}
-        system = self._system(request.context)
+        system = self._systems[request.context]
         return [{"role": "system", "content": system}, user] if system else [user]
+
+    @cached_property
+    def _systems(self) -> dict[ReferenceContext, str]:
+        """The system text of each context: the same for every request."""
+        return {context: self._system(context) for context in _USER_VALUES}
+
+    @cached_property
+    def _tasks(self) -> dict[tuple[Task, Disclosure], str]:
+        """What is asked, by task and level of disclosure."""
+        return {(task, level): self._task(task, level) for task in get_args(Task) for level in get_args(Disclosure)}
 
     def _system(self, context: ReferenceContext) -> str:
         """The paper asks for revision cues only beside a solution."""
@@ -126,12 +136,6 @@ class PromptSet:
 
     def _text(self, name: str) -> str:
         return self.texts[f"{name}.txt"].strip()
-
-
-@lru_cache(maxsize=4096)
-def _neutral(text: str) -> str:
-    """What all attempts at one question share is read once."""
-    return neutralise(text).text
 
 
 def _fill(template: str, values: Mapping[str, str]) -> str:
