@@ -35,11 +35,17 @@ Method = Literal["sft", "grpo", "dapo", "contextrl"]
 class ModelConfig(Section):
     path: str = "miniature"
     """`miniature`, a folder, or a hub id such as Qwen/Qwen3-VL-8B-Instruct."""
-    lora: dict[str, Any] | None = None
-    """Fields of peft's LoraConfig; none trains all weights."""
+    dtype: Literal["float32", "bfloat16", "float16", "auto"] | None = None
+    """Of the weights; `auto` is the checkpoint's own. By default float32, which training in mixed precision
+    (`train.bf16`) wants; bfloat16 halves a frozen base's memory under LoRA."""
+    lora: bool | dict[str, Any] | None = None
+    """`true`: rank 16 on every linear layer of the language model. Or fields of peft's LoraConfig, where
+    `target_modules: language-linear` means the same layers. None trains all weights."""
     max_pixels: int | None = Field(None, gt=0)
     """Larger pictures are scaled down to so many pixels before the policy sees them (the paper: 3M); by default what
     the processor's own files say. Checkpoints keep it."""
+    min_pixels: int | None = Field(None, gt=0)
+    """Smaller pictures are scaled up to so many pixels; otherwise as max_pixels."""
     trust_remote_code: bool = False
     """Run Python files that the model brings along; without it such a model is refused."""
     freeze_vision: bool = False

@@ -12,17 +12,19 @@ from rich.console import Console
 from transformers import PrinterCallback, ProgressCallback
 from transformers.utils.logging import disable_progress_bar
 
-from contextrl.commands.arguments import training_arguments
+from contextrl.commands.arguments import chat_template_kwargs, training_arguments
 from contextrl.commands.config import RunConfig, parse_config, settings_of_the_run
 from contextrl.commands.judges import audit_from_config, judge_from_config
 from contextrl.commands.models import model_config, policy_folder
 from contextrl.commands.sources import evaluation_examples, evaluation_judge, training_examples
 from contextrl.console import progress_bar
-from contextrl.errors import InputError, nearest_key
+from contextrl.errors import InputError
 from contextrl.evaluation.runner import evaluate
 from contextrl.judge.protocol import Judge, check_judge, close_judge
 from contextrl.plugins import JUDGES
+from contextrl.policy.adapters import check_lora, lora_config
 from contextrl.policy.loading import freeze_vision, has_vision, load_policy, load_processor
+from contextrl.policy.prompting import Prompting
 from contextrl.records import metrics as names
 from contextrl.records.evaluation import Evaluation
 from contextrl.records.example import Example
@@ -84,12 +86,16 @@ class Run:
                 evaluation_examples(config.data.eval, count, vision=vision, allow_outside=config.data.allow_outside)
             )
         self._build_judges()
-        self._check_lora()
-        self.processor = load_processor(self.policy_path, policy, config.model.max_pixels, trust_remote_code=trust)
+        check_lora(config.model.lora)
+        processor = load_processor(
+            self.policy_path, policy, config.model.max_pixels, config.model.min_pixels, trust_remote_code=trust
+        )
+        self.prompting = Prompting(processor, config.data.system_prompt, chat_template_kwargs(config))
+        self.prompting.check()
         room = prompt_room(policy, config.max_new_tokens)
         # ContextRLTrainer checks the rows it trains on; SFTTrainer does not.
         unchecked = [*self.eval_examples, *(self.examples if config.method == "sft" else ())]
-        check_prompts(self.processor, unchecked, min(config.data.max_prompt_tokens, room))
+        check_prompts(self.prompting, unchecked, min(config.data.max_prompt_tokens, room))
         self.trainer = self._build_trainer()
 
     def _build_judges(self) -> None:
@@ -138,18 +144,6 @@ class Run:
                 where="--resume",
                 fix="Resume with the run's config.yaml, or start a new run in another run_dir",
             )
-
-    def _check_lora(self) -> None:
-        if self.config.model.lora is None:
-            return
-        from peft import LoraConfig
-
-        known = [field.name for field in dataclasses.fields(LoraConfig)]
-        for key in self.config.model.lora:
-            if key not in known:
-                raise InputError(
-                    "a field of peft's LoraConfig", found=f"{key}{nearest_key(key, known)}", where="model.lora"
-                )
 
     # ---- training ------------------------------------------------------------------------------------------------
 
@@ -223,14 +217,10 @@ class Run:
         init_kwargs = dict(getattr(self.args, "model_init_kwargs", None) or {})
         init_kwargs.setdefault("trust_remote_code", self.config.model.trust_remote_code)
         model = load_policy(self.policy_path, trainable=True, **init_kwargs)
-        peft_config = None
-        if self.config.model.lora is not None:
-            from peft import LoraConfig
-
-            peft_config = LoraConfig(**self.config.model.lora)
+        peft_config = lora_config(self.config.model.lora, model)
         trainer: Any
         if self.config.method == "sft":
-            trainer = ReferenceSFTTrainer(model, self.args, self.examples, self.processor, peft_config=peft_config)
+            trainer = ReferenceSFTTrainer(model, self.args, self.examples, self.prompting, peft_config=peft_config)
         else:
             assert self.judge is not None
             trainer = ContextRLTrainer(
@@ -238,7 +228,7 @@ class Run:
                 self.judge,
                 self.args,
                 self.examples,
-                self.processor,
+                self.prompting.processor,
                 audit=self.audit,
                 peft_config=peft_config,
             )
@@ -255,7 +245,7 @@ class Run:
         with progress_bar(self.console, f"Evaluating {whole}", count, shown=kept is not None) as on_batch:
             result, items = evaluate(
                 self.trainer.accelerator.unwrap_model(self.trainer.model),
-                self.processor,
+                self.prompting,
                 self.eval_examples[:count],
                 evaluation_judge(str(self.config.data.eval)),
                 max_new_tokens=self.config.max_new_tokens,
