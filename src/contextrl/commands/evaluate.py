@@ -15,7 +15,7 @@ from contextrl.commands.sources import evaluation_examples, evaluation_judge
 from contextrl.console import progress_bar
 from contextrl.errors import InputError
 from contextrl.evaluation.runner import evaluate
-from contextrl.policy.loading import has_vision, load_policy, load_processor
+from contextrl.policy.loading import has_vision, is_model, load_policy, load_processor
 from contextrl.policy.prompting import Prompting
 from contextrl.records.files import write_atomically
 from contextrl.records.run_directory import RunDirectory
@@ -23,19 +23,20 @@ from contextrl.trainer.checkpoints import latest_checkpoint
 
 
 def evaluated_model(target: str, settings: RunConfig | None) -> str:
-    """A run's best or newest checkpoint, else the model it starts from; a model's own path otherwise."""
-    path = settings.model.path if settings else target
-    if settings:
-        # A run directory may have been moved: its own place counts, not the one its configuration names.
-        run = RunDirectory(Path(target) if RunDirectory(Path(target)).exists() else settings.run_dir)
-        best = run.checkpoints / f"checkpoint-{(run.results() or {}).get('best_step')}"
-        if checkpoint := best if best.is_dir() else latest_checkpoint(run.checkpoints):
-            return str(checkpoint)
-        if run.results() is not None:
-            raise InputError(
-                "a run with a checkpoint", found="none", where=str(run.path), fix="Set train.save_strategy"
-            )
-    return path
+    """A run's trained model, else its newest checkpoint, else the model it starts from; or a model's own path."""
+    if settings is None:
+        return target
+    # A run directory may have been moved: its own place counts, not the one its configuration names.
+    run = RunDirectory(Path(target) if RunDirectory(Path(target)).exists() else settings.run_dir)
+    if is_model(run.model):
+        return str(run.model)
+    results = run.results() or {}
+    best = run.checkpoints / f"checkpoint-{results.get('best_step')}"
+    if checkpoint := best if best.is_dir() else latest_checkpoint(run.checkpoints):
+        return str(checkpoint)
+    if results:
+        raise InputError("a run with its model or a checkpoint", found="none", where=str(run.path))
+    return settings.model.path
 
 
 def evaluate_benchmarks(

@@ -27,7 +27,7 @@ def policy_config(path: str, *, trust_remote_code: bool = False) -> Any:
         InputError: there is no model at `path`, or one with code of its own.
     """
     try:
-        return AutoConfig.from_pretrained(_base_of(path) or path, trust_remote_code=trust_remote_code)
+        return AutoConfig.from_pretrained(base_of(path) or path, trust_remote_code=trust_remote_code)
     except (OSError, ValueError) as error:
         raise InputError(
             "a folder with a transformers model, or a hub id",
@@ -56,7 +56,7 @@ def load_policy(path: str, *, trainable: bool = False, **init_kwargs: Any) -> An
         trainable: whether an adapter's weights are to be trained.
     """
     init_kwargs.setdefault("device_map", None)
-    if base := _base_of(path):
+    if base := base_of(path):
         from peft import PeftModel
 
         return PeftModel.from_pretrained(create_model_from_path(base, **init_kwargs), path, is_trainable=trainable)
@@ -70,12 +70,17 @@ def shipped_config(path: str) -> Path | None:
     return folder if path in known else None
 
 
-def _base_of(path: str) -> str | None:
+def base_of(path: str) -> str | None:
     """The model under a LoRA adapter, None where `path` holds no adapter."""
     adapter = Path(path) / "adapter_config.json"
     if not adapter.is_file():
         return None
     return str(json.loads(adapter.read_text(encoding="utf-8"))["base_model_name_or_path"])
+
+
+def is_model(folder: Path) -> bool:
+    """Whether a folder holds a model or an adapter."""
+    return any((folder / name).is_file() for name in ("config.json", "adapter_config.json"))
 
 
 def has_vision(config: Any) -> bool:

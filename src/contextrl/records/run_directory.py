@@ -1,8 +1,8 @@
 """The run directory: written as the run goes, readable after a kill at any point.
 
 `config.yaml`, `environment.json`, `metrics.jsonl` (a line per step), `groups.jsonl` (a line per group), `images/`,
-`checkpoints/`, `items-before.jsonl` and `items-after.jsonl` (a line per held-out item), `results.json`. Readers skip a
-cut last line.
+`checkpoints/`, `items-before.jsonl` and `items-after.jsonl` (a line per held-out item), `model/` (the trained model),
+`results.json`. Readers skip a cut last line.
 """
 
 from __future__ import annotations
@@ -61,6 +61,11 @@ class RunDirectory:
     @property
     def checkpoints(self) -> Path:
         return self.path / "checkpoints"
+
+    @property
+    def model(self) -> Path:
+        """The trained model, from the end of the run on."""
+        return self.path / "model"
 
     def exists(self) -> bool:
         """Whether a run has been here."""
