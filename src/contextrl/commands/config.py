@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from contextrl.errors import InputError, nearest_key
+from contextrl.evaluation.settings import EvaluationSettings
 from contextrl.judge.settings import JudgeConfig
 from contextrl.miniature.plugin import register
 from contextrl.objective.settings import ObjectiveSettings
@@ -94,29 +95,6 @@ class JudgeSection(JudgeConfig):
         return self
 
 
-class EvalConfig(Section):
-    every: int | Literal["epoch"] = 0
-    """Evaluate every so many steps or after every epoch, and before and after training; 0 only before and after."""
-    best: bool = False
-    """Go back to the best of the epochs' checkpoints at the end, by process accuracy on `examples` (answer accuracy
-    where nobody looks at the process); needs `every: epoch` and `train.save_strategy: epoch`."""
-    examples: int = Field(200, gt=0)
-    """Examples of the evaluations on the way."""
-    final_examples: int = Field(1000, gt=0)
-    """Examples of the evaluations before and after training."""
-    batch_size: int = Field(128, gt=0)
-    """Prompts generated at once."""
-    max_new_tokens: int | None = Field(None, gt=0)
-    """Longest answer; by default train.max_completion_length, or 256 where there is none."""
-
-    @field_validator("every")
-    @classmethod
-    def _not_negative(cls, value: int | str) -> int | str:
-        if isinstance(value, int) and value < 0:
-            raise ValueError("expected a number of steps, 0 or `epoch`")
-        return value
-
-
 class RunConfig(Section):
     """A whole run."""
 
@@ -136,7 +114,7 @@ class RunConfig(Section):
         Field(default_factory=dict)
     )
     """Fields of TRL's GRPOConfig, or of its SFTConfig for `method: sft`."""
-    eval: Annotated[EvalConfig, OPERATIONAL] = EvalConfig()
+    eval: Annotated[EvaluationSettings, OPERATIONAL] = EvaluationSettings()
 
     @property
     def max_new_tokens(self) -> int:

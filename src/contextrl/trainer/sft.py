@@ -54,6 +54,7 @@ class ReferenceSFTTrainer(SFTTrainer):
     """SFTTrainer on `Example.solution`, with checkpoints that a kill cannot spoil and no NaN that goes unnoticed."""
 
     def __init__(self, model: Any, args: Any, examples: Sequence[Example], prompting: Prompting, **kwargs: Any):
+        self.prompting = prompting
         self.progress = CheckpointState()
         self.checkpoints = Checkpoints(self)
         super().__init__(
