@@ -52,7 +52,6 @@ def rollout_sums(
     reports = [
         v.mistake_report for g in sampled for a in g.attempts if (v := a.verdict) is not None and v.mistake_report
     ]
-    sums.shares[names.REPORT_VAGUE] = (float(sum(map(names_no_mistake, reports))), float(len(reports)))
     members = [member for group in trained for member in group.members]
     sums.shares[names.OFF_POLICY_SAMPLES] = (float(sum(m.rolled_back for m in members)), float(len(members)))
     _add_judge(sums, tally)
