@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from contextrl.data.images import open_image
+from contextrl.data.markers import placed
 from contextrl.records.example import Example
 
 # Tensors of a processor that run along the prompt, not along its images.
@@ -125,11 +126,24 @@ def neutralise_special_tokens(text: str, tokenizer: Any) -> str:
     return text
 
 
+def question_content(example: Example, tokenizer: Any) -> list[dict[str, Any]]:
+    """The question as plain text whatever it spells, with places of images where its markers stand, else before it."""
+    return [
+        {"type": "image"}
+        if isinstance(part, int)
+        else {"type": "text", "text": neutralise_special_tokens(part, tokenizer)}
+        for part in placed(example.question, len(example.images))
+    ]
+
+
 def conversation(example: Example, tokenizer: Any) -> list[dict[str, Any]]:
-    """The stage-1 conversation: images, then the question as plain text whatever it spells."""
-    question = neutralise_special_tokens(example.question, tokenizer)
-    images = [{"type": "image", "image": open_image(handle)} for handle in example.images]
-    return [{"role": "user", "content": [*images, {"type": "text", "text": question}]}]
+    """The stage-1 conversation: the question with its images."""
+    images = iter(example.images)
+    content = [
+        {**part, "image": open_image(next(images))} if part["type"] == "image" else part
+        for part in question_content(example, tokenizer)
+    ]
+    return [{"role": "user", "content": content}]
 
 
 def build_prompts(processor: Any, examples: Sequence[Example], **template_kwargs: Any) -> Prompts:

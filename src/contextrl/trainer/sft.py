@@ -11,7 +11,7 @@ from datasets import Dataset
 from trl import SFTTrainer
 
 from contextrl.data.images import open_image
-from contextrl.policy.prompts import neutralise_special_tokens
+from contextrl.policy.prompts import neutralise_special_tokens, question_content
 from contextrl.records.example import Example
 from contextrl.trainer.checkpoints import Checkpoints, CheckpointState
 from contextrl.trainer.finite import FiniteGradients, non_finite
@@ -24,7 +24,7 @@ def sft_dataset(examples: Sequence[Example], tokenizer: Any) -> Dataset:
     def rows(batch: dict[str, list[int]]) -> dict[str, list[Any]]:
         chosen = [examples[row] for row in batch["row"]]
         columns: dict[str, list[Any]] = {
-            "prompt": [[_turn("user", neutralise_special_tokens(e.question, tokenizer))] for e in chosen],
+            "prompt": [[_turn("user", _question(e, tokenizer))] for e in chosen],
             "completion": [[_turn("assistant", neutralise_special_tokens(e.solution, tokenizer))] for e in chosen],
         }
         if vision:
@@ -36,7 +36,13 @@ def sft_dataset(examples: Sequence[Example], tokenizer: Any) -> Dataset:
     return Dataset.from_dict(every).with_transform(rows) if vision else Dataset.from_dict(rows(every))
 
 
-def _turn(role: str, content: str) -> dict[str, str]:
+def _question(example: Example, tokenizer: Any) -> str | list[dict[str, Any]]:
+    """Text, or parts where there are images to place: TRL would put them all first."""
+    parts = question_content(example, tokenizer)
+    return parts if example.images else str(parts[0]["text"])
+
+
+def _turn(role: str, content: str | list[dict[str, Any]]) -> dict[str, Any]:
     return {"role": role, "content": content}
 
 
