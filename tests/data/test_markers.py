@@ -127,7 +127,8 @@ def test_the_policy_the_sft_row_and_the_judge_see_pictures_in_their_places() -> 
     assert " then " in text[1]
     assert "First" not in tokenizer.decode(ids[1][: last[-1]])
 
-    sft = importlib.import_module("contextrl.trainer.sft").sft_dataset([marked], tokenizer)[0]
+    prompting = importlib.import_module("contextrl.policy.prompting").Prompting(processor)
+    sft = importlib.import_module("contextrl.trainer.sft").sft_dataset([marked], prompting)[0]
     kinds = [part.get("text", part["type"]) for part in sft["prompt"][0]["content"]]
     assert kinds == ["First ", "image", " then ", "image"]
     assert len(sft["images"]) == 2
