@@ -9,7 +9,7 @@ from pathlib import Path
 from contextrl.data.columns import Columns, Renaming
 from contextrl.data.confinement import check_confined
 from contextrl.data.json_rows import json_objects
-from contextrl.data.problems import problems_error
+from contextrl.data.problems import one_problem, problems_error
 from contextrl.data.raw_rows import RawRow, numbered, raised
 from contextrl.data.row_files import Source, file_rows, undecoded_rows
 from contextrl.data.rows import RowReader
@@ -26,6 +26,16 @@ __all__ = [
 ]
 
 
+class LoadedExamples(list[Example]):
+    """Examples that know where they come from.
+
+    Attributes:
+        places: the place of each by its id: `file.jsonl, line 3`.
+    """
+
+    places: Mapping[str, str] = {}
+
+
 def load_examples(
     spec: str,
     *,
@@ -36,7 +46,7 @@ def load_examples(
     columns: Columns | None = None,
     lenient_columns: bool = False,
     answer_type: str = "text",
-) -> list[Example]:
+) -> LoadedExamples:
     """Load examples from wherever `spec` points.
 
     Args:
@@ -120,9 +130,9 @@ def jsonl_objects(path: Path, spec: str) -> Iterator[tuple[int, dict[str, object
     return json_objects(path, spec)
 
 
-def _examples(rows: Iterable[RawRow | InputError], reader: RowReader, where: str) -> list[Example]:
+def _examples(rows: Iterable[RawRow | InputError], reader: RowReader, where: str) -> LoadedExamples:
     """All examples, or one error with all that is wrong."""
-    examples: list[Example] = []
+    examples = LoadedExamples()
     errors: list[InputError] = []
     first_seen: dict[str, str] = {}
     count = 0
@@ -138,8 +148,12 @@ def _examples(rows: Iterable[RawRow | InputError], reader: RowReader, where: str
             examples.append(example)
         except InputError as error:
             errors.append(error)
-    if len(errors) == 1:
-        raise errors[0]
+    examples.places = first_seen
     if errors:
-        raise problems_error([str(error).rstrip(".") for error in errors], total=f"{count} rows", where=where)
+        lines = [str(error).rstrip(".") for error in errors]
+        wrong = (
+            one_problem(errors[0]) if len(errors) == 1 else problems_error(lines, total=f"{count} rows", where=where)
+        )
+        wrong.usable = examples
+        raise wrong
     return examples
