@@ -98,6 +98,25 @@ def train(
         console.print(f"Look at it: contextrl report {escape(shlex.quote(str(settings.run_dir)))}", soft_wrap=True)
 
 
+@app.command()
+def check(
+    config: Annotated[Path, typer.Argument(help="A run's YAML file.", show_default=False)],
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Override a key: --set train.learning_rate=1e-4", metavar="KEY=VALUE"),
+    ] = None,
+) -> None:
+    """Find everything that can be wrong with a run before anything is paid: rows, lengths, judge, memory."""
+    from contextrl.commands.config import load_config
+
+    settings = load_config(config, set_ or [])
+    console = Console()
+    quiet_libraries()
+    with console.status("Loading torch and TRL"):
+        from contextrl.commands.check import check as look
+    look(settings, console)
+
+
 def own_evaluation(settings: RunConfig | None) -> list[str]:
     """What a run is evaluated on where nothing else is asked: its own rows, or its plug-in's held-out ones."""
     from contextrl.plugins import EVALUATIONS

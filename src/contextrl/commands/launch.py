@@ -9,22 +9,14 @@ from typing import Any
 from rich.console import Console
 from transformers.utils.logging import disable_progress_bar
 
-from contextrl.commands.arguments import chat_template_kwargs, training_arguments
 from contextrl.commands.config import RunConfig
-from contextrl.commands.judges import audit_from_config, judge_from_config
-from contextrl.commands.models import model_config, policy_folder
+from contextrl.commands.prepare import ask_judge, prepare
 from contextrl.commands.resuming import check_resumable
-from contextrl.commands.sources import evaluation_examples, evaluation_judge, training_examples
-from contextrl.errors import InputError
-from contextrl.judge.protocol import Judge, check_judge, close_judge
-from contextrl.plugins import JUDGES
-from contextrl.policy.adapters import check_lora, lora_config
-from contextrl.policy.loading import freeze_vision, has_vision, load_policy, load_processor
-from contextrl.policy.prompting import Prompting
-from contextrl.records.example import Example
+from contextrl.commands.sources import evaluation_judge
+from contextrl.policy.adapters import lora_config
+from contextrl.policy.loading import freeze_vision, load_policy
 from contextrl.records.run_directory import RunDirectory
 from contextrl.trainer.checkpoints import latest_checkpoint
-from contextrl.trainer.checks import check_prompts, prompt_room
 from contextrl.trainer.contextrl_trainer import ContextRLTrainer
 from contextrl.trainer.held_out import HeldOut
 from contextrl.trainer.run import RunRecord, TrainingRun
@@ -62,59 +54,15 @@ class Run:
             self.directory.check_free(resume=resume, overwrite=overwrite)
         self.goes_further = resume and check_resumable(self.directory, config)
         disable_progress_bar()
-        self.args = training_arguments(config)
-        self.policy_path = policy_folder(config.model.path)
-        trust = config.model.trust_remote_code
-        policy = model_config(self.policy_path, trust_remote_code=trust)
-        vision = has_vision(policy)
-        self.examples = training_examples(config, vision=vision)
-        self.eval_examples: list[Example] = []
-        if config.data.eval is not None:
-            count = max(config.eval.examples, config.eval.final_examples)
-            self.eval_examples = list(
-                evaluation_examples(config.data.eval, count, vision=vision, allow_outside=config.data.allow_outside)
-            )
-        self._build_judges()
-        check_lora(config.model.lora)
-        processor = load_processor(
-            self.policy_path, policy, config.model.max_pixels, config.model.min_pixels, trust_remote_code=trust
-        )
-        self.prompting = Prompting(processor, config.data.system_prompt, chat_template_kwargs(config))
-        self.prompting.check()
-        room = prompt_room(policy, config.max_new_tokens)
-        # ContextRLTrainer checks the rows it trains on; SFTTrainer does not.
-        unchecked = [*self.eval_examples, *(self.examples if config.method == "sft" else ())]
-        check_prompts(self.prompting, unchecked, min(config.data.max_prompt_tokens, room))
-        self.trainer = self._build_trainer()
-
-    def _build_judges(self) -> None:
-        """Judges that answer, and that know these questions: found now, not after steps of unscored verdicts."""
-        self.judge: Judge | None = None
-        self.audit: Judge | None = None
-        if self.config.method == "sft":
-            return
-        # Rules cost nothing: only a judge that does gets the gate.
-        gate = self.config.judge.gate and self.config.judge.kind == "llm"
-        together = self.config.judge.reports == "with_verdict"
-        self.judge = judge_from_config(self.config.judge, gate=gate, defer_reports=together)
-        self.audit = audit_from_config(self.config.judge)
-        check_judge(self.judge)
-        check_judge(self.audit)
-        self._check_questions()
-
-    def _check_questions(self) -> None:
-        judge = self.config.judge
-        for where, name in (("judge.kind", judge.kind), ("judge.audit", judge.audit)):
-            entry = JUDGES.get(name or "")
-            problems = ((example, entry.knows(example)) for example in self.examples) if entry else ()
-            for example, problem in problems:
-                if problem is not None:
-                    raise InputError(
-                        f"questions that {name!r} knows",
-                        found=problem,
-                        where=f"{where}, row {example.id}",
-                        fix=f"Set {where} to llm or none" if where == "judge.audit" else "Set judge.kind to rules",
-                    )
+        self.ready = ready = prepare(config)
+        try:
+            ready.problems.raise_them()
+            if self.is_main and config.judge.kind == "llm":
+                ask_judge(ready)
+            self.trainer = self._build_trainer()
+        except BaseException:
+            ready.close()
+            raise
 
     # ---- training ------------------------------------------------------------------------------------------------
 
@@ -131,7 +79,7 @@ class Run:
             config=config.to_yaml(),
             command=self.command,
             base=config.model.path,
-            policy_path=self.policy_path,
+            policy_path=self.ready.policy_path,
             data=config.data.train,
         )
         if self.goes_further and self.is_main:
@@ -140,8 +88,7 @@ class Run:
         try:
             return run.train(self._train_from, checkpoint, resume=self.resume)
         finally:
-            close_judge(self.judge)
-            close_judge(self.audit)
+            self.ready.close()
 
     def _train_from(self, checkpoint: str | None) -> None:
         self.trainer.train(resume_from_checkpoint=checkpoint)
@@ -150,7 +97,9 @@ class Run:
         spec = self.config.data.eval
         if spec is None:
             return None
-        return HeldOut(self.eval_examples, evaluation_judge(spec), spec, self.config.eval, self.config.max_new_tokens)
+        return HeldOut(
+            self.ready.eval_examples, evaluation_judge(spec), spec, self.config.eval, self.config.max_new_tokens
+        )
 
     def where_it_stopped(self) -> str:
         """How far the run came and how it goes on, in one line."""
@@ -164,25 +113,27 @@ class Run:
         )
 
     def _build_trainer(self) -> Any:
-        init_kwargs = dict(getattr(self.args, "model_init_kwargs", None) or {})
-        init_kwargs.setdefault("trust_remote_code", self.config.model.trust_remote_code)
-        model = load_policy(self.policy_path, trainable=True, **init_kwargs)
-        peft_config = lora_config(self.config.model.lora, model)
+        ready, wanted = self.ready, self.config.model
+        assert ready.prompting is not None
+        init_kwargs = dict(getattr(ready.args, "model_init_kwargs", None) or {})
+        init_kwargs.setdefault("trust_remote_code", wanted.trust_remote_code)
+        model = load_policy(ready.policy_path, trainable=True, **init_kwargs)
+        peft_config = lora_config(wanted.lora, model)
         trainer: Any
         if self.config.method == "sft":
-            trainer = ReferenceSFTTrainer(model, self.args, self.examples, self.prompting, peft_config=peft_config)
+            trainer = ReferenceSFTTrainer(model, ready.args, ready.examples, ready.prompting, peft_config=peft_config)
         else:
-            assert self.judge is not None
+            assert ready.judge is not None
             trainer = ContextRLTrainer(
                 model,
-                self.judge,
-                self.args,
-                self.examples,
-                self.prompting.processor,
-                audit=self.audit,
+                ready.judge,
+                ready.args,
+                ready.examples,
+                ready.prompting.processor,
+                audit=ready.audit,
                 peft_config=peft_config,
             )
-        if self.config.model.freeze_vision:
+        if wanted.freeze_vision:
             # After adapters are in place: they must not train there either.
             freeze_vision(trainer.model)
         return trainer

@@ -1,0 +1,244 @@
+"""All that can be known of a run before anything is paid: `train` stops at it, `check` shows it.
+
+Everything is looked at, whatever else is wrong, so that one try finds all faults.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
+
+from contextrl.commands.arguments import chat_template_kwargs, training_arguments
+from contextrl.commands.config import RunConfig
+from contextrl.commands.judges import audit_from_config, judge_from_config
+from contextrl.commands.models import model_config, policy_folder
+from contextrl.commands.sources import evaluation_examples, training_examples
+from contextrl.errors import ContextRLError, InputError
+from contextrl.judge.protocol import Judge, JudgeRequest, check_judge, close_judge
+from contextrl.plugins import JUDGES
+from contextrl.policy.adapters import check_lora, lora_config
+from contextrl.policy.loading import base_of, has_vision, load_processor
+from contextrl.policy.prompting import Prompting
+from contextrl.records.example import Example
+from contextrl.records.verdict import Verdict
+from contextrl.trainer.checks import check_prompts, prompt_room
+
+
+class Problems:
+    """Faults that were found, each kept so that the next is found too."""
+
+    def __init__(self) -> None:
+        self.found: list[ContextRLError] = []
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Keep what is raised on purpose within it."""
+        try:
+            yield
+        except ContextRLError as error:
+            self.found.append(error)
+
+    def raise_them(self) -> None:
+        """Nothing if there are none; the one that there is; else one error with all of them.
+
+        Raises:
+            ContextRLError: exit code 3 only where a service is all that is missing.
+        """
+        if not self.found:
+            return
+        if len(self.found) == 1:
+            raise self.found[0]
+        listing = "".join(f"\n- {error}" for error in self.found)
+        text = f"{len(self.found)} things keep this run from starting:{listing}"
+        inputs = [error for error in self.found if isinstance(error, InputError)]
+        error = ContextRLError(text)
+        error.exit_code = (inputs or self.found)[0].exit_code
+        raise error
+
+
+@dataclass
+class Prepared:
+    """What a run is built from; parts that could not be made are None or empty.
+
+    Attributes:
+        args: the trainer's.
+        policy_path: the policy's folder or hub id; `policy`: its transformers configuration.
+        skeleton: the policy's modules without memory for their weights, adapter included.
+        examples, eval_examples: rows, checked.
+        room: most tokens of a prompt.
+    """
+
+    config: RunConfig
+    args: Any = None
+    policy_path: str = ""
+    policy: Any = None
+    skeleton: Any = None
+    prompting: Prompting | None = None
+    examples: Sequence[Example] = ()
+    eval_examples: Sequence[Example] = ()
+    judge: Judge | None = None
+    audit: Judge | None = None
+    room: int = 0
+    problems: Problems = field(default_factory=Problems)
+
+    @property
+    def vision(self) -> bool:
+        """Whether the policy sees pictures; assumed where nothing is known of it."""
+        return self.policy is None or has_vision(self.policy)
+
+    def close(self) -> None:
+        """Close what the judges have open."""
+        close_judge(self.judge)
+        close_judge(self.audit)
+
+
+def prepare(config: RunConfig) -> Prepared:
+    """Look at settings, policy, rows and judges; what is wrong is in `problems`."""
+    ready = Prepared(config)
+    problems = ready.problems
+    with problems.kept():
+        ready.args = training_arguments(config)
+    with problems.kept():
+        check_lora(config.model.lora)
+    with problems.kept():
+        _read_policy(ready)
+    with problems.kept():
+        ready.examples = training_examples(config, vision=ready.vision)
+    with problems.kept():
+        ready.eval_examples = _held_out(ready)
+    with problems.kept():
+        _build_judges(ready)
+    with problems.kept():
+        _check_lengths(ready)
+    return ready
+
+
+def _read_policy(ready: Prepared) -> None:
+    """Configuration, processor and modules; the weights stay where they are."""
+    model = ready.config.model
+    ready.policy_path = policy_folder(model.path)
+    ready.policy = model_config(ready.policy_path, trust_remote_code=model.trust_remote_code)
+    processor = load_processor(
+        ready.policy_path,
+        ready.policy,
+        model.max_pixels,
+        model.min_pixels,
+        trust_remote_code=model.trust_remote_code,
+    )
+    prompting = Prompting(processor, ready.config.data.system_prompt, chat_template_kwargs(ready.config))
+    prompting.check()
+    ready.prompting = prompting
+    ready.skeleton = _skeleton(ready)
+
+
+def _skeleton(ready: Prepared) -> Any:
+    """The policy on no device: its parameters can be counted and its modules named.
+
+    Raises:
+        InputError: LoRA targets that match no module.
+    """
+    kind = AutoModelForImageTextToText if ready.vision else AutoModelForCausalLM
+    model = ready.config.model
+    try:
+        with torch.device("meta"):
+            skeleton = kind.from_config(ready.policy, trust_remote_code=model.trust_remote_code)
+    except (ValueError, ImportError) as error:
+        raise InputError("a model that transformers can build", found=str(error)[:200], where="model.path") from error
+    if base_of(ready.policy_path) is not None:
+        return skeleton
+    wanted = lora_config(model.lora, skeleton)
+    if wanted is None:
+        return skeleton
+    from peft import get_peft_model
+
+    try:
+        with torch.device("meta"):
+            return get_peft_model(skeleton, wanted)
+    except ValueError as error:
+        linear = {name.rpartition(".")[2] for name, m in skeleton.named_modules() if isinstance(m, torch.nn.Linear)}
+        raise InputError(
+            f"target_modules among the policy's linear layers ({', '.join(sorted(linear))})",
+            found=" ".join(str(error).split())[:200],
+            where="model.lora",
+            fix="Set model.lora to true, or name target_modules",
+        ) from error
+
+
+def _held_out(ready: Prepared) -> Sequence[Example]:
+    config = ready.config
+    if config.data.eval is None:
+        return ()
+    count = max(config.eval.examples, config.eval.final_examples)
+    return list(
+        evaluation_examples(config.data.eval, count, vision=ready.vision, allow_outside=config.data.allow_outside)
+    )
+
+
+def _build_judges(ready: Prepared) -> None:
+    """Judges that answer, and that know these questions: found now, not after steps of unscored verdicts."""
+    config = ready.config
+    if config.method == "sft":
+        return
+    # Rules cost nothing: only a judge that does gets the gate.
+    gate = config.judge.gate and config.judge.kind == "llm"
+    together = config.judge.reports == "with_verdict"
+    with ready.problems.kept():
+        ready.judge = judge_from_config(config.judge, gate=gate, defer_reports=together)
+    with ready.problems.kept():
+        ready.audit = audit_from_config(config.judge)
+    with ready.problems.kept():
+        check_judge(ready.judge)
+    with ready.problems.kept():
+        check_judge(ready.audit)
+    _check_questions(ready)
+
+
+def _check_questions(ready: Prepared) -> None:
+    judge = ready.config.judge
+    for where, name in (("judge.kind", judge.kind), ("judge.audit", judge.audit)):
+        entry = JUDGES.get(name or "")
+        problems = ((example, entry.knows(example)) for example in ready.examples) if entry else ()
+        for example, problem in problems:
+            if problem is not None:
+                raise InputError(
+                    f"questions that {name!r} knows",
+                    found=problem,
+                    where=f"{where}, row {example.id}",
+                    fix=f"Set {where} to llm or none" if where == "judge.audit" else "Set judge.kind to rules",
+                )
+
+
+def _check_lengths(ready: Prepared) -> None:
+    if ready.prompting is None:
+        return
+    room = prompt_room(ready.policy, ready.config.max_new_tokens)
+    ready.room = min(ready.config.data.max_prompt_tokens, room)
+    check_prompts(ready.prompting, [*ready.examples, *ready.eval_examples], ready.room)
+
+
+def ask_judge(ready: Prepared) -> tuple[Example, Verdict] | None:
+    """Let the judge verify the first row's own solution: one that cannot answer is found before training.
+
+    Returns:
+        The row and what the judge says of it; None where there is no judge or no row.
+
+    Raises:
+        InputError: it gives no verdict.
+    """
+    if ready.judge is None or not ready.examples:
+        return None
+    example = ready.examples[0]
+    (verdict,) = ready.judge.judge([JudgeRequest(example, example.solution, ready.judge.context)])
+    if verdict.status == "unscored":
+        raise InputError(
+            "a judge that verifies a response",
+            found=f"none for the solution of row {example.id}: {verdict.error}",
+            where="judge",
+            fix="See judge.model, judge.max_tokens, judge.timeouts and the server's log",
+        )
+    return example, verdict
