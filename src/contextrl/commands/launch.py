@@ -14,14 +14,13 @@ from contextrl.commands.config import RunConfig
 from contextrl.commands.judges import audit_from_config, judge_from_config
 from contextrl.commands.models import model_config, policy_folder
 from contextrl.commands.resuming import check_resumable
-from contextrl.commands.sources import evaluation_examples, evaluation_judge, training_examples
+from contextrl.commands.sources import evaluation_judge, run_examples
 from contextrl.errors import InputError
 from contextrl.judge.protocol import Judge, check_judge, close_judge
 from contextrl.plugins import JUDGES
 from contextrl.policy.adapters import check_lora, lora_config
 from contextrl.policy.loading import freeze_vision, has_vision, load_policy, load_processor
 from contextrl.policy.prompting import Prompting
-from contextrl.records.example import Example
 from contextrl.records.run_directory import RunDirectory
 from contextrl.trainer.checkpoints import latest_checkpoint
 from contextrl.trainer.checks import check_prompts, prompt_room
@@ -67,13 +66,7 @@ class Run:
         trust = config.model.trust_remote_code
         policy = model_config(self.policy_path, trust_remote_code=trust)
         vision = has_vision(policy)
-        self.examples = training_examples(config, vision=vision)
-        self.eval_examples: list[Example] = []
-        if config.data.eval is not None:
-            count = max(config.eval.examples, config.eval.final_examples)
-            self.eval_examples = list(
-                evaluation_examples(config.data.eval, count, vision=vision, allow_outside=config.data.allow_outside)
-            )
+        self.examples, self.eval_examples = run_examples(config, vision=vision)
         self._build_judges()
         check_lora(config.model.lora)
         processor = load_processor(
@@ -128,7 +121,7 @@ class Run:
         record = RunRecord(
             method=config.method,
             seed=config.seed,
-            config=config.to_yaml(),
+            config=config.recorded(),
             command=self.command,
             base=config.model.path,
             policy_path=self.policy_path,
@@ -147,7 +140,7 @@ class Run:
         self.trainer.train(resume_from_checkpoint=checkpoint)
 
     def _held_out(self) -> HeldOut | None:
-        spec = self.config.data.eval
+        spec = self.config.data.evaluated_on
         if spec is None:
             return None
         return HeldOut(self.eval_examples, evaluation_judge(spec), spec, self.config.eval, self.config.max_new_tokens)
