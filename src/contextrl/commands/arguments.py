@@ -108,10 +108,10 @@ def _check_best(config: RunConfig) -> None:
     if not config.eval.best:
         return
     kept = config.train.get("save_strategy") == "epoch" and config.train.get("save_total_limit") is None
-    if config.eval.every != "epoch" or config.data.eval is None or not kept:
+    if config.eval.every != "epoch" or config.data.evaluated_on is None or not kept:
         raise InputError(
             "a checkpoint and an evaluation of every epoch",
-            found=f"eval.every: {config.eval.every}, data.eval: {config.data.eval}, train.save_strategy: "
+            found=f"eval.every: {config.eval.every}, data.eval: {config.data.evaluated_on}, train.save_strategy: "
             f"{config.train.get('save_strategy', 'steps')}, train.save_total_limit: "
             f"{config.train.get('save_total_limit')}",
             where="eval.best",

@@ -81,7 +81,7 @@ def _amount(count: int) -> str:
 def _say_rows(sheet: Sheet, ready: Prepared) -> None:
     for where, spec, rows in (
         ("data.train", ready.config.data.train, ready.examples),
-        ("data.eval", ready.config.data.eval, ready.eval_examples),
+        ("data.eval", ready.config.data.evaluated_on, ready.eval_examples),
     ):
         if spec is None:
             sheet.say(where, "none: the run is not evaluated on held-out rows")
@@ -120,8 +120,6 @@ def _say_judge(sheet: Sheet, ready: Prepared) -> None:
         return
     served = f", {judge.model} at {judge.base_url}" if judge.kind == "llm" else ""
     sheet.say("judge", f"{judge.kind}, sees the {judge.context}, reports disclose a {judge.report.disclose}{served}")
-    if any(str(error).startswith("judge") for error in ready.problems.found):
-        return
     started = time.monotonic()
     with ready.problems.kept():
         if (answered := ask_judge(ready)) is not None:

@@ -123,8 +123,8 @@ def own_evaluation(settings: RunConfig | None) -> list[str]:
 
     if settings is None:
         return ["miniature"]
-    own = settings.data.eval or settings.data.train.partition(":")[0]
-    return [own] if settings.data.eval or own in EVALUATIONS else []
+    own = settings.data.evaluated_on or settings.data.train.partition(":")[0]
+    return [own] if settings.data.evaluated_on or own in EVALUATIONS else []
 
 
 @app.command("eval")
@@ -150,7 +150,7 @@ def eval_(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Evaluate greedily on held-out data: answer and process accuracy with their 95 % intervals."""
-    from contextrl.commands.config import load_config, parse_config
+    from contextrl.commands.config import config_of_run, load_config
     from contextrl.plugins import EVALUATIONS, named
     from contextrl.records.run_directory import RunDirectory
 
@@ -163,7 +163,7 @@ def eval_(
     if target.endswith((".yaml", ".yml")):
         settings = load_config(target)
     elif RunDirectory(Path(target)).exists():
-        settings = parse_config(RunDirectory(Path(target)).settings(), where=f"{target}/config.yaml")
+        settings = config_of_run(RunDirectory(Path(target)))
     if not names and benchmark is None:
         names = own_evaluation(settings)
     if not names:
@@ -251,7 +251,7 @@ def results_table(results: dict[str, Any]) -> Table:
     """Accuracy before and after, what stage 2 recovered, and where the time went."""
     table = Table(title=f"{results['method']}, seed {results['seed']}, {results['steps']} steps")
     data = next((row["data"] for row in (results["before"], results["after"]) if row and row.get("data")), None)
-    held_out = "held-out" if data is None else f"held-out, {escape(data)}"
+    held_out = "held-out" if data is None else f"held-out, {escape(_shown(data).removesuffix(', held out'))}"
     for column in (held_out, "answer", "answer and process", "n"):
         table.add_column(column, justify="left" if column == held_out else "right")
     for name in ("before", "after"):
@@ -289,8 +289,13 @@ def evaluation_table(results: dict[str, Any]) -> Table:
     for column in ("benchmark", "answer", "answer and process", "n"):
         table.add_column(column, justify="left" if column == "benchmark" else "right")
     for name, row in results["benchmarks"].items():
-        table.add_row(name, *_accuracies(row))
+        table.add_row(escape(_shown(name)), *_accuracies(row))
     return table
+
+
+def _shown(name: str) -> str:
+    """A set's name; a path as it is from here."""
+    return name.removeprefix(f"{Path.cwd()}/")
 
 
 def _accuracies(row: dict[str, Any]) -> tuple[str, str, str]:

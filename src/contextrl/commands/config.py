@@ -13,16 +13,18 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, model_validator
 
+from contextrl.commands.data_config import DataConfig
+from contextrl.commands.input_paths import with_input_paths
 from contextrl.errors import InputError, nearest_key
 from contextrl.evaluation.settings import EvaluationSettings
 from contextrl.judge.settings import JudgeConfig
 from contextrl.miniature.plugin import register
 from contextrl.objective.settings import ObjectiveSettings
-from contextrl.plugins import DATA, JUDGES
-from contextrl.policy.settings import PromptSettings
+from contextrl.plugins import JUDGES
+from contextrl.records.run_directory import RunDirectory
 from contextrl.records.yaml_files import parse_yaml
 from contextrl.rollout.settings import DynamicSamplingSettings, Stage2Settings
-from contextrl.settings import OPERATIONAL, Section, flat_settings, validated, without_marked
+from contextrl.settings import INPUT_PATH, OPERATIONAL, Section, flat_settings, validated, without_marked
 
 #: Longest answer where nothing says otherwise.
 DEFAULT_NEW_TOKENS = 256
@@ -34,7 +36,7 @@ Method = Literal["sft", "grpo", "dapo", "contextrl"]
 
 
 class ModelConfig(Section):
-    path: str = "miniature"
+    path: Annotated[str, INPUT_PATH] = "miniature"
     """`miniature`, a folder, or a hub id such as Qwen/Qwen3-VL-8B-Instruct."""
     dtype: Literal["float32", "bfloat16", "float16", "auto"] | None = None
     """Of the weights; `auto` is the checkpoint's own. By default float32, which training in mixed precision
@@ -51,33 +53,6 @@ class ModelConfig(Section):
     """Run Python files that the model brings along; without it such a model is refused."""
     freeze_vision: bool = False
     """Keep the vision tower's weights as they are."""
-
-
-class DataConfig(PromptSettings):
-    train: str = "miniature"
-    """`miniature`, a .jsonl / .json / .parquet file, a folder from `datasets`, or a hub id."""
-    eval: str | None = "miniature"
-    """The same for evaluation; `miniature` is its held-out test split, `miniature:dev` the development split. null is
-    no evaluation, and the default beside rows of your own."""
-    examples: int = Field(4000, gt=0)
-    """Training rows drawn for the miniature."""
-    voice: Literal["own", "foreign"] = "own"
-    """Who wrote the miniature's reference solutions: the policy's own voice, or a foreign one in prose."""
-    limit: int | None = Field(None, gt=0)
-    """Use only the first rows of a training file."""
-    allow_outside: bool = False
-    """Take pictures from anywhere: by default a row that names a file outside its own file's folder is refused, because
-    pictures are sent to the judge."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _evaluated_on_what_was_asked(cls, section: Any) -> Any:
-        """Figures on the miniature's digits would say nothing of a policy that is trained on other rows."""
-        if isinstance(section, Mapping) and "eval" not in section:
-            train = section.get("train", "miniature")
-            if isinstance(train, str) and train.partition(":")[0] not in DATA:
-                return {**section, "eval": None}
-        return section
 
 
 class JudgeSection(JudgeConfig):
@@ -121,12 +96,16 @@ class RunConfig(Section):
         """Longest answer in evaluations."""
         return int(self.eval.max_new_tokens or self.train.get("max_completion_length") or DEFAULT_NEW_TOKENS)
 
+    def recorded(self) -> str:
+        """As a run directory keeps it: it serves from any working directory."""
+        return self.model_copy(update={"run_dir": self.run_dir.absolute()}).to_yaml()
+
     def to_yaml(self) -> str:
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
-    """Read a YAML file and apply `key=value` overrides.
+    """Read a YAML file and apply `key=value` overrides; see `input_paths` for what paths are relative to.
 
     Raises:
         InputError: missing file, bad YAML, unknown key (with the nearest name), wrong value.
@@ -140,9 +119,17 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
         raise InputError("valid YAML", found=" ".join(str(error).split()), where=str(path)) from error
     if not isinstance(raw, dict):
         raise InputError("a mapping of sections", found=type(raw).__name__, where=str(path))
+    raw = with_input_paths(raw, RunConfig, path.parent, source=str(path))
     for override in overrides:
         apply_override(raw, override)
-    return parse_config(raw, where=str(path))
+    # What the file names is absolute by now, or nowhere.
+    return parse_config(with_input_paths(raw, RunConfig, Path.cwd()), where=str(path))
+
+
+def config_of_run(directory: RunDirectory) -> RunConfig:
+    """The settings of the run that is in a folder."""
+    placed = with_input_paths(directory.settings(), RunConfig, directory.path)
+    return parse_config(placed, where=str(directory.path / "config.yaml"))
 
 
 def apply_override(raw: dict[str, Any], override: str) -> None:

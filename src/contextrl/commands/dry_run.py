@@ -118,15 +118,11 @@ def _say_photo(sheet: Sheet, config: RunConfig, folder: str) -> None:
 def _say_data(sheet: Sheet, config: RunConfig, *, vision: bool) -> int | None:
     """Rows of training, None where they are not here."""
     count = _rows(sheet, "data.train", config.data.train, DATA, lambda: training_examples(config, vision=vision))
-    if config.data.eval is not None:
+    if (spec := config.data.evaluated_on) is not None:
         most = max(config.eval.examples, config.eval.final_examples)
-        spec, outside = config.data.eval, config.data.allow_outside
+        file = config.data.train if config.data.holdout else spec
         _rows(
-            sheet,
-            "data.eval",
-            spec,
-            EVALUATIONS,
-            lambda: evaluation_examples(spec, most, vision=vision, allow_outside=outside),
+            sheet, "data.eval", file, EVALUATIONS, lambda: evaluation_examples(spec, most, config.data, vision=vision)
         )
     return count
 

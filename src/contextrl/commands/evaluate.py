@@ -10,6 +10,7 @@ from rich.console import Console
 
 from contextrl.commands.arguments import chat_template_kwargs
 from contextrl.commands.config import DEFAULT_NEW_TOKENS, ModelConfig, RunConfig
+from contextrl.commands.data_config import DataConfig
 from contextrl.commands.models import model_config, policy_folder
 from contextrl.commands.sources import evaluation_examples, evaluation_judge
 from contextrl.console import progress_bar
@@ -61,11 +62,12 @@ def evaluate_benchmarks(
     prompting.check()
     model = load_policy(path, trust_remote_code=trust, dtype=own.dtype or "float32")
     longest = settings.max_new_tokens if settings else DEFAULT_NEW_TOKENS
-    outside = allow_outside or (settings is not None and settings.data.allow_outside)
+    data = settings.data if settings else DataConfig(eval=None)
+    data = data.model_copy(update={"allow_outside": data.allow_outside or allow_outside})
     results: dict[str, Any] = {"model": path, "benchmarks": {}}
     lines: list[str] = []
     for name in names:
-        examples = evaluation_examples(name, limit, vision=has_vision(config), allow_outside=outside)
+        examples = evaluation_examples(name, limit, data, vision=has_vision(config))
         with progress_bar(console, f"Evaluating {name}", len(examples)) as on_batch:
             figures, records = evaluate(
                 model, prompting, examples, evaluation_judge(name), max_new_tokens=longest, on_batch=on_batch

@@ -76,7 +76,7 @@ class Run:
         record = RunRecord(
             method=config.method,
             seed=config.seed,
-            config=config.to_yaml(),
+            config=config.recorded(),
             command=self.command,
             base=config.model.path,
             policy_path=self.ready.policy_path,
@@ -94,7 +94,7 @@ class Run:
         self.trainer.train(resume_from_checkpoint=checkpoint)
 
     def _held_out(self) -> HeldOut | None:
-        spec = self.config.data.eval
+        spec = self.config.data.evaluated_on
         if spec is None:
             return None
         return HeldOut(

@@ -17,7 +17,8 @@ from contextrl.commands.arguments import chat_template_kwargs, training_argument
 from contextrl.commands.config import RunConfig
 from contextrl.commands.judges import audit_from_config, judge_from_config
 from contextrl.commands.models import model_config, policy_folder
-from contextrl.commands.sources import evaluation_examples, training_examples
+from contextrl.commands.sources import run_examples
+from contextrl.data.problems import RowsError
 from contextrl.errors import ContextRLError, InputError
 from contextrl.judge.protocol import Judge, JudgeRequest, check_judge, close_judge
 from contextrl.plugins import JUDGES
@@ -70,6 +71,7 @@ class Prepared:
         policy_path: the policy's folder or hub id; `policy`: its transformers configuration.
         skeleton: the policy's modules without memory for their weights, adapter included.
         examples, eval_examples: rows, checked.
+        judge_is_there: the judge can be asked.
         room: most tokens of a prompt.
     """
 
@@ -83,6 +85,7 @@ class Prepared:
     eval_examples: Sequence[Example] = ()
     judge: Judge | None = None
     audit: Judge | None = None
+    judge_is_there: bool = False
     room: int = 0
     problems: Problems = field(default_factory=Problems)
 
@@ -108,9 +111,7 @@ def prepare(config: RunConfig) -> Prepared:
     with problems.kept():
         _read_policy(ready)
     with problems.kept():
-        ready.examples = training_examples(config, vision=ready.vision)
-    with problems.kept():
-        ready.eval_examples = _held_out(ready)
+        _read_rows(ready)
     with problems.kept():
         _build_judges(ready)
     with problems.kept():
@@ -169,14 +170,13 @@ def _skeleton(ready: Prepared) -> Any:
         ) from error
 
 
-def _held_out(ready: Prepared) -> Sequence[Example]:
-    config = ready.config
-    if config.data.eval is None:
-        return ()
-    count = max(config.eval.examples, config.eval.final_examples)
-    return list(
-        evaluation_examples(config.data.eval, count, vision=ready.vision, allow_outside=config.data.allow_outside)
-    )
+def _read_rows(ready: Prepared) -> None:
+    """Rows of both kinds; those that have no fault are looked at further."""
+    try:
+        ready.examples, ready.eval_examples = run_examples(ready.config, vision=ready.vision)
+    except RowsError as error:
+        ready.examples = error.usable
+        raise
 
 
 def _build_judges(ready: Prepared) -> None:
@@ -193,6 +193,7 @@ def _build_judges(ready: Prepared) -> None:
         ready.audit = audit_from_config(config.judge)
     with ready.problems.kept():
         check_judge(ready.judge)
+        ready.judge_is_there = ready.judge is not None
     with ready.problems.kept():
         check_judge(ready.audit)
     _check_questions(ready)
@@ -230,7 +231,7 @@ def ask_judge(ready: Prepared) -> tuple[Example, Verdict] | None:
     Raises:
         InputError: it gives no verdict.
     """
-    if ready.judge is None or not ready.examples:
+    if ready.judge is None or not ready.judge_is_there or not ready.examples:
         return None
     example = ready.examples[0]
     (verdict,) = ready.judge.judge([JudgeRequest(example, example.solution, ready.judge.context)])

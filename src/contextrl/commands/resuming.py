@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from contextrl.commands.config import RunConfig, parse_config, settings_of_the_run
+from contextrl.commands.config import RunConfig, config_of_run, settings_of_the_run
 from contextrl.errors import InputError
 from contextrl.records.run_directory import RunDirectory
 from contextrl.trainer.checkpoints import latest_checkpoint
@@ -25,7 +25,7 @@ def check_resumable(directory: RunDirectory, config: RunConfig) -> bool:
     Raises:
         InputError: names the keys that differ; a finished run that is to go further has no checkpoint.
     """
-    then = settings_of_the_run(parse_config(directory.settings()).model_dump(mode="json"))
+    then = settings_of_the_run(config_of_run(directory).model_dump(mode="json"))
     now = settings_of_the_run(config.model_dump(mode="json"))
     changed = sorted(key for key in {**then, **now} if then.get(key) != now.get(key))
     raised = [key for key in changed if key in _LENGTHS and _is_raised(then.get(key), now.get(key))]

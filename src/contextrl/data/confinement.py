@@ -30,13 +30,12 @@ def check_confined(examples: Sequence[Example], folders: Sequence[Path], *, wher
     """
     allowed = [folder.resolve() for folder in folders]
     places = getattr(examples, "places", None)
-    problems = [
-        f"{row_name(example, places)}, {problem}"
-        for example in examples
-        for problem in outside(example, allowed, folders)
-    ]
+    found = [(example, list(outside(example, allowed, folders))) for example in examples]
+    problems = [f"{row_name(example, places)}, {problem}" for example, own in found for problem in own]
     if problems:
-        raise problems_error(problems, total=f"{len(examples)} rows", where=where, fix=ALLOW)
+        error = problems_error(problems, total=f"{len(examples)} rows", where=where, fix=ALLOW)
+        error.usable = [example for example, own in found if not own]
+        raise error
 
 
 def outside(example: Example, allowed: Sequence[Path], shown: Sequence[Path]) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from rich.console import Console
 
@@ -10,7 +10,7 @@ from contextrl.answers import check_answer, extract_answer
 from contextrl.console import progress_bar
 from contextrl.data.images import ImageChecks, image_problems
 from contextrl.data.markers import marker_problem
-from contextrl.data.problems import problems_error, row_name
+from contextrl.data.problems import RowsError, problems_error, row_name
 from contextrl.records.example import Example
 
 #: From this many rows on, checking takes long enough to show a progress bar.
@@ -19,6 +19,37 @@ PROGRESS_ROWS = 2_000
 
 class ValidExamples(list[Example]):
     """Examples that `validate_examples` has passed: nobody needs to decode their images a second time."""
+
+
+def load_valid_examples(load: Callable[[], Sequence[Example]], *, vision: bool, where: str) -> Sequence[Example]:
+    """Rows that can be read and pass `validate_examples`; what is wrong in either way is one error.
+
+    Args:
+        load: reads the rows.
+
+    Raises:
+        RowsError: the rows without fault are its `usable`.
+    """
+    wrong: list[RowsError] = []
+    examples: Sequence[Example] = ()
+    try:
+        examples = load()
+    except RowsError as error:
+        wrong.append(error)
+        examples = error.usable
+    try:
+        validate_examples(examples, vision=vision, where=where)
+    except RowsError as error:
+        wrong.append(error)
+        examples = error.usable
+    if not wrong:
+        return examples
+    merged = wrong[0]
+    if len(wrong) > 1:
+        problems = [problem for error in wrong for problem in error.problems]
+        merged = problems_error(problems, total=f"{len(wrong[0].usable) + len(wrong[0].problems)} rows", where=where)
+    merged.usable = examples
+    raise merged
 
 
 def validate_examples(examples: Sequence[Example], *, vision: bool, where: str, progress: bool = True) -> None:
@@ -37,6 +68,7 @@ def validate_examples(examples: Sequence[Example], *, vision: bool, where: str, 
             the row's answer.
     """
     problems: list[str] = []
+    usable = []
     places = getattr(examples, "places", None)
     bar = progress_bar(
         Console(stderr=True), "Checking examples", len(examples), shown=progress and len(examples) > PROGRESS_ROWS
@@ -45,16 +77,20 @@ def validate_examples(examples: Sequence[Example], *, vision: bool, where: str, 
         # All begin now: while threads decode, this one compares answers.
         begun = [checks.start(example.images) if vision else [] for example in examples]
         for example, images in zip(examples, begun, strict=True):
-            row_problems = (
+            row_problems = [
                 *_missing_tower(example, vision),
                 *_wrong_markers(example),
                 *image_problems(images),
                 *_reference_problems(example),
-            )
+            ]
+            if not row_problems:
+                usable.append(example)
             problems += [f"{row_name(example, places)}, {problem}" for problem in row_problems]
             advance(1)
     if problems:
-        raise problems_error(problems, total=f"{len(examples)} rows", where=where)
+        error = problems_error(problems, total=f"{len(examples)} rows", where=where)
+        error.usable = usable
+        raise error
 
 
 def _missing_tower(example: Example, vision: bool) -> Iterator[str]:

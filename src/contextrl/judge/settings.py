@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 
 from contextrl.records.verdict import Disclosure, ReferenceContext, ReportTiming
-from contextrl.settings import OPERATIONAL, Mark, Section
+from contextrl.settings import INPUT_PATH, OPERATIONAL, Mark, Section
 
 #: Read in training only: `judge verify` and `judge bench` have options of their own for it.
 TRAINING = Mark("training")
@@ -116,7 +116,7 @@ class JudgeConfig(JudgingSettings):
     """llm: verdicts per response, decided by majority; a tie is unscored."""
     structured: Annotated[Structured, SERVER] = "auto"
     """llm: how the verdict's form is enforced: auto, json_schema, json_object or off (free text)."""
-    prompts: Annotated[Path | None, SERVER] = None
+    prompts: Annotated[Path | None, SERVER, INPUT_PATH] = None
     """llm: a folder whose files replace the shipped prompts of the same names (judge/llm/prompts)."""
     sampling: Annotated[SamplingConfig, SERVER] = SamplingConfig()
     timeouts: Annotated[TimeoutConfig, OPERATIONAL] = TimeoutConfig()
