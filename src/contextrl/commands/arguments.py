@@ -28,6 +28,8 @@ _DECIDED_ELSEWHERE = {
     "resume_from_checkpoint": "--resume",
     "judging": "judge",
     "prompts": "data",
+    "evaluation": "eval",
+    "reward_weights": "rewards",
     "trust_remote_code": "model.trust_remote_code",
 }
 #: What each method means in TRL's fields, unless `train` says otherwise.
