@@ -10,9 +10,10 @@ from rich.console import Console
 from transformers.utils.logging import disable_progress_bar
 
 from contextrl.commands.arguments import chat_template_kwargs, training_arguments
-from contextrl.commands.config import RunConfig, parse_config, settings_of_the_run
+from contextrl.commands.config import RunConfig
 from contextrl.commands.judges import audit_from_config, judge_from_config
 from contextrl.commands.models import model_config, policy_folder
+from contextrl.commands.resuming import check_resumable
 from contextrl.commands.sources import evaluation_examples, evaluation_judge, training_examples
 from contextrl.errors import InputError
 from contextrl.judge.protocol import Judge, check_judge, close_judge
@@ -59,8 +60,7 @@ class Run:
         self.is_main = int(os.environ.get("RANK", "0")) == 0
         if self.is_main:
             self.directory.check_free(resume=resume, overwrite=overwrite)
-            if resume:
-                self._check_same()
+        self.goes_further = resume and check_resumable(self.directory, config)
         disable_progress_bar()
         self.args = training_arguments(config)
         self.policy_path = policy_folder(config.model.path)
@@ -116,32 +116,26 @@ class Run:
                         fix=f"Set {where} to llm or none" if where == "judge.audit" else "Set judge.kind to rules",
                     )
 
-    def _check_same(self) -> None:
-        """A resumed run must be the run that was started; only what is operational may change.
-
-        Raises:
-            InputError: names the keys that differ.
-        """
-        then = settings_of_the_run(parse_config(self.directory.settings()).model_dump(mode="json"))
-        now = settings_of_the_run(self.config.model_dump(mode="json"))
-        changed = sorted(key for key in {**then, **now} if then.get(key) != now.get(key))
-        if changed:
-            key = changed[0]
-            raise InputError(
-                f"the run's own settings ({key}: {then.get(key)!r})",
-                found=f"{now.get(key)!r} ({len(changed)} keys differ: {', '.join(changed)})",
-                where="--resume",
-                fix="Resume with the run's config.yaml, or start a new run in another run_dir",
-            )
-
     # ---- training ------------------------------------------------------------------------------------------------
 
     def train(self) -> dict[str, Any]:
         """Evaluate, train, evaluate; returns what results.json holds."""
-        if self.resume and (finished := self.directory.results()) is not None:
+        finished = self.directory.results() if self.resume else None
+        if finished is not None and not self.goes_further:
             return finished
         checkpoint = latest_checkpoint(self.directory.checkpoints) if self.resume else None
-        record = RunRecord(self.config.method, self.config.seed, self.config.to_yaml(), self.command)
+        config = self.config
+        record = RunRecord(
+            method=config.method,
+            seed=config.seed,
+            config=config.to_yaml(),
+            command=self.command,
+            base=config.model.path,
+            policy_path=self.policy_path,
+            data=config.data.train,
+        )
+        if self.goes_further and self.is_main:
+            self.directory.continue_with(record.config)
         run = TrainingRun(self.trainer, record, self.directory, self._held_out(), self.console)
         try:
             return run.train(self._train_from, checkpoint, resume=self.resume)

@@ -29,6 +29,8 @@ PROCESSOR_FILES = (
 )
 #: Trainer pickles its arguments beside the weights: of no use to who loads them, and pickles run code.
 _NOT_THE_MODEL = ("training_args.bin",)
+#: Where peft puts the copy of a starting adapter that TRL makes for the reference model.
+_REFERENCE = "ref"
 
 
 def save_model_folder(trainer: Any, folder: Path, card: str, *, base: str) -> None:
@@ -54,10 +56,17 @@ def save_model_folder(trainer: Any, folder: Path, card: str, *, base: str) -> No
     trainer.accelerator.wait_for_everyone()
 
 
+def is_adapter(trainer: Any) -> bool:
+    """Whether what is trained is a LoRA adapter."""
+    return hasattr(trainer.accelerator.unwrap_model(trainer.model), "peft_config")
+
+
 def complete(folder: Path, card: str, base: str) -> None:
     """Add the card and what a base's processor has beside what is here."""
     for name in _NOT_THE_MODEL:
         (folder / name).unlink(missing_ok=True)
+    if (folder / "adapter_config.json").is_file():
+        shutil.rmtree(folder / _REFERENCE, ignore_errors=True)
     for name in PROCESSOR_FILES:
         source = Path(base) / name
         if source.is_file() and not (folder / name).exists():

@@ -11,13 +11,16 @@ from rich.console import Console
 from transformers import PrinterCallback, ProgressCallback
 
 from contextrl.console import progress_bar
+from contextrl.policy.loading import has_vision
 from contextrl.records import metrics as names
 from contextrl.records.evaluation import Evaluation
 from contextrl.records.jsonl import json_ready
-from contextrl.records.run_directory import RunDirectory, Whole, environment
+from contextrl.records.run_directory import RunDirectory, Whole, environment, package_versions
+from contextrl.trainer.advice import Advice
 from contextrl.trainer.clock import Clock
 from contextrl.trainer.group_recorder import GroupRecorder
 from contextrl.trainer.held_out import HeldOut
+from contextrl.trainer.model_folder import is_adapter, model_card, save_model_folder
 from contextrl.trainer.run_log import EvaluationPlan, RunLog, put_before_trackers
 from contextrl.trainer.terminal import TerminalCallback
 
@@ -29,12 +32,17 @@ class RunRecord:
     Attributes:
         config: the resolved configuration, as YAML.
         command: what was typed.
+        base: the policy that training starts from, as the configuration names it; `policy_path`: where it is.
+        data: the training rows, as the configuration names them.
     """
 
     method: str
     seed: int
     config: str
     command: list[str]
+    base: str
+    policy_path: str
+    data: str
 
 
 class TrainingRun:
@@ -94,10 +102,26 @@ class TrainingRun:
             if terminal is not None:
                 terminal.close()
         results = self._results(log)
-        if self.is_main and self.directory is not None:
-            log.write_after(self.trainer.state.global_step)
-            self.directory.write_results(results)
+        if self.directory is not None:
+            self._save_model(self.directory.model, results)
+            if self.is_main:
+                log.write_after(self.trainer.state.global_step)
+                self.directory.write_results(results)
         return results
+
+    def _save_model(self, folder: Path, results: dict[str, Any]) -> None:
+        """The trained model, before the run counts as finished."""
+        config, record = self.trainer.accelerator.unwrap_model(self.trainer.model).config, self.record
+        card = model_card(
+            base=record.base,
+            method=record.method,
+            data=record.data,
+            results=results,
+            adapter=is_adapter(self.trainer),
+            vision=has_vision(config),
+            versions=package_versions(),
+        )
+        save_model_folder(self.trainer, folder, card, base=record.policy_path)
 
     def _start(self, *, resume: bool) -> None:
         if self.directory is None:
@@ -120,7 +144,9 @@ class TrainingRun:
             for unwanted in (PrinterCallback, ProgressCallback):
                 self.trainer.remove_callback(unwanted)
             terminal = TerminalCallback(self.console, f"{self.record.method}, seed {self.record.seed}")
-        shown = (terminal,) if terminal is not None and self.is_main else ()
+        stage2 = getattr(self.trainer.args, "stage2", None)
+        advice = Advice(stage2=stage2 is not None and stage2.in_use)
+        shown = (advice, terminal) if terminal is not None and self.is_main else (advice,)
         folder = self.directory.path if self.directory is not None else Path(self.trainer.args.output_dir)
         put_before_trackers(self.trainer, (log, *shown), folder / "tensorboard")
         return terminal
