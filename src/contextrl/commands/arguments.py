@@ -80,6 +80,8 @@ def training_arguments(config: RunConfig) -> Any:
     """
     _check_best(config)
     if config.method == "sft":
+        if config.rewards:
+            raise InputError("none with method: sft, which samples nothing", found="some", where="rewards")
         from trl import SFTConfig
 
         return _build(SFTConfig, config, dict(_SFT_DEFAULTS))

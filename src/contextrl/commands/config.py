@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from contextrl.commands.user_code import anchored
 from contextrl.errors import InputError, nearest_key
 from contextrl.evaluation.settings import EvaluationSettings
 from contextrl.judge.settings import JudgeConfig
@@ -21,7 +22,7 @@ from contextrl.objective.settings import ObjectiveSettings
 from contextrl.plugins import DATA, JUDGES
 from contextrl.policy.settings import PromptSettings
 from contextrl.records.yaml_files import parse_yaml
-from contextrl.rollout.settings import DynamicSamplingSettings, Stage2Settings
+from contextrl.rollout.settings import DynamicSamplingSettings, RewardSettings, Stage2Settings
 from contextrl.settings import OPERATIONAL, Section, flat_settings, validated, without_marked
 
 #: Longest answer where nothing says otherwise.
@@ -84,11 +85,12 @@ class JudgeSection(JudgeConfig):
     """The judge of a run: by default the miniature's, as its data and its model are."""
 
     kind: str = "steps"
-    """`steps`: the miniature's process verifier. `rules`: the final answer only. `llm`: a model behind a server."""
+    """`steps`: the miniature's process verifier. `rules`: the final answer only. `llm`: a model behind a server.
+    `python`: code of your own, `path`."""
 
     @model_validator(mode="after")
     def _named(self) -> JudgeSection:
-        for key, others in (("kind", ("rules", "llm")), ("audit", ("llm",))):
+        for key, others in (("kind", ("rules", "llm", "python")), ("audit", ("llm",))):
             value, known = getattr(self, key), [*JUDGES, *others]
             if value is not None and value not in known:
                 raise ValueError(f"{key}: expected {' or '.join(known)}, found {value!r}{nearest_key(value, known)}")
@@ -107,6 +109,9 @@ class RunConfig(Section):
     model: ModelConfig = ModelConfig()
     data: DataConfig = DataConfig()
     judge: JudgeSection = JudgeSection()
+    rewards: list[RewardSettings] = Field(default_factory=list)
+    """Functions of your own beside the judge: what is positive or negative stays the verdict's, and they shift the
+    advantage."""
     stage2: Stage2Settings = Stage2Settings()
     objective: ObjectiveSettings = ObjectiveSettings()
     dynamic_sampling: DynamicSamplingSettings = DynamicSamplingSettings()
@@ -115,6 +120,12 @@ class RunConfig(Section):
     )
     """Fields of TRL's GRPOConfig, or of its SFTConfig for `method: sft`."""
     eval: Annotated[EvaluationSettings, OPERATIONAL] = EvaluationSettings()
+
+    @field_validator("rewards", mode="before")
+    @classmethod
+    def _none(cls, value: Any) -> Any:
+        """A list whose lines are all commented out."""
+        return value or []
 
     @property
     def max_new_tokens(self) -> int:
@@ -140,9 +151,10 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
         raise InputError("valid YAML", found=" ".join(str(error).split()), where=str(path)) from error
     if not isinstance(raw, dict):
         raise InputError("a mapping of sections", found=type(raw).__name__, where=str(path))
+    raw = anchored(raw, path.parent)
     for override in overrides:
         apply_override(raw, override)
-    return parse_config(raw, where=str(path))
+    return parse_config(anchored(raw, Path.cwd()), where=str(path))
 
 
 def apply_override(raw: dict[str, Any], override: str) -> None:

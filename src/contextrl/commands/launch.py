@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from dataclasses import fields
 from typing import Any
 
 from rich.console import Console
@@ -11,7 +12,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from contextrl.commands.arguments import chat_template_kwargs, training_arguments
 from contextrl.commands.config import RunConfig
-from contextrl.commands.judges import audit_from_config, judge_from_config
+from contextrl.commands.judges import audit_from_config, judge_from_config, rewards_from_config
 from contextrl.commands.models import model_config, policy_folder
 from contextrl.commands.resuming import check_resumable
 from contextrl.commands.sources import evaluation_examples, evaluation_judge, training_examples
@@ -23,6 +24,7 @@ from contextrl.policy.loading import freeze_vision, has_vision, load_policy, loa
 from contextrl.policy.prompting import Prompting
 from contextrl.records.example import Example
 from contextrl.records.run_directory import RunDirectory
+from contextrl.rollout.rewards import reward_functions
 from contextrl.trainer.checkpoints import latest_checkpoint
 from contextrl.trainer.checks import check_prompts, prompt_room
 from contextrl.trainer.contextrl_trainer import ContextRLTrainer
@@ -96,6 +98,10 @@ class Run:
         # Rules cost nothing: only a judge that does gets the gate.
         gate = self.config.judge.gate and self.config.judge.kind == "llm"
         together = self.config.judge.reports == "with_verdict"
+        # Code of the user's own first: what is wrong there is found before a server is asked.
+        self.rewards = rewards_from_config(self.config.rewards)
+        self.args.reward_weights = [reward.weight for reward in self.config.rewards] or None
+        reward_functions(self.rewards, self.args.reward_weights, [field.name for field in fields(Example)])
         self.judge = judge_from_config(self.config.judge, gate=gate, defer_reports=together)
         self.audit = audit_from_config(self.config.judge)
         check_judge(self.judge)
@@ -180,6 +186,7 @@ class Run:
                 self.examples,
                 self.prompting.processor,
                 audit=self.audit,
+                reward_funcs=self.rewards,
                 peft_config=peft_config,
             )
         if self.config.model.freeze_vision:

@@ -91,16 +91,34 @@ class OwnRun:
             return steps(str(checkpoint) if checkpoint else None)
         if self.directory is not None and self.trainer.is_world_process_zero():
             self._check_directory(self.directory, resume=resume)
+        finished = self.directory.results() if self.directory is not None and resume else None
+        if self.directory is not None and finished is not None:
+            if self.trainer.args.max_steps <= finished["steps"]:
+                return self._finished(self.directory, finished)
+            if self.trainer.is_world_process_zero():
+                self.directory.continue_with(as_yaml(self.settings))
         outcomes: list[Any] = []
         record = RunRecord(
             method=self.settings["method"],
             seed=self.settings["seed"],
             config=as_yaml(self.settings),
             command=list(sys.argv),
+            base=self.given.path,
+            policy_path=self.given.path,
+            data=self.given.data,
         )
         run = TrainingRun(self.trainer, record, self.directory, self.given.held_out)
         self.results = run.train(lambda start: outcomes.append(steps(start)), checkpoint, resume=resume)
         return outcomes[0] or TrainOutput(self.trainer.state.global_step, float("nan"), {})
+
+    def _finished(self, directory: RunDirectory, results: dict[str, Any]) -> TrainOutput:
+        """Nothing is left to do but to have the trained weights."""
+        self.results = results
+        folder = directory.model if directory.model.is_dir() else self.trainer.checkpoints.last()
+        if folder is not None:
+            self.trainer._load_from_checkpoint(str(folder))
+        self.trainer.state.global_step = results["steps"]
+        return TrainOutput(results["steps"], float("nan"), {})
 
     def _checkpoint(self, wanted: str | Path | bool | None) -> Path | None:
         if wanted is not True:
@@ -111,6 +129,7 @@ class OwnRun:
                 )
             return checkpoint
         last: Path | None = self.trainer.checkpoints.last()
+        # A run that was killed before its first checkpoint begins again.
         if last is None and (self.directory is None or not self.directory.exists()):
             raise InputError(
                 "a run to resume",
@@ -118,7 +137,6 @@ class OwnRun:
                 where=f"train(resume_from_checkpoint=True), {self.trainer.checkpoints.folder}",
                 fix="Run train() without it",
             )
-        # A run that was killed before its first checkpoint begins again.
         return last
 
     def _check_directory(self, directory: RunDirectory, *, resume: bool) -> None:
