@@ -28,6 +28,8 @@ _DECIDED_ELSEWHERE = {
     "resume_from_checkpoint": "--resume",
     "judging": "judge",
     "prompts": "data",
+    "evaluation": "eval",
+    "reward_weights": "rewards",
     "trust_remote_code": "model.trust_remote_code",
 }
 #: What each method means in TRL's fields, unless `train` says otherwise.
@@ -78,6 +80,8 @@ def training_arguments(config: RunConfig) -> Any:
     """
     _check_best(config)
     if config.method == "sft":
+        if config.rewards:
+            raise InputError("none with method: sft, which samples nothing", found="some", where="rewards")
         from trl import SFTConfig
 
         return _build(SFTConfig, config, dict(_SFT_DEFAULTS))

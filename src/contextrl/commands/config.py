@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from contextrl.commands.data_config import DataConfig
 from contextrl.commands.input_paths import with_input_paths
+from contextrl.commands.user_code import anchored
 from contextrl.errors import InputError, nearest_key
 from contextrl.evaluation.settings import EvaluationSettings
 from contextrl.judge.settings import JudgeConfig
@@ -23,7 +24,7 @@ from contextrl.objective.settings import ObjectiveSettings
 from contextrl.plugins import JUDGES
 from contextrl.records.run_directory import RunDirectory
 from contextrl.records.yaml_files import parse_yaml
-from contextrl.rollout.settings import DynamicSamplingSettings, Stage2Settings
+from contextrl.rollout.settings import DynamicSamplingSettings, RewardSettings, Stage2Settings
 from contextrl.settings import INPUT_PATH, OPERATIONAL, Section, flat_settings, validated, without_marked
 
 #: Longest answer where nothing says otherwise.
@@ -59,11 +60,12 @@ class JudgeSection(JudgeConfig):
     """The judge of a run: by default the miniature's, as its data and its model are."""
 
     kind: str = "steps"
-    """`steps`: the miniature's process verifier. `rules`: the final answer only. `llm`: a model behind a server."""
+    """`steps`: the miniature's process verifier. `rules`: the final answer only. `llm`: a model behind a server.
+    `python`: code of your own, `path`."""
 
     @model_validator(mode="after")
     def _named(self) -> JudgeSection:
-        for key, others in (("kind", ("rules", "llm")), ("audit", ("llm",))):
+        for key, others in (("kind", ("rules", "llm", "python")), ("audit", ("llm",))):
             value, known = getattr(self, key), [*JUDGES, *others]
             if value is not None and value not in known:
                 raise ValueError(f"{key}: expected {' or '.join(known)}, found {value!r}{nearest_key(value, known)}")
@@ -82,6 +84,9 @@ class RunConfig(Section):
     model: ModelConfig = ModelConfig()
     data: DataConfig = DataConfig()
     judge: JudgeSection = JudgeSection()
+    rewards: list[RewardSettings] = Field(default_factory=list)
+    """Functions of your own beside the judge: what is positive or negative stays the verdict's, and they shift the
+    advantage."""
     stage2: Stage2Settings = Stage2Settings()
     objective: ObjectiveSettings = ObjectiveSettings()
     dynamic_sampling: DynamicSamplingSettings = DynamicSamplingSettings()
@@ -90,6 +95,12 @@ class RunConfig(Section):
     )
     """Fields of TRL's GRPOConfig, or of its SFTConfig for `method: sft`."""
     eval: Annotated[EvaluationSettings, OPERATIONAL] = EvaluationSettings()
+
+    @field_validator("rewards", mode="before")
+    @classmethod
+    def _none(cls, value: Any) -> Any:
+        """A list whose lines are all commented out."""
+        return value or []
 
     @property
     def max_new_tokens(self) -> int:
@@ -119,11 +130,11 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
         raise InputError("valid YAML", found=" ".join(str(error).split()), where=str(path)) from error
     if not isinstance(raw, dict):
         raise InputError("a mapping of sections", found=type(raw).__name__, where=str(path))
-    raw = with_input_paths(raw, RunConfig, path.parent, source=str(path))
+    raw = anchored(with_input_paths(raw, RunConfig, path.parent, source=str(path)), path.parent)
     for override in overrides:
         apply_override(raw, override)
     # What the file names is absolute by now, or nowhere.
-    return parse_config(with_input_paths(raw, RunConfig, Path.cwd()), where=str(path))
+    return parse_config(anchored(with_input_paths(raw, RunConfig, Path.cwd()), Path.cwd()), where=str(path))
 
 
 def config_of_run(directory: RunDirectory) -> RunConfig:

@@ -131,6 +131,7 @@ class Run:
                 ready.examples,
                 ready.prompting.processor,
                 audit=ready.audit,
+                reward_funcs=ready.rewards,
                 peft_config=peft_config,
             )
         if wanted.freeze_vision:

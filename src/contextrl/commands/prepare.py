@@ -5,9 +5,9 @@ Everything is looked at, whatever else is wrong, so that one try finds all fault
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import torch
@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
 
 from contextrl.commands.arguments import chat_template_kwargs, training_arguments
 from contextrl.commands.config import RunConfig
-from contextrl.commands.judges import audit_from_config, judge_from_config
+from contextrl.commands.judges import audit_from_config, judge_from_config, rewards_from_config
 from contextrl.commands.models import model_config, policy_folder
 from contextrl.commands.sources import run_examples
 from contextrl.data.problems import RowsError
@@ -27,6 +27,7 @@ from contextrl.policy.loading import base_of, has_vision, load_processor
 from contextrl.policy.prompting import Prompting
 from contextrl.records.example import Example
 from contextrl.records.verdict import Verdict
+from contextrl.rollout.rewards import reward_functions
 from contextrl.trainer.checks import check_prompts, prompt_room
 
 
@@ -83,6 +84,7 @@ class Prepared:
     prompting: Prompting | None = None
     examples: Sequence[Example] = ()
     eval_examples: Sequence[Example] = ()
+    rewards: Sequence[Callable[..., Any]] = ()
     judge: Judge | None = None
     audit: Judge | None = None
     judge_is_there: bool = False
@@ -187,6 +189,9 @@ def _build_judges(ready: Prepared) -> None:
     # Rules cost nothing: only a judge that does gets the gate.
     gate = config.judge.gate and config.judge.kind == "llm"
     together = config.judge.reports == "with_verdict"
+    # Code of the user's own first: what is wrong there is found before a server is asked.
+    with ready.problems.kept():
+        _read_rewards(ready)
     with ready.problems.kept():
         ready.judge = judge_from_config(config.judge, gate=gate, defer_reports=together)
     with ready.problems.kept():
@@ -197,6 +202,15 @@ def _build_judges(ready: Prepared) -> None:
     with ready.problems.kept():
         check_judge(ready.audit)
     _check_questions(ready)
+
+
+def _read_rewards(ready: Prepared) -> None:
+    wanted = ready.config.rewards
+    ready.rewards = rewards_from_config(wanted)
+    weights = [reward.weight for reward in wanted] or None
+    reward_functions(ready.rewards, weights, [column.name for column in fields(Example)])
+    if ready.args is not None:
+        ready.args.reward_weights = weights
 
 
 def _check_questions(ready: Prepared) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from contextrl.data.images import image_key
 from contextrl.evaluation.generation import Response, generate_greedy
-from contextrl.judge.protocol import Judge, JudgeRequest
+from contextrl.judge.protocol import Judge, JudgeRequest, ask
 from contextrl.policy.prompting import Prompting
 from contextrl.records.evaluation import Evaluation, Part
 from contextrl.records.example import Example
@@ -34,7 +34,7 @@ def evaluate(
     requests = [JudgeRequest(e, r.text, judge.context) for e, r in zip(examples, responses, strict=True)]
     verdicts = [
         not_positive_if_truncated(verdict, response.truncated)
-        for verdict, response in zip(judge.judge(requests), responses, strict=True)
+        for verdict, response in zip(ask(judge, requests), responses, strict=True)
     ]
     records = [_record(*item) for item in zip(examples, responses, verdicts, strict=True)]
     return summarise(examples, verdicts), records

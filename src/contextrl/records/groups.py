@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -29,6 +29,7 @@ class AttemptRecord:
         verdict, audit: of the rewarded judge, and of one that is only recorded.
         kept: of a retry, whether it was kept, else `rejection` says why not; None at stage 1.
         reward, advantage: None unless it is `in_mixed_group`.
+        rewards: of functions beside the judge, by name; in `reward` with their weights. Written where there are any.
     """
 
     stage: int
@@ -45,6 +46,7 @@ class AttemptRecord:
     off_policy: bool
     reward: float | None
     advantage: float | None
+    rewards: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Verdict):
         return {name: part for name, part in vars(value).items() if name != "usage"}
     if isinstance(value, AttemptRecord | GroupRecord):
-        return {part.name: _plain(getattr(value, part.name)) for part in fields(value)}
+        columns = {part.name: _plain(getattr(value, part.name)) for part in fields(value)}
+        return {name: column for name, column in columns.items() if name != "rewards" or column}
     return [_plain(part) for part in value] if isinstance(value, list) else value
 
 

@@ -83,6 +83,11 @@ def unscored_of(kind: str) -> str:
     return f"{UNSCORED_PREFIX}{kind}"
 
 
+def reward_of(name: str) -> str:
+    """Mean of a reward function beside the judge, over the stage-1 samples of the trained groups that it applies to."""
+    return f"rewards/{name}/mean"
+
+
 # ---- what context brings to light (arXiv 2602.22623, A.1) ------------------------------------------------------------
 
 KNOWLEDGE_RHO_FP = _metric(
@@ -110,6 +115,7 @@ SHARED_PREFIX_USED = _metric("shared_prefix/used", "Share of scoring passes that
 
 LOSS = _metric("loss", "Loss of the optimizer step.")
 REWARD = _metric("reward", "Mean reward of the stage-1 samples of the trained groups.")
+REWARD_OF_VERDICT = _metric("rewards/judge_reward/mean", "Of these, what the verdicts alone give.")
 REWARD_STD = _metric("reward_std", "Standard deviation of the same.")
 GRADIENT_NORM = _metric("grad_norm", "Norm of the gradient before clipping.")
 STEP_TIME = _metric("step_time", "Seconds of an optimizer step.")

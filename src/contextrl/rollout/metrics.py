@@ -27,6 +27,7 @@ def rollout_sums(
     *,
     sampled: Sequence[Group] | None = None,
     trained: Sequence[Group] | None = None,
+    rewards: Sequence[str] = (),
 ) -> RolloutSums:
     """The step's metrics over its groups and stage-1 samples, before mixing; see `contextrl.records.metrics`.
 
@@ -35,6 +36,7 @@ def rollout_sums(
         tally: what judging cost.
         sampled: these and dynamic sampling's; `groups` by default.
         trained: the groups in the batch; `groups` by default.
+        rewards: names of the reward functions beside the judge.
     """
     sampled = groups if sampled is None else sampled
     trained = groups if trained is None else trained
@@ -52,6 +54,8 @@ def rollout_sums(
     members = [member for group in trained for member in group.members]
     sums.shares[names.OFF_POLICY_SAMPLES] = (float(sum(m.rolled_back for m in members)), float(len(members)))
     _add_judge(sums, tally)
+    if rewards:
+        _add_rewards(sums, [attempt for group in trained for attempt in group.attempts], rewards)
     return sums
 
 
@@ -83,6 +87,15 @@ def _add_accuracy(sums: RolloutSums, attempts: Sequence[Attempt]) -> None:
     sums.shares[names.JUDGE_FALSE_POSITIVE_RATE] = (false_positives, float(len(right)))
     # Of all samples, those too whose wrong answer made it needless to look at the process.
     sums.shares[names.KNOWLEDGE_RHO_FP] = (false_positives, float(len(answers)) if looked else 0.0)
+
+
+def _add_rewards(sums: RolloutSums, attempts: Sequence[Attempt], rewards: Sequence[str]) -> None:
+    """The verdict's own reward and each function's, over the stage-1 samples to which it applies."""
+    verdicts = [attempt.reward for attempt in attempts if attempt.reward is not None]
+    sums.shares[names.REWARD_OF_VERDICT] = (sum(verdicts), float(len(verdicts)))
+    for name in rewards:
+        values = [attempt.rewards[name] for attempt in attempts if name in attempt.rewards]
+        sums.shares[names.reward_of(name)] = (sum(values), float(len(values)))
 
 
 def _add_stage2(sums: RolloutSums, retries: Sequence[Attempt]) -> None:

@@ -3,47 +3,59 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
 
 from contextrl.data.images import image_size
-from contextrl.data.loading import rows_to_examples, undecoded_rows
-from contextrl.data.validation import ValidExamples, validate_examples
+from contextrl.data.loading import load_examples, rows_to_examples, undecoded_rows
+from contextrl.data.validation import ValidExamples, load_valid_examples
 from contextrl.errors import InputError
 from contextrl.policy.prompting import Prompting
 from contextrl.records.example import Example
 from contextrl.trainer.config import ContextRLConfig
 
 
-def as_examples(dataset: Any, *, vision: bool) -> list[Example]:
-    """Examples from Examples, from mappings, or from a `datasets.Dataset` with the columns of Example, validated.
+def as_examples(dataset: Any, *, vision: bool, where: str = "train_dataset", split: str = "train") -> list[Example]:
+    """Examples from Examples, mappings, a `datasets.Dataset` with the columns of Example, or a file; validated.
+
+    Args:
+        dataset: a text or a Path is what `data.train` of a configuration may be; `split` is read.
+        where: how errors call it.
 
     Raises:
         InputError: names row and field.
     """
     if isinstance(dataset, ValidExamples):
         return dataset
-    examples = _to_examples(dataset)
-    validate_examples(examples, vision=vision, where="train_dataset")
-    return examples
+    if isinstance(dataset, str | Path):
+        where = str(dataset)
+
+    def load() -> Sequence[Example]:
+        return load_examples(where, split=split) if isinstance(dataset, str | Path) else _to_examples(dataset, where)
+
+    return list(load_valid_examples(load, vision=vision, where=where))
 
 
-def _to_examples(dataset: Any) -> list[Example]:
+def _to_examples(dataset: Any, where: str) -> list[Example]:
     if isinstance(dataset, Dataset):
         # Images stay encoded until a rollout needs them.
-        return rows_to_examples(undecoded_rows(dataset), where="train_dataset", base=None)
+        return rows_to_examples(undecoded_rows(dataset), where=where, base=None)
+    if dataset is None or isinstance(dataset, Mapping):
+        found = "none" if dataset is None else f"a mapping of {', '.join(map(str, dataset))}"
+        raise InputError("rows, or a data set with the columns of contextrl.Example", found=found, where=where)
     rows = list(dataset)
     if not rows:
-        raise InputError("at least one row", found="none", where="train_dataset")
+        raise InputError("at least one row", found="none", where=where)
     if not all(isinstance(row, Example) for row in rows):
-        return rows_to_examples(rows, where="train_dataset", base=None)
+        return rows_to_examples(rows, where=where, base=None)
     seen: set[str] = set()
     for example in rows:
         if example.id in seen:
-            raise InputError("a unique id", found=f"{example.id!r} twice", where="train_dataset, field id")
+            raise InputError("a unique id", found=f"{example.id!r} twice", where=f"{where}, field id")
         seen.add(example.id)
     return rows
 

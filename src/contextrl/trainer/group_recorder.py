@@ -92,4 +92,5 @@ def _attempt(attempt: Attempt, score: tuple[float, float] | None) -> AttemptReco
         off_policy=attempt.rolled_back,
         reward=reward,
         advantage=advantage,
+        rewards=attempt.rewards or None,
     )

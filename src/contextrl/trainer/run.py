@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from transformers import PrinterCallback, ProgressCallback
+from transformers import PrinterCallback, ProgressCallback, TrainerCallback
 
 from contextrl.console import progress_bar
 from contextrl.policy.loading import has_vision
@@ -72,6 +72,7 @@ class TrainingRun:
         self.console = console
         self.clock = Clock()
         self.log: RunLog | None = None
+        self._hooked: tuple[TrainerCallback, ...] = ()
 
     @property
     def is_main(self) -> bool:
@@ -101,6 +102,9 @@ class TrainingRun:
         finally:
             if terminal is not None:
                 terminal.close()
+            # Trained again, it hooks in its own.
+            for callback in self._hooked:
+                self.trainer.remove_callback(callback)
         results = self._results(log)
         if self.directory is not None:
             self._save_model(self.directory.model, results)
@@ -148,7 +152,8 @@ class TrainingRun:
         advice = Advice(stage2=stage2 is not None and stage2.in_use)
         shown = (advice, terminal) if terminal is not None and self.is_main else (advice,)
         folder = self.directory.path if self.directory is not None else Path(self.trainer.args.output_dir)
-        put_before_trackers(self.trainer, (log, *shown), folder / "tensorboard")
+        self._hooked = (log, *shown)
+        put_before_trackers(self.trainer, self._hooked, folder / "tensorboard")
         return terminal
 
     def _resumed_figures(self, checkpoint: Path | None) -> Evaluation | None:
