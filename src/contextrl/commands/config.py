@@ -22,6 +22,7 @@ from contextrl.policy.settings import PromptSettings
 from contextrl.records.yaml_files import parse_yaml
 from contextrl.rollout.settings import DynamicSamplingSettings, Stage2Settings
 from contextrl.settings import OPERATIONAL, Section, flat_settings, validated, without_marked
+from contextrl.trainer.settings import RecordSettings
 
 #: Longest answer where nothing says otherwise.
 DEFAULT_NEW_TOKENS = 256
@@ -131,6 +132,7 @@ class RunConfig(Section):
     )
     """Fields of TRL's GRPOConfig, or of its SFTConfig for `method: sft`."""
     eval: Annotated[EvalConfig, OPERATIONAL] = EvalConfig()
+    record: Annotated[RecordSettings, OPERATIONAL] = RecordSettings()
 
     @property
     def max_new_tokens(self) -> int:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import shlex
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from transformers import PrinterCallback, ProgressCallback
 from transformers.utils.logging import disable_progress_bar
 
 from contextrl.commands.arguments import training_arguments
 from contextrl.commands.config import RunConfig, parse_config, settings_of_the_run
+from contextrl.commands.disk import check_disk, group_recorder, how_to_go_on, says_what_is_safe
 from contextrl.commands.judges import audit_from_config, judge_from_config
 from contextrl.commands.models import model_config, policy_folder
 from contextrl.commands.sources import evaluation_examples, evaluation_judge, training_examples
@@ -32,7 +33,6 @@ from contextrl.trainer.checkpoints import latest_checkpoint
 from contextrl.trainer.checks import check_prompts, prompt_room
 from contextrl.trainer.clock import Clock
 from contextrl.trainer.contextrl_trainer import ContextRLTrainer
-from contextrl.trainer.group_recorder import GroupRecorder
 from contextrl.trainer.run_log import EvaluationPlan, RunLog, put_before_trackers
 from contextrl.trainer.sft import ReferenceSFTTrainer
 from contextrl.trainer.terminal import TerminalCallback
@@ -91,6 +91,8 @@ class Run:
         unchecked = [*self.eval_examples, *(self.examples if config.method == "sft" else ())]
         check_prompts(self.processor, unchecked, min(config.data.max_prompt_tokens, room))
         self.trainer = self._build_trainer()
+        if self.is_main and (warning := check_disk(self.directory, self.trainer, resume=resume)):
+            console.print(f"[yellow]Warning:[/] {escape(warning)}.", soft_wrap=True)
 
     def _build_judges(self) -> None:
         """Judges that answer, and that know these questions: found now, not after steps of unscored verdicts."""
@@ -153,6 +155,7 @@ class Run:
 
     # ---- training ------------------------------------------------------------------------------------------------
 
+    @says_what_is_safe
     def train(self) -> dict[str, Any]:
         """Evaluate, train, evaluate; returns what results.json holds."""
         checkpoint = latest_checkpoint(self.directory.checkpoints) if self.resume else None
@@ -163,7 +166,7 @@ class Run:
             self.directory.start(self.config.to_yaml(), environment_now, resume=self.resume)
         trainer = self.trainer
         if self.config.method != "sft":
-            trainer.recorder = GroupRecorder(self.directory.path, trainer.accelerator.process_index)
+            trainer.recorder = group_recorder(self.config.record, self.directory.path, trainer)
         log = self._run_log()
         log.before = self._resumed_figures(checkpoint) if self.resume else None
         if log.before is None:
@@ -192,10 +195,9 @@ class Run:
         if not self.directory.exists():
             return "Stopped before the run began."
         state, last = self.trainer.state, latest_checkpoint(self.directory.checkpoints)
-        again = [part for part in self.command if part not in ("--resume", "--overwrite")]
         return (
             f"Stopped at step {state.global_step} of {state.max_steps or 'none yet'}; last checkpoint: "
-            f"{last.name if last else 'none'}; go on with: {shlex.join([*again, '--resume'])}"
+            f"{last.name if last else 'none'}; go on with: {how_to_go_on(self.command)}"
         )
 
     def _run_log(self) -> RunLog:

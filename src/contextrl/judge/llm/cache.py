@@ -20,6 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from contextrl.disk import cause
 from contextrl.user_cache import cache_folder
 
 logger = logging.getLogger("contextrl.judge")
@@ -202,7 +203,7 @@ class ReplyCache:
 
     def _give_up(self, error: Exception) -> None:
         """Go on without the file."""
-        what = f"another program has kept it locked for {_PATIENCE_SECONDS:g} s" if _is_locked(error) else str(error)
+        what = self._why(error)
         logger.warning(
             "judge.cache: %s cannot be used (%s): going on without it, replies are not kept. Mend or move the file, "
             "or change judge.cache",
@@ -211,6 +212,14 @@ class ReplyCache:
         )
         self._unsaved.clear()
         self._shut()
+
+    def _why(self, error: Exception) -> str:
+        if _is_locked(error):
+            return f"another program has kept it locked for {_PATIENCE_SECONDS:g} s"
+        with suppress(OSError, ValueError):
+            if self.path is not None and (why := cause(error, self.path.parent, writing=True)) is not None:
+                return f"{error}: {why}"
+        return str(error)
 
     def close(self) -> None:
         """Write what is gathered and close the file; a second time does nothing."""
