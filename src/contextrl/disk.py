@@ -132,7 +132,7 @@ def _words(code: int, place: Path) -> str:
     with suppress(OSError):
         if code == errno.ENOSPC and os.statvfs(folder).f_favail == 0 < os.statvfs(folder).f_files:
             return f"no space left for another file on the disk of {folder} (its inodes are used up)"
-        return f"{_CAUSES[code]} on the disk of {folder} ({sized(free_bytes(folder))} free)"
+        return f"{_CAUSES[code]} on the disk of {folder} ({sized(free_bytes(folder))} free now)"
     return _CAUSES[code]
 
 

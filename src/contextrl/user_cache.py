@@ -97,14 +97,16 @@ def _remove_if_dead(folder: Path) -> None:
 @contextmanager
 def _building_folder(cache: Path) -> Iterator[Path]:
     """A new folder of the cache, locked for as long as it is built in."""
-    while True:
+    handle = None
+    while handle is None:
         folder = Path(tempfile.mkdtemp(dir=cache, prefix=_BUILDING))
-        handle = os.open(folder, os.O_RDONLY)
-        _lock(handle, wait=True)
-        if folder.exists():
-            break
-        # Somebody took it for a dead one before it was locked.
-        os.close(handle)
+        # Until it is locked, somebody may take it for a dead one and remove it.
+        with suppress(FileNotFoundError):
+            handle = os.open(folder, os.O_RDONLY)
+            _lock(handle, wait=True)
+            if not folder.exists():
+                os.close(handle)
+                handle = None
     try:
         yield folder
     finally:

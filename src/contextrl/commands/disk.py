@@ -19,8 +19,9 @@ from contextrl.trainer.checkpoints import (
     remove_checkpoints,
 )
 from contextrl.trainer.group_recorder import GroupRecorder
-from contextrl.trainer.room import check_room, checkpoint_size, room_needed
+from contextrl.trainer.room import CheckpointSize, check_room, checkpoint_size, room_needed
 from contextrl.trainer.settings import RecordSettings
+from contextrl.user_cache import cache_folder, remove_killed_builds
 
 
 class RunOnDisk(Protocol):
@@ -36,14 +37,16 @@ T = TypeVar("T")
 
 
 def check_disk(directory: RunDirectory, trainer: Any, *, resume: bool) -> str | None:
-    """See `check_room`. What the run will replace when it begins counts as free.
+    """See `check_room`. What the run will replace when it begins counts as free; what killed builds left goes at once.
 
     Args:
         resume: the run goes on. Cut checkpoints are then removed first, and where room is short, complete ones beyond
             `train.save_total_limit`, which may be lower than it was; the newest stays. Else a run that is there is
             replaced.
     """
-    args, size = trainer.args, checkpoint_size(trainer.model, trainer.args, deepspeed=trainer.is_deepspeed_enabled)
+    with suppress(InputError):
+        remove_killed_builds(cache_folder())
+    args, size = trainer.args, _size(trainer)
     if not resume:
         try:
             return check_room(directory.path, size, args, reclaimed=folder_bytes(directory.path))
@@ -71,7 +74,12 @@ def group_recorder(settings: RecordSettings, folder: Path, trainer: Any) -> Grou
         settings=settings,
         processes=accelerator.num_processes,
         last_step=lambda: trainer.state.max_steps,
+        reserve=room_needed(_size(trainer), trainer.args),
     )
+
+
+def _size(trainer: Any) -> CheckpointSize:
+    return checkpoint_size(trainer.model, trainer.args, deepspeed=trainer.is_deepspeed_enabled)
 
 
 def how_to_go_on(command: Sequence[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from contextrl.disk import writing
@@ -31,7 +32,8 @@ def write_atomically(path: Path, text: str) -> None:
                 os.fsync(file.fileno())
             scratch.replace(path)
         except BaseException:
-            _remove(scratch)
+            with suppress(OSError):
+                scratch.unlink(missing_ok=True)
             raise
 
 
@@ -44,12 +46,6 @@ def append_lines(path: Path, lines: str) -> None:
             while data:
                 data = data[file.write(data) :]
         except BaseException:
-            os.truncate(path, end)
+            with suppress(OSError):
+                os.truncate(path, end)
             raise
-
-
-def _remove(path: Path) -> None:
-    try:
-        path.unlink(missing_ok=True)
-    except OSError:
-        return

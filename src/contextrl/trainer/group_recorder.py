@@ -33,6 +33,7 @@ class GroupRecorder:
         settings: how many pictures are kept, and how large.
         processes: how many share `settings.images`.
         last_step: the run's last step as far as it is known, else 0 or less; pictures are spread up to it.
+        reserve: bytes of the disk that are not for pictures.
 
     Raises:
         DiskError: `folder` cannot be written.
@@ -46,13 +47,14 @@ class GroupRecorder:
         settings: RecordSettings | None = None,
         processes: int = 1,
         last_step: Callable[[], int] = lambda: 0,
+        reserve: int = 0,
     ) -> None:
         self.folder, self.settings, self.last_step = folder, settings or RecordSettings(), last_step
         self.file = GroupsFile(folder, process_index)
         images = folder / "images"
         with writing(images):
             images.mkdir(parents=True, exist_ok=True)
-        self.pictures = PictureWriter(images, self.settings.max_side)
+        self.pictures = PictureWriter(images, self.settings.max_side, reserve)
         self._processes = processes
         self._known = {path.name for path in images.iterdir() if path.suffix in (".png", ".jpg")}
         self._kept = len(self._known) // processes

@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 
 from contextrl.data.images import open_image
-from contextrl.disk import writing
+from contextrl.disk import free_bytes, sized, writing
 from contextrl.errors import DiskError
 from contextrl.records.example import ImageHandle
 
@@ -30,10 +30,11 @@ class PictureWriter:
     Args:
         folder: where they go.
         max_side: larger pictures are scaled down to this side, in pixels.
+        reserve: bytes of the disk that are not for pictures.
     """
 
-    def __init__(self, folder: Path, max_side: int) -> None:
-        self.folder, self.max_side = folder, max_side
+    def __init__(self, folder: Path, max_side: int, reserve: int = 0) -> None:
+        self.folder, self.max_side, self.reserve = folder, max_side, reserve
         self._queue: queue.Queue[tuple[str, ImageHandle]] = queue.Queue(ROOM)
         self._thread: threading.Thread | None = None
         self._said: set[str] = set()
@@ -85,6 +86,8 @@ class PictureWriter:
         path = self.folder / name
         if path.exists():
             return
+        if self.reserve and (free := free_bytes(self.folder)) < self.reserve:
+            raise DiskError(f"The disk of {self.folder} has {sized(free)} left, which are kept for checkpoints")
         image = open_image(handle, self.max_side)
         # Two processes may draw the same picture in one step.
         scratch = self.folder / f"{name}.{os.getpid()}.partial"

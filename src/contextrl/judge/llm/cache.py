@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from contextrl.disk import cause
+from contextrl.errors import InputError
 from contextrl.user_cache import cache_folder
 
 logger = logging.getLogger("contextrl.judge")
@@ -43,6 +44,15 @@ _COLUMNS = [("key", "BLOB", 1), ("reply", "TEXT", 0), ("written", "REAL", 0)]
 def default_cache_path() -> Path:
     """One file for all runs of this user on this machine."""
     return cache_folder() / "judge.sqlite"
+
+
+def default_cache() -> ReplyCache:
+    """The one for all runs, or where there is no place for it, one that lasts as long as the run."""
+    try:
+        return ReplyCache(default_cache_path())
+    except InputError as error:
+        logger.warning("judge.cache: %s Replies are kept for this run only", error)
+        return ReplyCache(None)
 
 
 def cache_key(identity: str) -> bytes:
