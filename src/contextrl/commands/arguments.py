@@ -29,6 +29,7 @@ _DECIDED_ELSEWHERE = {
     "judging": "judge",
     "prompts": "data",
     "evaluation": "eval",
+    "record": "record",
     "reward_weights": "rewards",
     "trust_remote_code": "model.trust_remote_code",
 }
@@ -100,6 +101,7 @@ def _rl_fields(config: RunConfig) -> dict[str, Any]:
     sections: dict[str, Any] = {
         "judging": _narrowed(JudgingSettings, config.judge),
         "prompts": _narrowed(PromptSettings, config.data),
+        "record": config.record,
     }
     for name, (field, value) in decided.items():
         section = getattr(config, name)

@@ -22,6 +22,7 @@ from contextrl.commands.interrupts import EXIT_CODE, CalmGroup, terminate_as_int
 from contextrl.commands.judge_cli import app as judge_app
 from contextrl.commands.miniature_cli import app as miniature_app
 from contextrl.commands.reproduce_cli import reproduce
+from contextrl.disk import disk_error
 from contextrl.errors import ContextRLError, InputError
 
 if TYPE_CHECKING:
@@ -312,6 +313,9 @@ def main() -> None:
     terminate_as_interrupt()
     try:
         app()
-    except ContextRLError as error:
-        Console(stderr=True).print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
-        sys.exit(error.exit_code)
+    except (ContextRLError, OSError) as error:
+        ours = error if isinstance(error, ContextRLError) else disk_error(error)
+        if ours is None:
+            raise
+        Console(stderr=True).print(f"[bold red]error:[/] {escape(str(ours))}", soft_wrap=True)
+        sys.exit(ours.exit_code)

@@ -26,6 +26,7 @@ from contextrl.records.run_directory import RunDirectory
 from contextrl.records.yaml_files import parse_yaml
 from contextrl.rollout.settings import DynamicSamplingSettings, RewardSettings, Stage2Settings
 from contextrl.settings import INPUT_PATH, OPERATIONAL, Section, flat_settings, validated, without_marked
+from contextrl.trainer.settings import RecordSettings
 
 #: Longest answer where nothing says otherwise.
 DEFAULT_NEW_TOKENS = 256
@@ -95,6 +96,7 @@ class RunConfig(Section):
     )
     """Fields of TRL's GRPOConfig, or of its SFTConfig for `method: sft`."""
     eval: Annotated[EvaluationSettings, OPERATIONAL] = EvaluationSettings()
+    record: Annotated[RecordSettings, OPERATIONAL] = RecordSettings()
 
     @field_validator("rewards", mode="before")
     @classmethod

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-import shlex
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from transformers.utils.logging import disable_progress_bar
 
 from contextrl.commands.config import RunConfig
+from contextrl.commands.disk import check_disk, how_to_go_on, says_what_is_safe
 from contextrl.commands.prepare import ask_judge, prepare
 from contextrl.commands.resuming import check_resumable
 from contextrl.commands.sources import evaluation_judge
@@ -60,12 +61,15 @@ class Run:
             if self.is_main and config.judge.kind == "llm":
                 ask_judge(ready)
             self.trainer = self._build_trainer()
+            if self.is_main and (warning := check_disk(self.directory, self.trainer, resume=resume)):
+                console.print(f"[yellow]Warning:[/] {escape(warning)}.", soft_wrap=True)
         except BaseException:
             ready.close()
             raise
 
     # ---- training ------------------------------------------------------------------------------------------------
 
+    @says_what_is_safe
     def train(self) -> dict[str, Any]:
         """Evaluate, train, evaluate; returns what results.json holds."""
         finished = self.directory.results() if self.resume else None
@@ -106,10 +110,9 @@ class Run:
         if not self.directory.exists():
             return "Stopped before the run began."
         state, last = self.trainer.state, latest_checkpoint(self.directory.checkpoints)
-        again = [part for part in self.command if part not in ("--resume", "--overwrite")]
         return (
             f"Stopped at step {state.global_step} of {state.max_steps or 'none yet'}; last checkpoint: "
-            f"{last.name if last else 'none'}; go on with: {shlex.join([*again, '--resume'])}"
+            f"{last.name if last else 'none'}; go on with: {how_to_go_on(self.command)}"
         )
 
     def _build_trainer(self) -> Any:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from contextrl.records.files import append_lines
 from contextrl.records.jsonl import json_ready
 from contextrl.records.verdict import Verdict
 
@@ -99,10 +100,8 @@ class GroupsFile:
         self.path = folder / ("groups.jsonl" if process_index == 0 else f"groups-{process_index}.jsonl")
 
     def append(self, records: Sequence[GroupRecord]) -> None:
-        """One write for all of them: a kill leaves at most one cut line, the last."""
-        lines = "".join(json.dumps(record.as_json(), ensure_ascii=False) + "\n" for record in records)
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(lines)
+        """All of them or none; see `append_lines`."""
+        append_lines(self.path, "".join(json.dumps(record.as_json(), ensure_ascii=False) + "\n" for record in records))
 
 
 def group_files(folder: Path) -> list[Path]:

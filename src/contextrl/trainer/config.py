@@ -18,6 +18,7 @@ from contextrl.objective.settings import ObjectiveSettings
 from contextrl.policy.settings import PromptSettings
 from contextrl.rollout.settings import DynamicSamplingSettings, Stage2Settings
 from contextrl.settings import Section, validated
+from contextrl.trainer.settings import RecordSettings
 
 #: Options of GRPOConfig that our loss or rollout does not implement, and the one value that is accepted.
 UNSUPPORTED: dict[str, Any] = {
@@ -48,11 +49,11 @@ _UNSUPPORTED_FAMILIES = ("sapo_", "vespo_", "vllm_", "entropy_")
 class ContextRLConfig(GRPOConfig):
     """Settings of `ContextRLTrainer`.
 
-    `stage2`, `objective`, `dynamic_sampling`, `judging`, `prompts` and `evaluation` are the sections of a run's YAML,
-    as objects or as mappings: `ContextRLConfig(stage2={"samples_per_negative": 2}, objective={"ratio": "shaped"})`;
-    `stage2=False` is GRPO with the judge as its reward. All other fields are GRPOConfig's, some with other defaults:
-    `loss_type="grpo"`, `beta=0.01`, plain k3 KL, a log line every step, bfloat16 only where there is a GPU.
-    `eval_strategy` with `eval_steps` says the same as `evaluation={"every": ...}`.
+    `stage2`, `objective`, `dynamic_sampling`, `judging`, `prompts`, `record` and `evaluation` are the sections of a
+    run's YAML, as objects or as mappings: `ContextRLConfig(stage2={"samples_per_negative": 2})`; `stage2=False` is GRPO
+    with the judge as its reward. All other fields are GRPOConfig's, some with other defaults: `loss_type="grpo"`,
+    `beta=0.01`, plain k3 KL, a log line every step, bfloat16 only where there is a GPU. `eval_strategy` with
+    `eval_steps` says the same as `evaluation={"every": ...}`.
     """
 
     loss_type: str = field(default="grpo", metadata={"help": "A name in LOSSES: grpo or dapo."})
@@ -72,6 +73,7 @@ class ContextRLConfig(GRPOConfig):
     )
     judging: JudgingSettings = field(default_factory=JudgingSettings, metadata={"help": "What is asked of a judge."})
     prompts: PromptSettings = field(default_factory=PromptSettings, metadata={"help": "What holds for every prompt."})
+    record: RecordSettings = field(default_factory=RecordSettings, metadata={"help": "What a run keeps to look at."})
     evaluation: EvaluationSettings = field(
         default_factory=EvaluationSettings, metadata={"help": "When eval_dataset is evaluated, and on how much."}
     )
@@ -203,6 +205,7 @@ SECTIONS: dict[str, type[Section]] = {
     "judging": JudgingSettings,
     "prompts": PromptSettings,
     "evaluation": EvaluationSettings,
+    "record": RecordSettings,
 }
 
 

@@ -21,6 +21,7 @@ from contextrl.trainer.clock import Clock
 from contextrl.trainer.group_recorder import GroupRecorder
 from contextrl.trainer.held_out import HeldOut
 from contextrl.trainer.model_folder import is_adapter, model_card, save_model_folder
+from contextrl.trainer.room import room_needed, size_for
 from contextrl.trainer.run_log import EvaluationPlan, RunLog, put_before_trackers
 from contextrl.trainer.terminal import TerminalCallback
 
@@ -133,8 +134,20 @@ class TrainingRun:
         if self.is_main:
             record = self.record
             self.directory.start(record.config, environment(record.seed, record.command), resume=resume)
-        if hasattr(self.trainer, "recorder"):
-            self.trainer.recorder = GroupRecorder(self.directory.path, self.trainer.accelerator.process_index)
+        if hasattr(self.trainer.args, "record"):
+            self.trainer.recorder = self._recorder(self.directory.path)
+
+    def _recorder(self, folder: Path) -> GroupRecorder:
+        """What writes this process's groups."""
+        trainer, accelerator = self.trainer, self.trainer.accelerator
+        return GroupRecorder(
+            folder,
+            accelerator.process_index,
+            settings=trainer.args.record,
+            processes=accelerator.num_processes,
+            last_step=lambda: trainer.state.max_steps,
+            reserve=room_needed(size_for(trainer), trainer.args),
+        )
 
     def _run_log(self) -> RunLog:
         plan = self.held_out.plan if self.held_out is not None else EvaluationPlan(0, 0, 0)

@@ -40,6 +40,7 @@ _NOT_OF_THE_RUN = {
 _OPERATIONAL = (
     "run_dir",
     "eval.",
+    "record.",
     "train.max_steps",
     "train.save_",
     "train.report_to",
@@ -79,6 +80,7 @@ def run_settings(
         "dynamic_sampling": sections["dynamic_sampling"],
         "train": _train(args),
         "eval": sections["evaluation"],
+        "record": sections["record"],
     }
     return dict(without_secrets(json_ready(settings)))
 

@@ -53,6 +53,11 @@ def _images(messages: list[dict[str, Any]]) -> list[Any]:
 class ReferenceSFTTrainer(SFTTrainer):
     """SFTTrainer on `Example.solution`, with checkpoints that a kill cannot spoil and no NaN that goes unnoticed."""
 
+    #: There are no groups.
+    recorder = None
+    # SFTTrainer's count behind its metric `num_tokens`: tokens read, padding left out, over all processes.
+    _total_train_tokens: int
+
     def __init__(self, model: Any, args: Any, examples: Sequence[Example], prompting: Prompting, **kwargs: Any):
         self.prompting = prompting
         self.progress = CheckpointState()
@@ -77,10 +82,12 @@ class ReferenceSFTTrainer(SFTTrainer):
         return result
 
     def checkpoint_state(self) -> dict[str, Any]:
-        return {"tokens_trained": self.progress.tokens_trained}
+        return {"tokens_trained": self.progress.tokens_trained, "tokens_read": self._total_train_tokens}
 
     def restore_state(self, state: dict[str, Any]) -> None:
         self.progress.tokens_trained = state["tokens_trained"]
+        # Checkpoints of earlier versions do not have it.
+        self._total_train_tokens = state.get("tokens_read", self._total_train_tokens)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         self.checkpoints.save(partial(super()._save_checkpoint, model, trial))
