@@ -33,6 +33,7 @@ from contextrl.trainer.checks import check_prompts, prompt_room
 from contextrl.trainer.clock import Clock
 from contextrl.trainer.contextrl_trainer import ContextRLTrainer
 from contextrl.trainer.group_recorder import GroupRecorder
+from contextrl.trainer.refusals import check_arguments, check_resumable
 from contextrl.trainer.run_log import EvaluationPlan, RunLog, put_before_trackers
 from contextrl.trainer.sft import ReferenceSFTTrainer
 from contextrl.trainer.terminal import TerminalCallback
@@ -72,6 +73,7 @@ class Run:
         self.clock = Clock()
         disable_progress_bar()
         self.args = training_arguments(config)
+        check_arguments(self.args)
         self.policy_path = policy_folder(config.model.path)
         trust = config.model.trust_remote_code
         policy = model_config(self.policy_path, trust_remote_code=trust)
@@ -158,6 +160,7 @@ class Run:
         checkpoint = latest_checkpoint(self.directory.checkpoints) if self.resume else None
         if self.resume and (finished := self.directory.results()) is not None:
             return finished
+        check_resumable(self.args, checkpoint)
         if self.is_main:
             environment_now = environment(self.config.seed, self.command)
             self.directory.start(self.config.to_yaml(), environment_now, resume=self.resume)

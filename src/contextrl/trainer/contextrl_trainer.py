@@ -95,7 +95,7 @@ class ContextRLTrainer(GRPOTrainer):
         trust = args.trust_remote_code
         config = policy_config(model, trust_remote_code=trust) if isinstance(model, str) else model.config
         self.examples: Sequence[Example] = as_examples(train_dataset, vision=has_vision(config))
-        check_policy(model if isinstance(model, str) else config._name_or_path, args, self.examples)
+        check_policy(model, config, args, self.examples, processing_class, kwargs.get("peft_config"))
         room = prompt_room(config, args.max_completion_length)
         check_prompts(processing_class, self.examples, min(args.prompts.max_prompt_tokens, room))
         rows = Dataset.from_dict({"row": list(range(len(self.examples)))})
@@ -120,7 +120,7 @@ class ContextRLTrainer(GRPOTrainer):
         self.log_of_rollouts = RolloutLog(self.processes, self._metrics["train"], args.judging, recorder)
         self.checkpoints = Checkpoints(self)
         self.stopping = Stopping(self, self.checkpoints)
-        self.engines = build_engines(self, super()._get_per_token_logps_and_entropies)
+        self.engines = build_engines(self)
         logged = self._metrics["train"]
         self.engines.scorer.on_choice = lambda shared: logged[names.SHARED_PREFIX_USED].append(float(shared))
         self.collector = self._collector(

@@ -15,6 +15,7 @@ from contextrl.policy.prompts import neutralise_special_tokens
 from contextrl.records.example import Example
 from contextrl.trainer.checkpoints import Checkpoints, CheckpointState
 from contextrl.trainer.finite import FiniteGradients, non_finite
+from contextrl.trainer.refusals import check_run
 
 
 def sft_dataset(examples: Sequence[Example], tokenizer: Any) -> Dataset:
@@ -44,6 +45,7 @@ class ReferenceSFTTrainer(SFTTrainer):
     """SFTTrainer on `Example.solution`, with checkpoints that a kill cannot spoil and no NaN that goes unnoticed."""
 
     def __init__(self, model: Any, args: Any, examples: Sequence[Example], processing_class: Any, **kwargs: Any):
+        check_run(model, model.config, args, processing_class, kwargs.get("peft_config"))
         tokenizer = getattr(processing_class, "tokenizer", processing_class)
         self.progress = CheckpointState()
         self.checkpoints = Checkpoints(self)
