@@ -14,6 +14,7 @@ from contextrl.judge.settings import JudgingSettings
 from contextrl.policy.settings import PromptSettings
 from contextrl.settings import Section, section_in
 from contextrl.trainer.config import ContextRLConfig
+from contextrl.trainer.ranges import check_numbers
 
 S = TypeVar("S", bound=Section)
 
@@ -167,6 +168,7 @@ def _build(arguments: type, config: RunConfig, fields: dict[str, Any]) -> Any:
     values |= {"output_dir": str(config.run_dir / "checkpoints"), "seed": config.seed, "disable_tqdm": True}
     values["trust_remote_code"] = config.model.trust_remote_code
     if arguments is not ContextRLConfig:
+        check_numbers(values)
         values = _cpu_defaults(values) | {"logging_nan_inf_filter": False, "remove_unused_columns": False}
     try:
         return arguments(**values)

@@ -12,7 +12,7 @@ from transformers.utils.logging import disable_progress_bar
 from contextrl.commands.config import RunConfig
 from contextrl.commands.disk import check_disk, how_to_go_on, says_what_is_safe
 from contextrl.commands.prepare import ask_judge, prepare
-from contextrl.commands.resuming import check_resumable
+from contextrl.commands.resuming import check_same_run
 from contextrl.commands.sources import evaluation_judge
 from contextrl.policy.adapters import lora_config
 from contextrl.policy.loading import freeze_vision, load_policy
@@ -20,6 +20,7 @@ from contextrl.records.run_directory import RunDirectory
 from contextrl.trainer.checkpoints import latest_checkpoint
 from contextrl.trainer.contextrl_trainer import ContextRLTrainer
 from contextrl.trainer.held_out import HeldOut
+from contextrl.trainer.refusals import check_resumable
 from contextrl.trainer.run import RunRecord, TrainingRun
 from contextrl.trainer.sft import ReferenceSFTTrainer
 
@@ -53,11 +54,13 @@ class Run:
         self.is_main = int(os.environ.get("RANK", "0")) == 0
         if self.is_main:
             self.directory.check_free(resume=resume, overwrite=overwrite)
-        self.goes_further = resume and check_resumable(self.directory, config)
+        self.goes_further = resume and check_same_run(self.directory, config)
         disable_progress_bar()
         self.ready = ready = prepare(config)
         try:
             ready.problems.raise_them()
+            if resume:
+                check_resumable(ready.args, latest_checkpoint(self.directory.checkpoints))
             if self.is_main and config.judge.kind == "llm":
                 ask_judge(ready)
             self.trainer = self._build_trainer()

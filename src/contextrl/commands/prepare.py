@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 import torch
+from peft import get_peft_model
 from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
 
 from contextrl.commands.arguments import chat_template_kwargs, training_arguments
@@ -23,12 +24,13 @@ from contextrl.errors import ContextRLError, InputError
 from contextrl.judge.protocol import Judge, JudgeRequest, check_judge, close_judge
 from contextrl.plugins import JUDGES
 from contextrl.policy.adapters import check_lora, lora_config
-from contextrl.policy.loading import base_of, has_vision, load_processor
+from contextrl.policy.loading import has_vision, load_processor
 from contextrl.policy.prompting import Prompting
 from contextrl.records.example import Example
 from contextrl.records.verdict import Verdict
 from contextrl.rollout.rewards import reward_functions
 from contextrl.trainer.checks import check_prompts, prompt_room
+from contextrl.trainer.refusals import check_arguments, check_run
 
 
 class Problems:
@@ -108,6 +110,7 @@ def prepare(config: RunConfig) -> Prepared:
     problems = ready.problems
     with problems.kept():
         ready.args = training_arguments(config)
+        check_arguments(ready.args)
     with problems.kept():
         check_lora(config.model.lora)
     with problems.kept():
@@ -137,39 +140,25 @@ def _read_policy(ready: Prepared) -> None:
     prompting.check()
     ready.prompting = prompting
     ready.skeleton = _skeleton(ready)
+    adapter = lora_config(model.lora, ready.skeleton)
+    if ready.args is not None:
+        check_run(ready.policy_path, ready.policy, ready.args, processor, adapter)
+    if adapter is not None:
+        # Others compute on the weights, which are not there.
+        adapter.init_lora_weights = True
+        with torch.device("meta"):
+            ready.skeleton = get_peft_model(ready.skeleton, adapter)
 
 
 def _skeleton(ready: Prepared) -> Any:
-    """The policy on no device: its parameters can be counted and its modules named.
-
-    Raises:
-        InputError: LoRA targets that match no module.
-    """
+    """The policy on no device: its parameters can be counted and its modules named."""
     kind = AutoModelForImageTextToText if ready.vision else AutoModelForCausalLM
-    model = ready.config.model
     try:
         with torch.device("meta"):
-            skeleton = kind.from_config(ready.policy, trust_remote_code=model.trust_remote_code)
+            return kind.from_config(ready.policy, trust_remote_code=ready.config.model.trust_remote_code)
     except (ValueError, ImportError) as error:
-        raise InputError("a model that transformers can build", found=str(error)[:200], where="model.path") from error
-    if base_of(ready.policy_path) is not None:
-        return skeleton
-    wanted = lora_config(model.lora, skeleton)
-    if wanted is None:
-        return skeleton
-    from peft import get_peft_model
-
-    try:
-        with torch.device("meta"):
-            return get_peft_model(skeleton, wanted)
-    except ValueError as error:
-        linear = {name.rpartition(".")[2] for name, m in skeleton.named_modules() if isinstance(m, torch.nn.Linear)}
-        raise InputError(
-            f"target_modules among the policy's linear layers ({', '.join(sorted(linear))})",
-            found=" ".join(str(error).split())[:200],
-            where="model.lora",
-            fix="Set model.lora to true, or name target_modules",
-        ) from error
+        found = " ".join(str(error).split())[:200]
+        raise InputError("a model that transformers can build", found=found, where="model.path") from error
 
 
 def _read_rows(ready: Prepared) -> None:

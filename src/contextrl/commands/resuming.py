@@ -13,7 +13,7 @@ from contextrl.trainer.checkpoints import latest_checkpoint
 _LENGTHS = ("train.max_steps", "train.num_train_epochs")
 
 
-def check_resumable(directory: RunDirectory, config: RunConfig) -> bool:
+def check_same_run(directory: RunDirectory, config: RunConfig) -> bool:
     """A resumed run must be the run that was started; only what is operational may change, and its length grow.
 
     Args:

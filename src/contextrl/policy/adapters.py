@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from contextrl.errors import InputError, nearest_key
+from contextrl.policy.loading import VISION_PARTS
 
 #: In place of peft's `target_modules`: every linear layer of the language model, and none of the vision tower, of what
 #: joins the two, or of the head.
@@ -15,7 +16,7 @@ LANGUAGE_LINEAR = "language-linear"
 #: What `lora: true` means. Rank and scale are those of peft's and TRL's own examples.
 DEFAULT_LORA: Mapping[str, Any] = {"r": 16, "lora_alpha": 32, "lora_dropout": 0.0, "target_modules": LANGUAGE_LINEAR}
 #: Parts of module names outside the language model.
-_OUTSIDE = ("visual", "vision_tower", "vision_model", "vision", "multi_modal_projector", "connector", "lm_head")
+_OUTSIDE = sorted({*VISION_PARTS, "vision", "multi_modal_projector", "connector", "lm_head"})
 
 
 def check_lora(setting: bool | Mapping[str, Any] | None) -> None:

@@ -11,10 +11,12 @@ from transformers import AutoConfig, AutoProcessor, AutoTokenizer
 from trl.trainer.utils import create_model_from_path
 
 from contextrl.errors import InputError
-from contextrl.policy.processor import ImageOnlyQwen3VLProcessor
+from contextrl.policy.processor import image_only
 
 _TRUST = "Set model.trust_remote_code to true if you trust its code"
 _MODEL_CONFIGS = Path(__file__).parent / "model_configs"
+#: Parts of module names that only a vision tower has.
+VISION_PARTS = frozenset({"visual", "vision_tower", "vision_model"})
 
 
 def policy_config(path: str, *, trust_remote_code: bool = False) -> Any:
@@ -38,7 +40,7 @@ def policy_config(path: str, *, trust_remote_code: bool = False) -> Any:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _wants_code(error: Exception) -> bool:
@@ -103,10 +105,20 @@ def load_processor(
         max_pixels, min_pixels: see `limit_pixels`; by default what the processor's own files say.
 
     Raises:
-        InputError: limits for a processor that has none; a processor with code of its own.
+        InputError: limits for a processor that has none; a processor with code of its own, or one that needs a package
+            that is not installed.
     """
     try:
         processor = _own_processor(path, config, trust_remote_code)
+    except ImportError as error:
+        raise InputError(
+            "the packages that the model's processor needs",
+            found=_first_line(error),
+            where="model.path",
+            fix="Install torchvision in the version that belongs to your torch (pip install 'contextrl[gpu]')"
+            if "torchvision" in str(error).lower()
+            else "Install them",
+        ) from error
     except ValueError as error:
         if not _wants_code(error):
             raise
@@ -116,6 +128,9 @@ def load_processor(
             where="model.path",
             fix=_TRUST,
         ) from error
+    # Older checkpoints have the chat template beside the tokenizer only.
+    if getattr(processor, "chat_template", None) is None and getattr(processor, "tokenizer", None) is not None:
+        processor.chat_template = processor.tokenizer.chat_template
     if max_pixels is not None or min_pixels is not None:
         limit_pixels(getattr(processor, "image_processor", None), max_pixels, min_pixels)
     return processor
@@ -152,15 +167,24 @@ def limit_pixels(image_processor: Any, max_pixels: int | None, min_pixels: int |
 def _own_processor(path: str, config: Any, trust_remote_code: bool) -> Any:
     """As the policy's files describe it.
 
-    transformers' Qwen-VL processors ask for torchvision, which they use for video only: without it, and for a folder
-    that has no video processor, an image-only processor stands in.
+    transformers' processors ask for torchvision where they know videos too: without it, and for a folder that says
+    nothing of videos, an image-only processor stands in.
     """
     if not has_vision(config):
         return AutoTokenizer.from_pretrained(path, padding_side="left", trust_remote_code=trust_remote_code)
-    no_video = Path(path).is_dir() and not (Path(path) / "video_preprocessor_config.json").exists()
-    if config.model_type == "qwen3_vl" and (no_video or importlib.util.find_spec("torchvision") is None):
-        return ImageOnlyQwen3VLProcessor.load(path)
+    no_video = Path(path).is_dir() and not _knows_videos(Path(path))
+    if no_video or importlib.util.find_spec("torchvision") is None:
+        stand_in = image_only(config)
+        if stand_in is not None:
+            return stand_in.load(path)
     return AutoProcessor.from_pretrained(path, padding_side="left", trust_remote_code=trust_remote_code)
+
+
+def _knows_videos(folder: Path) -> bool:
+    if (folder / "video_preprocessor_config.json").exists():
+        return True
+    nested = folder / "processor_config.json"
+    return nested.is_file() and "video_processor" in json.loads(nested.read_text(encoding="utf-8"))
 
 
 def freeze_vision(model: Any) -> None:
@@ -171,7 +195,7 @@ def freeze_vision(model: Any) -> None:
     """
     frozen = 0
     for name, parameter in model.named_parameters():
-        if {"visual", "vision_tower", "vision_model"} & set(name.split(".")):
+        if VISION_PARTS & set(name.split(".")):
             parameter.requires_grad_(False)
             frozen += 1
     if not frozen:

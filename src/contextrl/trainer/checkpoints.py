@@ -21,6 +21,7 @@ from contextrl.disk import sized, writing
 from contextrl.errors import DiskError
 from contextrl.records.files import write_atomically
 from contextrl.trainer.group_recorder import GroupRecorder
+from contextrl.trainer.refusals import check_resumable
 from contextrl.trainer.room import checkpoint_size
 
 #: Written last: a checkpoint folder without it was cut off and is never resumed from.
@@ -197,6 +198,7 @@ class Checkpoints:
             train: Trainer's `train`, which resumes from the same checkpoint.
         """
         trainer = self.trainer
+        check_resumable(trainer.args, resume_from_checkpoint)
         if resume_from_checkpoint:
             remove_checkpoints(cut_checkpoints(self.folder))
             saved = json.loads((Path(resume_from_checkpoint) / MARKER).read_text(encoding="utf-8"))

@@ -9,14 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
+from peft import PeftConfig
 
 from contextrl.data.images import image_size
 from contextrl.data.loading import load_examples, rows_to_examples, undecoded_rows
 from contextrl.data.validation import ValidExamples, load_valid_examples
 from contextrl.errors import InputError
 from contextrl.policy.prompting import Prompting
+from contextrl.policy.vision import check_features
 from contextrl.records.example import Example
 from contextrl.trainer.config import ContextRLConfig
+from contextrl.trainer.refusals import architecture, check_run
 
 
 def as_examples(dataset: Any, *, vision: bool, where: str = "train_dataset", split: str = "train") -> list[Example]:
@@ -60,12 +63,26 @@ def _to_examples(dataset: Any, where: str) -> list[Example]:
     return rows
 
 
-def check_policy(path: str, args: ContextRLConfig, examples: Sequence[Example]) -> None:
-    """The reference model can be loaded, and there are rows for a batch.
+def check_policy(
+    model: Any,
+    config: Any,
+    args: ContextRLConfig,
+    examples: Sequence[Example],
+    prompting: Prompting,
+    peft_config: PeftConfig | None,
+) -> None:
+    """The policy can be trained as told on what its processor gives, its reference loaded, a batch filled with rows.
 
     Args:
-        path: where the reference model is loaded from (`_name_or_path`), empty for an unsaved model.
+        model: policy, or its path or hub id.
+        config: its transformers config.
+        examples: what is trained on.
+        prompting: how its prompts are made.
+        peft_config: adapters to train.
     """
+    check_run(model, config, args, prompting.processor, peft_config)
+    # The reference model is loaded from there; empty for a model that was never saved.
+    path = model if isinstance(model, str) else config._name_or_path
     if args.beta != 0.0 and not path:
         raise InputError(
             "a policy that was loaded from a folder or hub id: the reference model is loaded from there again",
@@ -80,6 +97,9 @@ def check_policy(path: str, args: ContextRLConfig, examples: Sequence[Example]) 
             where="data.train",
             fix="Lower train.per_device_train_batch_size or add rows",
         )
+    shown = [next((e for e in examples if bool(e.images) == images), None) for images in (False, True)]
+    prompts = prompting.prompts([e for e in shown if e is not None])
+    check_features(architecture(model, config), config, prompts)
 
 
 def prompt_room(config: Any, new_tokens: int) -> int:

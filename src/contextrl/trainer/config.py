@@ -18,6 +18,7 @@ from contextrl.objective.settings import ObjectiveSettings
 from contextrl.policy.settings import PromptSettings
 from contextrl.rollout.settings import DynamicSamplingSettings, Stage2Settings
 from contextrl.settings import Section, validated
+from contextrl.trainer.ranges import check_numbers
 from contextrl.trainer.settings import RecordSettings
 
 #: Options of GRPOConfig that our loss or rollout does not implement, and the one value that is accepted.
@@ -82,6 +83,7 @@ class ContextRLConfig(GRPOConfig):
     def __post_init__(self) -> None:
         for name, section in SECTIONS.items():
             setattr(self, name, _as_section(section, getattr(self, name), name))
+        check_numbers(vars(self))
         if self.bf16 is None:
             self.bf16 = torch.cuda.is_available() and not self.use_cpu and not self.fp16
         if self.use_cpu or not torch.cuda.is_available():

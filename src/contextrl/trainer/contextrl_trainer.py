@@ -116,6 +116,7 @@ class ContextRLTrainer(GRPOTrainer):
             eval_dataset=eval_dataset,
             eval_judge=eval_judge,
             reward_funcs=reward_funcs,
+            peft_config=kwargs.get("peft_config"),
         )
         self.own_run = OwnRun.of(
             self, given, args, judge, audit, kwargs.get("peft_config"), run_dir, overwrite=overwrite_run_dir
@@ -150,7 +151,7 @@ class ContextRLTrainer(GRPOTrainer):
         self.log_of_rollouts = RolloutLog(self.processes, self._metrics["train"], args.judging, recorder, rewards)
         self.checkpoints = Checkpoints(self)
         self.stopping = Stopping(self, self.checkpoints)
-        self.engines = build_engines(self, super()._get_per_token_logps_and_entropies)
+        self.engines = build_engines(self)
         logged = self._metrics["train"]
         self.engines.scorer.on_choice = lambda shared: logged[names.SHARED_PREFIX_USED].append(float(shared))
         self.collector = build_collector(self, given, judge, audit)

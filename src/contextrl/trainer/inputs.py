@@ -60,6 +60,7 @@ def checked_inputs(
     eval_dataset: Any = None,
     eval_judge: Judge | None = None,
     reward_funcs: Any = None,
+    peft_config: Any = None,
 ) -> TrainerInputs:
     """See `ContextRLTrainer` for the arguments.
 
@@ -77,13 +78,14 @@ def checked_inputs(
     vision = has_vision(config)
     examples = as_examples(train_dataset, vision=vision)
     path = model if isinstance(model, str) else str(config._name_or_path)
-    check_policy(path, args, examples)
     held_out = None
     if eval_dataset is not None:
         held_out = held_out_rows(eval_dataset, eval_judge, args, vision=vision)
     if processing_class is None:
         processing_class = _processor_of(path, config, trust)
     prompting = Prompting(processing_class, args.prompts.system_prompt, args.chat_template_kwargs or {})
+    check_policy(model, config, args, examples, prompting, peft_config)
+    prompting.check()
     room = prompt_room(config, args.max_completion_length)
     check_prompts(prompting, examples, min(args.prompts.max_prompt_tokens, room))
     if held_out is not None:

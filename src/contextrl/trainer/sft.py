@@ -15,6 +15,7 @@ from contextrl.policy.prompts import neutralise_special_tokens, plain_contents
 from contextrl.records.example import Example
 from contextrl.trainer.checkpoints import Checkpoints, CheckpointState
 from contextrl.trainer.finite import FiniteGradients, non_finite
+from contextrl.trainer.refusals import check_run
 
 
 def sft_dataset(examples: Sequence[Example], prompting: Prompting) -> Dataset:
@@ -60,6 +61,7 @@ class ReferenceSFTTrainer(SFTTrainer):
 
     def __init__(self, model: Any, args: Any, examples: Sequence[Example], prompting: Prompting, **kwargs: Any):
         self.prompting = prompting
+        check_run(model, model.config, args, prompting.processor, kwargs.get("peft_config"))
         self.progress = CheckpointState()
         self.checkpoints = Checkpoints(self)
         super().__init__(
