@@ -19,7 +19,7 @@ from contextrl.trainer.checkpoints import (
     remove_checkpoints,
 )
 from contextrl.trainer.group_recorder import GroupRecorder
-from contextrl.trainer.room import CheckpointSize, check_room, checkpoint_size, room_needed
+from contextrl.trainer.room import check_room, room_needed, size_for
 from contextrl.trainer.settings import RecordSettings
 from contextrl.user_cache import cache_folder, remove_killed_builds
 
@@ -46,7 +46,7 @@ def check_disk(directory: RunDirectory, trainer: Any, *, resume: bool) -> str | 
     """
     with suppress(InputError):
         remove_killed_builds(cache_folder())
-    args, size = trainer.args, _size(trainer)
+    args, size = trainer.args, size_for(trainer)
     if not resume:
         try:
             return check_room(directory.path, size, args, reclaimed=folder_bytes(directory.path))
@@ -74,12 +74,8 @@ def group_recorder(settings: RecordSettings, folder: Path, trainer: Any) -> Grou
         settings=settings,
         processes=accelerator.num_processes,
         last_step=lambda: trainer.state.max_steps,
-        reserve=room_needed(_size(trainer), trainer.args),
+        reserve=room_needed(size_for(trainer), trainer.args),
     )
-
-
-def _size(trainer: Any) -> CheckpointSize:
-    return checkpoint_size(trainer.model, trainer.args, deepspeed=trainer.is_deepspeed_enabled)
 
 
 def how_to_go_on(command: Sequence[str]) -> str:

@@ -56,6 +56,11 @@ def checkpoint_size(model: Any, args: Any, *, deepspeed: bool = False) -> Checkp
     return CheckpointSize(weights, int(optimizer))
 
 
+def size_for(trainer: Any) -> CheckpointSize:
+    """`checkpoint_size` of what a Trainer trains."""
+    return checkpoint_size(trainer.model, trainer.args, deepspeed=trainer.is_deepspeed_enabled)
+
+
 def _numel(parameter: Any) -> int:
     """Of the whole tensor, where DeepSpeed has parted it too."""
     return int(getattr(parameter, "ds_numel", parameter.numel()))
@@ -107,7 +112,7 @@ def check_room(folder: Path, size: CheckpointSize, args: Any, *, done: int = 0, 
             fix="Raise the limit (`ulimit -f`)",
         )
     kept = _kept_at_once(args) if saves and not done else 1
-    if kept * size.total <= free:
+    if kept == 1 or kept * size.total <= free:
         return None
     return (
         f"{folder}: {sized(free)} free, but the run keeps {kept} checkpoints of {sized(size.total)}. "
