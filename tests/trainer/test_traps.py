@@ -334,6 +334,7 @@ def test_the_group_log_tells_what_happened(tiny_policy: Path, tmp_path: Path, mo
     trainer = build_trainer(tiny_policy, tmp_path, ScriptedJudge(recovering))
     trainer.recorder = GroupRecorder(tmp_path)
     batch = trainer._generate_and_score_completions(loader_rows(0, 1))
+    trainer.recorder.drain()
     rows = [json.loads(line) for line in (tmp_path / "groups.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [row["example_id"] for row in rows] == [trainer.examples[i].id for i in (0, 1)]
     for n, row in enumerate(rows):

@@ -22,7 +22,7 @@ from contextrl.errors import DiskError
 from contextrl.records.files import write_atomically
 from contextrl.trainer.group_recorder import GroupRecorder
 from contextrl.trainer.refusals import check_resumable
-from contextrl.trainer.room import checkpoint_size
+from contextrl.trainer.room import check_room, size_for
 
 #: Written last: a checkpoint folder without it was cut off and is never resumed from.
 MARKER = "contextrl_state.json"
@@ -187,27 +187,32 @@ class Checkpoints:
             rotate_checkpoints(output_dir=args.output_dir, save_total_limit=limit, use_mtime=True)
 
     def _how_to_make_room(self) -> str:
-        trainer = self.trainer
-        size = checkpoint_size(trainer.model, trainer.args, deepspeed=trainer.is_deepspeed_enabled).total
-        return f"Make room (a checkpoint takes {sized(size)}), or keep fewer of them with train.save_total_limit"
+        size = sized(size_for(self.trainer).total)
+        return f"Make room (a checkpoint takes {size}), or keep fewer of them with train.save_total_limit"
 
     def train(self, train: Callable[[], Any], resume_from_checkpoint: Any) -> Any:
         """As Trainer's; what was cut off is removed first, what was saved beyond Trainer's own state restored.
 
         Args:
             train: Trainer's `train`, which resumes from the same checkpoint.
+
+        Raises:
+            InputError: there is no room for a checkpoint.
         """
-        trainer = self.trainer
+        trainer, done = self.trainer, 0
         check_resumable(trainer.args, resume_from_checkpoint)
         if resume_from_checkpoint:
             remove_checkpoints(cut_checkpoints(self.folder))
             saved = json.loads((Path(resume_from_checkpoint) / MARKER).read_text(encoding="utf-8"))
+            done = saved["step"]
             trainer.restore_state(saved["processes"][trainer.accelerator.process_index])
-            if 0 < trainer.args.max_steps <= saved["step"]:
+            if 0 < trainer.args.max_steps <= done:
                 # Trainer looks at its limit only after a step: it would train one more.
                 trainer._load_from_checkpoint(str(resume_from_checkpoint))
                 trainer.state = TrainerState.load_from_json(str(Path(resume_from_checkpoint) / TRAINER_STATE_NAME))
                 return None
+        if trainer.args.should_save:
+            check_room(self.folder, size_for(self.trainer), trainer.args, done=done)
         try:
             result = train()
         except BaseException:

@@ -18,7 +18,7 @@ from contextrl.trainer.picture_writer import PictureWriter
 from contextrl.trainer.settings import RecordSettings
 
 #: Seconds that a run which ends early waits for pictures of groups after its last checkpoint.
-_LAST_WAIT = 10.0
+_LAST_WAIT = 5.0
 _JPEG = b"\xff\xd8\xff"
 
 
