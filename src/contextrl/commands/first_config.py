@@ -62,10 +62,16 @@ class FirstConfig:
 
 @dataclass
 class _Evaluation:
-    """Lines of the `data` section on evaluation, and how many rows there are."""
+    """Lines of the `data` section on evaluation.
+
+    Attributes:
+        rows: of the evaluation.
+        held_out: how many of them are taken from the training rows.
+    """
 
     lines: list[str] = field(default_factory=list)
     rows: int = 0
+    held_out: int = 0
 
 
 def first_config(asked: Asked, out: Path) -> FirstConfig:
@@ -94,7 +100,7 @@ def first_config(asked: Asked, out: Path) -> FirstConfig:
             *model.lines(out),
             *_data_lines(asked.data, proposal, evaluation, out),
             *judge,
-            *_train_lines(len(proposal.examples) - (evaluation.rows if not hub else 0), model, hub=hub),
+            *_train_lines(len(proposal.examples) - evaluation.held_out, model, hub=hub),
             f"eval: {{every: 20, examples: {max(1, min(200, evaluation.rows))}}}" if evaluation.rows else "",
         ]
     ).rstrip("\n")
@@ -186,7 +192,9 @@ def _evaluation(data: str, proposal: Proposal, *, vision: bool, hub: bool, out: 
         proposal.notes.append("all rows show the same pictures, so none can be held out; data.eval can name a file")
         return _Evaluation(["  eval: null   # a file of rows that are not trained on"])
     return _Evaluation(
-        [f"  holdout: {wanted}   # rows of it that nobody trains on: what the run is evaluated on"], len(held)
+        [f"  holdout: {wanted}   # rows of it that nobody trains on: what the run is evaluated on"],
+        len(held),
+        len(held),
     )
 
 
@@ -249,7 +257,7 @@ def _offered(url: str) -> str:
             found = json.loads(response.read(2**20))
         names = [str(model["id"]) for model in found["data"]]
     except (urllib.error.URLError, OSError) as error:
-        reason = getattr(error, "reason", error)
+        reason = f"HTTP {error.code}" if isinstance(error, urllib.error.HTTPError) else getattr(error, "reason", error)
         raise ServiceError(
             f"--judge {url}: no list of models from there ({reason}). Start it, or name the judge with --judge-model."
         ) from error
@@ -305,6 +313,8 @@ def _relative(path: str, out: Path) -> str:
 
 def _scalar(value: Any) -> str:
     """A value on one line of YAML."""
+    if isinstance(value, str) and not value.isprintable():
+        return json.dumps(value)
     return yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10_000).split("\n")[0]
 
 

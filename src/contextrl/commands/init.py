@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -128,5 +129,5 @@ def _write(out: Path, text: str) -> None:
 
 
 def _say_next(out: Path, console: Console) -> None:
-    name = escape(str(out))
+    name = escape(shlex.quote(str(out)))
     console.print(f"Next: contextrl check {name}, then contextrl train {name}", soft_wrap=True)

@@ -140,6 +140,14 @@ def _examples(rows: Iterable[RawRow | InputError], reader: RowReader, where: str
             errors.append(error)
     if len(errors) == 1:
         raise errors[0]
+    first = errors[0] if errors else None
+    if first is not None and len(errors) == count and len({(e.expected, _field_of(e)) for e in errors}) == 1:
+        # One thing is wrong with the file, not each row for itself.
+        raise InputError(first.expected, found=f"{first.found} (all {count} rows)", where=first.where, fix=first.fix)
     if errors:
         raise problems_error([str(error).rstrip(".") for error in errors], total=f"{count} rows", where=where)
     return examples
+
+
+def _field_of(error: InputError) -> str:
+    return error.where.rpartition("field ")[2] if "field " in error.where else ""

@@ -23,6 +23,7 @@ from contextrl.records.example import Example
 LOOKED_AT = 200
 #: Answers are short; longer texts that a column of answers holds are solutions.
 _LONGEST_ANSWER = 60
+_OPTIONS = ("choices", "options", "candidates")
 _TURNS = ("conversations", "messages", "prompt")
 
 
@@ -66,6 +67,9 @@ def propose(spec: str, given: Mapping[str, str], *, vision: bool, limit: int | N
     proposal = Proposal(dict(given))
     for find in (_find_question, _find_images, _find_solution_and_answer, _find_id):
         find(proposal, rows, spec)
+    options = next((name for name in _names(rows) if name.casefold() in _OPTIONS and name not in given.values()), None)
+    if options is not None:
+        proposal.notes.append(f"the policy does not see the column {options!r}: write options into the question")
     own_types = all(row.get("answer_type") is not None for row in rows)
     proposal.answer_type = None if own_types else AUTO
     examples = load_examples(

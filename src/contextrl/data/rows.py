@@ -82,10 +82,10 @@ class RowReader:
         return stated, answer_type
 
     def _text(self, row: RawRow, field: str) -> str:
-        """Text; whole numbers too where the configuration says that they are what is meant."""
+        """Text; numbers and truth values too, where the configuration says that they are what is meant."""
         value = row.columns.get(field)
-        if field in self.columns.columns and isinstance(value, int | float) and not isinstance(value, bool):
-            return str(value)
+        if field in self.columns.columns and isinstance(value, int | float):
+            return ("no", "yes")[value] if isinstance(value, bool) else str(value)
         return _text(row, field)
 
 
