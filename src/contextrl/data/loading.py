@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
 from contextrl.data.columns import Columns, Renaming
 from contextrl.data.confinement import check_confined
 from contextrl.data.json_rows import json_objects
-from contextrl.data.problems import problems_error
+from contextrl.data.problems import RowsError, one_problem, problems_error
 from contextrl.data.raw_rows import RawRow, numbered, raised
 from contextrl.data.row_files import Source, file_rows, undecoded_rows
 from contextrl.data.rows import RowReader
@@ -26,6 +26,16 @@ __all__ = [
 ]
 
 
+class LoadedExamples(list[Example]):
+    """Examples that know where they come from.
+
+    Attributes:
+        places: the place of each by its id: `file.jsonl, line 3`.
+    """
+
+    places: Mapping[str, str] = {}
+
+
 def load_examples(
     spec: str,
     *,
@@ -36,7 +46,7 @@ def load_examples(
     columns: Columns | None = None,
     lenient_columns: bool = False,
     answer_type: str = "text",
-) -> list[Example]:
+) -> LoadedExamples:
     """Load examples from wherever `spec` points.
 
     Args:
@@ -120,9 +130,9 @@ def jsonl_objects(path: Path, spec: str) -> Iterator[tuple[int, dict[str, object
     return json_objects(path, spec)
 
 
-def _examples(rows: Iterable[RawRow | InputError], reader: RowReader, where: str) -> list[Example]:
+def _examples(rows: Iterable[RawRow | InputError], reader: RowReader, where: str) -> LoadedExamples:
     """All examples, or one error with all that is wrong."""
-    examples: list[Example] = []
+    examples = LoadedExamples()
     errors: list[InputError] = []
     first_seen: dict[str, str] = {}
     count = 0
@@ -138,15 +148,25 @@ def _examples(rows: Iterable[RawRow | InputError], reader: RowReader, where: str
             examples.append(example)
         except InputError as error:
             errors.append(error)
-    if len(errors) == 1:
-        raise errors[0]
-    first = errors[0] if errors else None
-    if first is not None and len(errors) == count and len({(e.expected, _field_of(e)) for e in errors}) == 1:
-        # One thing is wrong with the file, not each row for itself.
-        raise InputError(first.expected, found=f"{first.found} (all {count} rows)", where=first.where, fix=first.fix)
+    examples.places = first_seen
     if errors:
-        raise problems_error([str(error).rstrip(".") for error in errors], total=f"{count} rows", where=where)
+        wrong = _rows_error(errors, count, where)
+        wrong.usable = examples
+        raise wrong
     return examples
+
+
+def _rows_error(errors: Sequence[InputError], count: int, where: str) -> RowsError:
+    """All errors of a file as one; where the same thing is wrong with all of its rows, it is said once."""
+    if len(errors) == 1:
+        return one_problem(errors[0])
+    lines, first = [str(error).rstrip(".") for error in errors], errors[0]
+    if len(errors) < count or len({(error.expected, _field_of(error)) for error in errors}) > 1:
+        return problems_error(lines, total=f"{count} rows", where=where)
+    found = f"{first.found} (all {count} rows)"
+    wrong = RowsError(first.expected, found=found, where=first.where, fix=first.fix)
+    wrong.problems = lines
+    return wrong
 
 
 def _field_of(error: InputError) -> str:

@@ -10,7 +10,7 @@ from contextrl.answers import check_answer, extract_answer
 from contextrl.console import progress_bar
 from contextrl.data.images import ImageChecks, image_problems
 from contextrl.data.markers import marker_problem
-from contextrl.data.problems import problems_error
+from contextrl.data.problems import problems_error, row_name
 from contextrl.records.example import Example
 
 #: From this many rows on, checking takes long enough to show a progress bar.
@@ -37,6 +37,7 @@ def validate_examples(examples: Sequence[Example], *, vision: bool, where: str, 
             the row's answer.
     """
     problems: list[str] = []
+    places = getattr(examples, "places", None)
     bar = progress_bar(
         Console(stderr=True), "Checking examples", len(examples), shown=progress and len(examples) > PROGRESS_ROWS
     )
@@ -50,7 +51,7 @@ def validate_examples(examples: Sequence[Example], *, vision: bool, where: str, 
                 *image_problems(images),
                 *_reference_problems(example),
             )
-            problems += [f"row {example.id!r}, {problem}" for problem in row_problems]
+            problems += [f"{row_name(example, places)}, {problem}" for problem in row_problems]
             advance(1)
     if problems:
         raise problems_error(problems, total=f"{len(examples)} rows", where=where)
