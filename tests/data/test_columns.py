@@ -112,10 +112,24 @@ def test_lenient_columns_are_for_sets_of_both_kinds(tmp_path: Path) -> None:
         load_examples(spec, columns=COLUMNS)
 
 
-def test_truth_values_are_no_numbers(tmp_path: Path) -> None:
-    row = {"question": "?", "images": [], "solution": "Answer: yes", "gt": True}
-    with pytest.raises(InputError, match=r"field 'answer': expected text, found a boolean"):
-        load_examples(write(tmp_path, row), columns={"answer": "gt"})
+@pytest.mark.parametrize(
+    ("value", "answer", "kind"),
+    [(True, "yes", "yes_no"), (False, "no", "yes_no"), (12, "12", "number"), (0.5, "0.5", "number")],
+)
+def test_values_of_a_column_that_is_named(tmp_path: Path, value: object, answer: str, kind: str) -> None:
+    row = {"question": "?", "images": [], "solution": f"Answer: {answer}", "answer": value}
+    (example,) = load_examples(write(tmp_path, row), columns={"answer": "answer"}, answer_type="auto")
+    assert (example.answer, example.answer_type) == (answer, kind)
+    with pytest.raises(InputError, match="'answer': expected text, found a"):
+        load_examples(write(tmp_path, row))
+
+
+def test_a_column_that_no_row_has_is_one_problem(tmp_path: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"line 1: expected a column 'qery'.*\(all 20 rows\)\. Did you mean 'query'"
+    ) as caught:
+        load_examples(write(tmp_path, *[FOREIGN] * 20), columns={**COLUMNS, "question": "qery"})
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

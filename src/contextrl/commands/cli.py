@@ -18,6 +18,7 @@ from rich.logging import RichHandler
 from rich.markup import escape
 from rich.table import Table
 
+from contextrl.commands.init import init
 from contextrl.commands.interrupts import EXIT_CODE, CalmGroup, terminate_as_interrupt
 from contextrl.commands.judge_cli import app as judge_app
 from contextrl.commands.miniature_cli import app as miniature_app
@@ -36,6 +37,7 @@ app = typer.Typer(
     help="ContextRL (arXiv 2602.22623): RL post-training of vision-language models, judged with the full solution.",
 )
 
+app.command()(init)
 app.command()(reproduce)
 app.add_typer(judge_app, name="judge", help="Verify responses, measure a judge, serve the miniature's.")
 app.add_typer(miniature_app, name="miniature", help="The built-in miniature's base policy, made anew.")

@@ -53,7 +53,7 @@ def outside(example: Example, allowed: Sequence[Path], shown: Sequence[Path]) ->
 
 def _is_inside(path: Path, allowed: Sequence[Path]) -> bool:
     # The folder is resolved once for all of its files; a file may be a link of its own.
-    resolved = _resolved(path.parent) / path.name
+    resolved = _resolved(path.parent.absolute()) / path.name
     if resolved.is_symlink() or path.name in ("", ".", ".."):
         resolved = path.resolve()
     return any(resolved.is_relative_to(folder) for folder in allowed)

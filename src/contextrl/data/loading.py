@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
 from contextrl.data.columns import Columns, Renaming
 from contextrl.data.confinement import check_confined
 from contextrl.data.json_rows import json_objects
-from contextrl.data.problems import one_problem, problems_error
+from contextrl.data.problems import RowsError, one_problem, problems_error
 from contextrl.data.raw_rows import RawRow, numbered, raised
 from contextrl.data.row_files import Source, file_rows, undecoded_rows
 from contextrl.data.rows import RowReader
@@ -150,10 +150,24 @@ def _examples(rows: Iterable[RawRow | InputError], reader: RowReader, where: str
             errors.append(error)
     examples.places = first_seen
     if errors:
-        lines = [str(error).rstrip(".") for error in errors]
-        wrong = (
-            one_problem(errors[0]) if len(errors) == 1 else problems_error(lines, total=f"{count} rows", where=where)
-        )
+        wrong = _rows_error(errors, count, where)
         wrong.usable = examples
         raise wrong
     return examples
+
+
+def _rows_error(errors: Sequence[InputError], count: int, where: str) -> RowsError:
+    """All errors of a file as one; where the same thing is wrong with all of its rows, it is said once."""
+    if len(errors) == 1:
+        return one_problem(errors[0])
+    lines, first = [str(error).rstrip(".") for error in errors], errors[0]
+    if len(errors) < count or len({(error.expected, _field_of(error)) for error in errors}) > 1:
+        return problems_error(lines, total=f"{count} rows", where=where)
+    found = f"{first.found} (all {count} rows)"
+    wrong = RowsError(first.expected, found=found, where=first.where, fix=first.fix)
+    wrong.problems = lines
+    return wrong
+
+
+def _field_of(error: InputError) -> str:
+    return error.where.rpartition("field ")[2] if "field " in error.where else ""

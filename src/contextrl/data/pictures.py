@@ -23,6 +23,7 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{32,}={0,2}")
 #: First bytes of the formats that are read, as base64 has them: PNG, JPEG, GIF, WEBP, BMP, TIFF. AVIF's are anybody's.
 _ENCODED_STARTS = ("iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR", "Qk", "SUkq", "TU0AK")
 _SUFFIX = re.compile(r"\.\w{2,5}$")
+_PICTURE_NAME = re.compile(r"\.(?:png|jpe?g|jpe|webp|gif|bmp|tiff?|ppm|jp2|avif)$", re.IGNORECASE)
 _FORMS = "an image: a path, a PIL image, or bytes"
 
 
@@ -42,6 +43,20 @@ def cell_pictures(cell: str) -> list[object]:
         if len(parts) > 1 and all(_SUFFIX.search(part) for part in parts):
             return list(parts)
     return [cell]
+
+
+def looks_like_picture(value: object) -> bool:
+    """Whether a column's value is a picture, or a list of pictures, by its look."""
+    if isinstance(value, Mapping):
+        return bool({"bytes", "path"} & value.keys())
+    if isinstance(value, list | tuple):
+        return bool(value) and all(looks_like_picture(part) for part in value)
+    if isinstance(value, bytes | Image.Image):
+        return True
+    if not isinstance(value, str):
+        return False
+    text = value.strip()
+    return text[:11].lower() == "data:image/" or _is_base64(text) or _PICTURE_NAME.search(text) is not None
 
 
 def picture(value: object, *, where: str, base: Path | None) -> ImageHandle:

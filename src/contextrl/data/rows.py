@@ -66,7 +66,9 @@ class RowReader:
             answer = self._text(row, "answer")
             default = guessed_type(answer, question, solution) if self.answer_type == AUTO else self.answer_type
             return answer, cast(AnswerType, _one_of(row, "answer_type", ANSWER_TYPES, default=default))
-        default = guessed_type(solution, question, solution) if self.answer_type == AUTO else self.answer_type
+        default = self.answer_type
+        if default == AUTO:
+            default = guessed_type(extract_answer(solution, "text") or "", question, solution)
         answer_type = cast(AnswerType, _one_of(row, "answer_type", ANSWER_TYPES, default=default))
         stated = extract_answer(solution, answer_type)
         if stated is None:
@@ -80,10 +82,10 @@ class RowReader:
         return stated, answer_type
 
     def _text(self, row: RawRow, field: str) -> str:
-        """Text; whole numbers too where the configuration says that they are what is meant."""
+        """Text; numbers and truth values too, where the configuration says that they are what is meant."""
         value = row.columns.get(field)
-        if field in self.columns.columns and isinstance(value, int | float) and not isinstance(value, bool):
-            return str(value)
+        if field in self.columns.columns and isinstance(value, int | float):
+            return ("no", "yes")[value] if isinstance(value, bool) else str(value)
         return _text(row, field)
 
 
