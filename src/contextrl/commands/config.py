@@ -19,7 +19,8 @@ from contextrl.miniature.plugin import register
 from contextrl.objective.settings import ObjectiveSettings
 from contextrl.plugins import DATA, JUDGES
 from contextrl.policy.settings import PromptSettings
-from contextrl.records.yaml_files import parse_yaml
+from contextrl.records.secrets import without_secrets
+from contextrl.records.yaml_files import parse_yaml, read_yaml
 from contextrl.rollout.settings import DynamicSamplingSettings, Stage2Settings
 from contextrl.settings import OPERATIONAL, Section, flat_settings, validated, without_marked
 
@@ -138,7 +139,9 @@ class RunConfig(Section):
         return int(self.eval.max_new_tokens or self.train.get("max_completion_length") or DEFAULT_NEW_TOKENS)
 
     def to_yaml(self) -> str:
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+        """What is written into the run directory, without its secrets."""
+        settings = without_secrets(self.model_dump(mode="json"), prose=False)
+        return yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
@@ -150,10 +153,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
     path = Path(path)
     if not path.is_file():
         raise InputError("a configuration file", found="no such file", where=str(path))
-    try:
-        raw = parse_yaml(path.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError("valid YAML", found=" ".join(str(error).split()), where=str(path)) from error
+    raw = read_yaml(path, "valid YAML") or {}
     if not isinstance(raw, dict):
         raise InputError("a mapping of sections", found=type(raw).__name__, where=str(path))
     for override in overrides:

@@ -13,7 +13,8 @@ from transformers import PrinterCallback, ProgressCallback
 from transformers.utils.logging import disable_progress_bar
 
 from contextrl.commands.arguments import training_arguments
-from contextrl.commands.config import RunConfig, parse_config, settings_of_the_run
+from contextrl.commands.config import RunConfig, parse_config
+from contextrl.commands.hidden import refuse_hidden, written_settings
 from contextrl.commands.judges import audit_from_config, judge_from_config
 from contextrl.commands.models import model_config, policy_folder
 from contextrl.commands.sources import evaluation_examples, evaluation_judge, training_examples
@@ -62,6 +63,7 @@ class Run:
         overwrite: bool = False,
     ) -> None:
         self.config, self.console, self.command, self.resume = config, console, command, resume
+        refuse_hidden(config)
         self.directory = RunDirectory(config.run_dir)
         # Every process evaluates the same examples; the first alone writes and shows.
         self.is_main = int(os.environ.get("RANK", "0")) == 0
@@ -127,8 +129,8 @@ class Run:
         Raises:
             InputError: names the keys that differ.
         """
-        then = settings_of_the_run(parse_config(self.directory.settings()).model_dump(mode="json"))
-        now = settings_of_the_run(self.config.model_dump(mode="json"))
+        then = written_settings(parse_config(self.directory.settings()))
+        now = written_settings(self.config)
         changed = sorted(key for key in {**then, **now} if then.get(key) != now.get(key))
         if changed:
             key = changed[0]

@@ -14,7 +14,9 @@ def scratch_name(name: str) -> str:
 def write_atomically(path: Path, text: str) -> None:
     """Readers see the old file or the new one, never half of it."""
     scratch = path.with_name(scratch_name(path.name))
-    with scratch.open("w", encoding="utf-8") as file:
+    # What has its name may be a link to a file elsewhere, or a pipe that would be waited for.
+    scratch.unlink(missing_ok=True)
+    with scratch.open("x", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

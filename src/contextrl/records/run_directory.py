@@ -17,13 +17,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from contextrl.errors import InputError
 from contextrl.records.files import scratch_name, write_atomically
 from contextrl.records.groups import group_files
-from contextrl.records.jsonl import read_objects
-from contextrl.records.yaml_files import parse_yaml
+from contextrl.records.jsonl import read_object, read_objects
+from contextrl.records.secrets import without_secrets_in_words
+from contextrl.records.yaml_files import read_yaml
 
 _PACKAGES = (
     "contextrl",
@@ -118,10 +117,10 @@ class RunDirectory:
     def settings(self) -> dict[str, Any]:
         """The resolved configuration of the run that is here, as it was written."""
         path = self.path / "config.yaml"
-        try:
-            return dict(parse_yaml(path.read_text(encoding="utf-8")))
-        except (yaml.YAMLError, ValueError, TypeError) as error:
-            raise InputError("a run's config.yaml", found=" ".join(str(error).split()), where=str(path)) from error
+        settings = read_yaml(path, "a run's config.yaml")
+        if not isinstance(settings, dict):
+            raise InputError("a run's config.yaml, a mapping", found=type(settings).__name__, where=str(path))
+        return settings
 
     def metrics(self) -> Iterator[dict[str, Any]]:
         """Lines of metrics.jsonl."""
@@ -142,7 +141,7 @@ class RunDirectory:
     def results(self) -> dict[str, Any] | None:
         """What a finished run wrote, None before its end."""
         path = self.path / "results.json"
-        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
+        return read_object(path) if path.exists() else None
 
     def write_items(self, whole: Whole, items: Iterable[Mapping[str, Any]]) -> None:
         """Every item of an evaluation: runs are compared item by item."""
@@ -154,12 +153,12 @@ class RunDirectory:
 
 
 def environment(seed: int, command: list[str]) -> dict[str, Any]:
-    """What is needed to repeat the run: versions, seed, command; no environment variables, which may hold keys."""
+    """What is needed to repeat the run: versions, seed, command without its secrets; no environment variables."""
     return {
         "python": sys.version.split()[0],
         "platform": platform.platform(),
         "cpus": os.cpu_count(),
         "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
         "seed": seed,
-        "command": command,
+        "command": without_secrets_in_words(command),
     }
