@@ -170,7 +170,8 @@ class Run:
         log.before = self._resumed_figures(checkpoint) if self.resume else None
         if log.before is None:
             log.measure_before()
-        terminal = TerminalCallback(self.console, f"{self.config.method}, seed {self.config.seed}")
+        title = f"{self.config.method}, seed {self.config.seed}"
+        terminal = TerminalCallback(self.console, title, lambda: trainer.progress, self.clock)
         for unwanted in (PrinterCallback, ProgressCallback):
             trainer.remove_callback(unwanted)
         shown = (terminal,) if self.is_main else ()
