@@ -23,7 +23,8 @@ from contextrl.miniature.plugin import register
 from contextrl.objective.settings import ObjectiveSettings
 from contextrl.plugins import JUDGES
 from contextrl.records.run_directory import RunDirectory
-from contextrl.records.yaml_files import parse_yaml
+from contextrl.records.secrets import without_secrets
+from contextrl.records.yaml_files import parse_yaml, read_yaml
 from contextrl.rollout.settings import DynamicSamplingSettings, RewardSettings, Stage2Settings
 from contextrl.settings import INPUT_PATH, OPERATIONAL, Section, flat_settings, validated, without_marked
 from contextrl.trainer.settings import RecordSettings
@@ -114,7 +115,9 @@ class RunConfig(Section):
         return self.model_copy(update={"run_dir": self.run_dir.absolute()}).to_yaml()
 
     def to_yaml(self) -> str:
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+        """What is written into the run directory, without its secrets."""
+        settings = without_secrets(self.model_dump(mode="json"), prose=False)
+        return yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
@@ -126,10 +129,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
     path = Path(path)
     if not path.is_file():
         raise InputError("a configuration file", found="no such file", where=str(path))
-    try:
-        raw = parse_yaml(path.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError("valid YAML", found=" ".join(str(error).split()), where=str(path)) from error
+    raw = read_yaml(path, "valid YAML") or {}
     if not isinstance(raw, dict):
         raise InputError("a mapping of sections", found=type(raw).__name__, where=str(path))
     raw = anchored(with_input_paths(raw, RunConfig, path.parent, source=str(path)), path.parent)

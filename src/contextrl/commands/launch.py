@@ -11,6 +11,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from contextrl.commands.config import RunConfig
 from contextrl.commands.disk import check_disk, how_to_go_on, says_what_is_safe
+from contextrl.commands.hidden import refuse_hidden
 from contextrl.commands.prepare import ask_judge, prepare
 from contextrl.commands.resuming import check_same_run
 from contextrl.commands.sources import evaluation_judge
@@ -49,6 +50,7 @@ class Run:
         overwrite: bool = False,
     ) -> None:
         self.config, self.console, self.command, self.resume = config, console, command, resume
+        refuse_hidden(config)
         self.directory = RunDirectory(config.run_dir)
         # Every process evaluates the same examples; the first alone writes and shows.
         self.is_main = int(os.environ.get("RANK", "0")) == 0

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from contextrl.commands.config import RunConfig, config_of_run, settings_of_the_run
+from contextrl.commands.config import RunConfig, config_of_run
+from contextrl.commands.hidden import written_settings
 from contextrl.errors import InputError
 from contextrl.records.run_directory import RunDirectory
 from contextrl.trainer.checkpoints import latest_checkpoint
@@ -25,8 +26,8 @@ def check_same_run(directory: RunDirectory, config: RunConfig) -> bool:
     Raises:
         InputError: names the keys that differ; a finished run that is to go further has no checkpoint.
     """
-    then = settings_of_the_run(config_of_run(directory).model_dump(mode="json"))
-    now = settings_of_the_run(config.model_dump(mode="json"))
+    then = written_settings(config_of_run(directory))
+    now = written_settings(config)
     changed = sorted(key for key in {**then, **now} if then.get(key) != now.get(key))
     raised = [key for key in changed if key in _LENGTHS and _is_raised(then.get(key), now.get(key))]
     if refused := [key for key in changed if key not in raised]:

@@ -26,7 +26,9 @@ def write_atomically(path: Path, text: str) -> None:
     scratch = path.with_name(scratch_name(path.name))
     with writing(path):
         try:
-            with scratch.open("w", encoding="utf-8", errors="replace") as file:
+            # What has its name may be a link to a file elsewhere, or a pipe that would be waited for.
+            scratch.unlink(missing_ok=True)
+            with scratch.open("x", encoding="utf-8", errors="replace") as file:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())

@@ -17,14 +17,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from contextrl.disk import why_not_writable, writing
 from contextrl.errors import DiskError, InputError
 from contextrl.records.files import append_lines, scratch_name, write_atomically
 from contextrl.records.groups import group_files
-from contextrl.records.jsonl import json_lines, read_objects
-from contextrl.records.yaml_files import parse_yaml
+from contextrl.records.jsonl import json_lines, read_object, read_objects
+from contextrl.records.secrets import without_secrets_in_words
+from contextrl.records.yaml_files import read_yaml
 
 _PACKAGES = (
     "contextrl",
@@ -161,10 +160,10 @@ class RunDirectory:
     def settings(self) -> dict[str, Any]:
         """The resolved configuration of the run that is here, as it was written."""
         path = self.path / "config.yaml"
-        try:
-            return dict(parse_yaml(path.read_text(encoding="utf-8")))
-        except (yaml.YAMLError, ValueError, TypeError) as error:
-            raise InputError("a run's config.yaml", found=" ".join(str(error).split()), where=str(path)) from error
+        settings = read_yaml(path, "a run's config.yaml")
+        if not isinstance(settings, dict):
+            raise InputError("a run's config.yaml, a mapping", found=type(settings).__name__, where=str(path))
+        return settings
 
     def continue_with(self, config: str) -> None:
         """Open a run that may be finished again, with settings that go further.
@@ -198,7 +197,7 @@ class RunDirectory:
     def results(self) -> dict[str, Any] | None:
         """What a finished run wrote, None before its end."""
         path = self.path / "results.json"
-        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
+        return read_object(path) if path.exists() else None
 
     def write_items(self, whole: Whole, items: Iterable[Mapping[str, Any]]) -> None:
         """Every item of an evaluation: runs are compared item by item."""
@@ -236,14 +235,14 @@ def _keep_lines(path: Path, belongs: Callable[[dict[str, Any]], bool]) -> None:
 
 
 def environment(seed: int, command: list[str]) -> dict[str, Any]:
-    """What is needed to repeat the run: versions, seed, command; no environment variables, which may hold keys."""
+    """What is needed to repeat the run: versions, seed, command without its secrets; no environment variables."""
     return {
         "python": sys.version.split()[0],
         "platform": platform.platform(),
         "cpus": os.cpu_count(),
         "packages": package_versions(),
         "seed": seed,
-        "command": command,
+        "command": without_secrets_in_words(command),
     }
 
 

@@ -160,7 +160,8 @@ class TrainingRun:
         if self.console is not None:
             for unwanted in (PrinterCallback, ProgressCallback):
                 self.trainer.remove_callback(unwanted)
-            terminal = TerminalCallback(self.console, f"{self.record.method}, seed {self.record.seed}")
+            title = f"{self.record.method}, seed {self.record.seed}"
+            terminal = TerminalCallback(self.console, title, lambda: self.trainer.progress, self.clock)
         stage2 = getattr(self.trainer.args, "stage2", None)
         advice = Advice(stage2=stage2 is not None and stage2.in_use)
         shown = (advice, terminal) if terminal is not None and self.is_main else (advice,)
