@@ -165,6 +165,28 @@ def results(answer: float, process: float) -> Record:
     return {"after": after, "before": None, "groups": {"all_negative": 10, "recovered": 4}, "seconds": {"train": 60.0}}
 
 
+def item(number: int, answer: bool | None, process: bool | None, **more: Any) -> Record:
+    """A held-out item as runs keep it; a verdict without an answer is one that the judge failed to give."""
+    fields = {
+        "id": f"held-{number}",
+        "source": f"set/sum/{'easy' if number % 2 else 'hard'}",
+        "images": [f"image-{number}"],
+        "response": "Answer: 7",
+        "truncated": False,
+        "status": "unscored" if answer is None else "correct" if answer and process is not False else "incorrect",
+        "answer_correct": answer,
+        "process_correct": process,
+    }
+    return fields | more
+
+
+def write_items(folder: Path, **items: Sequence[Record]) -> None:
+    """`before`, `after`: the items of these evaluations."""
+    for whole, rows in items.items():
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        (folder / f"items-{whole}.jsonl").write_text(text, encoding="utf-8")
+
+
 def write_run(
     folder: Path,
     *,

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import vl_convert
 from rich.console import Console
-from run_folders import evaluated, finished_run, metrics, write_run
+from run_folders import evaluated, finished_run, metrics, recovered, write_run
 
 from contextrl.records.metrics import (
     EVAL_BY_SOURCE,
@@ -24,12 +24,14 @@ from contextrl.records.metrics import (
     interval_of,
 )
 from contextrl.records.run_data import RunData, read_run
-from contextrl.report.charts import DERIVED, all_charts, class_rows, discovery_charts, kind_rows, optimisation_charts
+from contextrl.report.charts import DERIVED, all_charts, discovery_charts, judge_charts, kind_rows, optimisation_charts
 from contextrl.report.comparison import comparison_charts
 from contextrl.report.figures import for_paper, write_figures
 from contextrl.report.groups import summarise_groups
-from contextrl.report.page import RunView, outcome_of
-from contextrl.report.specs import VEGA_LITE, Chart, lines, smoothing, thinned
+from contextrl.report.outcome import class_rows, outcome, outcome_of
+from contextrl.report.page import RunView
+from contextrl.report.palette import COLOURS, colours_of, dashes
+from contextrl.report.specs import VEGA_LITE, Chart, legend_of, lines, smoothing, thinned
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -68,11 +70,11 @@ def test_held_out_accuracy_by_class_over_steps(tmp_path: Path) -> None:
     lines_ = [at(0, 1.0, 0.0), {"step": 1, EVAL_BY_SOURCE: "damaged"}, at(2, 0.5, 0.75)]
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines_))
     run = read_run(tmp_path)
-    assert class_rows(run) == [
-        {"step": 0, "value": 1.0, "series": "easy"},
-        {"step": 0, "value": 0.0, "series": "hard"},
-        {"step": 2, "value": 0.75, "series": "hard"},
-        {"step": 2, "value": 0.5, "series": "easy"},
+    assert class_rows(outcome(run)) == [
+        {"step": 0, "value": 1.0, "series": "easy", "questions": 2},
+        {"step": 0, "value": 0.0, "series": "hard", "questions": 4},
+        {"step": 2, "value": 0.75, "series": "hard", "questions": 4},
+        {"step": 2, "value": 0.5, "series": "easy", "questions": 2},
     ]
     assert "outcome-by-class" in charts_of(run)
 
@@ -98,7 +100,8 @@ def test_charts_ask_for_metrics_that_exist(run: RunData, monkeypatch: pytest.Mon
     seen = {EVAL_PROCESS_ACCURACY, interval_of(EVAL_PROCESS_ACCURACY), GROUP_OF["all_negative"], KL}
     assert asked >= seen | {JUDGE_COST_OF["gated"], *STAGE2_REJECTED.values(), *DERIVED}, "this test sees what is asked"
     assert not METRICS.keys() & set(DERIVED)
-    assert asked - METRICS.keys() - {interval_of(name) for name in METRICS} == set(DERIVED)
+    # The evaluations around training say so, and `step` is whose metrics they are.
+    assert asked - METRICS.keys() - {interval_of(name) for name in METRICS} - {"before", "after"} == set(DERIVED)
 
 
 def test_runs_of_these_tests_have_metrics_that_exist() -> None:
@@ -140,11 +143,107 @@ def test_parts_of_a_step_are_those_of_its_share_of_a_rollout(
     assert sum(first.values()) == pytest.approx(max(1.0, 4 * stage1))
 
 
-def test_no_two_series_have_colour_and_dash_alike() -> None:
-    rows = [{"step": 1, "value": 1.0, "series": f"{n}"} for n in range(30)]
-    line = lines(rows, "y")["layer"][0]["encoding"]
+@pytest.mark.parametrize("names", [[f"{n}" for n in range(30)], ["answer", "unscored", *map(str, range(28))]])
+def test_no_two_series_have_colour_and_dash_alike(names: list[str]) -> None:
+    line = lines([{"step": 1, "value": 1.0, "series": name} for name in names], "y")["layer"][0]["encoding"]
     looks = list(zip(line["color"]["scale"]["range"], map(tuple, line["strokeDash"]["scale"]["range"]), strict=True))
     assert len(set(looks)) == 30
+    assert len({(colour, tuple(dash)) for colour, dash in zip(COLOURS * 8, dashes(COLOURS * 8), strict=True)}) == 64
+
+
+def colours_in(chart: Chart) -> dict[str, str]:
+    return {look.name: look.colour for look in legend_of(chart.spec)}
+
+
+def test_what_means_the_same_has_one_colour_and_one_colour_means_one_thing(run: RunData) -> None:
+    charts = charts_of(run)
+    outcome_, gap = colours_in(charts["outcome"]), colours_in(charts["gap"])
+    assert outcome_["answer"] == gap["right answer"]
+    assert outcome_["answer and process"] == gap["right answer and process"]
+    assert colours_in(charts["groups"])["all-negative, recovered"] == colours_in(charts["retries"])["kept"]
+    for name, chart in charts.items():
+        if not name.startswith("compare-"):
+            assert len(set(colours_in(chart).values())) == len(colours_in(chart)), name
+    taken = {*outcome_.values(), *gap.values()}
+    assert taken.isdisjoint(colours_in(charts["loss"]).values()), "a line that means neither"
+
+
+def test_a_series_that_is_left_out_leaves_the_others_their_colours(tmp_path: Path) -> None:
+    whole = read_run(write_run(tmp_path / "a", steps=[metrics(1, **{"stage2/truncated": 2.0})]))
+    less = read_run(write_run(tmp_path / "b", steps=[metrics(1, **{"stage2/kept": 0.0})]))
+    (one, other) = (
+        colours_in(next(c for c in discovery_charts(run, summarise_groups(run)) if c.name == "retries"))
+        for run in (whole, less)
+    )
+    assert set(one) - set(other) == {"kept", "truncated"}
+    assert {name: one[name] for name in other} == other
+
+
+def test_methods_keep_their_colour_where_others_have_no_numbers(tmp_path: Path) -> None:
+    sft = write_run(tmp_path / "sft", config={"method": "sft"}, steps=[{"step": 1, **evaluated(0.5, 0.4)}])
+    grpo = finished_run(tmp_path / "grpo", config={"method": "grpo"})
+    charts = {chart.name: chart for chart in comparison_charts([read_run(sft), read_run(grpo)])}
+    assert {row["series"] for row in charts["compare-reward"].rows} == {"grpo"}
+    assert colours_in(charts["compare-reward"]) == colours_in(charts["compare-process-accuracy"])
+
+
+def test_series_over_other_questions_have_the_colour_of_what_they_mean() -> None:
+    names = ["answer, 1,000 questions", "answer, 300 questions", "rare, 1,000 questions", "rare, 300 questions", "b, c"]
+    colours = colours_of(names)
+    assert colours[0] == colours[1] == colours_of(["answer"])[0]
+    assert colours[2] == colours[3] not in (colours[0], colours[4])
+
+
+def test_what_is_zero_at_every_step_is_named_and_not_drawn(tmp_path: Path) -> None:
+    steps = [metrics(n, **{"clip_ratio/low_mean": 0.0, "clip_ratio/high_mean": 0.0}) for n in (1, 2)]
+    run = read_run(write_run(tmp_path / "run", steps=steps))
+    trust = next(chart for chart in judge_charts(run) if chart.name == "false-positives")
+    assert (list(trust.zero), set(colours_in(trust))) == (["unscored"], {"false positives"})
+    clip = next(chart for chart in optimisation_charts(run) if chart.name == "clip")
+    assert (list(clip.zero), clip.rows) == (["low", "high"], [])
+    assert "clip" not in {chart.name for chart in all_charts({"": [clip, trust]})}, "nothing to draw"
+    late = read_run(write_run(tmp_path / "late", steps=[metrics(1), metrics(2, **{"judge/unscored": 0.1})]))
+    trust = next(chart for chart in judge_charts(late) if chart.name == "false-positives")
+    assert (list(trust.zero), set(colours_in(trust))) == ([], {"false positives", "unscored"})
+
+
+def svg_of(chart: Chart) -> str:
+    return vl_convert.vegalite_to_svg(for_paper(chart.spec), vl_version=VEGA_LITE)
+
+
+def test_a_run_of_one_step_has_marks_that_can_be_seen(tmp_path: Path) -> None:
+    """A line through one point and an area over one step have no extent."""
+    run = read_run(write_run(tmp_path / "run", steps=[metrics(1)]))
+    charts = {chart.name: chart for chart in all_charts(RunView(run, summarise_groups(run)).charts)}
+    for name in ("reward", "gap", "groups", "step-time"):
+        svg = ElementTree.fromstring(svg_of(charts[name]))
+        kind = "mark-symbol" if name in ("reward", "gap") else "mark-rect"
+        paths = [p for g in svg.iter(f"{SVG}g") if kind in (g.get("class") or "") for p in g.iter(f"{SVG}path")]
+        shown = [p for p in paths if p.get("opacity") != "0" and "role-mark" not in (p.get("class") or "")]
+        assert len(shown) >= 2, name
+
+
+def test_a_figure_for_a_paper_has_every_name_in_its_legend(tmp_path: Path) -> None:
+    folders = [
+        finished_run(tmp_path / f"run{n}", config={"method": "contextrl", "train": {"learning_rate_of_the_policy": n}})
+        for n in range(21)
+    ]
+    chart = next(c for c in comparison_charts([read_run(f) for f in folders]) if c.name == "compare-reward")
+    svg = svg_of(chart)
+    for name in colours_in(chart):
+        assert f">{name}<" in svg, "whole, not shortened"
+    assert len(colours_in(chart)) == 21
+
+
+def test_kinds_are_shown_without_what_all_begin_with(tmp_path: Path) -> None:
+    groups = [recovered(1, source=f"set/{kind}") for kind in ("sum/rare", "sum/common", "read/rare")]
+    run = read_run(write_run(tmp_path / "run", groups=groups))
+    chart = next(c for c in discovery_charts(run, summarise_groups(run)) if c.name == "kinds")
+    svg = svg_of(chart)
+    assert ">sum/rare<" in svg
+    assert ">set/sum/rare<" not in svg
+    assert chart.rows[0]["kind"].startswith("set/")
+    assert svg.count(">+1<") == 3, "how many groups stage 2 recovered, for each kind"
 
 
 def test_outcome_has_intervals(run: RunData) -> None:
@@ -203,6 +302,7 @@ def test_text_of_a_run_is_data_in_a_chart_not_a_program(tmp_path: Path) -> None:
     chart = comparison_charts([read_run(folder)])[0]
     assert "alert" not in str({k: v for k, v in chart.spec.items() if k not in ("data", "layer")})
     for layer in chart.spec["layer"]:
-        assert layer["encoding"].pop("color")["scale"]["domain"] == ["'+alert(1)+'"]
-        layer["encoding"].pop("strokeDash", None)
+        for channel in ("color", "stroke", "strokeDash", "y"):
+            if "domain" in layer["encoding"].get(channel, {}).get("scale", {}):
+                assert layer["encoding"].pop(channel)["scale"]["domain"] == ["'+alert(1)+'"]
         assert "alert" not in str(layer)

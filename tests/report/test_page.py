@@ -196,4 +196,7 @@ def test_a_run_without_change_is_said_once(tmp_path: Path) -> None:
 def test_evaluations_of_other_sizes_are_named(tmp_path: Path) -> None:
     steps = [{"step": 0, **evaluated(0.5, None)}, {"step": 2, **evaluated(0.6, None), "eval/n": 300}]
     run = read_run(write_run(tmp_path / "run", steps=steps))
-    assert outcome_of(run).endswith("to 60.0% [50.0%, 70.0%] (1,000, then 300 questions).")
+    assert outcome_of(run).endswith(
+        "to 60.0% [50.0%, 70.0%] (1,000, then 300 questions). "
+        "These are figures over different questions: their difference is no change."
+    )

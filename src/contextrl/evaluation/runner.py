@@ -27,7 +27,11 @@ def evaluate(
     batch_size: int = 128,
     on_batch: Callable[[int], None] | None = None,
 ) -> tuple[Evaluation, list[dict[str, Any]]]:
-    """Greedy answers, judged. Returns the figures and one record per item (its id, source, response and verdict)."""
+    """Greedy answers, judged.
+
+    Returns:
+        The figures, and one record per item: its id, source, images, response and verdict.
+    """
     responses = generate_greedy(
         model, prompting, examples, max_new_tokens=max_new_tokens, batch_size=batch_size, on_batch=on_batch
     )
@@ -44,6 +48,7 @@ def _record(example: Example, response: Response, verdict: Verdict) -> dict[str,
     return {
         "id": example.id,
         "source": example.source,
+        "images": images_of(example),
         "response": response.text,
         "truncated": response.truncated,
         "status": verdict.status,
@@ -52,10 +57,15 @@ def _record(example: Example, response: Response, verdict: Verdict) -> dict[str,
     }
 
 
+def images_of(example: Example) -> list[str]:
+    """What tells an example's images apart."""
+    return [str(name) for name in example.image_ids] or [image_key(handle) for handle in example.images]
+
+
 def summarise(examples: Sequence[Example], verdicts: Sequence[Verdict]) -> Evaluation:
     """Means and image-bootstrapped intervals; unscored items are counted apart."""
     scored = [(e, v) for e, v in zip(examples, verdicts, strict=True) if v.status != "unscored"]
-    images = [e.image_ids or [image_key(handle) for handle in e.images] for e, _ in scored]
+    images = [images_of(e) for e, _ in scored]
     answers = [float(v.answer_correct is True) for _, v in scored]
     looked = any(v.process_correct is not None for _, v in scored)
     process = [float(v.answer_correct is True and v.process_correct is True) for _, v in scored]

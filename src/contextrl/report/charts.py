@@ -6,17 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from contextrl.records import metrics
-from contextrl.records.evaluation import by_class, parts_of
 from contextrl.records.jsonl import number
-from contextrl.records.run_data import RunData, interval, section
+from contextrl.records.run_data import RunData, section
 from contextrl.report.groups import FUNNEL, GroupsSummary, KindHistory
+from contextrl.report.outcome import ACCURACIES, Outcome, class_rows, evaluation_rows, outcome
+from contextrl.report.palette import GREEN
 from contextrl.report.specs import Chart, Row, bars, heat, lines, stacked, thinned
 
 #: Parts of a run that the map of question kinds shows, and most kinds in it.
 PARTS, MOST_KINDS = 12, 30
 #: Series that are made here out of metrics; no run has logged them.
 UNREACHED, REST = DERIVED = ("group/unreached", "time/rest")
-ACCURACIES = {metrics.EVAL_PROCESS_ACCURACY: "answer and process", metrics.EVAL_ANSWER_ACCURACY: "answer"}
 #: How the groups of a step divide; with `recovered` taken out of all-negative they add up to 1.
 GROUPS = {
     metrics.GROUP_OF["solved"]: "solved",
@@ -114,82 +114,97 @@ def series_rows(run: RunData, names: Mapping[str, str]) -> list[Row]:
     ]
 
 
-def outcome_charts(run: RunData) -> list[Chart]:
-    rows = evaluation_rows(run, ACCURACIES)
-    spec = lines(rows, "held-out accuracy", percent=True, points=True)
-    of = f" of {run.held_out}" if run.held_out else ""
-    caption = f"Greedy answers to held-out questions{of}. Bands are 95 % intervals, bootstrapped by image."
-    classes = class_rows(run)
+def outcome_charts(run: RunData, found: Outcome | None = None) -> list[Chart]:
+    found = found or outcome(run)
+    rows, classes = evaluation_rows(found, ACCURACIES), class_rows(found)
     return _charts(
-        Chart("outcome", "Held-out accuracy", caption, spec, rows),
+        Chart(
+            "outcome", "Held-out accuracy", _outcome_caption(run, found), lines(rows, "accuracy", percent=True), rows
+        ),
         Chart(
             "outcome-by-class",
             "Held-out accuracy by class of question",
             "Right answers by right reasoning, by the last part of the rows' source (set/kind/class). What was zero "
             "and is not any more was discovered in training.",
-            lines(classes, "held-out accuracy", percent=True, points=True),
+            lines(classes, "accuracy", percent=True),
             classes,
         ),
     )
 
 
-def class_rows(run: RunData) -> list[Row]:
-    """`step, value, series`: accuracy of process, else of answers, by class; see `records.evaluation.by_class`."""
-    rows: list[Row] = []
-    for record in run.steps:
-        for name, part in by_class(parts_of(record.get(metrics.EVAL_BY_SOURCE))).items():
-            rows.append({"step": record["step"], "value": part.score, "series": name})
-    return rows
+def _outcome_caption(run: RunData, found: Outcome) -> str:
+    of = f" of {run.held_out}" if run.held_out else ""
+    said = [f"Greedy answers to held-out questions{of}."]
+    if found.recounted is not None:
+        most = max(point.asked for point in found.asked)
+        said.append(
+            f"All points are over the same {found.recounted:,} questions; before and after training {most:,} were "
+            f"asked, which the figures above are over."
+        )
+    if len(found.sizes) > 1:
+        said.append(
+            "Evaluations on the way were over fewer questions than those before and after training, and the run did "
+            "not keep every item, so that each set of questions has a line of its own: between lines there is no rise "
+            "or fall."
+        )
+    best = number((run.results or {}).get("best_step"))
+    if best is not None:
+        said.append(f"The last point is of the weights that were kept, those of step {best:.0f}.")
+    said.append("Bands are 95 % intervals, bootstrapped by image.")
+    if found.recounted is not None and not found.by_image:
+        said.append("The ends have none, because the items do not say which images they are about.")
+    return " ".join(said)
 
 
-def evaluation_rows(run: RunData, names: Mapping[str, str]) -> list[Row]:
-    """`step, value, series, low, high` of evaluations."""
-    rows: list[Row] = []
-    for name, label in names.items():
-        for record in run.steps:
-            value, ends = number(record.get(name)), interval(record.get(metrics.interval_of(name)))
-            if value is not None:
-                band = {"low": ends[0], "high": ends[1]} if ends else {}
-                rows.append({"step": record["step"], "value": value, "series": label, **band})
-    return rows
+def over_steps(
+    name: str, title: str, caption: str, rows: list[Row], y: str, *, percent: bool = False, areas: bool = False
+) -> Chart:
+    """A chart of series over steps. What is zero at every step is named, because a line on the axis says nothing."""
+    used = {row["series"] for row in rows if row["value"]}
+    zero = [series for series in dict.fromkeys(row["series"] for row in rows) if series not in used]
+    shown = [row for row in rows if row["series"] in used]
+    return Chart(name, title, caption, (stacked if areas else lines)(shown, y, percent=percent), shown, zero)
 
 
 def discovery_charts(run: RunData, groups: GroupsSummary) -> list[Chart]:
-    shares = series_rows(_with_unreached(run), GROUPS)
     funnel = [{"name": stage, "value": groups.funnel[stage]} for stage in FUNNEL]
-    outcomes = _nonzero(series_rows(run, OUTCOMES))
     kinds = kind_rows(groups.kinds)
     return _charts(
-        Chart(
+        over_steps(
             "groups",
             "What the groups of a step were",
             "Solved: every sample right. Mixed: both kinds at stage 1, so GRPO learns from it. All-negative: only "
             "stage 2 can help.",
-            stacked(shares, "share of groups", percent=True),
-            shares,
+            series_rows(_with_unreached(run), GROUPS),
+            "share of groups",
+            percent=True,
+            areas=True,
         ),
         Chart(
             "funnel",
             "Retries of stage 2",
             "From all attempts to those that were kept. Rules for standalone come before the judge, because they cost "
             "nothing; of what is correct and standalone, duplicates and what is over the cap are not kept.",
-            bars(funnel, "retries"),
+            bars(funnel, "retries", GREEN),
             funnel if groups.funnel["attempts"] else [],
         ),
-        Chart(
+        over_steps(
             "retries",
             "What became of the retries",
             "Kept, and the reasons for rejection, by rollout.",
-            stacked(outcomes, "retries"),
-            outcomes,
+            series_rows(run, OUTCOMES),
+            "retries",
+            areas=True,
         ),
         Chart(
             "kinds",
             "Which questions became reachable, and when",
             "Share of groups with a right sample at stage 1, by kind of question and part of the run; groups without "
-            "any verdict do not count. A ring marks parts in which stage 2 recovered a group.",
+            "any verdict do not count; blank where there were none. A number such as +2 says how many groups stage 2 "
+            "recovered in that part.",
             heat(kinds),
             kinds,
+            wide=True,
         ),
     )
 
@@ -236,54 +251,64 @@ def _by_part(history: KindHistory, size: int) -> dict[int, tuple[int, int, int]]
 
 
 def judge_charts(run: RunData) -> list[Chart]:
-    trust = series_rows(run, {metrics.JUDGE_FALSE_POSITIVE_RATE: "false positives", metrics.JUDGE_UNSCORED: "unscored"})
-    gap = series_rows(
-        run, {metrics.ACCURACY_ANSWER: "right answer", metrics.ACCURACY_PROCESS: "right answer and process"}
-    )
     cost = metrics.JUDGE_COST_OF
-    calls = _nonzero(
-        series_rows(run, {cost["calls"]: "calls", cost["cache_hits"]: "from the cache", cost["gated"]: "gated"})
-    )
-    tokens = _nonzero(series_rows(run, {cost["tokens"]: "tokens"}))
-    seconds = _nonzero(series_rows(run, {cost["seconds"]: "seconds of waiting, all calls together"}))
     return _charts(
-        Chart(
+        over_steps(
             "gap",
             "Right answers, and right answers for the right reason",
             "Stage-1 samples. A gap that widens is the mark of reward hacking.",
-            lines(gap, "share of samples", percent=True),
-            gap,
+            series_rows(
+                run, {metrics.ACCURACY_ANSWER: "right answer", metrics.ACCURACY_PROCESS: "right answer and process"}
+            ),
+            "share of samples",
+            percent=True,
         ),
-        Chart(
+        over_steps(
             "false-positives",
             "False positives and unscored verdicts",
             "Of samples with a right answer, those with a wrong process; of all verdicts, those that the judge could "
             "not give.",
-            lines(trust, "share", percent=True),
-            trust,
+            series_rows(
+                run, {metrics.JUDGE_FALSE_POSITIVE_RATE: "false positives", metrics.JUDGE_UNSCORED: "unscored"}
+            ),
+            "share",
+            percent=True,
         ),
-        Chart(
+        over_steps(
             "judge-calls",
             "Calls to the judge",
             "A rollout; none for judges that are rules.",
-            lines(calls, "calls"),
-            calls,
+            series_rows(run, {cost["calls"]: "calls", cost["cache_hits"]: "from the cache", cost["gated"]: "gated"}),
+            "calls",
         ),
-        Chart("judge-tokens", "Tokens of the judge", "A rollout.", lines(tokens, "tokens"), tokens),
-        Chart("judge-seconds", "Waiting for the judge", "A rollout.", lines(seconds, "seconds"), seconds),
+        over_steps(
+            "judge-tokens", "Tokens of the judge", "A rollout.", series_rows(run, {cost["tokens"]: "tokens"}), "tokens"
+        ),
+        over_steps(
+            "judge-seconds",
+            "Waiting for the judge",
+            "A rollout, all calls together.",
+            series_rows(run, {cost["seconds"]: "seconds"}),
+            "seconds",
+        ),
     )
 
 
 def optimisation_charts(run: RunData) -> list[Chart]:
-    charts = []
-    for curve in OPTIMISATION:
-        rows = series_rows(run, curve.metrics)
-        spec = lines(rows, curve.title.lower(), percent=curve.percent)
-        charts.append(Chart(curve.name, curve.title, curve.caption, spec, rows))
-    times = series_rows(_with_rest(run), TIMES)
+    charts = [
+        over_steps(
+            curve.name,
+            curve.title,
+            curve.caption,
+            series_rows(run, curve.metrics),
+            curve.title.lower(),
+            percent=curve.percent,
+        )
+        for curve in OPTIMISATION
+    ]
     caption = "Of one optimizer step; parts of a rollout that serves several steps are spread over them."
-    charts.append(Chart("step-time", "Step time by part", caption, stacked(times, "seconds"), times))
-    return _charts(*charts)
+    times = series_rows(_with_rest(run), TIMES)
+    return _charts(*charts, over_steps("step-time", "Step time by part", caption, times, "seconds", areas=True))
 
 
 def _with_rest(run: RunData) -> RunData:
@@ -309,15 +334,10 @@ def _with_rest(run: RunData) -> RunData:
     return replace(run, steps=steps)
 
 
-def _nonzero(rows: list[Row]) -> list[Row]:
-    """Series that are zero throughout say nothing."""
-    used = {row["series"] for row in rows if row["value"]}
-    return [row for row in rows if row["series"] in used]
-
-
 def _charts(*charts: Chart) -> list[Chart]:
-    return [chart for chart in charts if chart.rows]
+    return [chart for chart in charts if chart.rows or chart.zero]
 
 
 def all_charts(charts: Mapping[str, Sequence[Chart]]) -> list[Chart]:
-    return [chart for section in charts.values() for chart in section]
+    """Those with something to draw."""
+    return [chart for section in charts.values() for chart in section if chart.rows]

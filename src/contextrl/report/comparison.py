@@ -11,8 +11,9 @@ from typing import Any
 from contextrl.records import metrics
 from contextrl.records.jsonl import number
 from contextrl.records.run_data import RunData, interval, section
-from contextrl.report.charts import ACCURACIES, evaluation_rows
-from contextrl.report.specs import Chart, Row, lines, thinned
+from contextrl.report.outcome import ACCURACIES, Outcome, evaluation_rows, outcome
+from contextrl.report.palette import cycled
+from contextrl.report.specs import Chart, Look, Row, dots, lines, looks_of, thinned
 from contextrl.settings import flat_settings
 from contextrl.statistics.seeds import SIGNIFICANT, Estimate, estimate, holm, welch
 
@@ -121,10 +122,15 @@ def method_labels(runs: Sequence[RunData], method_settings: MethodSettings = all
         rivals[run.method].append(own)
     telling = {method: _telling(own) for method, own in rivals.items()}
     notes = [
-        ", ".join(f"{key} {own.get(key)}" for key in telling[run.method])
+        ", ".join(f"{key} {_said(own.get(key))}" for key in telling[run.method])
         for run, own in zip(runs, settings, strict=True)
     ]
     return [f"{run.method} ({note})" if note else run.method for run, note in zip(runs, notes, strict=True)]
+
+
+def _said(value: Any) -> str:
+    """A setting's value, without the digits that arithmetic leaves behind (0.00012000000000000002)."""
+    return str(float(f"{value:.6g}")) if isinstance(value, float) else str(value)
 
 
 def _telling(settings: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -188,18 +194,72 @@ def _differences(rows: Sequence[MethodRow]) -> list[Difference]:
     return differences
 
 
-def comparison_charts(runs: Sequence[RunData], method_settings: MethodSettings = all_settings) -> list[Chart]:
-    """Curves of all runs over each other, one colour a method."""
+def method_looks(labels: Sequence[str]) -> list[Look]:
+    """A method has one colour and one dash in all charts, also in those that others are not in."""
+    return looks_of(labels, cycled(len(labels)))
+
+
+def method_charts(comparison: Comparison) -> list[Chart]:
+    """The figure of papers, a measure each: methods as dots with their intervals, seeds as points."""
+    looks = method_looks([row.label for row in comparison.rows])
+    charts = []
+    for measure, title in MEASURES.items():
+        rows = [row for method in comparison.rows for row in _dots_of(method, measure)]
+        shown = [look for look in looks if any(row["series"] == look.name for row in rows)]
+        before = comparison.before.get(measure)
+        start = " The broken line is where all runs began." if before is not None else ""
+        charts.append(
+            Chart(
+                f"methods-{measure.replace('_', '-')}",
+                f"Held-out {title}, by method",
+                f"Dots are means of finished runs, bars their 95 % intervals, rings the runs.{start}",
+                dots(rows, "accuracy", shown, before),
+                rows,
+            )
+        )
+    return [chart for chart in charts if chart.rows]
+
+
+def _dots_of(method: MethodRow, measure: str) -> list[Row]:
+    """`series, what, value, low, high, run, seed`: the mean with its interval, and each run."""
+    estimate_ = method.estimates[measure]
+    if estimate_ is None:
+        return []
+    ends = {} if estimate_.low is None else {"low": estimate_.low, "high": estimate_.high}
+    rows: list[Row] = [{"series": method.label, "what": "mean", "value": estimate_.mean, **ends}]
+    for run in method.runs:
+        if (figure := evaluation(run, "after", measure)) is not None:
+            names = {"run": run.name, "seed": str(run.seed)}
+            rows.append({"series": method.label, "what": "seed", "value": figure[0], **names})
+    return rows
+
+
+def comparison_charts(
+    runs: Sequence[RunData],
+    method_settings: MethodSettings = all_settings,
+    outcomes: Sequence[Outcome] | None = None,
+) -> list[Chart]:
+    """Curves of all runs over each other, one colour a method.
+
+    Args:
+        outcomes: of the runs, where they have been read.
+    """
+    outcomes = [outcome(run) for run in runs] if outcomes is None else outcomes
     labels = method_labels(runs, method_settings)
+    looks = method_looks(list(dict.fromkeys(labels)))
     charts = []
     for name, title in ACCURACIES.items():
         rows: list[Row] = [
-            {key: value for key, value in row.items() if key not in ("low", "high")} | {"run": run.name}
-            for run, label in zip(runs, labels, strict=True)
-            for row in evaluation_rows(run, {name: label})
+            {key: value for key, value in row.items() if key not in ("low", "high")}
+            | {"series": label, "run": f"{run.name}{row['series'].removeprefix(label)}"}
+            for run, label, found in zip(runs, labels, outcomes, strict=True)
+            for row in evaluation_rows(found, {name: label})
         ]
-        caption = "Greedy, held-out; a line a run. Intervals are in the table."
-        spec = lines(rows, "held-out accuracy", percent=True, points=True)
+        apart = any(len(found.sizes) > 1 for found in outcomes)
+        caption = "Greedy, held-out; a line a run, over the same questions. Intervals are in the figure of the methods."
+        if apart:
+            caption += " Runs that did not keep every item have a line for each set of questions."
+        spec = lines(rows, "accuracy", percent=True, looks=looks)
         charts.append(Chart(_chart_name(name.partition("/")[2]), f"Held-out: {title}", caption, spec, rows))
     for name, (title, percent) in CURVES.items():
         rows = [
@@ -207,7 +267,7 @@ def comparison_charts(runs: Sequence[RunData], method_settings: MethodSettings =
             for run, label in zip(runs, labels, strict=True)
             for step, value in thinned(run.series(name), 120)
         ]
-        spec = lines(rows, title.lower(), percent=percent, raw=False)
+        spec = lines(rows, title.lower(), percent=percent, raw=False, looks=looks)
         charts.append(Chart(_chart_name(name), title, "A line a run, averaged over some steps.", spec, rows))
     return [chart for chart in charts if chart.rows]
 

@@ -9,7 +9,7 @@ import vl_convert
 from rich.console import Console
 
 from contextrl.console import progress_bar
-from contextrl.report.specs import VEGA_LITE, Chart, Spec
+from contextrl.report.specs import VEGA_LITE, Chart, Spec, paper_legend
 
 #: Of a figure, in pixels at 72 a inch; PNG files have three times as many.
 WIDTH, SCALE = 420, 3.0
@@ -33,6 +33,6 @@ def write_figures(charts: Sequence[Chart], folder: Path, console: Console) -> li
 
 
 def for_paper(spec: Spec) -> Spec:
-    """A page's chart with a width of its own."""
-    config = spec["config"] | {"background": "white"}
+    """A page's chart with a width and a legend of its own."""
+    config = spec["config"] | {"background": "white", "legend": paper_legend(spec)}
     return spec | {"width": WIDTH, "autosize": {"type": "pad"}, "config": config}

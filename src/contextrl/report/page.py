@@ -7,23 +7,21 @@ import hashlib
 import re
 import shlex
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Any
 
 import vl_convert
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from contextrl.records.jsonl import number
-from contextrl.records.metrics import EVAL_N, KNOWLEDGE_RHO_FP, KNOWLEDGE_RHO_R, interval_of
-from contextrl.records.run_data import Record, RunData, interval
+from contextrl.records.run_data import RunData
 from contextrl.records.secrets import without_credentials
 from contextrl.report.charts import (
-    ACCURACIES,
     MOST_KINDS,
     all_charts,
     discovery_charts,
@@ -38,13 +36,17 @@ from contextrl.report.comparison import (
     all_settings,
     compare,
     comparison_charts,
+    method_charts,
 )
 from contextrl.report.gallery import MEGABYTES, Gallery, budgets, build_gallery
 from contextrl.report.groups import TAGS, GroupsSummary, KindHistory, Pattern, summarise_groups
-from contextrl.report.specs import VEGA_LITE, Chart
+from contextrl.report.outcome import Figure, Outcome, headline, outcome, outcome_of
+from contextrl.report.specs import SCALE, VEGA_LITE, Chart, legend_of
 from contextrl.report.text import as_script_data, chart_tree, visible, visible_tree
 
 ASSETS = Path(__file__).parent / "assets"
+#: In the order in which they are needed.
+SCRIPTS = ("charts.js", "groups.js", "filters.js")
 #: Most patterns of false positives that are listed.
 MOST_PATTERNS = 15
 
@@ -57,10 +59,14 @@ class RunView:
     groups: GroupsSummary
 
     @cached_property
+    def evaluations(self) -> Outcome:
+        return outcome(self.run)
+
+    @cached_property
     def charts(self) -> dict[str, list[Chart]]:
         """By section of the page; runs side by side do without."""
         return {
-            "outcome": outcome_charts(self.run),
+            "outcome": outcome_charts(self.run, self.evaluations),
             "discovery": discovery_charts(self.run, self.groups),
             "judge": judge_charts(self.run),
             "optimisation": optimisation_charts(self.run),
@@ -69,7 +75,12 @@ class RunView:
     @property
     def outcome(self) -> str:
         """In one line."""
-        return outcome_of(self.run)
+        return outcome_of(self.run, self.evaluations)
+
+    @property
+    def headline(self) -> list[Figure]:
+        counts = self.groups.tag_counts()
+        return headline(self.run, self.evaluations, (counts["recovered"], counts["recovered"] + counts["unreachable"]))
 
     @property
     def patterns(self) -> list[Pattern]:
@@ -103,50 +114,15 @@ class RunView:
         return str(yaml.safe_dump(visible_tree(self.run.config), sort_keys=False, allow_unicode=True))
 
 
-def outcome_of(run: RunData) -> str:
-    """The run in one line."""
-    figures: list[str] = []
-    sizes: list[float] = []
-    for name, label in ACCURACIES.items():
-        known = [record for record in run.steps if number(record.get(name)) is not None]
-        if not known:
-            continue
-        ends = [known[0], known[-1]] if len(known) > 1 else known
-        figures.append(
-            f"{label} {'from ' * (len(ends) > 1)}{' to '.join(_with_interval(record, name) for record in ends)}"
-        )
-        sizes = [size for record in ends if (size := number(record.get(EVAL_N))) is not None]
-    if not figures:
-        return "No held-out evaluation so far."
-    counts = ", then ".join(f"{size:,.0f}" for size in dict.fromkeys(sizes))
-    of = " of ".join(part for part in (counts and f"{counts} questions", run.held_out) if part)
-    return f"Held-out {'; '.join(figures)}" + (f" ({of})." if of else ".") + _gain(run)
-
-
-def _gain(run: RunData) -> str:
-    """Information gain over the run's steps; empty where it was not logged."""
-    means = {}
-    for name in (KNOWLEDGE_RHO_FP, KNOWLEDGE_RHO_R):
-        values = [value for _, value in run.series(name)]
-        if not values:
-            return ""
-        means[name] = sum(values) / len(values)
-    return (
-        f" Information gain {sum(means.values()):.1%}: {means[KNOWLEDGE_RHO_FP]:.1%} of samples were false positives "
-        f"that an answer-only check accepts, {means[KNOWLEDGE_RHO_R]:.1%} of questions were recovered by stage 2."
-    )
-
-
-def _with_interval(record: Record, name: str) -> str:
-    ends = interval(record.get(interval_of(name)))
-    text = f"{record[name]:.1%}"
-    return f"{text} [{ends[0]:.1%}, {ends[1]:.1%}]" if ends else text
-
-
 @lru_cache(maxsize=1)
 def chart_library() -> str:
     """Vega, Vega-Lite and Vega-Embed in one script."""
     return str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=VEGA_LITE))
+
+
+def _page_script() -> str:
+    """The page's own script: its files one after another."""
+    return "".join((ASSETS / name).read_text(encoding="utf-8") for name in SCRIPTS)
 
 
 @dataclass(frozen=True)
@@ -176,11 +152,14 @@ def build_page(
     views = [RunView(run, summarise_groups(run, advance)) for run in runs]
     several = len(views) > 1
     comparison = compare(runs, method_settings) if several else None
-    shared = comparison_charts(runs, method_settings) if several else []
+    by_method = method_charts(comparison) if comparison else []
+    curves = comparison_charts(runs, method_settings, [view.evaluations for view in views]) if several else []
     gallery = build_gallery([(view.run, view.groups) for view in views], **budgets(megabytes))
     own = [chart for view in views for chart in all_charts(view.charts)] if not several else []
-    charts = [_made_visible(chart) for chart in (*shared, *own)]
-    html = _render(views, comparison, shared, charts, gallery, now or datetime.now(UTC))
+    charts = [_made_visible(chart) for chart in (*by_method, *curves, *own)]
+    html = _render(
+        views, comparison, {"methods": by_method, "curves": curves}, charts, gallery, now or datetime.now(UTC)
+    )
     return Page(html, charts, gallery)
 
 
@@ -192,7 +171,7 @@ def _made_visible(chart: Chart) -> Chart:
 def _render(
     views: Sequence[RunView],
     comparison: Comparison | None,
-    shared: Sequence[Chart],
+    shared: Mapping[str, Sequence[Chart]],
     charts: Sequence[Chart],
     gallery: Gallery,
     now: datetime,
@@ -206,7 +185,7 @@ def _render(
     )
     environment.filters["visible"] = lambda value: visible(str(value))
     style = (ASSETS / "page.css").read_text(encoding="utf-8")
-    scripts = [_script(chart_library()), _script((ASSETS / "page.js").read_text(encoding="utf-8"))]
+    scripts = [_script(chart_library()), _script(_page_script())]
     return environment.get_template("page.html.j2").render(
         views=views,
         several=len(views) > 1,
@@ -220,9 +199,14 @@ def _render(
         policy=content_security_policy(scripts, [style]),
         style=Markup(style),
         scripts=[Markup(script) for script in scripts],
-        chart_data=Markup(as_script_data({chart.name: {"spec": chart.spec, "rows": chart.rows} for chart in charts})),
+        chart_data=Markup(as_script_data({chart.name: _chart_data(chart) for chart in charts})),
         gallery_data=Markup(as_script_data(gallery.payload([visible(view.run.name) for view in views]))),
     )
+
+
+def _chart_data(chart: Chart) -> dict[str, Any]:
+    legend = [asdict(look) for look in legend_of(chart.spec)]
+    return {"spec": chart.spec, "rows": chart.rows, "legend": legend, "scale": SCALE}
 
 
 def _script(text: str) -> str:

@@ -1,58 +1,3 @@
-"use strict";
-// Everything that comes from models, judges and data goes into the page as text nodes, never as markup.
-
-function make(tag, properties = {}, ...children) {
-  const element = Object.assign(document.createElement(tag), properties);
-  element.append(...children.filter((child) => child !== null && child !== undefined));
-  return element;
-}
-
-function read(id) {
-  return JSON.parse(document.getElementById(id).textContent);
-}
-
-// ---- charts ---------------------------------------------------------------------------------------------------------
-
-const charts = read("chart-data");
-
-async function draw() {
-  for (const place of document.querySelectorAll("[data-chart]")) {
-    const chart = charts[place.dataset.chart];
-    // `ast` lets Vega read its expressions instead of compiling them: the page forbids eval.
-    const options = {
-      actions: false, ast: true, defaultStyle: false, renderer: "svg", tooltip: { disableDefaultStyle: true },
-    };
-    try {
-      const { view } = await vegaEmbed(place, chart.spec, options);
-      place.classList.remove("vega-embed");
-      place.view = view;
-    } catch (error) {
-      place.textContent = `This chart cannot be drawn: ${error.message}`;
-      console.error(error);
-    }
-  }
-  document.documentElement.dataset.drawn = "true";
-}
-
-for (const details of document.querySelectorAll("[data-values]")) {
-  details.addEventListener("toggle", () => {
-    if (details.open && details.children.length === 1) details.append(valuesTable(charts[details.dataset.values].rows));
-  });
-}
-
-function valuesTable(rows) {
-  const names = [...new Set(rows.flatMap((row) => Object.keys(row)))];
-  const head = make("tr", {}, ...names.map((name) => make("th", { scope: "col", textContent: name })));
-  const body = rows.map((row) => make("tr", {}, ...names.map((name) => make("td", { textContent: shown(row[name]) }))));
-  const table = make("table", {}, make("thead", {}, head), make("tbody", {}, ...body));
-  return make("div", { tabIndex: 0 }, table);
-}
-
-function shown(value) {
-  if (value === undefined || value === null) return "";
-  return typeof value === "number" ? String(Number(value.toPrecision(5))) : String(value);
-}
-
 // ---- groups ---------------------------------------------------------------------------------------------------------
 
 const data = read("gallery-data");
@@ -85,7 +30,7 @@ function filtered(form) {
       && group.step >= first && group.step <= last
       && (!chosen.task || text(group.task) === chosen.task)
       && (!chosen.kind || text(group.kind) === chosen.kind)
-      && (!chosen.run || String(group.run) === chosen.run)
+      && (!chosen.run || data.runs[group.run] === chosen.run)
       && words.every((word) => haystack(group).includes(word));
   });
 }
@@ -124,7 +69,8 @@ function card(place) {
 
 function tone(tag) {
   if (tag === "recovered" || tag === "solved") return "good";
-  return tag === "false_positive" || tag === "unreachable" ? "bad" : "odd";
+  if (tag === "false_positive" || tag === "unreachable") return "bad";
+  return tag === "unscored" ? "odd" : "";
 }
 
 function badge(label, kind) {
@@ -148,7 +94,7 @@ function outcome(attempt) {
   const status = text(attempt.status);
   if (status === "correct") return { kind: "good", mark: "+", label: "correct" };
   if (status === "unscored") return { kind: "odd", mark: "?", label: "unscored" };
-  if (!status) return { kind: "odd", mark: "·", label: "not judged" };
+  if (!status) return { kind: "", mark: "·", label: "not judged" };
   if (attempt.whole === false) return { kind: "bad", mark: "−", label: "not self-consistent" };
   if (attempt.answer === true && attempt.process === false) {
     return { kind: "bad", mark: "~", label: "right answer, wrong process" };
@@ -157,18 +103,44 @@ function outcome(attempt) {
 }
 
 function pips(group) {
-  const parts = group.attempts.map((attempt) => {
-    const { kind, mark, label } = outcome(attempt);
-    const stage = attempt.stage === 2 ? "retry: " : "";
-    return make("span", { className: kind, textContent: attempt.kept ? "✓" : mark, title: stage + label });
-  });
-  const second = group.attempts.findIndex((attempt) => attempt.stage === 2);
-  if (second > 0) parts.splice(second, 0, document.createTextNode("→"));
-  const right = group.attempts.filter((a) => a.stage === 1 && text(a.status) === "correct").length;
-  const first = group.attempts.filter((a) => a.stage === 1).length;
+  const first = group.attempts.filter((attempt) => attempt.stage === 1);
+  const second = group.attempts.filter((attempt) => attempt.stage === 2);
+  const parts = [...signs(first, ""), ...(second.length ? [document.createTextNode("→")] : []), ...signs(second, "retry: ")];
   const pips = make("span", { className: "pips", role: "img" }, ...parts);
-  pips.setAttribute("aria-label", `${right} of ${first} right at stage 1`);
+  const right = first.filter((attempt) => text(attempt.status) === "correct").length;
+  const kept = second.filter((attempt) => attempt.kept).length;
+  const retries = second.length ? `, ${kept} of ${second.length} retries kept` : "";
+  pips.setAttribute("aria-label", `${right} of ${first.length} right at stage 1${retries}`);
   return pips;
+}
+
+// One sign for all attempts that came out alike.
+function signs(attempts, stage) {
+  const counts = new Map();
+  for (const attempt of attempts) {
+    const { kind, mark, label } = outcome(attempt);
+    const sign = attempt.kept ? { kind: "good", mark: "✓", label: "kept" } : { kind, mark, label };
+    const key = `${sign.mark} ${sign.label}`;
+    counts.set(key, { ...sign, count: (counts.get(key)?.count ?? 0) + 1 });
+  }
+  return [...counts.values()].map(({ kind, mark, label, count }) => make("span", {
+    className: kind, textContent: mark + times(count), title: `${stage}${label}${times(count)}`,
+  }));
+}
+
+function times(count) {
+  return count > 1 ? `\u2009×${count}` : "";
+}
+
+// Attempts that are alike in everything but whose retry they are, each with the numbers of the samples they belong to.
+function folded(attempts) {
+  const alike = new Map();
+  for (const { attempt, number } of attempts) {
+    const key = JSON.stringify({ ...attempt, parent: null });
+    if (!alike.has(key)) alike.set(key, { attempt, numbers: [] });
+    alike.get(key).numbers.push(number);
+  }
+  return [...alike.values()];
 }
 
 function body(group) {
@@ -187,21 +159,47 @@ function body(group) {
   if (!group.trained) content.append(make("p", { className: "quiet", textContent: "Not trained: dynamic sampling looked for groups with both kinds of samples." }));
   if (group.refilled) content.append(make("p", { className: "quiet", textContent: "Drawn by dynamic sampling in place of a group without spread." }));
   const reference = stepsOf(text(group.solution));
-  const first = group.attempts.filter((attempt) => attempt.stage === 1);
-  first.forEach((attempt, number) => {
-    content.append(attemptView(attempt, `Attempt ${number + 1}`, reference));
-    for (const retry of group.attempts) {
-      if (retry.stage === 2 && retry.parent === number) content.append(attemptView(retry, `Retry of ${number + 1}`, reference));
-    }
-  });
+  content.append(...attemptViews(group, reference));
   return content;
 }
 
-function attemptView(attempt, name, reference) {
+// 0, 1, 2, 5 as "1–3, 6": counted from one.
+function ranges(numbers) {
+  const parts = [];
+  for (const place of [...new Set(numbers)].sort((a, b) => a - b).map((number) => number + 1)) {
+    const last = parts.at(-1);
+    if (last && last[1] === place - 1) last[1] = place;
+    else parts.push([place, place]);
+  }
+  return parts.map(([first, last]) => (first === last ? `${first}` : `${first}${last > first + 1 ? "–" : ", "}${last}`)).join(", ");
+}
+
+function attemptViews(group, reference) {
+  const first = group.attempts.filter((attempt) => attempt.stage === 1).map((attempt, number) => ({ attempt, number }));
+  const retries = group.attempts.filter((attempt) => attempt.stage === 2)
+    .map((attempt) => ({ attempt, number: attempt.parent ?? -1 }));
+  const named = (word, words, numbers) => `${numbers.length > 1 ? words : word} ${ranges(numbers)}`;
+  const views = [];
+  for (const { attempt, numbers } of folded(first)) {
+    views.push(attemptView(attempt, named("Attempt", "Attempts", numbers), numbers.length, reference));
+    for (const retry of folded(retries.filter(({ number }) => numbers.includes(number)))) {
+      const name = named("Retry of", "Retries of", retry.numbers);
+      views.push(attemptView(retry.attempt, name, retry.numbers.length, reference));
+    }
+  }
+  for (const { attempt, numbers } of folded(retries.filter(({ number }) => !(number in first)))) {
+    views.push(attemptView(attempt, "Retry of an attempt that is not here", numbers.length, reference));
+  }
+  return views;
+}
+
+function attemptView(attempt, name, count, reference) {
   const { kind, label } = outcome(attempt);
-  const head = make("div", { className: "head" }, make("strong", { textContent: name }), badge(label, kind));
-  if (attempt.stage === 2) head.append(badge(whyKept(attempt), attempt.kept ? "good" : "odd"));
-  if (attempt.truncated) head.append(badge("cut at the length limit", "odd"));
+  const head = make("div", { className: "head" }, make("strong", { textContent: name }));
+  if (count > 1) head.append(make("strong", { className: "times", textContent: `×${count}` }));
+  head.append(badge(label, kind));
+  if (attempt.stage === 2) head.append(badge(whyKept(attempt), attempt.kept ? "good" : ""));
+  if (attempt.truncated) head.append(badge("cut at the length limit", ""));
   head.append(make("span", { className: "quiet", textContent: trained(attempt) }));
   const view = make("div", { className: `attempt is-${kind}` + (attempt.stage === 2 ? " retry" : "") }, head);
   if (attempt.seen !== undefined) view.append(note("It saw the attempt above and: ", text(attempt.seen)));
@@ -285,60 +283,3 @@ function commonWords(one, other) {
   return kept;
 }
 
-// ---- filters and keys -----------------------------------------------------------------------------------------------
-
-function fill(name, values) {
-  const select = document.querySelector(`#filters select[name="${name}"]`);
-  if (select) select.append(...values.map(([value, label]) => make("option", { value, textContent: label })));
-}
-
-function openFromAddress() {
-  const match = /^#group-(\d+)$/.exec(location.hash);
-  if (!match || Number(match[1]) >= data.groups.length) return;
-  const place = Number(match[1]);
-  if (!found.includes(place)) {
-    document.getElementById("filters").reset();
-    refresh();
-  }
-  while (!document.getElementById(`group-${place}`)) showMore();
-  const target = document.getElementById(`group-${place}`);
-  target.open = true;
-  target.scrollIntoView({ block: "start" });
-  target.querySelector("summary").focus({ preventScroll: true });
-}
-
-// j and k go to the next and the last group, as in many lists.
-function onKey(event) {
-  if (event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)) return;
-  if (!document.getElementById("gallery").contains(document.activeElement)) return;
-  const step = { j: 1, k: -1 }[event.key];
-  if (!step) return;
-  const summaries = [...list.querySelectorAll(".group > summary")];
-  const next = summaries[Math.max(0, summaries.indexOf(document.activeElement) + step)];
-  if (next) next.focus();
-}
-
-function start() {
-  const form = document.getElementById("filters");
-  if (!form) return;
-  const values = (name) => [...new Set(data.groups.map((group) => text(group[name])))].filter(Boolean).sort();
-  fill("task", values("task").map((value) => [value, value]));
-  fill("kind", values("kind").map((value) => [value, value]));
-  fill("run", data.runs.map((name, place) => [String(place), name]));
-  let waiting = 0;
-  form.addEventListener("input", () => {
-    clearTimeout(waiting);
-    waiting = setTimeout(refresh, 120);
-  });
-  // On the click, not on `reset`, which a link to a group sends too.
-  form.querySelector("button[type=reset]").addEventListener("click", () => setTimeout(refresh));
-  form.addEventListener("submit", (event) => event.preventDefault());
-  document.getElementById("more").addEventListener("click", showMore);
-  document.addEventListener("keydown", onKey);
-  window.addEventListener("hashchange", openFromAddress);
-  refresh();
-  openFromAddress();
-}
-
-start();
-draw();
