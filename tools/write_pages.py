@@ -62,7 +62,8 @@ def _section_tables(name: str, section: type[BaseModel], mark: str = "") -> Iter
     documented = field_docstrings(section)
     rows: list[list[str]] = []
     inner: list[tuple[str, type[Section], FieldInfo]] = []
-    for key, field in section.model_fields.items():
+    # What a section is comes first, whichever class declares it.
+    for key, field in sorted(section.model_fields.items(), key=lambda item: item[0] != "kind"):
         below = section_in(field.annotation)
         whole = below is not None and below is field.annotation
         if below is not None:
