@@ -125,28 +125,44 @@ def neutralise_special_tokens(text: str, tokenizer: Any) -> str:
     return text
 
 
-def conversation(example: Example, tokenizer: Any) -> list[dict[str, Any]]:
-    """The stage-1 conversation: images, then the question as plain text whatever it spells."""
+def conversation(example: Example, tokenizer: Any, system_prompt: str | None = None) -> list[dict[str, Any]]:
+    """The stage-1 conversation: images, then the question as plain text whatever it spells.
+
+    Args:
+        system_prompt: stands before it, as it is: it is the user's own.
+    """
     question = neutralise_special_tokens(example.question, tokenizer)
     images = [{"type": "image", "image": open_image(handle)} for handle in example.images]
-    return [{"role": "user", "content": [*images, {"type": "text", "text": question}]}]
+    asked = {"role": "user", "content": [*images, {"type": "text", "text": question}]}
+    return [asked] if system_prompt is None else [system_turn(system_prompt), asked]
 
 
-def build_prompts(processor: Any, examples: Sequence[Example], **template_kwargs: Any) -> Prompts:
+def system_turn(text: str) -> dict[str, Any]:
+    """The turn that stands before a conversation."""
+    return {"role": "system", "content": [{"type": "text", "text": text}]}
+
+
+def plain_contents(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same turns with their texts joined: a text-only template may take strings only."""
+    return [{**turn, "content": "".join(part["text"] for part in turn["content"])} for turn in messages]
+
+
+def build_prompts(
+    processor: Any, examples: Sequence[Example], *, system_prompt: str | None = None, **template_kwargs: Any
+) -> Prompts:
     """Render, tokenise and process N examples; each image is decoded and processed once.
 
     Args:
         processor: a processor, or a tokenizer where no example has images.
+        system_prompt: see `conversation`.
         template_kwargs: passed to the chat template.
     """
     if not examples:
         return Prompts([])
     tokenizer = getattr(processor, "tokenizer", processor)
-    conversations = [conversation(example, tokenizer) for example in examples]
+    conversations = [conversation(example, tokenizer, system_prompt) for example in examples]
     if processor is tokenizer:
-        # A text-only template may join strings only.
-        for messages in conversations:
-            messages[0]["content"] = messages[0]["content"][0]["text"]
+        conversations = [plain_contents(messages) for messages in conversations]
     encoded = processor.apply_chat_template(
         conversations, add_generation_prompt=True, tokenize=True, return_dict=True, **template_kwargs
     )
