@@ -199,6 +199,23 @@ def test_make_targets_exist() -> None:
     assert {"demo", "test", "docs", "pages"} <= named
 
 
+def messages_of_the_code() -> str:
+    """The source with its text constants joined where a line break splits them; `{...}` of f-strings stay."""
+    files = sorted((ROOT / "src" / "contextrl").rglob("*.py"))
+    text = "\n".join(file.read_text(encoding="utf-8") for file in files)
+    return " ".join(re.sub(r'"\s*\n\s*f?"', "", text).split())
+
+
+def test_messages_that_troubleshooting_quotes_are_said_by_the_code() -> None:
+    page = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    symptoms = re.findall(r"^\| ([^|]+) \|", page, re.MULTILINE)
+    quoted = [text for symptom in symptoms for text in re.findall(r'"([^"]+)"', symptom.replace('`"after": null`', ""))]
+    assert len(quoted) > 10
+    said = messages_of_the_code().replace("{field!r}", "'question'")
+    ours = ("as the report says",)  # what a policy says
+    assert [text for text in quoted if text not in said and text not in ours] == []
+
+
 # ---- figures ---------------------------------------------------------------------------------------------------------
 
 
