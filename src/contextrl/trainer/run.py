@@ -16,6 +16,7 @@ from contextrl.records import metrics as names
 from contextrl.records.evaluation import Evaluation
 from contextrl.records.jsonl import json_ready
 from contextrl.records.run_directory import RunDirectory, Whole, environment, package_versions
+from contextrl.trainer.advice import Advice
 from contextrl.trainer.clock import Clock
 from contextrl.trainer.group_recorder import GroupRecorder
 from contextrl.trainer.held_out import HeldOut
@@ -143,7 +144,9 @@ class TrainingRun:
             for unwanted in (PrinterCallback, ProgressCallback):
                 self.trainer.remove_callback(unwanted)
             terminal = TerminalCallback(self.console, f"{self.record.method}, seed {self.record.seed}")
-        shown = (terminal,) if terminal is not None and self.is_main else ()
+        stage2 = getattr(self.trainer.args, "stage2", None)
+        advice = Advice(stage2=stage2 is not None and stage2.in_use)
+        shown = (advice, terminal) if terminal is not None and self.is_main else (advice,)
         folder = self.directory.path if self.directory is not None else Path(self.trainer.args.output_dir)
         put_before_trackers(self.trainer, (log, *shown), folder / "tensorboard")
         return terminal
