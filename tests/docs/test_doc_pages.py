@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import xml.etree.ElementTree as ElementTree
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -230,6 +231,48 @@ def test_figures_of_the_readme_are_those_of_the_tables() -> None:
         for arm in ("base policy", "GRPO, answer reward", "DAPO, answer reward", "ContextRL")
     ]
     assert list(said.groups()) == [row[1] for row in rows if row is not None]
+
+
+def test_what_the_demo_prints_has_the_form_of_the_readme() -> None:
+    """Figures are about; the lines are the command's."""
+    from rich.console import Console
+
+    from contextrl.commands.cli import discovery_table, results_table
+
+    shown = next(block.body for block in blocks(README) if "held-out" in block.body)
+    classes = {"known": (464, 0.944, 0.89), "misconceived": (378, 0.0, 0.81), "shaky": (158, 0.0, 0.797)}
+    before, after = (
+        {
+            "data": "miniature",
+            "n": 1000,
+            "answer_accuracy": answer[0],
+            "answer_accuracy_ci95": answer[1:],
+            "process_accuracy": process[0],
+            "process_accuracy_ci95": process[1:],
+            "by_source": {
+                f"miniature/sum/{name}": {"n": row[0], "answer_accuracy": 0.0, "process_accuracy": row[column]}
+                for name, row in classes.items()
+            },
+        }
+        for column, answer, process in (
+            (1, (0.539, 0.466, 0.607), (0.438, 0.357, 0.515)),
+            (2, (0.875, 0.829, 0.92), (0.845, 0.79, 0.897)),
+        )
+    )
+    results = {
+        "method": "contextrl",
+        "seed": 0,
+        "steps": 60,
+        "before": before,
+        "after": after,
+        "groups": {"all_negative": 91, "recovered": 85},
+        "seconds": {"train": 68, "eval": 14, "total": 82},
+    }
+    console = Console(width=100, record=True, file=StringIO())
+    console.print(results_table(results))
+    console.print(discovery_table(results))
+    printed = [line.strip() for line in console.export_text().splitlines()]
+    assert [line.strip() for line in shown.splitlines()][: len(printed)] == printed
 
 
 def test_results_quote_the_tables_that_the_command_wrote() -> None:
