@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import re
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -152,10 +154,13 @@ def is_setting(key: str) -> bool:
 
         return rest[0] in {field.name for kind in (ContextRLConfig, SFTConfig) for field in fields(kind)}
     for part in (first, *rest):
+        if section is dict:
+            return True  # a free mapping's keys are its own
         known = getattr(section, "model_fields", {})
         if part not in known:
             return False
-        section = section_in(known[part].annotation) or type(None)
+        field = known[part].annotation
+        section = section_in(field) or (dict if "dict[" in str(field) or "Mapping[" in str(field) else type(None))
     return True
 
 
@@ -165,6 +170,34 @@ def test_a_setting_that_is_not_there_would_be_found() -> None:
     assert not is_setting("judge.report.close")
     assert not is_setting("train.betta")
     assert not is_setting("seed.x")
+    assert is_setting("model.lora.r")
+
+
+def test_settings_that_messages_name_exist() -> None:
+    """An error or warning that sends its reader to a setting that is not there helps nobody."""
+    named = re.compile(rf"(?<![\w./])(?:{'|'.join(_SECTIONS)})\.[a-z]\w*(?:\.[a-z]\w*)*(?![\w(/])")
+    missing = [
+        f"{path.name}:{line}: {key}"
+        for path in sorted((ROOT / "src" / "contextrl").rglob("*.py"))
+        for line, text in messages(path)
+        for key in named.findall(text)
+        if not is_setting(key) and not key.endswith((".sqlite", ".safetensors", ".json", ".yaml"))
+    ]
+    assert missing == []
+
+
+def messages(path: Path) -> Iterator[tuple[int, str]]:
+    """Text constants of a file with their lines, docstrings apart."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    docstrings = {id(n.body[0].value) for n in ast.walk(tree) if isinstance(n, documented) and _begins_with_text(n)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+            yield node.lineno, node.value
+
+
+def _begins_with_text(node: Any) -> bool:
+    return bool(node.body) and isinstance(node.body[0], ast.Expr)
 
 
 @pytest.mark.parametrize("page", OURS, ids=name)
