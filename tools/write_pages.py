@@ -319,12 +319,13 @@ def _command_sections(path: str, command: Any) -> Iterator[str]:
 
 def _metavar(parameter: Any) -> str:
     name = parameter.metavar or str(parameter.name).upper().strip("_")
-    return name if parameter.required else f"[{name.strip('[]')}]"
+    return name if parameter.required or name.startswith("[") else f"[{name}]"
 
 
 def _parameter_name(parameter: Any) -> str:
     if parameter.param_type_name == "argument":
-        return " or ".join(f"`{name}`" for name in _metavar(parameter).strip("[]").split("|"))
+        shown = parameter.metavar or str(parameter.name).upper().strip("_")
+        return " or ".join(f"`{name}`" for name in shown.split("|"))
     names = ", ".join(f"`{name}`" for name in [*parameter.opts, *parameter.secondary_opts])
     if parameter.is_flag:
         return names
