@@ -37,7 +37,9 @@ def reproduce(
         ),
     ] = CONFIGS / "miniature",
     quick: Annotated[bool, typer.Option("--quick", help="One seed, 20 steps, 200 items: a look, no result.")] = False,
-    jobs: Annotated[int, typer.Option(min=1, help="Runs at once, one thread each.")] = os.cpu_count() or 1,
+    jobs: Annotated[
+        int, typer.Option(min=1, help="Runs at once, one thread each.", show_default="processors of the machine")
+    ] = os.cpu_count() or 1,
     page: Annotated[
         Path | None, typer.Option(help="Also write the tables to this Markdown file.", metavar="FILE")
     ] = None,

@@ -84,7 +84,7 @@ class Advice(TrainerCallback):
         why = f" ({', '.join(kinds)})" if kinds else ""
         return (
             f"the judge left {share:.0%} of its verdicts unscored{why}; such responses teach nothing. See the judge's "
-            "server and its log, judge.timeouts, judge.max_tokens and judge.unreadable_attempts."
+            "server and its log, judge.timeouts, judge.sampling.max_tokens and judge.unreadable_attempts."
         )
 
     def _vague(self, logs: Mapping[str, Any], _: Any) -> str | None:
