@@ -44,6 +44,9 @@ def evaluation_examples(spec: str, count: int, *, vision: bool, allow_outside: b
     """The first `count` rows of an evaluation set; always the same ones."""
     if is_named(spec):
         return named(EVALUATIONS, spec, where="data.eval").examples(count)
+    if spec.startswith("eval_dataset ("):
+        fix = "Give them as --data FILE"
+        raise InputError("rows in a file", found="rows that the run was given in Python", where="data.eval", fix=fix)
     examples = load_examples(spec, split="test", limit=count, allow_outside=allow_outside)
     validate_examples(examples, vision=vision, where=spec)
     return examples
