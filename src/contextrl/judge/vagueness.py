@@ -10,10 +10,11 @@ from contextrl.judge.report_words import word_set
 _VERDICT = word_set(
     """
     a all an and answer answers again appear appears are at attempt be been but by check completely contain contains
-    correct did do does doesn don isn error errors fail fails false final following found full given
-    has have here however in incorrect incorrectly is it its mistake mistakes no not of one or overall please provided question reasoning reject rejected
-    report response result s seems so solution some somewhere sorry step steps t that the their there therefore these
-    this to totally try unfortunately verdict was were with wasn wrong wrongly you your yours yet
+    correct did do does doesn don isn error errors fail fails false final following found full given has have here
+    however in incorrect incorrectly is it its mistake mistakes no not of one or overall please provided question
+    reasoning reject rejected report response result s seems so solution some somewhere sorry step steps t that the
+    their there therefore these this to totally try unfortunately verdict was were with wasn wrong wrongly you your
+    yours yet
     答案 最终答案 回答 解答 结果 错误 不正确 不对 有误 是 的 错 了 请 重新 检查 最终 该 此 这个 你的
     """
 )

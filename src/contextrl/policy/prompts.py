@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from contextrl.data.images import open_image
+from contextrl.data.markers import placed
 from contextrl.records.example import Example
 
 # Tensors of a processor that run along the prompt, not along its images.
@@ -126,14 +127,18 @@ def neutralise_special_tokens(text: str, tokenizer: Any) -> str:
 
 
 def conversation(example: Example, tokenizer: Any, system_prompt: str | None = None) -> list[dict[str, Any]]:
-    """The stage-1 conversation: images, then the question as plain text whatever it spells.
+    """The stage-1 conversation: the question as plain text whatever it spells, images where its markers stand.
 
     Args:
         system_prompt: stands before it, as it is: it is the user's own.
     """
-    question = neutralise_special_tokens(example.question, tokenizer)
-    images = [{"type": "image", "image": open_image(handle)} for handle in example.images]
-    asked = {"role": "user", "content": [*images, {"type": "text", "text": question}]}
+    content: list[dict[str, Any]] = [
+        {"type": "image", "image": open_image(example.images[part])}
+        if isinstance(part, int)
+        else {"type": "text", "text": neutralise_special_tokens(part, tokenizer)}
+        for part in placed(example.question, len(example.images))
+    ]
+    asked = {"role": "user", "content": content}
     return [asked] if system_prompt is None else [system_turn(system_prompt), asked]
 
 

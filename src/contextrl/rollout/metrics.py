@@ -51,9 +51,6 @@ def rollout_sums(
     sums.counts[names.STAGE2_WITHOUT_REPORT] = float(
         sum(not group.report_on(retry) for group in sampled for retry in group.retries)
     )
-    reports = [
-        v.mistake_report for g in sampled for a in g.attempts if (v := a.verdict) is not None and v.mistake_report
-    ]
     members = [member for group in trained for member in group.members]
     sums.shares[names.OFF_POLICY_SAMPLES] = (float(sum(m.rolled_back for m in members)), float(len(members)))
     _add_judge(sums, tally)
