@@ -78,6 +78,9 @@ def evaluation_examples(spec: str, count: int, data: DataConfig, *, vision: bool
     """
     if is_named(spec):
         return named(EVALUATIONS, spec, where="data.eval").examples(count)
+    if spec.startswith("eval_dataset ("):
+        fix = "Give them as --data FILE"
+        raise InputError("rows in a file", found="rows that the run was given in Python", where="data.eval", fix=fix)
     if data.holdout is not None and spec == data.evaluated_on:
         return _train_and_held_out(data, vision=vision)[1][:count]
 

@@ -101,7 +101,7 @@ def _failing(module: str, error: Exception, where: str) -> InputError:
 
 
 def _run_file(file: Path) -> ModuleType:
-    """Import a file under its own name, its folder importable as for `python file.py`.
+    """Import a file under its own name; what lies beside it can be imported too.
 
     A file of a package is imported as a part of it. Where its name is taken by another module it gets one of its own.
     """
@@ -112,24 +112,21 @@ def _run_file(file: Path) -> ModuleType:
     if parts[-1] == "__init__":
         parts.pop()
     if str(root) not in sys.path:
-        sys.path.insert(0, str(root))
+        # Last: a file that is called like a library must not replace it for everybody else.
+        sys.path.append(str(root))
     name = ".".join(parts)
-    known = sys.modules.get(name)
-    if known is not None and _is(known, file):
-        return known
-    if len(parts) > 1:
+    for known in (name, f"contextrl_user.{name}"):
+        if known in sys.modules and _is(sys.modules[known], file):
+            return sys.modules[known]
+    found = importlib.util.find_spec(name)
+    if found is not None and found.origin is not None and Path(found.origin).resolve() == file:
         return importlib.import_module(name)
-    spec = importlib.util.find_spec(name) if known is None else None
-    if spec is None or spec.origin is None or Path(spec.origin).resolve() != file:
-        name = f"contextrl_user_{name}"
-        known = sys.modules.get(name)
-        if known is not None and _is(known, file):
-            return known
-        spec = importlib.util.spec_from_file_location(name, file)
+    name = f"contextrl_user.{name}"
+    spec = importlib.util.spec_from_file_location(name, file)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    # Dataclasses and pickles look their modules up by name.
+    # Dataclasses look their modules up by name.
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)

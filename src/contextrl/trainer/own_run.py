@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
 from transformers.trainer_utils import TrainOutput
 
 from contextrl.errors import InputError
@@ -107,7 +108,9 @@ class OwnRun:
             policy_path=self.given.path,
             data=self.given.data,
         )
-        run = TrainingRun(self.trainer, record, self.directory, self.given.held_out)
+        # Without a directory it is a trainer like TRL's, and shows what those show.
+        console = None if self.directory is None else Console()
+        run = TrainingRun(self.trainer, record, self.directory, self.given.held_out, console)
         self.results = run.train(lambda start: outcomes.append(steps(start)), checkpoint, resume=resume)
         return outcomes[0] or TrainOutput(self.trainer.state.global_step, float("nan"), {})
 

@@ -41,6 +41,9 @@ _OPERATIONAL = (
     "run_dir",
     "eval.",
     "record.",
+    "judge.path",
+    "judge.max_unscored_share",
+    "judge.max_failed_steps",
     "train.max_steps",
     "train.save_",
     "train.report_to",
@@ -116,6 +119,8 @@ def check_same_run(then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
 
 def _of_the_run(settings: Mapping[str, Any]) -> dict[str, Any]:
     flat = flat_settings(settings)
+    # Names of code may change while it is mended, in a notebook above all.
+    flat["rewards"] = [reward.get("weight") for reward in flat.get("rewards") or []]
     return {key: value for key, value in flat.items() if not key.startswith(_OPERATIONAL) and value is not None}
 
 
