@@ -6,7 +6,6 @@ import shlex
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import wraps
-from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from contextrl.disk import disk_error, folder_bytes, free_bytes
@@ -18,9 +17,7 @@ from contextrl.trainer.checkpoints import (
     latest_checkpoint,
     remove_checkpoints,
 )
-from contextrl.trainer.group_recorder import GroupRecorder
 from contextrl.trainer.room import check_room, room_needed, size_for
-from contextrl.trainer.settings import RecordSettings
 from contextrl.user_cache import cache_folder, remove_killed_builds
 
 
@@ -63,19 +60,6 @@ def check_disk(directory: RunDirectory, trainer: Any, *, resume: bool) -> str | 
     if args.save_total_limit and free_bytes(directory.path) < room_needed(size, args, done=done):
         remove_checkpoints(complete[: -args.save_total_limit])
     return check_room(directory.path, size, args, done=done)
-
-
-def group_recorder(settings: RecordSettings, folder: Path, trainer: Any) -> GroupRecorder:
-    """What writes a process's groups."""
-    accelerator = trainer.accelerator
-    return GroupRecorder(
-        folder,
-        accelerator.process_index,
-        settings=settings,
-        processes=accelerator.num_processes,
-        last_step=lambda: trainer.state.max_steps,
-        reserve=room_needed(size_for(trainer), trainer.args),
-    )
 
 
 def how_to_go_on(command: Sequence[str]) -> str:

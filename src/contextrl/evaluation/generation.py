@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from contextrl.policy.prompts import build_prompts
+from contextrl.policy.prompting import Prompting
 from contextrl.records.example import Example
 
 
@@ -23,7 +23,7 @@ class Response:
 @torch.no_grad()
 def generate_greedy(
     model: Any,
-    processor: Any,
+    prompting: Prompting,
     examples: Sequence[Example],
     *,
     max_new_tokens: int,
@@ -34,10 +34,10 @@ def generate_greedy(
 
     Args:
         model: an unwrapped transformers model; its training mode is restored.
-        processor: the model's processor, or its tokenizer for text-only examples.
+        prompting: the same as in training.
         on_batch: told how many examples each finished batch held.
     """
-    tokenizer = getattr(processor, "tokenizer", processor)
+    tokenizer = prompting.tokenizer
     eos = model.generation_config.eos_token_id
     stop = {tokenizer.eos_token_id, *(eos if isinstance(eos, list) else [eos])} - {None}
     training = model.training
@@ -48,7 +48,7 @@ def generate_greedy(
     try:
         for start in range(0, len(order), batch_size):
             chosen = order[start : start + batch_size]
-            prompts = build_prompts(processor, [examples[i] for i in chosen])
+            prompts = prompting.prompts([examples[i] for i in chosen])
             inputs = prompts.padded(tokenizer.pad_token_id).to(model.device)
             output = model.generate(
                 **inputs.tensors,

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from contextrl.data.images import open_image
+from contextrl.data.markers import placed
 from contextrl.records.example import Example
 
 # Tensors of a processor that run along the prompt, not along its images.
@@ -125,28 +126,48 @@ def neutralise_special_tokens(text: str, tokenizer: Any) -> str:
     return text
 
 
-def conversation(example: Example, tokenizer: Any) -> list[dict[str, Any]]:
-    """The stage-1 conversation: images, then the question as plain text whatever it spells."""
-    question = neutralise_special_tokens(example.question, tokenizer)
-    images = [{"type": "image", "image": open_image(handle)} for handle in example.images]
-    return [{"role": "user", "content": [*images, {"type": "text", "text": question}]}]
+def conversation(example: Example, tokenizer: Any, system_prompt: str | None = None) -> list[dict[str, Any]]:
+    """The stage-1 conversation: the question as plain text whatever it spells, images where its markers stand.
+
+    Args:
+        system_prompt: stands before it, as it is: it is the user's own.
+    """
+    content: list[dict[str, Any]] = [
+        {"type": "image", "image": open_image(example.images[part])}
+        if isinstance(part, int)
+        else {"type": "text", "text": neutralise_special_tokens(part, tokenizer)}
+        for part in placed(example.question, len(example.images))
+    ]
+    asked = {"role": "user", "content": content}
+    return [asked] if system_prompt is None else [system_turn(system_prompt), asked]
 
 
-def build_prompts(processor: Any, examples: Sequence[Example], **template_kwargs: Any) -> Prompts:
+def system_turn(text: str) -> dict[str, Any]:
+    """The turn that stands before a conversation."""
+    return {"role": "system", "content": [{"type": "text", "text": text}]}
+
+
+def plain_contents(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same turns with their texts joined: a text-only template may take strings only."""
+    return [{**turn, "content": "".join(part["text"] for part in turn["content"])} for turn in messages]
+
+
+def build_prompts(
+    processor: Any, examples: Sequence[Example], *, system_prompt: str | None = None, **template_kwargs: Any
+) -> Prompts:
     """Render, tokenise and process N examples; each image is decoded and processed once.
 
     Args:
         processor: a processor, or a tokenizer where no example has images.
+        system_prompt: see `conversation`.
         template_kwargs: passed to the chat template.
     """
     if not examples:
         return Prompts([])
     tokenizer = getattr(processor, "tokenizer", processor)
-    conversations = [conversation(example, tokenizer) for example in examples]
+    conversations = [conversation(example, tokenizer, system_prompt) for example in examples]
     if processor is tokenizer:
-        # A text-only template may join strings only.
-        for messages in conversations:
-            messages[0]["content"] = messages[0]["content"][0]["text"]
+        conversations = [plain_contents(messages) for messages in conversations]
     encoded = processor.apply_chat_template(
         conversations, add_generation_prompt=True, tokenize=True, return_dict=True, **template_kwargs
     )

@@ -1,8 +1,8 @@
 """The run directory: written as the run goes, readable after a kill at any point.
 
 `config.yaml`, `environment.json`, `metrics.jsonl` (a line per step), `groups.jsonl` (a line per group), `images/`,
-`checkpoints/`, `items-before.jsonl` and `items-after.jsonl` (a line per held-out item), `results.json`. Readers skip a
-cut last line.
+`checkpoints/`, `items-before.jsonl` and `items-after.jsonl` (a line per held-out item), `model/` (the trained model),
+`results.json`. Readers skip a cut last line.
 """
 
 from __future__ import annotations
@@ -39,9 +39,10 @@ _PACKAGES = (
 )
 #: The evaluations of which every item is kept.
 Whole = Literal["before", "after"]
-_FOLDERS = ("checkpoints", "images")
+_MADE = ("checkpoints", "images")
+_FOLDERS = (*_MADE, "model")
 #: What a run that was killed before it began may leave: nothing in it is worth keeping.
-_LEFTOVERS = (*_FOLDERS, "environment.json", scratch_name("environment.json"), scratch_name("config.yaml"))
+_LEFTOVERS = (*_MADE, "environment.json", scratch_name("environment.json"), scratch_name("config.yaml"))
 #: What a run writes as files; processes' `groups-1.jsonl` beside them.
 _FILES = (
     "config.yaml",
@@ -67,6 +68,11 @@ class RunDirectory:
     @property
     def checkpoints(self) -> Path:
         return self.path / "checkpoints"
+
+    @property
+    def model(self) -> Path:
+        """The trained model, from the end of the run on."""
+        return self.path / "model"
 
     def exists(self) -> bool:
         """Whether a run has been here."""
@@ -141,7 +147,7 @@ class RunDirectory:
             shutil.rmtree(old, ignore_errors=True)
             self.path.rename(old)
             shutil.rmtree(old)
-        for folder in _FOLDERS:
+        for folder in _MADE:
             (self.path / folder).mkdir(parents=True, exist_ok=True)
         if not resume:
             write_atomically(self.path / "environment.json", json.dumps(environment, indent=2))
@@ -160,6 +166,18 @@ class RunDirectory:
             return dict(parse_yaml(path.read_text(encoding="utf-8")))
         except (yaml.YAMLError, ValueError, TypeError) as error:
             raise InputError("a run's config.yaml", found=" ".join(str(error).split()), where=str(path)) from error
+
+    def continue_with(self, config: str) -> None:
+        """Open a run that may be finished again, with settings that go further.
+
+        Args:
+            config: the resolved configuration, as YAML.
+        """
+        for path in (self.path / "results.json", self.path / "items-after.jsonl"):
+            path.unlink(missing_ok=True)
+        shutil.rmtree(self.model, ignore_errors=True)
+        # Last: with a larger goal on record and results still there, a kill would leave a run that seems finished.
+        write_atomically(self.path / "config.yaml", config)
 
     def metrics(self) -> Iterator[dict[str, Any]]:
         """Lines of metrics.jsonl."""
@@ -224,7 +242,12 @@ def environment(seed: int, command: list[str]) -> dict[str, Any]:
         "python": sys.version.split()[0],
         "platform": platform.platform(),
         "cpus": os.cpu_count(),
-        "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
+        "packages": package_versions(),
         "seed": seed,
         "command": command,
     }
+
+
+def package_versions() -> dict[str, str]:
+    """Of the packages that a run's figures depend on."""
+    return {name: importlib.metadata.version(name) for name in _PACKAGES}

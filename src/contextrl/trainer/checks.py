@@ -13,7 +13,7 @@ from contextrl.data.images import image_size
 from contextrl.data.loading import rows_to_examples, undecoded_rows
 from contextrl.data.validation import ValidExamples, validate_examples
 from contextrl.errors import InputError
-from contextrl.policy.prompts import build_prompts
+from contextrl.policy.prompting import Prompting
 from contextrl.records.example import Example
 from contextrl.trainer.config import ContextRLConfig
 
@@ -76,14 +76,14 @@ def prompt_room(config: Any, new_tokens: int) -> int:
     return (int(limit) if limit else sys.maxsize) - new_tokens
 
 
-def check_prompts(processor: Any, examples: Sequence[Example], limit: int) -> None:
+def check_prompts(prompting: Prompting, examples: Sequence[Example], limit: int) -> None:
     """Refuse prompts longer than `limit` tokens, naming the row.
 
     Only rows that could be too long are tokenised: a byte-level token covers at least one byte, so the bytes of a
     question bound its tokens, and an image's tokens follow from its size, which its header tells.
     """
-    tokenizer = getattr(processor, "tokenizer", processor)
-    overhead = _template_tokens(processor)
+    processor, tokenizer = prompting.processor, prompting.tokenizer
+    overhead = _template_tokens(prompting)
 
     @cache
     def image_tokens(size: tuple[int, int]) -> int:
@@ -97,7 +97,7 @@ def check_prompts(processor: Any, examples: Sequence[Example], limit: int) -> No
         images = sum(image_tokens(image_size(handle)) + 4 for handle in example.images)
         if overhead + images + len(example.question.encode()) <= limit:
             continue
-        length = len(build_prompts(processor, [example]).ids[0])
+        length = len(prompting.prompts([example]).ids[0])
         if length > limit:
             raise InputError(
                 f"a prompt of at most {limit} tokens",
@@ -107,7 +107,7 @@ def check_prompts(processor: Any, examples: Sequence[Example], limit: int) -> No
             )
 
 
-def _template_tokens(processor: Any) -> int:
+def _template_tokens(prompting: Prompting) -> int:
     """Tokens of the chat template around an empty question."""
     probe = Example(id="probe", question="-", solution="-", answer="-")
-    return len(build_prompts(processor, [probe]).ids[0])
+    return len(prompting.prompts([probe]).ids[0])
