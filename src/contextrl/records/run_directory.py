@@ -38,9 +38,10 @@ _PACKAGES = (
 )
 #: The evaluations of which every item is kept.
 Whole = Literal["before", "after"]
-_FOLDERS = ("checkpoints", "images")
+_MADE = ("checkpoints", "images")
+_FOLDERS = (*_MADE, "model")
 #: What a run that was killed before it began may leave: nothing in it is worth keeping.
-_LEFTOVERS = (*_FOLDERS, "environment.json", scratch_name("environment.json"), scratch_name("config.yaml"))
+_LEFTOVERS = (*_MADE, "environment.json", scratch_name("environment.json"), scratch_name("config.yaml"))
 #: What a run writes as files; processes' `groups-1.jsonl` beside them.
 _FILES = (
     "config.yaml",
@@ -145,7 +146,7 @@ class RunDirectory:
             shutil.rmtree(old, ignore_errors=True)
             self.path.rename(old)
             shutil.rmtree(old)
-        for folder in _FOLDERS:
+        for folder in _MADE:
             (self.path / folder).mkdir(parents=True, exist_ok=True)
         if not resume:
             write_atomically(self.path / "environment.json", json.dumps(environment, indent=2))

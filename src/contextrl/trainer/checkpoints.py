@@ -114,7 +114,6 @@ class Resumable(Protocol):
     state: Any
     accelerator: Any
     is_deepspeed_enabled: bool
-    recorder: GroupRecorder | None
 
     def checkpoint_state(self) -> dict[str, Any]:
         """This process's state beyond what Trainer saves."""
@@ -165,8 +164,8 @@ class Checkpoints:
             DiskError: the disk would not take it; what was written of it is gone again, older ones are untouched.
         """
         trainer, args = self.trainer, self.trainer.args
-        if trainer.recorder is not None:
-            trainer.recorder.drain()
+        if (recorder := self._recorder()) is not None:
+            recorder.drain()
         limit, args.save_total_limit = args.save_total_limit, None
         folder = self.at(trainer.state.global_step)
         marker = folder / MARKER
@@ -185,6 +184,10 @@ class Checkpoints:
             args.save_total_limit = limit
         if args.should_save:
             rotate_checkpoints(output_dir=args.output_dir, save_total_limit=limit, use_mtime=True)
+
+    def _recorder(self) -> GroupRecorder | None:
+        """Whose pictures are still on their way; SFT has none."""
+        return getattr(self.trainer, "recorder", None)
 
     def _how_to_make_room(self) -> str:
         size = sized(size_for(self.trainer).total)
@@ -216,9 +219,9 @@ class Checkpoints:
         try:
             result = train()
         except BaseException:
-            if trainer.recorder is not None:
-                trainer.recorder.abandon()
+            if (recorder := self._recorder()) is not None:
+                recorder.abandon()
             raise
-        if trainer.recorder is not None:
-            trainer.recorder.drain()
+        if (recorder := self._recorder()) is not None:
+            recorder.drain()
         return result

@@ -112,10 +112,10 @@ def check_room(folder: Path, size: CheckpointSize, args: Any, *, done: int = 0, 
             fix="Raise the limit (`ulimit -f`)",
         )
     kept = _kept_at_once(args) if saves and not done else 1
-    if kept == 1 or kept * size.total <= free:
+    if kept == 1 or kept * size.total + size.weights <= free:
         return None
     return (
-        f"{folder}: {sized(free)} free, but the run keeps {kept} checkpoints of {sized(size.total)}. "
+        f"{folder}: {sized(free)} free, but the run keeps {kept} checkpoints of {sized(size.total)}, and the model. "
         "Set train.save_total_limit, or a larger train.save_steps"
     )
 
