@@ -138,5 +138,6 @@ def check_processor(processor: Any) -> None:
 
 def pad_token_id(tokenizer: Any) -> int | None:
     """The token that fills a batch: the tokenizer's own or, as for TRL, its end token."""
-    own = tokenizer.pad_token_id
-    return tokenizer.eos_token_id if own is None else own
+    own: int | None = tokenizer.pad_token_id
+    end: int | None = tokenizer.eos_token_id
+    return end if own is None else own
