@@ -18,6 +18,7 @@ from contextrl.miniature.tasks import miniature_examples
 from contextrl.policy import generation
 from contextrl.policy.generation import ignored_settings, own_settings_only
 from contextrl.policy.loading import load_policy, load_processor, policy_config
+from contextrl.policy.prompting import Prompting
 from contextrl.policy.prompts import build_prompts
 
 #: Each by itself changes what is sampled, were it to be used.
@@ -48,7 +49,7 @@ def checkpoint(policy: Path, folder: Path, settings: dict[str, Any]) -> Path:
 def greedy(policy: Path) -> list[str]:
     processor = load_processor(str(policy), policy_config(str(policy)))
     responses = generate_greedy(
-        load_policy(str(policy)), processor, miniature_examples("train", ROWS), max_new_tokens=12
+        load_policy(str(policy)), Prompting(processor), miniature_examples("train", ROWS), max_new_tokens=12
     )
     return [response.text for response in responses]
 

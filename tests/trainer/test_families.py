@@ -231,12 +231,12 @@ def tiles(trainer: ContextRLTrainer, images: list[list[Image.Image]], inputs: An
 @pytest.mark.parametrize("name", TRAINED)
 def test_a_prompt_that_is_too_long_by_one_token_is_found(name: str, folder: Path) -> None:
     """Whatever a family says beforehand of the tokens of a picture."""
-    processor = trained(name, folder).trainer.processing_class
+    prompting = trained(name, folder).trainer.prompting
     for row, example in enumerate(examples()):
         length = len(prompts_of(trained(name, folder).trainer, [row]).ids[0])
-        check_prompts(processor, [example], length)
+        check_prompts(prompting, [example], length)
         with pytest.raises(InputError, match=f"{length} tokens"):
-            check_prompts(processor, [example], length - 1)
+            check_prompts(prompting, [example], length - 1)
 
 
 @pytest.mark.parametrize("name", TRAINED)

@@ -17,11 +17,12 @@ from contextrl.errors import InputError
 from contextrl.evaluation.generation import generate_greedy
 from contextrl.miniature.tasks import miniature_examples
 from contextrl.policy.loading import load_policy, load_processor, policy_config
+from contextrl.policy.prompting import Prompting
 from contextrl.trainer.adapters import check_adapter
 from contextrl.trainer.config import ContextRLConfig
 from contextrl.trainer.contextrl_trainer import ContextRLTrainer
 from contextrl.trainer.ranges import RANGES, check_numbers
-from contextrl.trainer.refusals import check_arguments, check_resumable
+from contextrl.trainer.refusals import check_arguments, check_checkpoint
 
 REENTRANT = {"gradient_checkpointing": True, "gradient_checkpointing_kwargs": {"use_reentrant": True}}
 
@@ -44,7 +45,7 @@ def refused(policy: Path, folder: Path, peft_config: Any = None, **settings: Any
 @pytest.mark.parametrize(
     ("lora", "settings", "words"),
     [
-        pytest.param({}, {}, ["model.lora", "target_modules", "q_proj"], id="no-targets-and-no-defaults"),
+        pytest.param({}, {}, ["model.lora to true", "target_modules", "q_proj"], id="no-targets-and-no-defaults"),
         pytest.param(
             {"target_modules": ["nope"]}, {}, ["model.lora", "nope", "q_proj"], id="targets-that-are-not-there"
         ),
@@ -168,7 +169,8 @@ def copied(policy: Path, folder: Path, *missing: str) -> Path:
 
 def greedy(policy: Path) -> int:
     processor = load_processor(str(policy), policy_config(str(policy)))
-    return len(generate_greedy(load_policy(str(policy)), processor, miniature_examples("train", 2), max_new_tokens=3))
+    rows = miniature_examples("train", 2)
+    return len(generate_greedy(load_policy(str(policy)), Prompting(processor), rows, max_new_tokens=3))
 
 
 def test_a_processor_without_chat_template(tiny_policy: Path, tmp_path: Path) -> None:
@@ -322,10 +324,10 @@ def test_numbers_that_do(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["save_only_model", "sync_ref_model"])
 def test_checkpoints_without_all_state_are_not_resumed_from(tiny_policy: Path, tmp_path: Path, name: str) -> None:
     args = arguments(tmp_path, **{name: True})
-    check_resumable(args, None)  # nothing was saved yet: the run begins again
+    check_checkpoint(args, None)  # nothing was saved yet: the run begins again
     with pytest.raises(InputError, match=rf"--resume: .*train\.{name}: checkpoint-3 lacks"):
-        check_resumable(args, tmp_path / "checkpoint-3")
-    check_resumable(arguments(tmp_path), tmp_path / "checkpoint-3")
+        check_checkpoint(args, tmp_path / "checkpoint-3")
+    check_checkpoint(arguments(tmp_path), tmp_path / "checkpoint-3")
     trainer = build_trainer(tiny_policy, tmp_path / "run", ScriptedJudge(lambda _: "correct"), **{name: True})
     with pytest.raises(InputError, match=f"train.{name}"):
         trainer.train(resume_from_checkpoint=str(tmp_path / "checkpoint-3"))

@@ -325,7 +325,7 @@ def test_evaluation_draws_no_random_numbers(tiny_policy: Path, tmp_path: Path) -
     trainer = build_trainer(tiny_policy, tmp_path, ScriptedJudge(lambda r: "incorrect"))
     state = torch.get_rng_state()
     model = load_policy(str(tiny_policy)).train()
-    generate_greedy(model, trainer.processing_class, trainer.examples[:3], max_new_tokens=4)
+    generate_greedy(model, trainer.prompting, trainer.examples[:3], max_new_tokens=4)
     assert torch.equal(torch.get_rng_state(), state)
     assert model.training
 

@@ -40,6 +40,37 @@ _METHOD_DEFAULTS: dict[str, dict[str, Any]] = {
 _SFT_DEFAULTS = {"logging_steps": 1, "report_to": "none", "gradient_checkpointing": False, "max_length": None}
 
 
+#: A field of GRPOConfig that SFTConfig does not have; our prompts take it in both.
+_OURS_IN_SFT = "chat_template_kwargs"
+
+
+def chat_template_kwargs(config: RunConfig) -> dict[str, Any]:
+    """`train.chat_template_kwargs`, for every prompt of the policy.
+
+    Raises:
+        InputError: it is no mapping.
+    """
+    found = config.train.get(_OURS_IN_SFT) or {}
+    if not isinstance(found, dict):
+        raise InputError("a mapping", found=repr(found), where=f"train.{_OURS_IN_SFT}")
+    return found
+
+
+def _dtype(config: RunConfig) -> dict[str, Any]:
+    """`model.dtype` where TRL takes it, for the policy and the reference model alike."""
+    init_kwargs = dict(config.train.get("model_init_kwargs") or {})
+    if config.model.dtype is None:
+        return {}
+    if init_kwargs.setdefault("dtype", config.model.dtype) != config.model.dtype:
+        raise InputError(
+            "one dtype",
+            found=f"{config.model.dtype} and {init_kwargs['dtype']}",
+            where="model.dtype and train.model_init_kwargs",
+            fix="Leave one of them out",
+        )
+    return {"model_init_kwargs": init_kwargs}
+
+
 def training_arguments(config: RunConfig) -> Any:
     """ContextRLConfig, or TRL's SFTConfig for `method: sft`.
 
@@ -118,13 +149,16 @@ def _build(arguments: type, config: RunConfig, fields: dict[str, Any]) -> Any:
     for key in config.train:
         if instead := _DECIDED_ELSEWHERE.get(key) or _section_of(key):
             raise InputError(f"this in {instead}", found=f"train.{key}", where=f"train.{key}", fix=f"Set {instead}")
-        if key not in known:
+        if key not in known and key != _OURS_IN_SFT:
             raise InputError(
                 f"a field of TRL's {'SFTConfig' if config.method == 'sft' else 'GRPOConfig'}",
                 found=f"unknown key train.{key}{nearest_key(key, known)}",
                 where="train",
             )
-    values = fields | _typed(arguments, config.train)
+    values = fields | _typed(
+        arguments, {key: v for key, v in config.train.items() if key != _OURS_IN_SFT or key in known}
+    )
+    values |= _dtype(config)
     values |= {"output_dir": str(config.run_dir / "checkpoints"), "seed": config.seed, "disable_tqdm": True}
     values["trust_remote_code"] = config.model.trust_remote_code
     if arguments is not ContextRLConfig:

@@ -6,6 +6,7 @@ import importlib.metadata
 import json
 import logging
 import os
+import shlex
 import sys
 import warnings
 from pathlib import Path
@@ -91,7 +92,10 @@ def train(
         console.print(results_table(results))
         if (discovery := discovery_table(results)) is not None:
             console.print(discovery)
-        console.print(f"Run directory: {escape(str(settings.run_dir))}")
+        run_dir = escape(str(settings.run_dir))
+        console.print(f"Run directory: {run_dir}", soft_wrap=True)
+        console.print(f"Model: {run_dir}/model", soft_wrap=True)
+        console.print(f"Look at it: contextrl report {escape(shlex.quote(str(settings.run_dir)))}", soft_wrap=True)
 
 
 def own_evaluation(settings: RunConfig | None) -> list[str]:
@@ -154,6 +158,22 @@ def eval_(
         typer.echo(json.dumps(results, indent=2))
     else:
         console.print(evaluation_table(results))
+
+
+@app.command()
+def export(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run directory, a checkpoint or an adapter's folder.")],
+    output: Annotated[Path, typer.Argument(metavar="OUT", help="A new folder.", show_default=False)],
+    merge: Annotated[bool, typer.Option("--merge", help="Add an adapter to its base's weights.")] = False,
+) -> None:
+    """Write a trained model into a folder of its own, which transformers and vLLM load."""
+    console = Console()
+    quiet_libraries()
+    with console.status("Loading torch and transformers"):
+        from contextrl.commands.export import export as write
+    with console.status("Writing the model"):
+        written = write(run, output, merge=merge)
+    console.print(f"{escape(str(output))}: {escape(written)}", soft_wrap=True)
 
 
 @app.command()

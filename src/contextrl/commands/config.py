@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from contextrl.errors import InputError, nearest_key
+from contextrl.evaluation.settings import EvaluationSettings
 from contextrl.judge.settings import JudgeConfig
 from contextrl.miniature.plugin import register
 from contextrl.objective.settings import ObjectiveSettings
@@ -35,11 +36,17 @@ Method = Literal["sft", "grpo", "dapo", "contextrl"]
 class ModelConfig(Section):
     path: str = "miniature"
     """`miniature`, a folder, or a hub id such as Qwen/Qwen3-VL-8B-Instruct."""
-    lora: dict[str, Any] | None = None
-    """Fields of peft's LoraConfig; none trains all weights."""
+    dtype: Literal["float32", "bfloat16", "float16", "auto"] | None = None
+    """Of the weights; `auto` is the checkpoint's own. By default float32, which training in mixed precision
+    (`train.bf16`) wants; bfloat16 halves a frozen base's memory under LoRA."""
+    lora: bool | dict[str, Any] | None = None
+    """`true`: rank 16 on every linear layer of the language model. Or fields of peft's LoraConfig, where
+    `target_modules: language-linear` means the same layers. None trains all weights."""
     max_pixels: int | None = Field(None, gt=0)
     """Larger pictures are scaled down to so many pixels before the policy sees them (the paper: 3M); by default what
     the processor's own files say. Checkpoints keep it."""
+    min_pixels: int | None = Field(None, gt=0)
+    """Smaller pictures are scaled up to so many pixels; otherwise as max_pixels."""
     trust_remote_code: bool = False
     """Run Python files that the model brings along; without it such a model is refused."""
     freeze_vision: bool = False
@@ -88,29 +95,6 @@ class JudgeSection(JudgeConfig):
         return self
 
 
-class EvalConfig(Section):
-    every: int | Literal["epoch"] = 0
-    """Evaluate every so many steps or after every epoch, and before and after training; 0 only before and after."""
-    best: bool = False
-    """Go back to the best of the epochs' checkpoints at the end, by process accuracy on `examples` (answer accuracy
-    where nobody looks at the process); needs `every: epoch` and `train.save_strategy: epoch`."""
-    examples: int = Field(200, gt=0)
-    """Examples of the evaluations on the way."""
-    final_examples: int = Field(1000, gt=0)
-    """Examples of the evaluations before and after training."""
-    batch_size: int = Field(128, gt=0)
-    """Prompts generated at once."""
-    max_new_tokens: int | None = Field(None, gt=0)
-    """Longest answer; by default train.max_completion_length, or 256 where there is none."""
-
-    @field_validator("every")
-    @classmethod
-    def _not_negative(cls, value: int | str) -> int | str:
-        if isinstance(value, int) and value < 0:
-            raise ValueError("expected a number of steps, 0 or `epoch`")
-        return value
-
-
 class RunConfig(Section):
     """A whole run."""
 
@@ -130,7 +114,7 @@ class RunConfig(Section):
         Field(default_factory=dict)
     )
     """Fields of TRL's GRPOConfig, or of its SFTConfig for `method: sft`."""
-    eval: Annotated[EvalConfig, OPERATIONAL] = EvalConfig()
+    eval: Annotated[EvaluationSettings, OPERATIONAL] = EvaluationSettings()
 
     @property
     def max_new_tokens(self) -> int:

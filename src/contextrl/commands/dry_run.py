@@ -100,8 +100,8 @@ def _say_photo(sheet: Sheet, config: RunConfig, folder: str) -> None:
     if not (Path(folder) / "preprocessor_config.json").is_file():
         return
     processor = Qwen2VLImageProcessorPil.from_pretrained(folder)
-    if config.model.max_pixels is not None:
-        limit_pixels(processor, config.model.max_pixels)
+    if config.model.max_pixels is not None or config.model.min_pixels is not None:
+        limit_pixels(processor, config.model.max_pixels, config.model.min_pixels)
     width, height = PHOTO
     tokens = processor.get_number_of_image_patches(height, width, {}) // processor.merge_size**2
     limit = f"{processor.size['longest_edge']:,} pixels at most"

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from contextrl.data.problems import problems_error
+from contextrl.data.problems import problems_error, row_name
 from contextrl.records.example import Example
 
 #: What allows pictures from elsewhere.
@@ -29,8 +29,11 @@ def check_confined(examples: Sequence[Example], folders: Sequence[Path], *, wher
         InputError: one for all rows, with the first of them.
     """
     allowed = [folder.resolve() for folder in folders]
+    places = getattr(examples, "places", None)
     problems = [
-        f"row {example.id!r}, {problem}" for example in examples for problem in outside(example, allowed, folders)
+        f"{row_name(example, places)}, {problem}"
+        for example in examples
+        for problem in outside(example, allowed, folders)
     ]
     if problems:
         raise problems_error(problems, total=f"{len(examples)} rows", where=where, fix=ALLOW)

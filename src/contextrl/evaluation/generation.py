@@ -11,7 +11,7 @@ from transformers import GenerationConfig
 
 from contextrl.policy.generation import own_settings_only
 from contextrl.policy.processor import check_processor, pad_token_id
-from contextrl.policy.prompts import build_prompts
+from contextrl.policy.prompting import Prompting
 from contextrl.records.example import Example
 
 
@@ -26,7 +26,7 @@ class Response:
 @torch.no_grad()
 def generate_greedy(
     model: Any,
-    processor: Any,
+    prompting: Prompting,
     examples: Sequence[Example],
     *,
     max_new_tokens: int,
@@ -37,14 +37,14 @@ def generate_greedy(
 
     Args:
         model: an unwrapped transformers model; its training mode is restored.
-        processor: the model's processor, or its tokenizer for text-only examples.
+        prompting: the same as in training.
         on_batch: told how many examples each finished batch held.
 
     Raises:
         InputError: the processor cannot render or pad prompts.
     """
-    check_processor(processor)
-    tokenizer = getattr(processor, "tokenizer", processor)
+    check_processor(prompting.processor)
+    tokenizer = prompting.tokenizer
     eos = model.generation_config.eos_token_id
     stop = {tokenizer.eos_token_id, *(eos if isinstance(eos, list) else [eos])} - {None}
     padding = pad_token_id(tokenizer)
@@ -63,7 +63,7 @@ def generate_greedy(
     try:
         for start in range(0, len(order), batch_size):
             chosen = order[start : start + batch_size]
-            prompts = build_prompts(processor, [examples[i] for i in chosen])
+            prompts = prompting.prompts([examples[i] for i in chosen])
             inputs = prompts.padded(padding).to(model.device)
             with own_settings_only(model):
                 output = model.generate(**inputs.tensors, generation_config=greedy)

@@ -9,6 +9,7 @@ from typing import Any
 from contextrl.data.images import image_key
 from contextrl.evaluation.generation import Response, generate_greedy
 from contextrl.judge.protocol import Judge, JudgeRequest
+from contextrl.policy.prompting import Prompting
 from contextrl.records.evaluation import Evaluation, Part
 from contextrl.records.example import Example
 from contextrl.records.verdict import Verdict
@@ -18,7 +19,7 @@ from contextrl.statistics.bootstrap import image_bootstrap
 
 def evaluate(
     model: Any,
-    processor: Any,
+    prompting: Prompting,
     examples: Sequence[Example],
     judge: Judge,
     *,
@@ -28,7 +29,7 @@ def evaluate(
 ) -> tuple[Evaluation, list[dict[str, Any]]]:
     """Greedy answers, judged. Returns the figures and one record per item (its id, source, response and verdict)."""
     responses = generate_greedy(
-        model, processor, examples, max_new_tokens=max_new_tokens, batch_size=batch_size, on_batch=on_batch
+        model, prompting, examples, max_new_tokens=max_new_tokens, batch_size=batch_size, on_batch=on_batch
     )
     requests = [JudgeRequest(e, r.text, judge.context) for e, r in zip(examples, responses, strict=True)]
     verdicts = [

@@ -10,6 +10,7 @@ import torch
 from torch.nn.functional import pad
 
 from contextrl.data.images import open_image
+from contextrl.data.markers import placed
 from contextrl.records.example import Example
 
 # What runs along the prompt, not along its images: `token_type_ids`, `mm_token_type_ids`, ...
@@ -130,33 +131,56 @@ def neutralise_special_tokens(text: str, tokenizer: Any) -> str:
     return text
 
 
-def conversation(example: Example, tokenizer: Any) -> list[dict[str, Any]]:
-    """The stage-1 conversation: images, then the question as plain text whatever it spells."""
-    question = neutralise_special_tokens(example.question, tokenizer)
-    images = [{"type": "image", "image": open_image(handle)} for handle in example.images]
-    return [{"role": "user", "content": [*images, {"type": "text", "text": question}]}]
+def conversation(example: Example, tokenizer: Any, system_prompt: str | None = None) -> list[dict[str, Any]]:
+    """The stage-1 conversation: the question as plain text whatever it spells, images where its markers stand.
+
+    Args:
+        system_prompt: stands before it, as it is: it is the user's own.
+    """
+    content: list[dict[str, Any]] = [
+        {"type": "image", "image": open_image(example.images[part])}
+        if isinstance(part, int)
+        else {"type": "text", "text": neutralise_special_tokens(part, tokenizer)}
+        for part in placed(example.question, len(example.images))
+    ]
+    asked = {"role": "user", "content": content}
+    return [asked] if system_prompt is None else [system_turn(system_prompt), asked]
 
 
-def build_prompts(processor: Any, examples: Sequence[Example], **template_kwargs: Any) -> Prompts:
+def system_turn(text: str) -> dict[str, Any]:
+    """The turn that stands before a conversation."""
+    return {"role": "system", "content": [{"type": "text", "text": text}]}
+
+
+def plain_contents(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same turns with their texts joined: a text-only template may take strings only."""
+    return [{**turn, "content": "".join(part["text"] for part in turn["content"])} for turn in messages]
+
+
+def build_prompts(
+    processor: Any, examples: Sequence[Example], *, system_prompt: str | None = None, **template_kwargs: Any
+) -> Prompts:
     """Render, tokenise and process N examples; each image is decoded and processed once.
 
     Args:
         processor: a processor, or a tokenizer where no example has images.
+        system_prompt: see `conversation`.
         template_kwargs: passed to the chat template.
     """
-    return Prompts.join([_build_prompt(processor, example, template_kwargs) for example in examples])
+    return Prompts.join([_build_prompt(processor, example, system_prompt, template_kwargs) for example in examples])
 
 
-def _build_prompt(processor: Any, example: Example, template_kwargs: dict[str, Any]) -> Prompts:
+def _build_prompt(
+    processor: Any, example: Example, system_prompt: str | None, template_kwargs: dict[str, Any]
+) -> Prompts:
     """One example by itself, so that all the features are its own.
 
     A batch's tensors run along patches, tiles, images or prompts, as each family has it, padded to what else is there.
     """
     tokenizer = getattr(processor, "tokenizer", processor)
-    messages = conversation(example, tokenizer)
+    messages = conversation(example, tokenizer, system_prompt)
     if processor is tokenizer:
-        # A text-only template may join strings only.
-        messages[0]["content"] = messages[0]["content"][0]["text"]
+        messages = plain_contents(messages)
     encoded = processor.apply_chat_template(
         [messages], add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt", **template_kwargs
     )

@@ -71,6 +71,7 @@ JUDGE_GATE_ERROR = _metric(
     "judge/gate_error", "Of gated responses that were judged all the same, the share that the judge found correct."
 )
 REPORT_LEAKED_ANSWER = _metric("report/leaked_answer", "Share of mistake reports that state the final answer.")
+REPORT_VAGUE = _metric("report/vague", "Share of mistake reports that say that something is wrong and not what.")
 JUDGE_UNREADABLE = _metric(
     "judge/unreadable", "Responses that count as incorrect because no reply of the judge about them could be read."
 )

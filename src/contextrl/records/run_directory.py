@@ -1,8 +1,8 @@
 """The run directory: written as the run goes, readable after a kill at any point.
 
 `config.yaml`, `environment.json`, `metrics.jsonl` (a line per step), `groups.jsonl` (a line per group), `images/`,
-`checkpoints/`, `items-before.jsonl` and `items-after.jsonl` (a line per held-out item), `results.json`. Readers skip a
-cut last line.
+`checkpoints/`, `items-before.jsonl` and `items-after.jsonl` (a line per held-out item), `model/` (the trained model),
+`results.json`. Readers skip a cut last line.
 """
 
 from __future__ import annotations
@@ -61,6 +61,11 @@ class RunDirectory:
     @property
     def checkpoints(self) -> Path:
         return self.path / "checkpoints"
+
+    @property
+    def model(self) -> Path:
+        """The trained model, from the end of the run on."""
+        return self.path / "model"
 
     def exists(self) -> bool:
         """Whether a run has been here."""
@@ -123,6 +128,18 @@ class RunDirectory:
         except (yaml.YAMLError, ValueError, TypeError) as error:
             raise InputError("a run's config.yaml", found=" ".join(str(error).split()), where=str(path)) from error
 
+    def continue_with(self, config: str) -> None:
+        """Open a run that may be finished again, with settings that go further.
+
+        Args:
+            config: the resolved configuration, as YAML.
+        """
+        for path in (self.path / "results.json", self.path / "items-after.jsonl"):
+            path.unlink(missing_ok=True)
+        shutil.rmtree(self.model, ignore_errors=True)
+        # Last: with a larger goal on record and results still there, a kill would leave a run that seems finished.
+        write_atomically(self.path / "config.yaml", config)
+
     def metrics(self) -> Iterator[dict[str, Any]]:
         """Lines of metrics.jsonl."""
         return read_objects(self.path / "metrics.jsonl")
@@ -159,7 +176,12 @@ def environment(seed: int, command: list[str]) -> dict[str, Any]:
         "python": sys.version.split()[0],
         "platform": platform.platform(),
         "cpus": os.cpu_count(),
-        "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
+        "packages": package_versions(),
         "seed": seed,
         "command": command,
     }
+
+
+def package_versions() -> dict[str, str]:
+    """Of the packages that a run's figures depend on."""
+    return {name: importlib.metadata.version(name) for name in _PACKAGES}

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import get_args
 
+from contextrl.judge.vagueness import names_no_mistake
 from contextrl.records import metrics as names
 from contextrl.records.verdict import UnscoredKind, Verdict
 from contextrl.rollout.groups import Attempt, Group
@@ -52,6 +53,13 @@ def rollout_sums(
     sums.shares[names.OFF_POLICY_SAMPLES] = (float(sum(m.rolled_back for m in members)), float(len(members)))
     _add_judge(sums, tally)
     return sums
+
+
+def vague_reports(groups: Sequence[Group]) -> tuple[float, float]:
+    """How many mistake reports name no mistake, and how many there are."""
+    verdicts = [attempt.verdict for group in groups for attempt in group.attempts]
+    reports = [verdict.mistake_report for verdict in verdicts if verdict is not None and verdict.mistake_report]
+    return float(sum(map(names_no_mistake, reports))), float(len(reports))
 
 
 def shown_verdict(attempt: Attempt) -> Verdict | None:

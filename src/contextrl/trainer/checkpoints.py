@@ -17,7 +17,7 @@ from transformers.trainer_utils import rotate_checkpoints
 from trl.trainer.utils import RepeatSampler
 
 from contextrl.records.files import write_atomically
-from contextrl.trainer.refusals import check_resumable
+from contextrl.trainer.refusals import check_checkpoint
 
 #: Written last: a checkpoint folder without it was cut off and is never resumed from.
 MARKER = "contextrl_state.json"
@@ -156,7 +156,7 @@ class Checkpoints:
             train: Trainer's `train`, which resumes from the same checkpoint.
         """
         trainer = self.trainer
-        check_resumable(trainer.args, resume_from_checkpoint)
+        check_checkpoint(trainer.args, resume_from_checkpoint)
         if resume_from_checkpoint:
             for folder in self.folder.glob("checkpoint-*"):
                 if not (folder / MARKER).exists():

@@ -17,7 +17,7 @@ from contextrl.data.loading import rows_to_examples, undecoded_rows
 from contextrl.data.validation import ValidExamples, validate_examples
 from contextrl.errors import InputError
 from contextrl.policy.processor import check_processor
-from contextrl.policy.prompts import build_prompts
+from contextrl.policy.prompting import Prompting
 from contextrl.policy.vision import check_features
 from contextrl.records.example import Example
 from contextrl.trainer.config import ContextRLConfig
@@ -59,7 +59,7 @@ def check_policy(
     config: Any,
     args: ContextRLConfig,
     examples: Sequence[Example],
-    processor: Any,
+    prompting: Prompting,
     peft_config: PeftConfig | None,
 ) -> None:
     """The policy can be trained as told on what its processor gives, its reference loaded, a batch filled with rows.
@@ -68,10 +68,10 @@ def check_policy(
         model: policy, or its path or hub id.
         config: its transformers config.
         examples: what is trained on.
-        processor: the policy's processor or tokenizer.
+        prompting: makes its prompts.
         peft_config: adapters to train.
     """
-    check_run(model, config, args, processor, peft_config)
+    check_run(model, config, args, prompting.processor, peft_config)
     # The reference model is loaded from there; empty for a model that was never saved.
     path = model if isinstance(model, str) else config._name_or_path
     if args.beta != 0.0 and not path:
@@ -88,17 +88,15 @@ def check_policy(
             where="data.train",
             fix="Lower train.per_device_train_batch_size or add rows",
         )
-    _check_processed(model, config, args, examples, processor)
+    _check_processed(model, config, examples, prompting)
 
 
-def _check_processed(
-    model: Any, config: Any, args: ContextRLConfig, examples: Sequence[Example], processor: Any
-) -> None:
+def _check_processed(model: Any, config: Any, examples: Sequence[Example], prompting: Prompting) -> None:
     """A row with images and one without can be rendered, and the policy takes what comes of them."""
     found = [next((e for e in examples if bool(e.images) == images), None) for images in (False, True)]
     shown = [example for example in found if example is not None]
     try:
-        prompts = build_prompts(processor, shown, **(args.chat_template_kwargs or {}))
+        prompts = prompting.prompts(shown)
     except ValueError as error:  # whatever a family's processor has to say
         raise InputError(
             "a processor whose chat template renders the rows and shows their images",
@@ -115,16 +113,15 @@ def prompt_room(config: Any, new_tokens: int) -> int:
     return (int(limit) if limit else sys.maxsize) - new_tokens
 
 
-def check_prompts(processor: Any, examples: Sequence[Example], limit: int) -> None:
+def check_prompts(prompting: Prompting, examples: Sequence[Example], limit: int) -> None:
     """Refuse prompts longer than `limit` tokens, naming the row.
 
     Only rows that could be too long are tokenised: a byte-level token covers at least one byte, so the bytes of a
     question bound its tokens, and an image's tokens follow from its size, which its header tells.
     """
-    check_processor(processor)
-    tokenizer = getattr(processor, "tokenizer", processor)
-    overhead = _template_tokens(processor)
-    counter = _image_counter(processor, overhead) if any(example.images for example in examples) else None
+    check_processor(prompting.processor)
+    overhead = _template_tokens(prompting)
+    counter = _image_counter(prompting, overhead) if any(example.images for example in examples) else None
 
     @cache
     def image_tokens(size: tuple[int, int]) -> int:
@@ -134,35 +131,35 @@ def check_prompts(processor: Any, examples: Sequence[Example], limit: int) -> No
         images = sum(image_tokens(image_size(handle)) for handle in example.images)
         if overhead + images + len(example.question.encode()) <= limit:
             continue
-        length = len(build_prompts(processor, [example]).ids[0])
+        length = len(prompting.prompts([example]).ids[0])
         if length > limit:
             raise InputError(
                 f"a prompt of at most {limit} tokens",
-                found=f"{length} tokens ({len(tokenizer(example.question)['input_ids'])} of them text)",
+                found=f"{length} tokens ({len(prompting.tokenizer(example.question)['input_ids'])} of them text)",
                 where=f"row {example.id}, fields question and images",
                 fix="Shorten it, use smaller images, or raise data.max_prompt_tokens within the model's positions",
             )
 
 
-def _template_tokens(processor: Any, *images: Image.Image) -> int:
+def _template_tokens(prompting: Prompting, *images: Image.Image) -> int:
     """Tokens of the chat template around an empty question."""
     probe = Example(id="probe", question="-", solution="-", answer="-", images=images)
-    return len(build_prompts(processor, [probe]).ids[0])
+    return len(prompting.prompts([probe]).ids[0])
 
 
-def _image_counter(processor: Any, overhead: int) -> Callable[[tuple[int, int]], int] | None:
+def _image_counter(prompting: Prompting, overhead: int) -> Callable[[tuple[int, int]], int] | None:
     """An upper bound of what an image of (width, height) adds to a prompt; None where a family does not say.
 
     Families count an image's features; what they write around them, and between tiles, is measured on a few images.
     """
-    count = getattr(processor, "_get_num_multimodal_tokens", None)
+    count = getattr(prompting.processor, "_get_num_multimodal_tokens", None)
     if count is None:
         return None
 
     def counted(size: tuple[int, int]) -> int:
         return int(count(image_sizes=[(size[1], size[0])])["num_image_tokens"][0])
 
-    written = {size: _template_tokens(processor, Image.new("RGB", size)) - overhead for size in _SIZES}
+    written = {size: _template_tokens(prompting, Image.new("RGB", size)) - overhead for size in _SIZES}
     most = max(tokens / max(1, counted(size)) for size, tokens in written.items())
     return lambda size: ceil(most * counted(size)) + 4
 

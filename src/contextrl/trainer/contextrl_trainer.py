@@ -26,7 +26,8 @@ from contextrl.objective.contextrl import scale_mixed_advantages
 from contextrl.objective.dapo import soft_overlong_penalty
 from contextrl.objective.losses import LOSSES
 from contextrl.policy.loading import has_vision, policy_config
-from contextrl.policy.prompts import Prompts, build_prompts
+from contextrl.policy.prompting import Prompting
+from contextrl.policy.prompts import Prompts
 from contextrl.records import metrics as names
 from contextrl.records.example import Example
 from contextrl.rollout.collect import Collector, JudgeLostError, Rollout
@@ -95,9 +96,10 @@ class ContextRLTrainer(GRPOTrainer):
         trust = args.trust_remote_code
         config = policy_config(model, trust_remote_code=trust) if isinstance(model, str) else model.config
         self.examples: Sequence[Example] = as_examples(train_dataset, vision=has_vision(config))
-        check_policy(model, config, args, self.examples, processing_class, kwargs.get("peft_config"))
+        self.prompting = Prompting(processing_class, args.prompts.system_prompt, args.chat_template_kwargs or {})
+        check_policy(model, config, args, self.examples, self.prompting, kwargs.get("peft_config"))
         room = prompt_room(config, args.max_completion_length)
-        check_prompts(processing_class, self.examples, min(args.prompts.max_prompt_tokens, room))
+        check_prompts(self.prompting, self.examples, min(args.prompts.max_prompt_tokens, room))
         rows = Dataset.from_dict({"row": list(range(len(self.examples)))})
         super().__init__(
             model=model,
@@ -133,7 +135,7 @@ class ContextRLTrainer(GRPOTrainer):
         return Collector(
             examples=self.examples,
             num_generations=self.num_generations,
-            build_prompts=lambda rows: build_prompts(self.processing_class, rows, **self.chat_template_kwargs),
+            build_prompts=self.prompting.prompts,
             engine=self.engines.engine,
             completions=completions,
             verifier=partial(Verifier.configured, judge, audit, args.judging),
@@ -141,7 +143,7 @@ class ContextRLTrainer(GRPOTrainer):
             mixing=args.objective.mixing,
             retry_prompt=RetryPrompt(
                 self._tokenizer,
-                self._render,
+                self.prompting.text,
                 args.stage2.instruction,
                 min(args.stage2.max_context_tokens, room),
                 self.eos_token_ids,
@@ -229,15 +231,6 @@ class ContextRLTrainer(GRPOTrainer):
             self.generation_kwargs["suppress_tokens"] = suppressed
             self.generation_config.suppress_tokens = suppressed
         return placeholders
-
-    def _render(self, messages: list[dict[str, Any]]) -> str:
-        if not self._is_vlm:
-            messages = [{**m, "content": "".join(part["text"] for part in m["content"])} for m in messages]
-        return str(
-            self.processing_class.apply_chat_template(
-                messages, add_generation_prompt=True, tokenize=False, **self.chat_template_kwargs
-            )
-        )
 
     # ---- what GRPOTrainer asks for while it scores the rollout ---------------------------------------------------
 

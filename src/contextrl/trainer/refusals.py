@@ -170,7 +170,7 @@ def architecture(model: Any, config: Any) -> Any:
     return type(model.get_base_model() if hasattr(model, "get_base_model") else model)
 
 
-def check_resumable(args: Any, checkpoint: str | Path | None) -> None:
+def check_checkpoint(args: Any, checkpoint: str | Path | None) -> None:
     """A run that goes on from `checkpoint` has all the state that it had there.
 
     Raises:

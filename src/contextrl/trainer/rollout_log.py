@@ -12,7 +12,7 @@ from contextrl.judge.settings import JudgingSettings
 from contextrl.objective.batch import TokenSum
 from contextrl.records import metrics as names
 from contextrl.rollout.collect import Rollout
-from contextrl.rollout.metrics import rollout_sums
+from contextrl.rollout.metrics import rollout_sums, vague_reports
 from contextrl.trainer.batches import ScoredRows
 from contextrl.trainer.checkpoints import CheckpointState
 from contextrl.trainer.group_recorder import GroupRecorder
@@ -89,8 +89,9 @@ class RolloutLog:
         sums = rollout_sums(rollout.drawn, rollout.verifier.tally, sampled=rollout.sampled, trained=rollout.groups)
         member, size = batch["weights"] > 0, batch["advantages"].abs()
         off, on = member & batch["off_policy"], member & ~batch["off_policy"]
+        shares = {**sums.shares, names.REPORT_VAGUE: vague_reports(rollout.sampled)}
         totals = self.log_sums(
-            {name: TokenSum(torch.tensor(n), torch.tensor(d)) for name, (n, d) in sums.shares.items()}
+            {name: TokenSum(torch.tensor(n), torch.tensor(d)) for name, (n, d) in shares.items()}
             | {
                 names.ADVANTAGE_ON_POLICY: TokenSum(size[on].sum(), on.sum()),
                 names.ADVANTAGE_OFF_POLICY: TokenSum(size[off].sum(), off.sum()),
