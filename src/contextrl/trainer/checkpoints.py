@@ -21,7 +21,7 @@ from contextrl.disk import sized, writing
 from contextrl.errors import DiskError
 from contextrl.records.files import write_atomically
 from contextrl.trainer.group_recorder import GroupRecorder
-from contextrl.trainer.refusals import check_resumable
+from contextrl.trainer.refusals import check_checkpoint
 from contextrl.trainer.room import check_room, size_for
 
 #: Written last: a checkpoint folder without it was cut off and is never resumed from.
@@ -203,7 +203,7 @@ class Checkpoints:
             InputError: there is no room for a checkpoint.
         """
         trainer, done = self.trainer, 0
-        check_resumable(trainer.args, resume_from_checkpoint)
+        check_checkpoint(trainer.args, resume_from_checkpoint)
         if resume_from_checkpoint:
             remove_checkpoints(cut_checkpoints(self.folder))
             saved = json.loads((Path(resume_from_checkpoint) / MARKER).read_text(encoding="utf-8"))
