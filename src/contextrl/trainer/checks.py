@@ -31,6 +31,7 @@ def as_examples(dataset: Any, *, vision: bool, where: str = "train_dataset", spl
     """
     if isinstance(dataset, ValidExamples):
         return dataset
+    examples: list[Example]
     if isinstance(dataset, str | Path):
         examples, where = load_examples(str(dataset), split=split), str(dataset)
     else:
