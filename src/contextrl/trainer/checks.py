@@ -37,6 +37,7 @@ def as_examples(dataset: Any, *, vision: bool, where: str = "train_dataset", spl
     """
     if isinstance(dataset, ValidExamples):
         return dataset
+    examples: list[Example]
     if isinstance(dataset, str | Path):
         where = str(dataset)
 
