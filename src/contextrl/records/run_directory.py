@@ -154,9 +154,12 @@ class RunDirectory:
             write_atomically(self.path / "config.yaml", config)
 
     def _remove_scratch(self) -> None:
-        """What a kill left of files that were being written."""
+        """What a kill left of files, and of the model's folder, that were being written."""
         for path in (*self.path.glob(".*.partial"), *(self.path / "images").glob("*.partial")):
-            path.unlink(missing_ok=True)
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
 
     def settings(self) -> dict[str, Any]:
         """The resolved configuration of the run that is here, as it was written."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +13,11 @@ from transformers import PrinterCallback, ProgressCallback, TrainerCallback
 
 from contextrl.console import progress_bar
 from contextrl.disk import writing
+from contextrl.errors import DiskError
 from contextrl.policy.loading import has_vision
 from contextrl.records import metrics as names
 from contextrl.records.evaluation import Evaluation
+from contextrl.records.files import scratch_name
 from contextrl.records.jsonl import json_ready
 from contextrl.records.run_directory import RunDirectory, Whole, environment, package_versions
 from contextrl.trainer.advice import Advice
@@ -126,8 +129,12 @@ class TrainingRun:
             vision=has_vision(config),
             versions=package_versions(),
         )
-        with writing(folder):
-            save_model_folder(self.trainer, folder, card, base=record.policy_path)
+        try:
+            with writing(folder):
+                save_model_folder(self.trainer, folder, card, base=record.policy_path)
+        except DiskError:
+            shutil.rmtree(folder.with_name(scratch_name(folder.name)), ignore_errors=True)
+            raise
 
     def _start(self, *, resume: bool) -> None:
         if self.directory is None:
