@@ -243,6 +243,6 @@ def ask_judge(ready: Prepared) -> tuple[Example, Verdict] | None:
             "a judge that verifies a response",
             found=f"none for the solution of row {example.id}: {verdict.error}",
             where="judge",
-            fix="See judge.model, judge.max_tokens, judge.timeouts and the server's log",
+            fix="See judge.model, judge.sampling.max_tokens, judge.timeouts and the server's log",
         )
     return example, verdict
