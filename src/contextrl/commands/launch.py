@@ -116,9 +116,10 @@ class Run:
         if not self.directory.exists():
             return "Stopped before the run began."
         state, last = self.trainer.state, latest_checkpoint(self.directory.checkpoints)
+        reached = f"at step {state.global_step} of {state.max_steps}" if state.max_steps else "before the first step"
         return (
-            f"Stopped at step {state.global_step} of {state.max_steps or 'none yet'}; last checkpoint: "
-            f"{last.name if last else 'none'}; go on with: {how_to_go_on(self.command)}"
+            f"Stopped {reached}; last checkpoint: {last.name if last else 'none'}; "
+            f"go on with: {how_to_go_on(self.command)}"
         )
 
     def _build_trainer(self) -> Any:

@@ -15,6 +15,7 @@ from PIL import Image
 
 from contextrl.data.images import image_size
 from contextrl.data.loading import load_examples, rows_to_examples, undecoded_rows
+from contextrl.data.problems import problems_error
 from contextrl.data.validation import ValidExamples, load_valid_examples
 from contextrl.errors import InputError
 from contextrl.policy.processor import check_processor
@@ -37,7 +38,6 @@ def as_examples(dataset: Any, *, vision: bool, where: str = "train_dataset", spl
     """
     if isinstance(dataset, ValidExamples):
         return dataset
-    examples: list[Example]
     if isinstance(dataset, str | Path):
         where = str(dataset)
 
@@ -140,18 +140,28 @@ def check_prompts(prompting: Prompting, examples: Sequence[Example], limit: int)
     def image_tokens(size: tuple[int, int]) -> int:
         return limit if counter is None else counter(size)  # unknown: tokenise to be sure
 
+    long: list[tuple[str, str]] = []
     for example in examples:
         images = sum(image_tokens(image_size(handle)) for handle in example.images)
         if overhead + images + len(example.question.encode()) <= limit:
             continue
         length = len(prompting.prompts([example]).ids[0])
         if length > limit:
-            raise InputError(
-                f"a prompt of at most {limit} tokens",
-                found=f"{length} tokens ({len(prompting.tokenizer(example.question)['input_ids'])} of them text)",
-                where=f"row {example.id}, fields question and images",
-                fix="Shorten it, use smaller images, or raise data.max_prompt_tokens within the model's positions",
-            )
+            text = len(prompting.tokenizer(example.question)["input_ids"])
+            long.append((example.id, f"{length} tokens ({text} of them text)"))
+    if long:
+        raise _too_long(long, limit, len(examples))
+
+
+def _too_long(long: Sequence[tuple[str, str]], limit: int, rows: int) -> InputError:
+    """One error for all prompts that do not fit: (row, found)."""
+    fix = "Shorten them, use smaller images, or raise data.max_prompt_tokens within the model's positions"
+    expected = f"a prompt of at most {limit} tokens"
+    if len(long) == 1:
+        row, found = long[0]
+        return InputError(expected, found=found, where=f"row {row}, fields question and images", fix=fix)
+    problems = [f"row {row!r}, field 'question': expected {expected}, found {found}" for row, found in long]
+    return problems_error(problems, total=f"{rows} rows", where="fields question and images", fix=fix)
 
 
 def _template_tokens(prompting: Prompting, *images: Image.Image) -> int:
