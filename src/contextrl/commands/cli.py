@@ -23,6 +23,7 @@ from contextrl.commands.interrupts import EXIT_CODE, CalmGroup, terminate_as_int
 from contextrl.commands.judge_cli import app as judge_app
 from contextrl.commands.miniature_cli import app as miniature_app
 from contextrl.commands.program import program
+from contextrl.commands.report_cli import report
 from contextrl.commands.reproduce_cli import reproduce
 from contextrl.disk import disk_error
 from contextrl.errors import ContextRLError, InputError
@@ -39,6 +40,7 @@ app = typer.Typer(
 )
 
 app.command()(init)
+app.command()(report)
 app.command()(reproduce)
 app.add_typer(judge_app, name="judge", help="Verify responses, measure a judge, serve the miniature's.")
 app.add_typer(miniature_app, name="miniature", help="The built-in miniature's base policy, made anew.")
@@ -200,32 +202,6 @@ def export(
     console.print(f"{escape(str(output))}: {escape(written)}", soft_wrap=True)
 
 
-@app.command()
-def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories.", show_default=False)],
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            help="The page; by default RUN/report.html, and report.html here for several runs.", metavar="FILE"
-        ),
-    ] = None,
-    figures: Annotated[
-        Path | None, typer.Option(help="Also write every chart as SVG and PNG into this folder.", metavar="DIR")
-    ] = None,
-    megabytes: Annotated[
-        int, typer.Option(min=3, help="Most of the page; groups and pictures are chosen to fit.")
-    ] = 10,
-) -> None:
-    """Show a run, or several side by side, in one HTML file that needs no network and no server."""
-    from contextrl.commands.report import write_page
-
-    console = Console()
-    written = write_page(runs, output, figures, megabytes, Console(stderr=True))
-    console.print(f"Report: {escape(str(written))}", soft_wrap=True)
-    if figures is not None:
-        console.print(f"Figures: {escape(str(figures))}", soft_wrap=True)
-
-
 def quiet_libraries() -> None:
     """Keep libraries' bars and deprecation notes, which say nothing to our users, off the terminal."""
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
@@ -258,7 +234,7 @@ def results_table(results: dict[str, Any]) -> Table:
     data = next((row["data"] for row in (results["before"], results["after"]) if row and row.get("data")), None)
     held_out = "held-out" if data is None else f"held-out, {escape(_shown(data).removesuffix(', held out'))}"
     for column in (held_out, "answer", "answer and process", "n"):
-        table.add_column(column, justify="left" if column == held_out else "right")
+        table.add_column(column, justify="left" if column == held_out else "right", no_wrap=column != held_out)
     for name in ("before", "after"):
         if row := results[name]:
             table.add_row(name, *_accuracies(row))
@@ -292,7 +268,7 @@ def discovery_table(results: dict[str, Any]) -> Table | None:
 def evaluation_table(results: dict[str, Any]) -> Table:
     table = Table(title=escape(str(results["model"])))
     for column in ("benchmark", "answer", "answer and process", "n"):
-        table.add_column(column, justify="left" if column == "benchmark" else "right")
+        table.add_column(column, justify="left" if column == "benchmark" else "right", no_wrap=column != "benchmark")
     for name, row in results["benchmarks"].items():
         table.add_row(escape(_shown(name)), *_accuracies(row))
     return table

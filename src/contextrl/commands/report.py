@@ -44,7 +44,7 @@ def write_page(
         InputError: a run is not there, or a place to write to is not a place for it.
     """
     console = console or Console(stderr=True)
-    runs = with_names_of_their_own([read_run(path) for path in _distinct(paths)])
+    runs = with_names_of_their_own([read_run(path) for path in distinct(paths)])
     target = output or (runs[0].path if len(runs) == 1 else Path()) / "report.html"
     if target.is_dir():
         raise InputError("a file to write", found="a folder", where="--output", fix=f"Try {target / 'report.html'}")
@@ -83,6 +83,6 @@ def _make_folder(folder: Path, where: str) -> None:
         raise InputError("a folder to write to", found=f"{folder}, which is read-only", where=where)
 
 
-def _distinct(paths: Sequence[Path]) -> list[Path]:
+def distinct(paths: Sequence[Path]) -> list[Path]:
     """A run that is named twice is one run."""
     return list({os.path.realpath(path): path for path in paths}.values())
