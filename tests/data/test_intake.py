@@ -106,6 +106,9 @@ def test_bytes_and_several_pictures_in_lists_of_lists(folder: Path) -> None:
         pytest.param(["data:image/png,abc"], r"base64 in an address", id="data-not-base64"),
         pytest.param([f"data:image/png;base64,{TEXT[:40]}"], r"a complete image", id="cut-data"),
         pytest.param(["data:image/png;base64,!!"], r"as base64 text too, found '!!'", id="no-base64"),
+        pytest.param(["a" * 300 + ".png"], r"as base64 text too, found 'aaa.*304 characters", id="long-name"),
+        pytest.param(["é" * 200 + ".png"], r"204 characters", id="name-of-many-bytes"),
+        pytest.param(["a" * 5000], r"cannot identify image file it", id="base64-of-nothing"),
         pytest.param(["a\0b.png"], r"as base64 text too", id="nul"),
         pytest.param(["~nobody-of-that-name/a.png"], r"home folder of a user", id="no-such-user"),
         pytest.param(["a\ud800.png"], r"half of one \(surrogate \\ud800\)", id="half-a-character"),
@@ -254,6 +257,11 @@ def test_a_folder_of_files_named_by_split(folder: Path) -> None:
 
 
 # ---- rows --------------------------------------------------------------------------------------------------------
+
+
+def test_half_a_character_in_the_ids_of_images(folder: Path) -> None:
+    with pytest.raises(InputError, match=r"line 1, field 'image_ids': .*surrogate"):
+        load_examples(rows_file(folder, {**ROW, "images": ["b.png"], "image_ids": ["\ud800"]}))
 
 
 @pytest.mark.parametrize("field", ["question", "solution", "answer", "id", "source"])

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors import SafetensorError
 from test_commands import settings
 from transformers import Trainer
 
@@ -16,7 +17,7 @@ from contextrl.commands import disk
 from contextrl.commands.cli import main
 from contextrl.records import groups, run_directory
 from contextrl.records.jsonl import read_objects
-from contextrl.trainer import room
+from contextrl.trainer import room, run
 from contextrl.trainer.checkpoints import complete_checkpoints
 
 CONFIG = Path(__file__).resolve().parents[2] / "configs" / "miniature" / "contextrl.yaml"
@@ -72,6 +73,14 @@ def no_room_for(name: str, write: Callable[..., None], at: int = 1) -> Callable[
     return refusing
 
 
+def refusing_the_model(trainer: Any, folder: Path, *_: Any, **__: Any) -> None:
+    """A disk that is full within the model's folder."""
+    scratch = folder.with_name(".model.partial")
+    scratch.mkdir()
+    (scratch / "model.safetensors").write_bytes(b"half")
+    raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+
 PLACES = {
     "groups": (groups, "append_lines", "groups.jsonl", 2),
     "metrics": (run_directory, "append_lines", "metrics.jsonl", 2),
@@ -97,6 +106,19 @@ def test_a_disk_that_is_full_while_records_are_written(
     assert json.loads((train.run / "results.json").read_text(encoding="utf-8"))["steps"] == 2
     assert [row["step"] for row in read_objects(train.run / "metrics.jsonl")] == [1, 2]
     assert {row["step"] for row in read_objects(train.run / "groups.jsonl")} == {1, 2}
+
+
+def test_a_disk_that_is_full_while_the_model_is_written(train: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(run, "save_model_folder", refusing_the_model)
+        code, said = train()
+    assert code == 2, said
+    for words in (f"{train.run / 'model'} could not be written: no space left", "safe are checkpoint-2", "--resume"):
+        assert words in said
+    assert not (train.run / ".model.partial").exists()
+    code, said = train("--resume")
+    assert code == 0, said
+    assert (train.run / "model" / "model.safetensors").is_file()
 
 
 def test_a_disk_that_is_still_full(train: Command, monkeypatch: pytest.MonkeyPatch) -> None:

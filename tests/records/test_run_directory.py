@@ -207,6 +207,8 @@ def test_resuming_removes_what_was_being_written(tmp_path: Path) -> None:
     for left in (".metrics.jsonl.partial", "images/a.png.77.partial"):
         (tmp_path / left).write_text("half")
     (tmp_path / "images" / "a.png").write_text("whole")
+    (tmp_path / ".model.partial").mkdir()
+    (tmp_path / ".model.partial" / "model.safetensors").write_text("half")
     RunDirectory(tmp_path).start("", {}, resume=True)
     assert not list(tmp_path.rglob("*.partial"))
     assert (tmp_path / "images" / "a.png").exists()

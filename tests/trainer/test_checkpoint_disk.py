@@ -151,19 +151,19 @@ SIZE = CheckpointSize(weights=20_000_000, optimizer=40_000_000)
 @pytest.mark.parametrize(
     ("free", "changes", "done", "refused", "warned"),
     [
-        pytest.param(60_999_999, {}, 0, True, None, id="not-for-one"),
-        pytest.param(61_000_000, {}, 0, False, "10 checkpoints of 60.0 MB", id="for-one-not-for-all"),
-        pytest.param(599_999_999, {}, 0, False, "10 checkpoints", id="just-not-for-all"),
-        pytest.param(600_000_000, {}, 0, False, None, id="for-all"),
-        # The new one is written before the oldest goes.
-        pytest.param(179_999_999, {"save_total_limit": 2}, 0, False, "3 checkpoints", id="not-for-the-limit"),
-        pytest.param(180_000_000, {"save_total_limit": 2}, 0, False, None, id="for-the-limit"),
+        pytest.param(80_999_999, {}, 0, True, None, id="not-for-one"),
+        pytest.param(81_000_000, {}, 0, False, "10 checkpoints of 60.0 MB", id="for-one-not-for-all"),
+        pytest.param(619_999_999, {}, 0, False, "10 checkpoints", id="just-not-for-all"),
+        pytest.param(620_000_000, {}, 0, False, None, id="for-all"),
+        # The new one is written before the oldest goes, the model of 20 MB at the end.
+        pytest.param(199_999_999, {"save_total_limit": 2}, 0, False, "3 checkpoints", id="not-for-the-limit"),
+        pytest.param(200_000_000, {"save_total_limit": 2}, 0, False, None, id="for-the-limit"),
         pytest.param(20_999_999, {"save_strategy": "no"}, 0, True, None, id="not-for-the-model"),
         pytest.param(21_000_000, {"save_strategy": "no"}, 0, False, None, id="for-the-model"),
-        pytest.param(61_000_000, {"max_steps": -1}, 0, False, None, id="of-unknown-length"),
-        pytest.param(61_000_000, {"save_strategy": "epoch"}, 0, False, None, id="epochs"),
-        pytest.param(61_000_000, {}, 50, False, None, id="resumed"),
-        pytest.param(60_999_999, {}, 50, True, None, id="resumed-without-room"),
+        pytest.param(81_000_000, {"max_steps": -1}, 0, False, None, id="of-unknown-length"),
+        pytest.param(81_000_000, {"save_strategy": "epoch"}, 0, False, None, id="epochs"),
+        pytest.param(81_000_000, {}, 50, False, None, id="resumed"),
+        pytest.param(80_999_999, {}, 50, True, None, id="resumed-without-room"),
         pytest.param(0, {}, 100, False, None, id="nothing-left-to-train"),
     ],
 )
@@ -189,7 +189,7 @@ def test_room(
 
 def test_what_will_be_removed_counts_as_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "free_bytes", lambda _: 1_000_000)
-    assert check_room(tmp_path, SIZE, Arguments(save_steps=100), reclaimed=60_000_000) is None
+    assert check_room(tmp_path, SIZE, Arguments(save_steps=100), reclaimed=80_000_000) is None
 
 
 def test_a_limit_on_the_size_of_files(tmp_path: Path) -> None:

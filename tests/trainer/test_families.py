@@ -30,6 +30,7 @@ from contextrl.errors import InputError
 from contextrl.policy.loading import load_policy, load_processor, policy_config
 from contextrl.policy.prompts import Prompts, build_prompts
 from contextrl.records.example import Example
+from contextrl.trainer.checks import check_prompts
 from contextrl.trainer.config import ContextRLConfig
 from contextrl.trainer.contextrl_trainer import ContextRLTrainer
 
@@ -225,6 +226,17 @@ def tiles(trainer: ContextRLTrainer, images: list[list[Image.Image]], inputs: An
         return None
     found = trainer.processing_class.image_processor(images=images, crop_to_patches=True, return_tensors="pt")
     return [int(part.sum()) for part in torch.split(found["num_patches"], list(map(len, images)))]
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_a_prompt_that_is_too_long_by_one_token_is_found(name: str, folder: Path) -> None:
+    """Whatever a family says beforehand of the tokens of a picture."""
+    prompting = trained(name, folder).trainer.prompting
+    for row, example in enumerate(examples()):
+        length = len(prompts_of(trained(name, folder).trainer, [row]).ids[0])
+        check_prompts(prompting, [example], length)
+        with pytest.raises(InputError, match=f"{length} tokens"):
+            check_prompts(prompting, [example], length - 1)
 
 
 @pytest.mark.parametrize("name", TRAINED)

@@ -12,6 +12,7 @@ from trl import SFTConfig
 
 from contextrl.miniature.tasks import miniature_examples
 from contextrl.policy.loading import load_policy, load_processor, policy_config
+from contextrl.policy.prompting import Prompting
 from contextrl.trainer.checkpoints import MARKER
 from contextrl.trainer.sft import ReferenceSFTTrainer
 
@@ -35,7 +36,7 @@ def run(policy: Path, folder: Path, resume: Path | None = None) -> ReferenceSFTT
         seed=3,
     )
     model, processor = load_policy(str(policy), trainable=True), load_processor(str(policy), policy_config(str(policy)))
-    trainer = ReferenceSFTTrainer(model, args, miniature_examples("train", 8), processor)
+    trainer = ReferenceSFTTrainer(model, args, miniature_examples("train", 8), Prompting(processor))
     trainer.train(resume_from_checkpoint=str(resume) if resume else None)
     return trainer
 

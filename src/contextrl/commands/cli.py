@@ -22,6 +22,7 @@ from contextrl.commands.init import init
 from contextrl.commands.interrupts import EXIT_CODE, CalmGroup, terminate_as_interrupt
 from contextrl.commands.judge_cli import app as judge_app
 from contextrl.commands.miniature_cli import app as miniature_app
+from contextrl.commands.program import program
 from contextrl.commands.reproduce_cli import reproduce
 from contextrl.disk import disk_error
 from contextrl.errors import ContextRLError, InputError
@@ -98,7 +99,8 @@ def train(
         run_dir = escape(str(settings.run_dir))
         console.print(f"Run directory: {run_dir}", soft_wrap=True)
         console.print(f"Model: {run_dir}/model", soft_wrap=True)
-        console.print(f"Look at it: contextrl report {escape(shlex.quote(str(settings.run_dir)))}", soft_wrap=True)
+        look = shlex.join([*program(), "report", str(settings.run_dir)])
+        console.print(f"Look at it: {escape(look)}", soft_wrap=True)
 
 
 @app.command()

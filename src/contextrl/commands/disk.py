@@ -8,6 +8,7 @@ from contextlib import suppress
 from functools import wraps
 from typing import Any, Protocol, TypeVar
 
+from contextrl.commands.program import program
 from contextrl.disk import disk_error, folder_bytes, free_bytes
 from contextrl.errors import DiskError, InputError
 from contextrl.records.run_directory import RunDirectory
@@ -64,8 +65,8 @@ def check_disk(directory: RunDirectory, trainer: Any, *, resume: bool) -> str | 
 
 def how_to_go_on(command: Sequence[str]) -> str:
     """The command that resumes what `command` began."""
-    again = [part for part in command if part not in ("--resume", "--overwrite")]
-    return shlex.join([*again, "--resume"])
+    again = [part for part in command[1:] if part not in ("--resume", "--overwrite")]
+    return shlex.join([*program(), *again, "--resume"])
 
 
 def says_what_is_safe(train: Callable[[R], T]) -> Callable[[R], T]:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from contextrl.commands.program import program
 from contextrl.errors import InputError
 
 _ARGUMENTS = "[NAME] [OUT.yaml]"
@@ -129,5 +130,5 @@ def _write(out: Path, text: str) -> None:
 
 
 def _say_next(out: Path, console: Console) -> None:
-    name = escape(shlex.quote(str(out)))
-    console.print(f"Next: contextrl check {name}, then contextrl train {name}", soft_wrap=True)
+    check, train = (escape(shlex.join([*program(), verb, str(out)])) for verb in ("check", "train"))
+    console.print(f"Next: {check}, then {train}", soft_wrap=True)

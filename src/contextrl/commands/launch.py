@@ -21,7 +21,7 @@ from contextrl.records.run_directory import RunDirectory
 from contextrl.trainer.checkpoints import latest_checkpoint
 from contextrl.trainer.contextrl_trainer import ContextRLTrainer
 from contextrl.trainer.held_out import HeldOut
-from contextrl.trainer.refusals import check_resumable
+from contextrl.trainer.refusals import check_checkpoint
 from contextrl.trainer.run import RunRecord, TrainingRun
 from contextrl.trainer.sft import ReferenceSFTTrainer
 
@@ -62,7 +62,7 @@ class Run:
         try:
             ready.problems.raise_them()
             if resume:
-                check_resumable(ready.args, latest_checkpoint(self.directory.checkpoints))
+                check_checkpoint(ready.args, latest_checkpoint(self.directory.checkpoints))
             if self.is_main and config.judge.kind == "llm":
                 ask_judge(ready)
             self.trainer = self._build_trainer()
@@ -79,6 +79,7 @@ class Run:
         """Evaluate, train, evaluate; returns what results.json holds."""
         finished = self.directory.results() if self.resume else None
         if finished is not None and not self.goes_further:
+            self.ready.close()
             return finished
         checkpoint = latest_checkpoint(self.directory.checkpoints) if self.resume else None
         config = self.config
@@ -115,9 +116,10 @@ class Run:
         if not self.directory.exists():
             return "Stopped before the run began."
         state, last = self.trainer.state, latest_checkpoint(self.directory.checkpoints)
+        reached = f"at step {state.global_step} of {state.max_steps}" if state.max_steps else "before the first step"
         return (
-            f"Stopped at step {state.global_step} of {state.max_steps or 'none yet'}; last checkpoint: "
-            f"{last.name if last else 'none'}; go on with: {how_to_go_on(self.command)}"
+            f"Stopped {reached}; last checkpoint: {last.name if last else 'none'}; "
+            f"go on with: {how_to_go_on(self.command)}"
         )
 
     def _build_trainer(self) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -27,6 +28,8 @@ if features.check("avif"):
     FORMATS = (*FORMATS, "AVIF")
 #: Longest picture by its width, or the other way round: what Qwen-VL's processors take (`smart_resize`).
 MAX_ASPECT_RATIO = 200
+#: How Pillow names what is read from memory.
+_ADDRESS = re.compile(r"<_io\.BytesIO[^>]*>")
 #: Bytes that tell what a file is.
 _HEAD = 512
 
@@ -215,7 +218,7 @@ def _decoded(handle: ImageHandle, where: str, max_side: int | None = None) -> It
 
 
 def _unreadable(where: str, source: ImageHandle | io.BytesIO, error: Exception) -> InputError:
-    found = f"{type(error).__name__}: {str(error)[:120]}"
+    found = f"{type(error).__name__}: {_ADDRESS.sub('it', str(error))[:120]}"
     if isinstance(error, Image.DecompressionBombError):
         return _too_many_pixels(_unnamed(where, source) + found, where)
     kind = kind_of(_head(source))

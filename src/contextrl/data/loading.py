@@ -157,17 +157,14 @@ def _examples(rows: Iterable[RawRow | InputError], reader: RowReader, where: str
 
 
 def _rows_error(errors: Sequence[InputError], count: int, where: str) -> RowsError:
-    """All errors of a file as one; where the same thing is wrong with all of its rows, it is said once."""
+    """All errors of a file as one; a column that no row has is said once."""
     if len(errors) == 1:
         return one_problem(errors[0])
     lines, first = [str(error).rstrip(".") for error in errors], errors[0]
-    if len(errors) < count or len({(error.expected, _field_of(error)) for error in errors}) > 1:
+    absent = first.expected.startswith(("a column ", "a field "))
+    if not absent or len(errors) < count or any(error.expected != first.expected for error in errors):
         return problems_error(lines, total=f"{count} rows", where=where)
     found = f"{first.found} (all {count} rows)"
     wrong = RowsError(first.expected, found=found, where=first.where, fix=first.fix)
     wrong.problems = lines
     return wrong
-
-
-def _field_of(error: InputError) -> str:
-    return error.where.rpartition("field ")[2] if "field " in error.where else ""

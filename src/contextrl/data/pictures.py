@@ -24,6 +24,8 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{32,}={0,2}")
 _ENCODED_STARTS = ("iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR", "Qk", "SUkq", "TU0AK")
 _SUFFIX = re.compile(r"\.\w{2,5}$")
 _PICTURE_NAME = re.compile(r"\.(?:png|jpe?g|jpe|webp|gif|bmp|tiff?|ppm|jp2|avif)$", re.IGNORECASE)
+#: Bytes of a file's name.
+_LONGEST_NAME = 255
 _FORMS = "an image: a path, a PIL image, or bytes"
 
 
@@ -140,6 +142,9 @@ def _local(text: str, where: str, base: Path | None) -> Path:
     elif os.name != "nt" and re.match(r"[A-Za-z]:/", text):
         raise _elsewhere(text, where)
     path = Path(text)
+    if any(len(os.fsencode(part)) > _LONGEST_NAME for part in path.parts):
+        found = f"{text[:40]!r}, {len(text):,} characters"
+        raise InputError(f"{_FORMS}, as base64 text too", found=found, where=where)
     if text.startswith("~"):
         try:
             path = path.expanduser()

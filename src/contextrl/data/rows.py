@@ -46,6 +46,8 @@ class RowReader:
         if image_ids and len(image_ids) != len(images):
             found = f"{len(image_ids)} ids for {len(images)} images"
             raise InputError("one id for each image", found=found, where=f"{row.where}, field 'image_ids'")
+        for image_id in image_ids:
+            _check_characters(image_id, f"{row.where}, field 'image_ids'")
         solution = self._text(row, "solution")
         answer, answer_type = self._answer(row, question, solution)
         return Example(

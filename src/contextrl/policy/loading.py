@@ -119,14 +119,13 @@ def load_processor(
             if "torchvision" in str(error).lower()
             else "Install them",
         ) from error
-    except ValueError as error:
-        if not _wants_code(error):
-            raise
+    except (OSError, ValueError) as error:
+        wants_code = _wants_code(error)
         raise InputError(
-            "a processor without code of its own",
+            "a processor without code of its own" if wants_code else "the files of a processor beside the model",
             found=_first_line(error),
             where="model.path",
-            fix=_TRUST,
+            fix=_TRUST if wants_code else "Copy those of the model that it was trained from",
         ) from error
     # Older checkpoints have the chat template beside the tokenizer only.
     if getattr(processor, "chat_template", None) is None and getattr(processor, "tokenizer", None) is not None:

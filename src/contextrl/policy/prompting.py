@@ -9,6 +9,7 @@ from typing import Any
 from jinja2.exceptions import TemplateError
 
 from contextrl.errors import InputError
+from contextrl.policy.processor import check_processor
 from contextrl.policy.prompts import Prompts, build_prompts, conversation, plain_contents, system_turn
 from contextrl.records.example import Example
 
@@ -59,8 +60,9 @@ class Prompting:
         """Render a question, so that a template that cannot take these settings is found before a model is loaded.
 
         Raises:
-            InputError: the template raises, or leaves the system prompt out.
+            InputError: there is no template; it raises, or leaves the system prompt out.
         """
+        check_processor(self.processor)
         try:
             text = self.text([{"role": "user", "content": [{"type": "text", "text": "-"}]}])
         except (TemplateError, TypeError, ValueError) as error:

@@ -38,9 +38,10 @@ _PACKAGES = (
 )
 #: The evaluations of which every item is kept.
 Whole = Literal["before", "after"]
-_FOLDERS = ("checkpoints", "images")
+_MADE = ("checkpoints", "images")
+_FOLDERS = (*_MADE, "model")
 #: What a run that was killed before it began may leave: nothing in it is worth keeping.
-_LEFTOVERS = (*_FOLDERS, "environment.json", scratch_name("environment.json"), scratch_name("config.yaml"))
+_LEFTOVERS = (*_MADE, "environment.json", scratch_name("environment.json"), scratch_name("config.yaml"))
 #: What a run writes as files; processes' `groups-1.jsonl` beside them.
 _FILES = (
     "config.yaml",
@@ -145,7 +146,7 @@ class RunDirectory:
             shutil.rmtree(old, ignore_errors=True)
             self.path.rename(old)
             shutil.rmtree(old)
-        for folder in _FOLDERS:
+        for folder in _MADE:
             (self.path / folder).mkdir(parents=True, exist_ok=True)
         if not resume:
             write_atomically(self.path / "environment.json", json.dumps(environment, indent=2))
@@ -153,9 +154,12 @@ class RunDirectory:
             write_atomically(self.path / "config.yaml", config)
 
     def _remove_scratch(self) -> None:
-        """What a kill left of files that were being written."""
+        """What a kill left of files, and of the model's folder, that were being written."""
         for path in (*self.path.glob(".*.partial"), *(self.path / "images").glob("*.partial")):
-            path.unlink(missing_ok=True)
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
 
     def settings(self) -> dict[str, Any]:
         """The resolved configuration of the run that is here, as it was written."""

@@ -84,7 +84,7 @@ def _adapted_modules(kind: Any, config: Any, peft_config: PeftConfig) -> list[st
             f"adapters for modules of {kind.__name__}",
             found=" ".join(str(error).split()),
             where="model.lora",
-            fix=f"Set model.lora.target_modules, for example to {_linear_names(empty)}",
+            fix=f"Set model.lora to true, or its target_modules, for example to {_linear_names(empty)}",
         ) from error
     return [name for name, parameter in empty.named_parameters() if name not in before and parameter.requires_grad]
 

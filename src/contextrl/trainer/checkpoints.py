@@ -21,7 +21,7 @@ from contextrl.disk import sized, writing
 from contextrl.errors import DiskError
 from contextrl.records.files import write_atomically
 from contextrl.trainer.group_recorder import GroupRecorder
-from contextrl.trainer.refusals import check_resumable
+from contextrl.trainer.refusals import check_checkpoint
 from contextrl.trainer.room import check_room, size_for
 
 #: Written last: a checkpoint folder without it was cut off and is never resumed from.
@@ -114,7 +114,6 @@ class Resumable(Protocol):
     state: Any
     accelerator: Any
     is_deepspeed_enabled: bool
-    recorder: GroupRecorder | None
 
     def checkpoint_state(self) -> dict[str, Any]:
         """This process's state beyond what Trainer saves."""
@@ -165,8 +164,8 @@ class Checkpoints:
             DiskError: the disk would not take it; what was written of it is gone again, older ones are untouched.
         """
         trainer, args = self.trainer, self.trainer.args
-        if trainer.recorder is not None:
-            trainer.recorder.drain()
+        if (recorder := self._recorder()) is not None:
+            recorder.drain()
         limit, args.save_total_limit = args.save_total_limit, None
         folder = self.at(trainer.state.global_step)
         marker = folder / MARKER
@@ -186,6 +185,10 @@ class Checkpoints:
         if args.should_save:
             rotate_checkpoints(output_dir=args.output_dir, save_total_limit=limit, use_mtime=True)
 
+    def _recorder(self) -> GroupRecorder | None:
+        """Whose pictures are still on their way; SFT has none."""
+        return getattr(self.trainer, "recorder", None)
+
     def _how_to_make_room(self) -> str:
         size = sized(size_for(self.trainer).total)
         return f"Make room (a checkpoint takes {size}), or keep fewer of them with train.save_total_limit"
@@ -200,7 +203,7 @@ class Checkpoints:
             InputError: there is no room for a checkpoint.
         """
         trainer, done = self.trainer, 0
-        check_resumable(trainer.args, resume_from_checkpoint)
+        check_checkpoint(trainer.args, resume_from_checkpoint)
         if resume_from_checkpoint:
             remove_checkpoints(cut_checkpoints(self.folder))
             saved = json.loads((Path(resume_from_checkpoint) / MARKER).read_text(encoding="utf-8"))
@@ -216,9 +219,9 @@ class Checkpoints:
         try:
             result = train()
         except BaseException:
-            if trainer.recorder is not None:
-                trainer.recorder.abandon()
+            if (recorder := self._recorder()) is not None:
+                recorder.abandon()
             raise
-        if trainer.recorder is not None:
-            trainer.recorder.drain()
+        if (recorder := self._recorder()) is not None:
+            recorder.drain()
         return result

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from math import ceil
 from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
 from peft import PeftConfig
+from PIL import Image
 
 from contextrl.data.images import image_size
 from contextrl.data.loading import load_examples, rows_to_examples, undecoded_rows
+from contextrl.data.problems import problems_error
 from contextrl.data.validation import ValidExamples, load_valid_examples
 from contextrl.errors import InputError
+from contextrl.policy.processor import check_processor
 from contextrl.policy.prompting import Prompting
 from contextrl.policy.vision import check_features
 from contextrl.records.example import Example
@@ -97,8 +101,22 @@ def check_policy(
             where="data.train",
             fix="Lower train.per_device_train_batch_size or add rows",
         )
-    shown = [next((e for e in examples if bool(e.images) == images), None) for images in (False, True)]
-    prompts = prompting.prompts([e for e in shown if e is not None])
+    _check_processed(model, config, examples, prompting)
+
+
+def _check_processed(model: Any, config: Any, examples: Sequence[Example], prompting: Prompting) -> None:
+    """A row with images and one without can be rendered, and the policy takes what comes of them."""
+    found = [next((e for e in examples if bool(e.images) == images), None) for images in (False, True)]
+    shown = [example for example in found if example is not None]
+    try:
+        prompts = prompting.prompts(shown)
+    except ValueError as error:  # whatever a family's processor has to say
+        raise InputError(
+            "a processor whose chat template renders the rows and shows their images",
+            found=" ".join(str(error).split()),
+            where="model.path",
+            fix="Use the processor and chat template of the model's vision-language version",
+        ) from error
     check_features(architecture(model, config), config, prompts)
 
 
@@ -114,32 +132,60 @@ def check_prompts(prompting: Prompting, examples: Sequence[Example], limit: int)
     Only rows that could be too long are tokenised: a byte-level token covers at least one byte, so the bytes of a
     question bound its tokens, and an image's tokens follow from its size, which its header tells.
     """
-    processor, tokenizer = prompting.processor, prompting.tokenizer
+    check_processor(prompting.processor)
     overhead = _template_tokens(prompting)
+    counter = _image_counter(prompting, overhead) if any(example.images for example in examples) else None
 
     @cache
     def image_tokens(size: tuple[int, int]) -> int:
-        counter = getattr(processor, "_get_num_multimodal_tokens", None)
-        if counter is None:
-            return limit  # unknown: tokenise to be sure
-        width, height = size
-        return int(counter(image_sizes=[(height, width)])["num_image_tokens"][0])
+        return limit if counter is None else counter(size)  # unknown: tokenise to be sure
 
+    long: list[tuple[str, str]] = []
     for example in examples:
-        images = sum(image_tokens(image_size(handle)) + 4 for handle in example.images)
+        images = sum(image_tokens(image_size(handle)) for handle in example.images)
         if overhead + images + len(example.question.encode()) <= limit:
             continue
         length = len(prompting.prompts([example]).ids[0])
         if length > limit:
-            raise InputError(
-                f"a prompt of at most {limit} tokens",
-                found=f"{length} tokens ({len(tokenizer(example.question)['input_ids'])} of them text)",
-                where=f"row {example.id}, fields question and images",
-                fix="Shorten it, use smaller images, or raise data.max_prompt_tokens within the model's positions",
-            )
+            text = len(prompting.tokenizer(example.question)["input_ids"])
+            long.append((example.id, f"{length} tokens ({text} of them text)"))
+    if long:
+        raise _too_long(long, limit, len(examples))
 
 
-def _template_tokens(prompting: Prompting) -> int:
+def _too_long(long: Sequence[tuple[str, str]], limit: int, rows: int) -> InputError:
+    """One error for all prompts that do not fit: (row, found)."""
+    fix = "Shorten them, use smaller images, or raise data.max_prompt_tokens within the model's positions"
+    expected = f"a prompt of at most {limit} tokens"
+    if len(long) == 1:
+        row, found = long[0]
+        return InputError(expected, found=found, where=f"row {row}, fields question and images", fix=fix)
+    problems = [f"row {row!r}, field 'question': expected {expected}, found {found}" for row, found in long]
+    return problems_error(problems, total=f"{rows} rows", where="fields question and images", fix=fix)
+
+
+def _template_tokens(prompting: Prompting, *images: Image.Image) -> int:
     """Tokens of the chat template around an empty question."""
-    probe = Example(id="probe", question="-", solution="-", answer="-")
+    probe = Example(id="probe", question="-", solution="-", answer="-", images=images)
     return len(prompting.prompts([probe]).ids[0])
+
+
+def _image_counter(prompting: Prompting, overhead: int) -> Callable[[tuple[int, int]], int] | None:
+    """An upper bound of what an image of (width, height) adds to a prompt; None where a family does not say.
+
+    Families count an image's features; what they write around them, and between tiles, is measured on a few images.
+    """
+    count = getattr(prompting.processor, "_get_num_multimodal_tokens", None)
+    if count is None:
+        return None
+
+    def counted(size: tuple[int, int]) -> int:
+        return int(count(image_sizes=[(size[1], size[0])])["num_image_tokens"][0])
+
+    written = {size: _template_tokens(prompting, Image.new("RGB", size)) - overhead for size in _SIZES}
+    most = max(tokens / max(1, counted(size)) for size, tokens in written.items())
+    return lambda size: ceil(most * counted(size)) + 4
+
+
+#: A thumbnail, a picture, a strip and a column, which tiles cut differently.
+_SIZES = ((64, 64), (1024, 1024), (1536, 256), (256, 1536))

@@ -7,6 +7,7 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from contextrl.data.images import image_key
 from contextrl.disk import writing
@@ -15,6 +16,7 @@ from contextrl.records.example import ImageHandle
 from contextrl.records.groups import AttemptRecord, GroupRecord, GroupsFile
 from contextrl.rollout.groups import Attempt, Group
 from contextrl.trainer.picture_writer import PictureWriter
+from contextrl.trainer.room import room_needed, size_for
 from contextrl.trainer.settings import RecordSettings
 
 #: Seconds that a run which ends early waits for pictures of groups after its last checkpoint.
@@ -58,6 +60,18 @@ class GroupRecorder:
         self._processes = processes
         self._known = {path.name for path in images.iterdir() if path.suffix in (".png", ".jpg")}
         self._kept = len(self._known) // processes
+
+    @classmethod
+    def of(cls, trainer: Any, folder: Path, settings: RecordSettings) -> GroupRecorder:
+        """What writes the groups of a trainer's process."""
+        return cls(
+            folder,
+            trainer.accelerator.process_index,
+            settings=settings,
+            processes=trainer.accelerator.num_processes,
+            last_step=lambda: trainer.state.max_steps,
+            reserve=room_needed(size_for(trainer), trainer.args),
+        )
 
     def write(
         self,

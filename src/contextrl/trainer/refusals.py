@@ -11,7 +11,9 @@ import transformers
 from peft import PeftConfig
 from transformers import Trainer
 from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK, get_available_reporting_integrations
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.optimization import get_scheduler
+from transformers.utils import is_flash_attn_2_available
 
 from contextrl.errors import InputError, nearest_key
 from contextrl.policy.processor import check_processor
@@ -35,7 +37,7 @@ def check_arguments(args: Any) -> None:
     _check_optimizer(args)
     _check_scheduler(args)
     _check_trackers(args)
-    _check_dtype(getattr(args, "model_init_kwargs", None) or {})
+    _check_loading(getattr(args, "model_init_kwargs", None) or {})
 
 
 def _check_optimizer(args: Any) -> None:
@@ -97,7 +99,7 @@ def _installed(package: str) -> bool:
     return importlib.util.find_spec(package) is not None
 
 
-def _check_dtype(kwargs: dict[str, Any]) -> None:
+def _check_loading(kwargs: dict[str, Any]) -> None:
     for name in ("dtype", "torch_dtype"):
         value = kwargs.get(name)
         if value is not None and not isinstance(value, torch.dtype) and value not in DTYPES:
@@ -106,6 +108,22 @@ def _check_dtype(kwargs: dict[str, Any]) -> None:
                 found=f"{value!r}{nearest_key(str(value), DTYPES)}",
                 where=f"train.model_init_kwargs, {name}",
             )
+    attention = kwargs.get("attn_implementation")
+    if not isinstance(attention, str) or "/" in attention:
+        return  # a kernel of the hub, or one per part of the model
+    known = sorted({"eager", *ALL_ATTENTION_FUNCTIONS})
+    if attention not in known:
+        found = f"{attention!r}{nearest_key(attention, known)}"
+    elif attention == "flash_attention_2" and not (is_flash_attn_2_available() or _installed("kernels")):
+        found = f"{attention}, whose package (flash-attn) is not installed"
+    else:
+        return
+    raise InputError(
+        "an attention that is installed, such as sdpa or eager",
+        found=found,
+        where="train.model_init_kwargs, attn_implementation",
+        fix="Use sdpa, or leave it out",
+    )
 
 
 def check_run(model: Any, config: Any, args: Any, processor: Any, peft_config: PeftConfig | None = None) -> None:
@@ -123,7 +141,21 @@ def check_run(model: Any, config: Any, args: Any, processor: Any, peft_config: P
     """
     check_arguments(args)
     check_processor(processor)
+    _check_moving_reference(model, args, peft_config)
     check_adapter(model, architecture(model, config), config, args, peft_config)
+
+
+def _check_moving_reference(model: Any, args: Any, peft_config: PeftConfig | None) -> None:
+    if not getattr(args, "sync_ref_model", False):
+        return
+    adapters = peft_config is not None or hasattr(model, "peft_config")
+    if adapters or not args.beta:
+        raise InputError(
+            "a reference model to move with the policy",
+            found="adapters, whose reference is the base" if adapters else "train.beta: 0, which needs no reference",
+            where="train.sync_ref_model",
+            fix="Leave it out",
+        )
 
 
 def architecture(model: Any, config: Any) -> Any:
@@ -138,7 +170,7 @@ def architecture(model: Any, config: Any) -> Any:
     return type(model.get_base_model() if hasattr(model, "get_base_model") else model)
 
 
-def check_resumable(args: Any, checkpoint: str | Path | None) -> None:
+def check_checkpoint(args: Any, checkpoint: str | Path | None) -> None:
     """A run that goes on from `checkpoint` has all the state that it had there.
 
     Raises:

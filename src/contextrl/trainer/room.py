@@ -67,7 +67,7 @@ def _numel(parameter: Any) -> int:
 
 
 def room_needed(size: CheckpointSize, args: Any, *, done: int = 0) -> int:
-    """Bytes that a run writes up to its first checkpoint; 0 where it has nothing more to train.
+    """Bytes that a run writes at least: one checkpoint and the model at its end; 0 where nothing is left to train.
 
     Args:
         args: TrainingArguments.
@@ -75,12 +75,11 @@ def room_needed(size: CheckpointSize, args: Any, *, done: int = 0) -> int:
     """
     if 0 < args.max_steps <= done:
         return 0
-    # Without checkpoints there is still the model at the end.
-    return (size.total if args.save_strategy != "no" else size.weights) + _REST
+    return (size.total if args.save_strategy != "no" else 0) + size.weights + _REST
 
 
 def check_room(folder: Path, size: CheckpointSize, args: Any, *, done: int = 0, reclaimed: int = 0) -> str | None:
-    """Refuse a run whose first checkpoint cannot fit.
+    """Refuse a run whose first checkpoint and model cannot fit.
 
     Args:
         folder: the run directory, there or not.
@@ -94,15 +93,15 @@ def check_room(folder: Path, size: CheckpointSize, args: Any, *, done: int = 0, 
         InputError: there is no room, or files of that size are not allowed.
     """
     needed, free = room_needed(size, args, done=done), free_bytes(folder) + reclaimed
+    saves = args.save_strategy != "no"
     if free < needed:
-        saved = f"a checkpoint (weights {sized(size.weights)}, optimizer {sized(size.optimizer)})"
+        checkpoint = f"a checkpoint (weights {sized(size.weights)}, optimizer {sized(size.optimizer)}) and "
         raise InputError(
-            f"{sized(needed)} of free space for " + (saved if needed > size.total else "the model"),
+            f"{sized(needed)} of free space for {checkpoint if saves else ''}the model",
             found=sized(free),
             where=str(folder),
             fix="Make room, or change run_dir",
         )
-    saves = args.save_strategy != "no"
     largest, (limit, _) = max(size.weights, size.optimizer * saves), resource.getrlimit(resource.RLIMIT_FSIZE)
     if limit != resource.RLIM_INFINITY and limit < largest < needed:
         raise InputError(
@@ -112,10 +111,10 @@ def check_room(folder: Path, size: CheckpointSize, args: Any, *, done: int = 0, 
             fix="Raise the limit (`ulimit -f`)",
         )
     kept = _kept_at_once(args) if saves and not done else 1
-    if kept == 1 or kept * size.total <= free:
+    if kept == 1 or kept * size.total + size.weights <= free:
         return None
     return (
-        f"{folder}: {sized(free)} free, but the run keeps {kept} checkpoints of {sized(size.total)}. "
+        f"{folder}: {sized(free)} free, but the run keeps {kept} checkpoints of {sized(size.total)}, and the model. "
         "Set train.save_total_limit, or a larger train.save_steps"
     )
 

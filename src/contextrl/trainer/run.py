@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +12,12 @@ from rich.console import Console
 from transformers import PrinterCallback, ProgressCallback, TrainerCallback
 
 from contextrl.console import progress_bar
+from contextrl.disk import writing
+from contextrl.errors import DiskError
 from contextrl.policy.loading import has_vision
 from contextrl.records import metrics as names
 from contextrl.records.evaluation import Evaluation
+from contextrl.records.files import scratch_name
 from contextrl.records.jsonl import json_ready
 from contextrl.records.run_directory import RunDirectory, Whole, environment, package_versions
 from contextrl.trainer.advice import Advice
@@ -21,7 +25,6 @@ from contextrl.trainer.clock import Clock
 from contextrl.trainer.group_recorder import GroupRecorder
 from contextrl.trainer.held_out import HeldOut
 from contextrl.trainer.model_folder import is_adapter, model_card, save_model_folder
-from contextrl.trainer.room import room_needed, size_for
 from contextrl.trainer.run_log import EvaluationPlan, RunLog, put_before_trackers
 from contextrl.trainer.terminal import TerminalCallback
 
@@ -126,7 +129,12 @@ class TrainingRun:
             vision=has_vision(config),
             versions=package_versions(),
         )
-        save_model_folder(self.trainer, folder, card, base=record.policy_path)
+        try:
+            with writing(folder):
+                save_model_folder(self.trainer, folder, card, base=record.policy_path)
+        except DiskError:
+            shutil.rmtree(folder.with_name(scratch_name(folder.name)), ignore_errors=True)
+            raise
 
     def _start(self, *, resume: bool) -> None:
         if self.directory is None:
@@ -135,19 +143,7 @@ class TrainingRun:
             record = self.record
             self.directory.start(record.config, environment(record.seed, record.command), resume=resume)
         if hasattr(self.trainer.args, "record"):
-            self.trainer.recorder = self._recorder(self.directory.path)
-
-    def _recorder(self, folder: Path) -> GroupRecorder:
-        """What writes this process's groups."""
-        trainer, accelerator = self.trainer, self.trainer.accelerator
-        return GroupRecorder(
-            folder,
-            accelerator.process_index,
-            settings=trainer.args.record,
-            processes=accelerator.num_processes,
-            last_step=lambda: trainer.state.max_steps,
-            reserve=room_needed(size_for(trainer), trainer.args),
-        )
+            self.trainer.recorder = GroupRecorder.of(self.trainer, self.directory.path, self.trainer.args.record)
 
     def _run_log(self) -> RunLog:
         plan = self.held_out.plan if self.held_out is not None else EvaluationPlan(0, 0, 0)

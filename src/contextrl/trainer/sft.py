@@ -54,14 +54,12 @@ def _images(messages: list[dict[str, Any]]) -> list[Any]:
 class ReferenceSFTTrainer(SFTTrainer):
     """SFTTrainer on `Example.solution`, with checkpoints that a kill cannot spoil and no NaN that goes unnoticed."""
 
-    #: There are no groups.
-    recorder = None
     # SFTTrainer's count behind its metric `num_tokens`: tokens read, padding left out, over all processes.
     _total_train_tokens: int
 
     def __init__(self, model: Any, args: Any, examples: Sequence[Example], prompting: Prompting, **kwargs: Any):
-        self.prompting = prompting
         check_run(model, model.config, args, prompting.processor, kwargs.get("peft_config"))
+        self.prompting = prompting
         self.progress = CheckpointState()
         self.checkpoints = Checkpoints(self)
         super().__init__(
