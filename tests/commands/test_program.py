@@ -40,5 +40,6 @@ def test_a_module_is_run_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_whoever_imports_it_is_told_the_usual_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["/bin/pytest"])
-    assert program() == ["contextrl"]
+    for called in ("/bin/pytest", "contextrl", "-c", ""):
+        monkeypatch.setattr(sys, "argv", [called])
+        assert program() == ["contextrl"]

@@ -96,6 +96,7 @@ def train(
         raise typer.Exit(EXIT_CODE) from None
     if int(os.environ.get("RANK", "0")) == 0:
         console.print(results_table(results))
+        console.print(results_line(results), soft_wrap=True)
         if (discovery := discovery_table(results)) is not None:
             console.print(discovery)
         run_dir = escape(str(settings.run_dir))
@@ -229,7 +230,7 @@ def percent(accuracy: float | None, interval: Any) -> str:
 
 
 def results_table(results: dict[str, Any]) -> Table:
-    """Accuracy before and after, what stage 2 recovered, and where the time went."""
+    """Accuracy before and after."""
     table = Table(title=f"{results['method']}, seed {results['seed']}, {results['steps']} steps")
     data = next((row["data"] for row in (results["before"], results["after"]) if row and row.get("data")), None)
     held_out = "held-out" if data is None else f"held-out, {escape(_shown(data).removesuffix(', held out'))}"
@@ -241,11 +242,14 @@ def results_table(results: dict[str, Any]) -> Table:
     if not table.rows:
         table.show_header = False
         table.add_row("not evaluated", *[""] * 3)
-    groups, seconds = results["groups"], results["seconds"]
-    table.caption = f"all-negative groups {groups['all_negative']}, recovered {groups['recovered']}; " + ", ".join(
-        f"{part} {value:.0f} s" for part, value in seconds.items()
-    )
     return table
+
+
+def results_line(results: dict[str, Any]) -> str:
+    """What stage 2 recovered and where the time went."""
+    groups, seconds = results["groups"], results["seconds"]
+    recovered = f"Stage 2 recovered {groups['recovered']} of {groups['all_negative']} all-negative groups; "
+    return recovered * bool(groups["all_negative"]) + ", ".join(f"{part} {s:.0f} s" for part, s in seconds.items())
 
 
 def discovery_table(results: dict[str, Any]) -> Table | None:

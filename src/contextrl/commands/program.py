@@ -13,8 +13,10 @@ def program() -> list[str]:
     called = Path(sys.argv[0])
     if called.name == "__main__.py":
         return [sys.executable, "-m", "contextrl"]
+    if called.name != "contextrl" or not called.exists():
+        return ["contextrl"]
     found = shutil.which(called.name)
-    if called.name != "contextrl" or (found is not None and Path(found).samefile(called)) or not called.exists():
+    if found is not None and Path(found).samefile(called):
         return ["contextrl"]
     nearer = os.path.relpath(called)
     return [nearer if len(nearer) < len(str(called)) else str(called)]
