@@ -2,81 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from run_folders import finished_run, metrics, recovered, spread, unreachable, write_run
+from browser_pages import Opened, needs_chromium, written
+from run_folders import metrics, recovered, spread, unreachable, write_run
 from test_page import hostile_run
 
-from contextrl.records.run_data import read_run
-from contextrl.report.page import build_page
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no Chromium: install Debian's package chromium, which `make browser` does as root"
-)
-#: It runs as root in containers, and asks for nothing by itself.
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-
-
-class Opened:
-    """A page that is open, with what it said and asked for."""
-
-    def __init__(self, browser: Any, html: Path, **settings: Any) -> None:
-        self.context = browser.new_context(**settings)
-        self.page = self.context.new_page()
-        self.said: list[str] = []
-        self.requests: list[str] = []
-        self.page.on("console", lambda message: self.said.append(message.text))
-        self.page.on("pageerror", lambda error: self.said.append(str(error)))
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.address = html.as_uri()
-        self.page.goto(self.address)
-        self.page.wait_for_selector("html[data-drawn]", state="attached")
-
-    def shown(self) -> int:
-        return int(self.page.locator("#groups > .group").count())
-
-    def counted(self, text: str) -> None:
-        self.page.wait_for_function("want => document.getElementById('count').textContent === want", arg=text)
-
-    def check_quiet(self) -> None:
-        """No console message, no request but the page itself."""
-        assert self.said == []
-        assert [url for url in self.requests if not url.startswith("data:")] == [self.address]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield started
-        started.close()
-
-
-def written(folder: Path, *runs: Path) -> Path:
-    path = folder / "report.html"
-    path.write_text(build_page([read_run(run) for run in runs]).html, encoding="utf-8")
-    return path
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("demo")
-    return written(folder, finished_run(folder / "run"))
-
-
-@pytest.fixture
-def opened(browser: Any, demo: Path) -> Iterator[Opened]:
-    page = Opened(browser, demo)
-    yield page
-    page.check_quiet()
-    page.context.close()
+pytestmark = needs_chromium
 
 
 def test_every_chart_is_drawn(opened: Opened) -> None:
@@ -91,18 +25,7 @@ def test_values_under_a_chart(opened: Opened) -> None:
     rows = opened.page.locator("#chart-outcome .values tbody tr")
     rows.last.wait_for()  # tables are made when they are opened, a moment later
     assert rows.count() == 4
-    assert rows.first.inner_text().split("\t") == ["0", "0.4", "answer and process", "0.3", "0.5"]
-
-
-def test_hovering_shows_values(opened: Opened) -> None:
-    chart = opened.page.locator("#chart-outcome svg")
-    chart.scroll_into_view_if_needed()
-    box = chart.bounding_box()
-    assert box is not None
-    opened.page.mouse.move(box["x"] + box["width"] * 0.8, box["y"] + box["height"] * 0.5)
-    tooltip = opened.page.locator("#vg-tooltip-element.visible")
-    tooltip.wait_for()
-    assert "step" in tooltip.inner_text()
+    assert rows.first.inner_text().split("\t") == ["0", "0.4", "answer and process", "0.3", "0.5", "1000"]
 
 
 def test_alt_and_the_wheel_zoom_and_the_wheel_alone_scrolls(opened: Opened) -> None:
@@ -124,14 +47,6 @@ def test_alt_and_the_wheel_zoom_and_the_wheel_alone_scrolls(opened: Opened) -> N
     page.mouse.wheel(0, 300)
     page.wait_for_function("() => window.scrollY > 0")
     assert page.evaluate(labels) == before
-
-
-def test_a_name_in_the_legend_hides_the_others(opened: Opened) -> None:
-    paths = "[...document.querySelectorAll('#chart-gap .mark-line path')].map(p => p.getAttribute('opacity'))"
-    before = opened.page.evaluate(paths)
-    opened.page.locator("#chart-gap .role-legend-label text").first.click()
-    opened.page.wait_for_function(f"before => JSON.stringify({paths}) !== JSON.stringify(before)", arg=before)
-    assert "0.06" in opened.page.evaluate(paths)
 
 
 @pytest.mark.parametrize(
@@ -185,6 +100,10 @@ def test_a_group_shows_what_happened(opened: Opened) -> None:
     ):
         assert said in text
     assert first.locator("img.full").count() == 1
+    # The first and the third sample are alike, and so are shown once.
+    heads = first.locator(".attempt:not(.retry) .head > strong:first-child").all_inner_texts()
+    assert heads == ["Attempts 1, 3", "Attempt 2", "Attempt 4"]
+    assert first.locator(".times").all_inner_texts() == ["×2"]
     marks = first.locator(".attempt").first.locator("mark").all_inner_texts()
     assert marks == ["1,", "6.", "6"], "Digits: 1, 6. Largest: 6. Answer: 6 against 7, 6 and 7 and 7"
 
@@ -306,11 +225,3 @@ def test_runs_that_have_little_to_show(browser: Any, tmp_path: Path, config: Any
     opened = Opened(browser, written(tmp_path, write_run(tmp_path / "run", config=config, steps=steps, groups=groups)))
     assert opened.page.locator("h1").inner_text() == "run"
     opened.check_quiet()
-
-
-def test_it_prints(opened: Opened, tmp_path: Path) -> None:
-    opened.page.pdf(path=tmp_path / "report.pdf")
-    assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")
-    opened.page.emulate_media(media="print")
-    assert not opened.page.locator("#filters").is_visible()
-    assert opened.page.locator("#chart-outcome svg").is_visible()

@@ -155,11 +155,14 @@ def _x() -> Spec:
     }
 
 
-def _y(title: str, percent: bool, field: str = "value") -> Spec:
+def _y(title: str, rows: Sequence[Row], percent: bool, field: str = "value") -> Spec:
+    y = {"field": field, "type": "quantitative", "title": title}
     if not percent:
-        return {"field": field, "type": "quantitative", "title": title, "scale": {"zero": False}}
-    axis = {"title": title, "format": ".0%"}
-    return {"field": field, "type": "quantitative", "axis": axis, "scale": {"domainMin": 0, "nice": True}}
+        return y | {"scale": {"zero": False, "nice": False, "padding": PADDING}}
+    top = max((row.get("high", row["value"]) for row in rows), default=1.0)
+    # A little above the highest, so that marks there are whole.
+    scale = {"domain": [0, 1.04 * top or 1.0], "nice": False}
+    return y | {"axis": {"title": title, "format": ".0%" if top > 0.05 else "~%"}, "scale": scale}
 
 
 def _colour(looks: Sequence[Look]) -> Spec:
@@ -201,15 +204,15 @@ def lines(
     detail: Spec = {"detail": {"field": "run"}} if runs else {}
     layers: list[Spec] = []
     if any("low" in row for row in rows):
-        ends = {"y": _y(y, percent, "low"), "y2": {"field": "high"}}
+        ends = {"y": _y(y, rows, percent, "low"), "y2": {"field": "high"}}
         band = ends | {"color": colour, "stroke": colour, "opacity": _faded(), **detail}
         layers.append({"mark": {"type": "area", "fillOpacity": 0.12, "strokeWidth": 0.6}, "encoding": band})
     reach = smoothing(rows)
     if reach and raw:
-        behind = {"y": _y(y, percent), "color": colour, "opacity": _faded(), **detail}
+        behind = {"y": _y(y, rows, percent), "color": colour, "opacity": _faded(), **detail}
         layers.append({"mark": {"type": "line", "strokeWidth": 0.5}, "encoding": behind})
     line = {
-        "y": _y(y, percent, "smooth" if reach else "value"),
+        "y": _y(y, rows, percent, "smooth" if reach else "value"),
         "color": colour,
         "strokeDash": _dash(looks),
         "opacity": _faded(),
@@ -217,7 +220,7 @@ def lines(
     }
     mark = {"type": "line", "strokeWidth": 2, "point": {"size": 30} if _few(rows) else False}
     layers.append({"mark": mark, "encoding": line, "params": [_zoom()]})
-    layers.append(_hover(_y(y, percent), colour, _tooltip(rows, percent)))
+    layers.append(_hover(_y(y, rows, percent), colour, _tooltip(rows, percent)))
     mean = {"op": "mean", "field": "value", "as": "smooth"}
     window = {"window": [mean], "frame": [-reach, reach], "groupby": ["series", "run"], "sort": [{"field": "step"}]}
     encoding = {"x": _x()}
@@ -257,7 +260,7 @@ def stacked(rows: Sequence[Row], y: str, *, percent: bool = False) -> Spec:
     ordinal = {"field": "step", "type": "ordinal", "title": "step", "axis": {"labelAngle": 0, "labelOverlap": True}}
     encoding = {
         "x": ordinal if few else _x(),
-        "y": _y(y, percent) | {"stack": "zero", "scale": {"domain": [0, 1]} if percent else {"zero": True}},
+        "y": _y(y, rows, percent) | {"stack": "zero", "scale": {"domain": [0, 1]} if percent else {"zero": True}},
         "color": _colour(looks),
         "opacity": _faded(),
         "order": {"field": "order", "type": "quantitative"},

@@ -63,19 +63,17 @@ function legend(series, view) {
   return list;
 }
 
-function shape(tag, attributes, ...children) {
-  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  element.append(...children);
-  return element;
+// A picture, so that it is printed where backgrounds are not.
+function drawing(width, ...shapes) {
+  const size = `width="${width}" height="12"`;
+  const source = `<svg xmlns="http://www.w3.org/2000/svg" ${size}>${shapes.join("")}</svg>`;
+  return make("img", { width, height: 12, alt: "", src: `data:image/svg+xml,${encodeURIComponent(source)}` });
 }
 
 function swatch(colour, dash) {
-  const width = dash ? 28 : 12;
-  const line = { x1: 0, x2: width, y1: 6, y2: 6, stroke: colour, "stroke-width": 2.5 };
-  const sign = dash ? shape("line", { ...line, "stroke-dasharray": dash.join(" ") })
-    : shape("rect", { width, height: 12, fill: colour });
-  return shape("svg", { width, height: 12, "aria-hidden": "true" }, sign);
+  if (!dash) return drawing(12, `<rect width="12" height="12" fill="${colour}"/>`);
+  const line = `x1="0" x2="28" y1="6" y2="6" stroke-width="2.5" stroke="${colour}"`;
+  return drawing(28, `<line ${line} stroke-dasharray="${dash.join(" ")}"/>`);
 }
 
 // Vega's scheme of this name, from nothing to all.
@@ -83,9 +81,10 @@ const CIVIDIS = ["#002051", "#2b446e", "#5a5f6e", "#7f7c75", "#a79f6f", "#d6c15d
 
 function gradient(title) {
   const size = 18;
-  const parts = CIVIDIS.map((fill, n) => shape("rect", { x: n * size, width: size, height: 12, fill }));
-  const bar = shape("svg", { width: size * parts.length, height: 12, "aria-hidden": "true" }, ...parts);
-  return make("ul", { className: "legend" }, make("li", {}, make("span", { className: "ends" }, "0%", bar, "100%"), title));
+  const parts = CIVIDIS.map((fill, n) => `<rect x="${n * size}" width="${size}" height="12" fill="${fill}"/>`);
+  const bar = drawing(size * parts.length, ...parts);
+  const scale = make("span", { className: "ends" }, "0%", bar, "100%");
+  return make("ul", { className: "legend" }, make("li", {}, `${title}: `, scale));
 }
 
 // On paper charts are as wide as their columns there, or their text would shrink with them.

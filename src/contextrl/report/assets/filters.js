@@ -48,9 +48,14 @@ function filterFromAddress(form) {
     if (!FILTERS.includes(name)) continue;
     for (const field of form.querySelectorAll(`[name="${name}"]`)) {
       if (field.type === "radio") field.checked = field.checked || field.value === value;
-      else if (field.tagName !== "SELECT" || [...field.options].some((option) => option.value === value)) field.value = value;
+      else if (fits(field, value)) field.value = value;
     }
   }
+}
+
+function fits(field, value) {
+  if (field.tagName === "SELECT") return [...field.options].some((option) => option.value === value);
+  return field.type !== "number" || /^\d+$/.test(value);
 }
 
 // j and k go to the next and the last group, as in many lists.
