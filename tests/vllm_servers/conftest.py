@@ -24,3 +24,9 @@ def smollm2_url() -> str:
 def learned_judge_url() -> str:
     """The miniature's learned judge: a tiny Qwen3-VL that sees the images."""
     return _server("CONTEXTRL_VLLM_JUDGE", "the miniature's learned judge")
+
+
+@pytest.fixture(scope="session")
+def trained_model_url() -> str:
+    """A policy that `contextrl train` has trained and `contextrl export` has written."""
+    return _server("CONTEXTRL_VLLM_TRAINED", "a trained miniature")

@@ -157,6 +157,14 @@ serve() {  # $1: folder, $2: served name, $3: cores, the rest: options of vllm s
     fail "vllm serve $name did not become ready"
 }
 
+# A LoRA adapter, trained and merged into its base as users do.
+export_trained_model() {
+    trained=$logs/trained
+    run_quietly train "$project_python" -m contextrl train "$here/trained-model.yaml" --set "run_dir=$logs/run"
+    run_quietly export "$project_python" -m contextrl export "$logs/run" "$trained" --merge
+    took "trained model exported"
+}
+
 # The tests' failures are counted, so that the second server is tried whatever the first one gave.
 run_tests() {  # $1: file, the rest: environment
     local file=$1
@@ -182,6 +190,10 @@ main() {
     await_judge
     serve "$judge" learned-judge "0-$(($(nproc) > 1 ? 1 : 0))" --dtype float32 --limit-mm-per-prompt '{"image": 4, "video": 0}'
     run_tests test_learned_verdicts.py CONTEXTRL_VLLM_JUDGE="$url" CONTEXTRL_VLLM_JUDGE_FOLDER="$judge"
+    stop_server
+    export_trained_model
+    serve "$trained" trained-model "0-$(($(nproc) > 1 ? 1 : 0))" --dtype float32 --limit-mm-per-prompt '{"image": 4, "video": 0}'
+    run_tests test_exported_model.py CONTEXTRL_VLLM_TRAINED="$url" CONTEXTRL_VLLM_TRAINED_FOLDER="$trained"
     stop_server
     echo "vllm: $SECONDS s in all"
     ((failed == 0)) || fail "tests against vLLM"

@@ -231,7 +231,12 @@ def percent(accuracy: float | None, interval: Any) -> str:
 
 def results_table(results: dict[str, Any]) -> Table:
     """Accuracy before and after."""
-    table = Table(title=f"{results['method']}, seed {results['seed']}, {results['steps']} steps")
+    title = f"{results['method']}, seed {results['seed']}, {results['steps']} steps"
+    if not (results["before"] or results["after"]):
+        nothing = Table("not evaluated: data.eval names no held-out rows", title=title, show_header=False)
+        nothing.add_row(nothing.columns[0].header)
+        return nothing
+    table = Table(title=title)
     data = next((row["data"] for row in (results["before"], results["after"]) if row and row.get("data")), None)
     held_out = "held-out" if data is None else f"held-out, {escape(_shown(data).removesuffix(', held out'))}"
     for column in (held_out, "answer", "answer and process", "n"):
@@ -239,9 +244,6 @@ def results_table(results: dict[str, Any]) -> Table:
     for name in ("before", "after"):
         if row := results[name]:
             table.add_row(name, *_accuracies(row))
-    if not table.rows:
-        table.show_header = False
-        table.add_row("not evaluated", *[""] * 3)
     return table
 
 
