@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from contextrl.data.loading import load_examples, rows_to_examples
+from contextrl.data.problems import RowsError, by_kind
 from contextrl.errors import InputError, ServiceError
 
 ROW: dict[str, Any] = {"question": "4 + 8?", "images": [], "solution": "Answer: 12", "answer": "12"}
@@ -276,3 +277,37 @@ def test_missing_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spec: st
 def test_empty_folder(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="save_to_disk"):
         load_examples(str(tmp_path))
+
+
+def test_every_fault_of_a_row_is_told_with_its_id(tmp_path: Path) -> None:
+    rows = [
+        {"id": "good", "question": "Q?", "images": [], "solution": "Answer: a", "answer": "a"},
+        {"id": "bad", "question": "", "images": [], "solution": "Answer: a", "answer": None, "answer_type": "txt"},
+        {"question": "Q?", "images": "none", "solution": 3, "answer": "a", "task": "guess", "tolerance": -1},
+    ]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    with pytest.raises(RowsError) as caught:
+        load_examples(str(path))
+    lines = [line.removeprefix(f"{path}, ") for line in caught.value.problems]
+    assert [line.partition(":")[0] for line in lines] == [
+        "line 2, row 'bad', field 'question'",
+        "line 2, row 'bad', field 'answer'",
+        "line 2, row 'bad', field 'answer_type'",
+        "line 3, field 'solution'",
+        "line 3, field 'task'",
+        "line 3, field 'tolerance'",
+    ]
+    assert [example.id for example in caught.value.usable] == ["good"]
+
+
+def test_faults_are_told_apart_by_what_is_expected_of_which_field() -> None:
+    problems = [
+        "a.jsonl, line 3, row 'q', field 'images[0]': expected an image file at /tmp/one.png, found nothing there",
+        "a.jsonl, line 4, field 'answer': expected text, found null",
+        "a.jsonl, line 5, field 'images[2]': expected an image file at C:\\two.png, found nothing there",
+        "row 'x, y', field 'solution': expected the final answer '5' (number), found '3' at its end",
+        "row 'z', field 'solution': expected the final answer 'field of view' (text), found 'a' at its end",
+    ]
+    kinds = {kind: len(lines) for kind, lines in by_kind(problems).items()}
+    assert kinds == {"images: an image file": 2, "solution: the final answer": 2, "answer: text": 1}

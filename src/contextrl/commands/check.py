@@ -49,7 +49,7 @@ def check(config: RunConfig, console: Console) -> None:
         _show_problems(ready.problems, console)
     finally:
         ready.close()
-    ready.problems.raise_them()
+    ready.problems.raise_them(rows_are_listed=True)
     console.print("Nothing wrong was found.")
 
 

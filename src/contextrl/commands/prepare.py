@@ -47,22 +47,34 @@ class Problems:
         except ContextRLError as error:
             self.found.append(error)
 
-    def raise_them(self) -> None:
+    def raise_them(self, *, rows_are_listed: bool = False) -> None:
         """Nothing if there are none; the one that there is; else one error with all of them.
+
+        Args:
+            rows_are_listed: the reader has seen the faults of rows already.
 
         Raises:
             ContextRLError: exit code 3 only where a service is all that is missing.
         """
-        if not self.found:
+        found = [_counted(error) if rows_are_listed else error for error in self.found]
+        if not found:
             return
-        if len(self.found) == 1:
-            raise self.found[0]
-        listing = "".join(f"\n- {error}" for error in self.found)
-        text = f"{len(self.found)} things keep this run from starting:{listing}"
-        inputs = [error for error in self.found if isinstance(error, InputError)]
-        error = ContextRLError(text)
-        error.exit_code = (inputs or self.found)[0].exit_code
+        if len(found) == 1:
+            raise found[0]
+        listing = "".join(f"\n- {error}" for error in found)
+        error = ContextRLError(f"{len(found)} things keep this run from starting:{listing}")
+        inputs = [error for error in found if isinstance(error, InputError)]
+        error.exit_code = (inputs or found)[0].exit_code
         raise error
+
+
+def _counted(error: ContextRLError) -> ContextRLError:
+    """An error of rows without the rows."""
+    if not isinstance(error, RowsError):
+        return error
+    count = len(error.problems)
+    found = f"{count} problem{'s' * (count != 1)}, listed above by kind"
+    return InputError(error.expected, found=found, where=error.where, fix=error.fix)
 
 
 @dataclass

@@ -12,7 +12,7 @@ from contextrl.data.json_rows import json_objects
 from contextrl.data.problems import RowsError, one_problem, problems_error
 from contextrl.data.raw_rows import RawRow, numbered, raised
 from contextrl.data.row_files import Source, file_rows, undecoded_rows
-from contextrl.data.rows import RowReader
+from contextrl.data.rows import RowFaults, RowReader
 from contextrl.errors import InputError
 from contextrl.records.example import Example
 
@@ -134,6 +134,7 @@ def _examples(rows: Iterable[RawRow | InputError], reader: RowReader, where: str
     """All examples, or one error with all that is wrong."""
     examples = LoadedExamples()
     errors: list[InputError] = []
+    lines: list[str] = []
     first_seen: dict[str, str] = {}
     count = 0
     for count, row in enumerate(rows, start=1):  # noqa: B007 - the number of rows is told
@@ -147,20 +148,30 @@ def _examples(rows: Iterable[RawRow | InputError], reader: RowReader, where: str
             first_seen[example.id] = row.where
             examples.append(example)
         except InputError as error:
-            errors.append(error)
+            faults = error.faults if isinstance(error, RowFaults) else [error]
+            errors += faults
+            lines += _lines(faults, row, reader)
     examples.places = first_seen
     if errors:
-        wrong = _rows_error(errors, count, where)
+        wrong = _rows_error(errors, lines, count, where)
         wrong.usable = examples
         raise wrong
     return examples
 
 
-def _rows_error(errors: Sequence[InputError], count: int, where: str) -> RowsError:
+def _lines(faults: Sequence[InputError], row: RawRow | InputError, reader: RowReader) -> list[str]:
+    """What is wrong with a row, a line each, its id beside its place."""
+    lines = [str(error).rstrip(".") for error in faults]
+    if isinstance(row, InputError):
+        return lines
+    return [line.replace(row.where, reader.name(row), 1) if line.startswith(row.where) else line for line in lines]
+
+
+def _rows_error(errors: Sequence[InputError], lines: Sequence[str], count: int, where: str) -> RowsError:
     """All errors of a file as one; a column that no row has is said once."""
     if len(errors) == 1:
-        return one_problem(errors[0])
-    lines, first = [str(error).rstrip(".") for error in errors], errors[0]
+        return one_problem(errors[0], lines[0])
+    first = errors[0]
     absent = first.expected.startswith(("a column ", "a field "))
     if not absent or len(errors) < count or any(error.expected != first.expected for error in errors):
         return problems_error(lines, total=f"{count} rows", where=where)

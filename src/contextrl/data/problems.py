@@ -13,6 +13,8 @@ from contextrl.records.example import Example
 SHOWN_PROBLEMS = 10
 #: A problem's kind: the field, and what was expected of it.
 _KIND = re.compile(r"(?:.*?, )?(?:field '(?P<field>[^']*)': )?expected (?P<expected>.*?)(?:, found |$)", re.DOTALL)
+#: What is expected may name the row's own answer, file or number of pictures: kinds are told apart by the rest.
+_OF_THE_ROW = re.compile(r"'.*|\s\(.*?\)| at (?:[/\\~.]|[A-Za-z]:).*", re.DOTALL)
 
 
 class RowsError(InputError):
@@ -27,10 +29,10 @@ class RowsError(InputError):
     usable: Sequence[Example] = ()
 
 
-def one_problem(error: InputError) -> RowsError:
-    """The error of a file of which one row is wrong."""
+def one_problem(error: InputError, line: str) -> RowsError:
+    """The error of a file of which one row is wrong, and how `problems` says it."""
     only = RowsError(error.expected, found=error.found, where=error.where, fix=error.fix)
-    only.problems = [str(error).rstrip(".")]
+    only.problems = [line]
     return only
 
 
@@ -63,7 +65,6 @@ def by_kind(problems: Sequence[str]) -> Mapping[str, list[str]]:
     for problem in problems:
         match = _KIND.match(problem)
         field = re.sub(r"\[\d+\]", "", match["field"] or "") if match else ""
-        # What is expected may name the row's own answer: kinds are told apart by what comes before it.
-        expected = match["expected"].partition("'")[0].strip() if match else problem
+        expected = _OF_THE_ROW.sub("", match["expected"]).strip() if match else problem
         kinds[f"{field}: {expected}" if field else expected].append(problem)
     return dict(sorted(kinds.items(), key=lambda item: -len(item[1])))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from contextrl.answers import extract_answer, parse_tolerance
 from contextrl.data.answer_types import AUTO, guessed_type
@@ -19,7 +19,49 @@ from contextrl.records.example import ANSWER_TYPES, TASKS, AnswerType, Example, 
 from contextrl.records.jsonl import parse_json
 
 _HALF_CHARACTER = re.compile("[\ud800-\udfff]")
+T = TypeVar("T")
 _NO_IMAGES = "A row without images says so: images: []"
+
+
+class RowFaults(InputError):
+    """Several things are wrong with one row.
+
+    Attributes:
+        faults: each of them.
+    """
+
+    faults: Sequence[InputError] = ()
+
+
+class Faults:
+    """Keeps what is wrong with a row, so that all of it is told."""
+
+    def __init__(self) -> None:
+        self.found: list[InputError] = []
+
+    def kept(self, read: Callable[[], T], instead: T, *, unless: bool = False) -> T:
+        """What is read, or `instead` where something is wrong.
+
+        Args:
+            unless: what is wrong here is not told.
+        """
+        try:
+            return read()
+        except InputError as error:
+            if not unless or not self.found:
+                self.found.append(error)
+            return instead
+
+    def raise_them(self) -> None:
+        if not self.found:
+            return
+        first = self.found[0]
+        if len(self.found) == 1:
+            raise first
+        found = "; ".join([first.found, *(str(error).rstrip(".") for error in self.found[1:])])
+        together = RowFaults(first.expected, found=found, where=first.where, fix=first.fix)
+        together.faults = self.found
+        raise together
 
 
 class RowReader:
@@ -41,27 +83,41 @@ class RowReader:
             InputError: naming the row and the field.
         """
         row = self.columns(row)
-        question, images = _question_and_images(row)
-        image_ids = tuple(str(value) for value in _list(row, "image_ids")) if _has(row, "image_ids") else ()
-        if image_ids and len(image_ids) != len(images):
-            found = f"{len(image_ids)} ids for {len(images)} images"
-            raise InputError("one id for each image", found=found, where=f"{row.where}, field 'image_ids'")
-        for image_id in image_ids:
-            _check_characters(image_id, f"{row.where}, field 'image_ids'")
-        solution = self._text(row, "solution")
-        answer, answer_type = self._answer(row, question, solution)
-        return Example(
-            id=_id(row),
+        faults = Faults()
+        no_images: tuple[ImageHandle, ...] = ()
+        no_ids: tuple[str, ...] = ()
+        no_answer: tuple[str, AnswerType] = ("", "text")
+        question, images = faults.kept(lambda: _question_and_images(row), ("", no_images))
+        image_ids = faults.kept(lambda: _image_ids(row, len(images), known=not faults.found), no_ids)
+        solution = faults.kept(lambda: self._text(row, "solution"), "")
+        # What is said of an answer within the solution would only follow from what is wrong already.
+        follows = self.columns.answer_within_solution and not solution
+        answer, answer_type = faults.kept(lambda: self._answer(row, question, solution), no_answer, unless=follows)
+        if not answer:
+            told = any("'answer_type'" in error.where for error in faults.found)
+            faults.kept(lambda: _one_of(row, "answer_type", ANSWER_TYPES, default="text"), "", unless=told)
+        example = Example(
+            id=faults.kept(lambda: _id(row), row.default_id),
             question=question,
             solution=solution,
             answer=answer,
             answer_type=answer_type,
-            task=cast(Task, _one_of(row, "task", TASKS, default="reasoning")),
+            task=cast(Task, faults.kept(lambda: _one_of(row, "task", TASKS, default="reasoning"), "reasoning")),
             images=images,
-            source=_text(row, "source") if row.columns.get("source") else "",
+            source=faults.kept(lambda: _text(row, "source") if row.columns.get("source") else "", ""),
             image_ids=image_ids,
-            tolerance=_tolerance(row),
+            tolerance=faults.kept(lambda: _tolerance(row), None),
         )
+        faults.raise_them()
+        return example
+
+    def name(self, row: RawRow) -> str:
+        """The place of a row and, where it has one, its id."""
+        try:
+            named = self.columns(row)
+            return f"{row.where}, row {_id(named)!r}" if _has(named, "id") else row.where
+        except InputError:
+            return row.where
 
     def _answer(self, row: RawRow, question: str, solution: str) -> tuple[str, AnswerType]:
         if not self.columns.answer_within_solution:
@@ -89,6 +145,21 @@ class RowReader:
         if field in self.columns.columns and isinstance(value, int | float):
             return ("no", "yes")[value] if isinstance(value, bool) else str(value)
         return _text(row, field)
+
+
+def _image_ids(row: RawRow, images: int, *, known: bool) -> tuple[str, ...]:
+    """One for each image.
+
+    Args:
+        known: the number of images is.
+    """
+    image_ids = tuple(str(value) for value in _list(row, "image_ids")) if _has(row, "image_ids") else ()
+    if known and image_ids and len(image_ids) != images:
+        found = f"{len(image_ids)} ids for {images} images"
+        raise InputError("one id for each image", found=found, where=f"{row.where}, field 'image_ids'")
+    for image_id in image_ids:
+        _check_characters(image_id, f"{row.where}, field 'image_ids'")
+    return image_ids
 
 
 def _question_and_images(row: RawRow) -> tuple[str, tuple[ImageHandle, ...]]:
