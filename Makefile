@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test browser reproduce vllm lint types unit format benchmark clean
+.PHONY: demo test browser reproduce vllm lint types unit format benchmark docs pages clean
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "contextrl needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"; exit 2; }
@@ -44,14 +44,21 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix .
 
 reproduce: $(STAMP)  ## the paper's studies in the miniature: hours on two cores; what is finished is kept
-	$(BIN)/contextrl reproduce --seeds 5 --page docs/reproduction.md --readme README.md
+	$(BIN)/contextrl reproduce --seeds 5 --page docs/reproduction.md --readme docs/results.md
 
-benchmark: $(STAMP)  ## the figures of speed in README.md; about 15 minutes on two cores
+benchmark: $(STAMP)  ## the figures of docs/speed.md; about 15 minutes on two cores
 	$(BIN)/python benchmarks/group_step.py
 	$(BIN)/python benchmarks/step_profile.py
 	$(BIN)/python benchmarks/answer_verifier.py
 	$(BIN)/python benchmarks/judge_client.py
 	$(BIN)/python benchmarks/judge_laziness.py
+
+docs: $(STAMP)  ## the pages as a site, build/docs/index.html; a warning is an error
+	$(BIN)/python tools/write_pages.py --check
+	$(BIN)/zensical build --clean --strict
+
+pages: $(STAMP)  ## what docs/ says of settings, metrics, records and commands, from the code
+	$(BIN)/python tools/write_pages.py
 
 clean:
 	rm -rf $(VENV) .venv-vllm runs build .mypy_cache .ruff_cache .pytest_cache

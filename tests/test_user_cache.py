@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from contextrl.user_cache import build_once, cache_folder
+from contextrl import user_cache
+from contextrl.errors import DiskError, InputError
+from contextrl.user_cache import build_once, cache_folder, remove_killed_builds
 
 
 @pytest.fixture
@@ -72,3 +79,123 @@ def test_another_process_that_finished_first_wins(cache: Path) -> None:
 
     assert build_once("one", "recipe.json", slow) == target
     assert (target / "recipe.json").read_text() == "theirs"
+
+
+# ---- builds that are killed, and builds that are not -------------------------------------------------------------
+
+
+@pytest.fixture
+def builder(cache: Path) -> Iterator[subprocess.Popen[str]]:
+    """A process in the middle of a build."""
+    code = """
+import sys
+from contextrl.user_cache import build_once
+def build(folder):
+    (folder / "weights").write_text("half")
+    print("building", flush=True)
+    sys.stdin.readline()
+    (folder / "recipe.json").write_text("theirs")
+build_once("one", "recipe.json", build)
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "building\n"
+        yield process
+        process.kill()
+
+
+def building(cache: Path) -> list[Path]:
+    return list(cache.glob("building-*"))
+
+
+def test_what_a_killed_build_left_is_removed(cache: Path, builder: subprocess.Popen[str]) -> None:
+    builder.kill()
+    builder.wait()
+    assert len(building(cache)) == 1
+    build_once("another", "recipe.json", build)
+    assert building(cache) == []
+
+
+def test_also_where_nothing_is_left_to_build(cache: Path) -> None:
+    build_once("one", "recipe.json", build)
+    (cache / "building-0ld" / "one").mkdir(parents=True)
+    build_once("one", "recipe.json", refuse)
+    assert [path.name for path in cache.iterdir()] == ["one"]
+
+
+def test_a_build_that_is_alive_is_left_alone(cache: Path, builder: subprocess.Popen[str]) -> None:
+    remove_killed_builds(cache)
+    build_once("another", "recipe.json", build)
+    assert len(building(cache)) == 1
+    builder.communicate("go on\n", timeout=60)
+    assert builder.returncode == 0
+    assert (cache / "one" / "recipe.json").read_text() == "theirs"
+    assert building(cache) == []
+
+
+@pytest.mark.parametrize(("age", "gone"), [(3600.0, False), (25 * 3600.0, True)])
+def test_without_locks_age_decides(cache: Path, monkeypatch: pytest.MonkeyPatch, age: float, gone: bool) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "no locks here")
+
+    monkeypatch.setattr(user_cache.fcntl, "flock", no_locks)
+    folder = cache / "building-0ld"
+    folder.mkdir(parents=True)
+    then = folder.stat().st_mtime - age
+    os.utime(folder, (then, then))
+    remove_killed_builds(cache)
+    assert folder.exists() != gone
+    assert build_once("one", "recipe.json", build).is_dir()
+
+
+def test_only_folders_of_builds_are_removed(cache: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    cache.mkdir()
+    (cache / "building-notes").write_text("a file")
+    (cache / "building-link").symlink_to(tmp_path / "mine")
+    (cache / "rebuilding-x").mkdir()
+    remove_killed_builds(cache)
+    assert {path.name for path in cache.iterdir()} == {"building-notes", "building-link", "rebuilding-x"}
+    assert (tmp_path / "mine").is_dir()
+    remove_killed_builds(tmp_path / "no cache")
+
+
+# ---- disk trouble ------------------------------------------------------------------------------------------------
+
+
+def test_a_cache_that_fills_up_while_it_is_built(cache: Path) -> None:
+    def fill(folder: Path) -> None:
+        (folder / "weights").write_text("half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(DiskError, match=r"no space left.*set CONTEXTRL_CACHE"):
+        build_once("one", "recipe.json", fill)
+    assert list(cache.iterdir()) == []
+
+
+def test_a_file_in_the_caches_place(cache: Path) -> None:
+    cache.write_text("a file")
+    with pytest.raises(DiskError, match=r"CONTEXTRL_CACHE"):
+        build_once("one", "recipe.json", refuse)
+
+
+def test_other_errors_of_a_build_are_its_own(cache: Path) -> None:
+    def fail(_: Path) -> None:
+        raise ValueError("the recipe is wrong")
+
+    with pytest.raises(ValueError, match="the recipe is wrong"):
+        build_once("one", "recipe.json", fail)
+    assert list(cache.iterdir()) == []
+
+
+def test_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("CONTEXTRL_CACHE", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    with pytest.raises(InputError, match="CONTEXTRL_CACHE"):
+        cache_folder()

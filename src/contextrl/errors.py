@@ -39,6 +39,21 @@ class ServiceError(ContextRLError):
     exit_code = 3
 
 
+class DiskError(ContextRLError, OSError):
+    """A disk is full, read-only or otherwise unable to take what is to be written (exit code 2).
+
+    Args:
+        problem: what could not be written and why.
+        fix: what to do about it.
+    """
+
+    exit_code = 2
+
+    def __init__(self, problem: str, *, fix: str = "") -> None:
+        self.problem, self.fix = problem, fix
+        super().__init__(f"{problem}. {fix}." if fix else f"{problem}.")
+
+
 class NonFiniteLossError(ContextRLError):
     """The loss became NaN or infinite: the run stops before the optimizer can spread it into the weights."""
 

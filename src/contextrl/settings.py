@@ -41,6 +41,8 @@ class Mark:
 
 #: May differ between two starts of one run, and between runs of one method: it does not change what is computed.
 OPERATIONAL = Mark("operational")
+#: Names a file or folder that is read; in a YAML file it is relative to that file's folder.
+INPUT_PATH = Mark("input path")
 
 
 def without_marked(tree: Mapping[str, Any], section: type[Section], *marks: Mark) -> dict[str, Any]:

@@ -113,7 +113,7 @@ def test_missing_file(tmp_path: Path, name: str) -> None:
         ),
         pytest.param(
             {"model": {"qqqq": 1}},
-            "unknown key model.qqqq (known: path, lora, max_pixels, trust_remote_code, freeze_vision)",
+            "unknown key model.qqqq (known: path, dtype, lora, max_pixels, ",
             id="none-near",
         ),
     ],

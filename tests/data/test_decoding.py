@@ -145,6 +145,9 @@ FILES = {
     "tiff-pages": ("RGB", "TIFF", {"compression": "tiff_lzw", "frames": 3}),
     "bmp": ("RGB", "BMP", {}),
     "ppm": ("RGB", "PPM", {}),
+    "avif": ("RGB", "AVIF", {"speed": 10}),
+    "avif-full": ("RGB", "AVIF", {"speed": 10, "subsampling": "4:4:4"}),
+    "avif-alpha": ("RGBA", "AVIF", {"speed": 10}),
     "jpeg2000": ("RGB", "JPEG2000", {}),
     "jpeg2000-alpha": ("RGBA", "JPEG2000", {}),
 }

@@ -246,7 +246,7 @@ def test_a_run_is_evaluated_where_it_is_and_resumed_only_as_itself(
     run.rename(moved)
     capsys.readouterr()
     assert run_main(monkeypatch, "eval", str(moved), "--limit", "2", "--json") == 0
-    assert json.loads(capsys.readouterr().out)["model"] == str(moved / "checkpoints" / "checkpoint-1")
+    assert json.loads(capsys.readouterr().out)["model"] == str(moved / "model")
 
 
 def test_help_does_not_import_torch() -> None:

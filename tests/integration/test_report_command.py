@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -122,7 +125,53 @@ def test_wrong_input(
 
 def test_no_torch_is_loaded() -> None:
     """A report of a run on a cluster can be made on any laptop, in seconds."""
-    import subprocess
-
     code = "import sys; import contextrl.commands.report; sys.exit(any(m in sys.modules for m in ('torch', 'trl')))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_groups_as_text(trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where there is no terminal."""
+    assert run_main(monkeypatch, "report", str(trained), "--text", "--groups", "1") == 0
+    said = capsys.readouterr().out
+    first = next(iter(read_objects(trained / "groups.jsonl")))
+    count = len(list(read_objects(trained / "groups.jsonl")))
+    assert said.startswith("demo: contextrl, seed 0, finished\ngroup 0 · step 1 · ")
+    assert f"question: {first['question']}\n" in said
+    assert f"1 of {count} groups are shown; --groups {count} shows all." in said
+    assert "\x1b" not in said
+    assert run_main(monkeypatch, "report", str(trained), "--text", "--only", "false-positive") == 0
+    assert "that are false positive" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--follow", "--text"], "--follow: expected --follow alone, found --text too"),
+        (["--follow", "--output", "x.html"], "--follow: expected --follow alone, found --output too"),
+        (["--text", "--figures", "x"], "--text: expected --text alone, found --figures too"),
+        (["--text", "--only", "x"], "--only: expected recovered or false_positive or"),
+    ],
+)
+def test_what_does_not_go_together(
+    trained: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    said: str,
+) -> None:
+    assert run_main(monkeypatch, "report", str(trained), *arguments) == 2
+    assert said in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_following_ends_calmly(trained: Path, end: signal.Signals) -> None:
+    command = [sys.executable, "-m", "contextrl", "report", str(trained), "--follow", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        address = running.stdout.readline().rpartition(": ")[2].strip()
+        assert running.stdout.readline() == "The run has finished. The page stays until Ctrl-C.\n"
+        with urllib.request.urlopen(address + "report.html", timeout=60) as answer:
+            assert b"<!doctype html>" in answer.read(1000).lower()
+        running.send_signal(end)
+        rest, errors = running.communicate(timeout=60)
+    assert (running.returncode, rest, errors) == (130, "", "Stopped.\n")

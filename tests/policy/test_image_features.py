@@ -1,4 +1,4 @@
-"""Prompts of one processor call, and of several: whose images are whose."""
+"""Whose images are whose, and how rows of different images stand side by side."""
 
 from __future__ import annotations
 
@@ -7,85 +7,82 @@ from typing import Any
 import pytest
 import torch
 
-from contextrl.policy.prompts import Prompts, _share_out
+from contextrl.policy.prompts import Prompts, build_prompts
+from contextrl.policy.vision import VisionInputs
+from contextrl.records.example import Example
 
 
-def shared_out(encoded: dict[str, Any], num_images: list[int]) -> list[dict[str, torch.Tensor]]:
-    features: list[dict[str, torch.Tensor]] = [{} for _ in num_images]
-    for name, values in encoded.items():
-        _share_out(name, torch.as_tensor(values), encoded, num_images, features)
-    return features
+class Tokenizer:
+    added_tokens_decoder: dict[int, Any] = {}  # noqa: RUF012
 
 
-def rows_of_tiles(*counts: int) -> dict[str, Any]:
-    """What SmolVLM's processor gives: a row per prompt, padded by empty tiles; tile k of row n holds 10 n + k + 1."""
-    most = max(max(counts), 1)
-    pixels = torch.zeros(len(counts), most, 3, 2, 2)
-    mask = torch.zeros(len(counts), most, 2, 2, dtype=torch.long)
-    for n, count in enumerate(counts):
-        for k in range(count):
-            pixels[n, k], mask[n, k] = 10 * n + k + 1, 1
-    return {"pixel_values": pixels, "pixel_attention_mask": mask}
+class Processor:
+    """Gives each call the features that it was told to; a prompt is padded to eight tokens, as some do."""
+
+    tokenizer = Tokenizer()
+
+    def __init__(self, *features: dict[str, torch.Tensor]) -> None:
+        self.features = list(features)
+        self.calls: list[list[Any]] = []
+
+    def apply_chat_template(self, conversations: list[Any], **_: Any) -> dict[str, torch.Tensor]:
+        self.calls.append(conversations)
+        length = len(conversations[0][0]["content"][-1]["text"])
+        real = torch.tensor([[0] * (8 - length) + [1] * length])
+        ids = torch.arange(8)[None]
+        types = {"token_type_ids": real * 5} if self.features[0] else {}
+        return {"input_ids": ids, "attention_mask": real, **types, **self.features.pop(0)}
 
 
-def names_of(features: dict[str, torch.Tensor]) -> list[int]:
-    return [int(tile[0, 0, 0]) for tile in features["pixel_values"][0]] if features else []
+def prompts(*features: dict[str, torch.Tensor], texts: tuple[str, ...] = ("abc", "abcde", "a")) -> Prompts:
+    rows = [Example(str(n), text, "s", "s") for n, text in zip(range(len(features)), texts, strict=False)]
+    return build_prompts(Processor(*features), rows)
+
+
+def test_each_prompt_has_what_its_own_call_gave() -> None:
+    first, second = {"pixel_values": torch.ones(7, 4)}, {"pixel_values": torch.zeros(2, 4)}
+    built = prompts(first, {}, second)
+    assert built.features == [first, {}, second]
+    assert built.ids == [[5, 6, 7], [3, 4, 5, 6, 7], [7]], "a processor's own padding is left out"
+    assert built.per_token == {"token_type_ids": [[5, 5, 5], [0] * 5, [5]]}, "text is of type 0 where nothing says so"
+
+
+def test_no_examples_are_no_prompts() -> None:
+    assert build_prompts(Processor(), []) == Prompts([])
 
 
 @pytest.mark.parametrize(
-    ("num_images", "tiles"),
-    [([1, 1], (1, 1)), ([2, 1, 0], (2, 1, 0)), ([1, 0, 2], (3, 0, 5)), ([0, 1], (0, 1))],
-    ids=["one-each", "as-many-images-as-rows", "split-images", "text-first"],
+    ("shapes", "joined"),
+    [
+        ([(12, 96), (4, 96)], (16, 96)),  # Qwen: patches
+        ([(2, 3, 8, 8), (1, 3, 8, 8)], (3, 3, 8, 8)),  # Gemma, LLaVA: images; InternVL: tiles
+        ([(1, 3, 3, 8, 8), (2, 5, 3, 8, 8)], (3, 5, 3, 8, 8)),  # LLaVA-NeXT: images in tiles
+        ([(1, 4, 3, 8, 8), (1, 2, 3, 8, 8)], (2, 4, 3, 8, 8)),  # Idefics, SmolVLM: a row per prompt
+        ([(1, 3, 8, 12), (2, 3, 10, 4)], (3, 3, 10, 12)),  # Pixtral: images of their own size
+        ([(1,), (1,)], (2,)),  # LLaVA-OneVision: numbers of images
+    ],
+    ids=["patches", "images", "tiles-of-images", "rows-of-images", "sizes", "counts"],
 )
-def test_rows_of_tiles_belong_to_their_prompts(num_images: list[int], tiles: tuple[int, ...]) -> None:
-    features = shared_out(rows_of_tiles(*tiles), num_images)
-    assert [names_of(row) for row in features] == [[10 * n + k + 1 for k in range(c)] for n, c in enumerate(tiles)]
-    for row, count in zip(features, tiles, strict=True):
-        assert ("pixel_attention_mask" in row) == (count > 0), "a prompt without images has no features"
-        if count:
-            assert row["pixel_attention_mask"].shape[:2] == (1, count)
+def test_rows_side_by_side_keep_their_values(shapes: list[tuple[int, ...]], joined: tuple[int, ...]) -> None:
+    parts = [torch.randn(shape) + 5 for shape in shapes]
+    together = prompts(*({"pixel_values": part} for part in parts)).image_tensors()["pixel_values"]
+    assert together.shape == joined
+    assert int((together != 0).sum()) == sum(part.numel() for part in parts), "padding is zero, and nothing else is"
+    start = 0
+    for part in parts:
+        corner = together[start : start + len(part)][tuple(slice(0, size) for size in part.shape)]
+        assert torch.equal(corner, part)
+        start += len(part)
 
 
-def test_prompts_of_several_calls_are_padded_together() -> None:
-    """Dynamic sampling joins prompts of calls that padded to their own longest."""
-    first, second = (
-        Prompts([[1]] * len(c), {}, shared_out(rows_of_tiles(*c), [1] * len(c)), [1] * len(c)) for c in ((3, 1), (5,))
-    )
-    tensors = Prompts.join([first, second]).image_tensors()
-    assert tensors["pixel_values"].shape == (3, 5, 3, 2, 2)
-    assert tensors["pixel_attention_mask"].sum((2, 3)).gt(0).sum(1).tolist() == [3, 1, 5]
-    assert tensors["pixel_values"][1, 1:].abs().sum() == 0
+def test_repeated_and_reordered_rows_take_their_images_along() -> None:
+    built = prompts(*({"pixel_values": torch.full((n + 1, 2), float(n))} for n in range(3)))
+    selected = built.select([2, 0, 0])
+    assert selected.image_tensors()["pixel_values"][:, 0].tolist() == [2, 2, 2, 0, 0]
+    joined = Prompts.join([built, built.select([1])])
+    assert joined.image_tensors()["pixel_values"][:, 0].tolist() == [0, 1, 1, 2, 2, 2, 1, 1]
 
 
-def test_images_one_after_another() -> None:
-    """Gemma, LLaVA: as many rows as images."""
-    pixels = torch.arange(3.0)[:, None, None, None].expand(3, 3, 2, 2)
-    features = shared_out({"pixel_values": pixels}, [2, 0, 1])
-    assert [row["pixel_values"][:, 0, 0, 0].tolist() if row else [] for row in features] == [[0, 1], [], [2]]
-
-
-def test_images_in_tiles_one_after_another() -> None:
-    """LLaVA-NeXT: five dimensions, but a row is an image."""
-    pixels = torch.arange(3.0)[:, None, None, None, None].expand(3, 4, 3, 2, 2)
-    features = shared_out({"pixel_values": pixels, "image_sizes": torch.ones(3, 2)}, [2, 0, 1])
-    assert [row["pixel_values"][:, 0, 0, 0, 0].tolist() if row else [] for row in features] == [[0, 1], [], [2]]
-    assert [len(row["image_sizes"]) if row else 0 for row in features] == [2, 0, 1]
-
-
-def test_patches_one_after_another() -> None:
-    """Qwen: as many rows as patches, by the grid of each image."""
-    encoded = {
-        "pixel_values": torch.arange(10.0)[:, None],
-        "image_grid_thw": torch.tensor([[1, 2, 2], [1, 1, 2], [1, 2, 2]]),
-    }
-    features = shared_out(encoded, [1, 0, 2])
-    assert [row["pixel_values"][:, 0].tolist() if row else [] for row in features] == [
-        [0, 1, 2, 3],
-        [],
-        [4, 5, 6, 7, 8, 9],
-    ]
-
-
-def test_rows_of_nothing_known_are_refused() -> None:
-    with pytest.raises(ValueError, match="pixel_values has 5 rows for 3 images in 2 prompts"):
-        shared_out({"pixel_values": torch.zeros(5, 3, 2, 2)}, [2, 1])
+def test_types_of_tokens_are_padded_with_their_row() -> None:
+    inputs = VisionInputs(prompts({"pixel_values": torch.ones(1, 2)}, {}), torch.device("cpu")).inputs(5, 2)
+    assert inputs["token_type_ids"].tolist() == [[0, 0, 5, 5, 5, 0, 0], [0] * 7]

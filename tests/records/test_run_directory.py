@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -10,14 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from limits import files_of_at_most
 
 from contextrl.commands.config import RunConfig, parse_config
-from contextrl.errors import InputError
-from contextrl.records.files import write_atomically
+from contextrl.errors import DiskError, InputError
+from contextrl.records import run_directory
+from contextrl.records.files import append_lines, write_atomically
 from contextrl.records.jsonl import read_objects
 from contextrl.records.run_directory import RunDirectory, environment
 
 COMMAND = ["contextrl", "train", "demo.yaml"]
+
+
+def lines(*rows: dict[str, Any]) -> str:
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
 def absent(path: Path) -> None:
@@ -92,6 +99,40 @@ def test_a_file_in_the_way_is_the_users_error(tmp_path: Path) -> None:
         RunDirectory(tmp_path / "run").check_free(resume=False, overwrite=False)
 
 
+@pytest.mark.parametrize("name", ["checkpoints", "images", "metrics.jsonl", "groups.jsonl", "results.json"])
+@pytest.mark.parametrize("resume", [True, False])
+def test_a_file_in_a_folders_place_and_the_other_way_round(tmp_path: Path, name: str, resume: bool) -> None:
+    path = tmp_path / "run"
+    if resume:
+        earlier_run(path)
+    path.mkdir(exist_ok=True)
+    if name in ("checkpoints", "images"):
+        if resume:
+            (path / name).rmdir()
+        (path / name).write_text("mine")
+    else:
+        (path / name).mkdir()
+    with pytest.raises(InputError) as caught:
+        RunDirectory(path).check_free(resume=resume, overwrite=False)
+    assert str(path / name if resume else path) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["n" * 256, "file/run", "loop"])
+def test_a_place_where_no_run_can_be(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(InputError, match="Change run_dir"):
+        RunDirectory(tmp_path / name).check_free(resume=False, overwrite=False)
+
+
+def test_a_run_that_may_not_be_written_is_not_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    earlier_run(tmp_path / "run")
+    may = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "images" and may(path, mode))
+    with pytest.raises(InputError, match=r"images: expected a folder that can be written"):
+        RunDirectory(tmp_path / "run").check_free(resume=True, overwrite=False)
+
+
 # ---- start -------------------------------------------------------------------------------------------------------
 
 
@@ -137,6 +178,42 @@ def test_a_run_is_there_only_once_its_config_is(tmp_path: Path) -> None:
     assert not run.exists()
 
 
+@pytest.mark.parametrize("name", ["n" * 250, "答" * 84])
+def test_a_run_with_a_long_name_is_replaced(tmp_path: Path, name: str) -> None:
+    earlier_run(tmp_path / name)
+    (tmp_path / name / "metrics.jsonl").touch()
+    earlier_run(tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert not (tmp_path / name / "metrics.jsonl").exists()
+
+
+@pytest.mark.parametrize("failing", ["environment.json", "config.yaml"])
+def test_a_start_that_the_disk_refuses_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    def refuse(path: Path, text: str) -> None:
+        if path.name == failing:
+            raise OSError(errno.ENOSPC, "full")
+        write_atomically(path, text)
+
+    monkeypatch.setattr(run_directory, "write_atomically", refuse)
+    with pytest.raises(DiskError, match="no space left"):
+        earlier_run(tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_resuming_removes_what_was_being_written(tmp_path: Path) -> None:
+    earlier_run(tmp_path)
+    for left in (".metrics.jsonl.partial", "images/a.png.77.partial"):
+        (tmp_path / left).write_text("half")
+    (tmp_path / "images" / "a.png").write_text("whole")
+    (tmp_path / ".model.partial").mkdir()
+    (tmp_path / ".model.partial" / "model.safetensors").write_text("half")
+    RunDirectory(tmp_path).start("", {}, resume=True)
+    assert not list(tmp_path.rglob("*.partial"))
+    assert (tmp_path / "images" / "a.png").exists()
+
+
 # ---- lines -------------------------------------------------------------------------------------------------------
 
 
@@ -175,10 +252,6 @@ def test_metrics_are_appended_a_line_each(tmp_path: Path) -> None:
     assert (tmp_path / "metrics.jsonl").read_text().count("\n") == 2
 
 
-def lines(*rows: dict[str, Any]) -> str:
-    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-
-
 def test_forget_after_drops_later_steps_and_the_cut_line(tmp_path: Path) -> None:
     rows = [{"step": step, "text": "答案"} for step in (0, 1, 2, 2, 3)]
     for name in ("metrics.jsonl", "groups.jsonl", "groups-1.jsonl"):
@@ -194,6 +267,45 @@ def test_what_is_appended_after_forgetting_is_readable(tmp_path: Path) -> None:
     run.forget_after(1)
     run.append_metrics({"step": 2})
     assert [row["step"] for row in read_objects(tmp_path / "metrics.jsonl")] == [1, 2]
+
+
+def test_forget_after_needs_no_room(tmp_path: Path) -> None:
+    """The file is cut, not written anew: a resumed run must get past a disk that is still full."""
+    (tmp_path / "metrics.jsonl").write_text(lines({"step": 1}, {"step": 2}, {"step": 3}))
+    with files_of_at_most(1):
+        RunDirectory(tmp_path).forget_after(2)
+    assert (tmp_path / "metrics.jsonl").read_text() == lines({"step": 1}, {"step": 2})
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(lines({"step": 3}, {"step": 1}, {"step": 4}, {"step": 2}), id="not-in-order"),
+        pytest.param(lines({"step": 1}) + "\0\0\0\n" + lines({"step": 2}, {"step": 9}), id="damaged"),
+        pytest.param(lines({"step": 1}) + "[1]\n" + lines({"step": 2}), id="no-object"),
+        pytest.param(lines({"step": 1}, {"step": 2}) + '{"loss": 1}\n', id="without-a-step"),
+    ],
+)
+def test_forget_after_keeps_what_belongs_wherever_it_stands(tmp_path: Path, content: str) -> None:
+    (tmp_path / "metrics.jsonl").write_text(content)
+    RunDirectory(tmp_path).forget_after(2)
+    assert (tmp_path / "metrics.jsonl").read_text() == lines({"step": 1}, {"step": 2})
+
+
+def test_lines_are_appended_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "groups.jsonl"
+    append_lines(path, "first\n")
+    with files_of_at_most(20), pytest.raises(DiskError, match=r"groups\.jsonl could not be written: no space left"):
+        append_lines(path, "second, which is longer than that\n")
+    assert path.read_text() == "first\n"
+    append_lines(path, "third 答\ud83d\n")
+    assert path.read_text(encoding="utf-8") == "first\nthird 答?\n"
+
+
+def test_lines_on_a_device_that_is_always_full(tmp_path: Path) -> None:
+    (tmp_path / "metrics.jsonl").symlink_to("/dev/full")
+    with pytest.raises(DiskError, match="no space left"):
+        RunDirectory(tmp_path).append_metrics({"step": 1})
 
 
 def test_forget_after_makes_no_files(tmp_path: Path) -> None:
@@ -217,12 +329,19 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pyt
     write_atomically(path, "old")
 
     def full_disk(_: int) -> None:
-        raise OSError("no space left on device")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full_disk)
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(DiskError, match="no space left"):
         write_atomically(path, "new")
     assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path], "what was begun would take the room that is left"
+
+
+@pytest.mark.parametrize("name", ["n" * 255, "答" * 85])
+def test_the_longest_names(tmp_path: Path, name: str) -> None:
+    write_atomically(tmp_path / name, "text")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 def test_results(tmp_path: Path) -> None:

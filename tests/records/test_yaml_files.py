@@ -29,6 +29,16 @@ BOMBS = {
     "itself": "a: &a [*a]",
     "itself-through-another": "a: &a {b: &b [*a]}",
     "deep": "[" * 5000 + "]" * 5000,
+    "fifty-levels": "{a: " * 60 + "1" + "}" * 60,
+    "levels-of-aliases": "a0: &a0 [x]\n" + "\n".join(f"a{n}: &a{n} [*a{n - 1}]" for n in range(1, 60)),
+    "hexadecimal": "seed: 0x" + "f" * 20_000,
+    "base-60": "seed: 1" + ":59" * 8_000,
+    "digits": "seed: " + "1" * 5_000,
+    "no-date": "seed: 2024-13-45",
+    "no-time": "a: 2001-01-01T25:61:61",
+    "no-number": "a: !!int 0x",
+    "unhashable": "? [a]\n: b",
+    "long": "# " + "x" * 2_000_000,
     "merge": "a: &a {x: 1}\nb: &b {<<: [" + ", ".join(["*a"] * 60_000) + "]}",
 }
 

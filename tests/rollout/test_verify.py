@@ -160,11 +160,15 @@ def test_a_report_that_does_not_come_is_not_counted() -> None:
     assert verifier.tally.reports == 0
 
 
-def test_a_judge_that_loses_a_verdict_is_an_error() -> None:
+def test_a_judge_that_loses_a_verdict_is_remembered_and_asked_no_more() -> None:
+    """Not raised: generation is collective, so processes stop together."""
     judge = FakeJudge(judge_by_text)
     judge.judge = lambda requests: []  # type: ignore[method-assign]
-    with pytest.raises(ValueError, match="zip"):
-        Verifier(judge).verify(attempts("right"))
+    verifier = Verifier(judge)
+    rows = attempts("right")
+    verifier.verify(rows)
+    assert statuses(rows) == ["unscored"]
+    assert "found 0 for 1 requests" in str(verifier.failure)
 
 
 # ---- reports with the verdict, and what is not self-consistent --------------------------------------------------

@@ -325,7 +325,7 @@ def test_evaluation_draws_no_random_numbers(tiny_policy: Path, tmp_path: Path) -
     trainer = build_trainer(tiny_policy, tmp_path, ScriptedJudge(lambda r: "incorrect"))
     state = torch.get_rng_state()
     model = load_policy(str(tiny_policy)).train()
-    generate_greedy(model, trainer.processing_class, trainer.examples[:3], max_new_tokens=4)
+    generate_greedy(model, trainer.prompting, trainer.examples[:3], max_new_tokens=4)
     assert torch.equal(torch.get_rng_state(), state)
     assert model.training
 
@@ -334,6 +334,7 @@ def test_the_group_log_tells_what_happened(tiny_policy: Path, tmp_path: Path, mo
     trainer = build_trainer(tiny_policy, tmp_path, ScriptedJudge(recovering))
     trainer.recorder = GroupRecorder(tmp_path)
     batch = trainer._generate_and_score_completions(loader_rows(0, 1))
+    trainer.recorder.drain()
     rows = [json.loads(line) for line in (tmp_path / "groups.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [row["example_id"] for row in rows] == [trainer.examples[i].id for i in (0, 1)]
     for n, row in enumerate(rows):

@@ -14,6 +14,7 @@ from contextrl.judge.settings import JudgingSettings
 from contextrl.policy.settings import PromptSettings
 from contextrl.settings import Section, section_in
 from contextrl.trainer.config import ContextRLConfig
+from contextrl.trainer.ranges import check_numbers
 
 S = TypeVar("S", bound=Section)
 
@@ -28,6 +29,9 @@ _DECIDED_ELSEWHERE = {
     "resume_from_checkpoint": "--resume",
     "judging": "judge",
     "prompts": "data",
+    "evaluation": "eval",
+    "record": "record",
+    "reward_weights": "rewards",
     "trust_remote_code": "model.trust_remote_code",
 }
 #: What each method means in TRL's fields, unless `train` says otherwise.
@@ -39,6 +43,37 @@ _METHOD_DEFAULTS: dict[str, dict[str, Any]] = {
 _SFT_DEFAULTS = {"logging_steps": 1, "report_to": "none", "gradient_checkpointing": False, "max_length": None}
 
 
+#: A field of GRPOConfig that SFTConfig does not have; our prompts take it in both.
+_OURS_IN_SFT = "chat_template_kwargs"
+
+
+def chat_template_kwargs(config: RunConfig) -> dict[str, Any]:
+    """`train.chat_template_kwargs`, for every prompt of the policy.
+
+    Raises:
+        InputError: it is no mapping.
+    """
+    found = config.train.get(_OURS_IN_SFT) or {}
+    if not isinstance(found, dict):
+        raise InputError("a mapping", found=repr(found), where=f"train.{_OURS_IN_SFT}")
+    return found
+
+
+def _dtype(config: RunConfig) -> dict[str, Any]:
+    """`model.dtype` where TRL takes it, for the policy and the reference model alike."""
+    init_kwargs = dict(config.train.get("model_init_kwargs") or {})
+    if config.model.dtype is None:
+        return {}
+    if init_kwargs.setdefault("dtype", config.model.dtype) != config.model.dtype:
+        raise InputError(
+            "one dtype",
+            found=f"{config.model.dtype} and {init_kwargs['dtype']}",
+            where="model.dtype and train.model_init_kwargs",
+            fix="Leave one of them out",
+        )
+    return {"model_init_kwargs": init_kwargs}
+
+
 def training_arguments(config: RunConfig) -> Any:
     """ContextRLConfig, or TRL's SFTConfig for `method: sft`.
 
@@ -47,6 +82,8 @@ def training_arguments(config: RunConfig) -> Any:
     """
     _check_best(config)
     if config.method == "sft":
+        if config.rewards:
+            raise InputError("none with method: sft, which samples nothing", found="some", where="rewards")
         from trl import SFTConfig
 
         return _build(SFTConfig, config, dict(_SFT_DEFAULTS))
@@ -65,6 +102,7 @@ def _rl_fields(config: RunConfig) -> dict[str, Any]:
     sections: dict[str, Any] = {
         "judging": _narrowed(JudgingSettings, config.judge),
         "prompts": _narrowed(PromptSettings, config.data),
+        "record": config.record,
     }
     for name, (field, value) in decided.items():
         section = getattr(config, name)
@@ -77,10 +115,10 @@ def _check_best(config: RunConfig) -> None:
     if not config.eval.best:
         return
     kept = config.train.get("save_strategy") == "epoch" and config.train.get("save_total_limit") is None
-    if config.eval.every != "epoch" or config.data.eval is None or not kept:
+    if config.eval.every != "epoch" or config.data.evaluated_on is None or not kept:
         raise InputError(
             "a checkpoint and an evaluation of every epoch",
-            found=f"eval.every: {config.eval.every}, data.eval: {config.data.eval}, train.save_strategy: "
+            found=f"eval.every: {config.eval.every}, data.eval: {config.data.evaluated_on}, train.save_strategy: "
             f"{config.train.get('save_strategy', 'steps')}, train.save_total_limit: "
             f"{config.train.get('save_total_limit')}",
             where="eval.best",
@@ -117,16 +155,20 @@ def _build(arguments: type, config: RunConfig, fields: dict[str, Any]) -> Any:
     for key in config.train:
         if instead := _DECIDED_ELSEWHERE.get(key) or _section_of(key):
             raise InputError(f"this in {instead}", found=f"train.{key}", where=f"train.{key}", fix=f"Set {instead}")
-        if key not in known:
+        if key not in known and key != _OURS_IN_SFT:
             raise InputError(
                 f"a field of TRL's {'SFTConfig' if config.method == 'sft' else 'GRPOConfig'}",
                 found=f"unknown key train.{key}{nearest_key(key, known)}",
                 where="train",
             )
-    values = fields | _typed(arguments, config.train)
+    values = fields | _typed(
+        arguments, {key: v for key, v in config.train.items() if key != _OURS_IN_SFT or key in known}
+    )
+    values |= _dtype(config)
     values |= {"output_dir": str(config.run_dir / "checkpoints"), "seed": config.seed, "disable_tqdm": True}
     values["trust_remote_code"] = config.model.trust_remote_code
     if arguments is not ContextRLConfig:
+        check_numbers(values)
         values = _cpu_defaults(values) | {"logging_nan_inf_filter": False, "remove_unused_columns": False}
     try:
         return arguments(**values)

@@ -6,6 +6,7 @@ import importlib.metadata
 import json
 import logging
 import os
+import shlex
 import sys
 import warnings
 from pathlib import Path
@@ -17,10 +18,14 @@ from rich.logging import RichHandler
 from rich.markup import escape
 from rich.table import Table
 
+from contextrl.commands.init import init
 from contextrl.commands.interrupts import EXIT_CODE, CalmGroup, terminate_as_interrupt
 from contextrl.commands.judge_cli import app as judge_app
 from contextrl.commands.miniature_cli import app as miniature_app
+from contextrl.commands.program import program
+from contextrl.commands.report_cli import report
 from contextrl.commands.reproduce_cli import reproduce
+from contextrl.disk import disk_error
 from contextrl.errors import ContextRLError, InputError
 
 if TYPE_CHECKING:
@@ -34,6 +39,8 @@ app = typer.Typer(
     help="ContextRL (arXiv 2602.22623): RL post-training of vision-language models, judged with the full solution.",
 )
 
+app.command()(init)
+app.command()(report)
 app.command()(reproduce)
 app.add_typer(judge_app, name="judge", help="Verify responses, measure a judge, serve the miniature's.")
 app.add_typer(miniature_app, name="miniature", help="The built-in miniature's base policy, made anew.")
@@ -89,9 +96,33 @@ def train(
         raise typer.Exit(EXIT_CODE) from None
     if int(os.environ.get("RANK", "0")) == 0:
         console.print(results_table(results))
+        console.print(results_line(results), soft_wrap=True)
         if (discovery := discovery_table(results)) is not None:
             console.print(discovery)
-        console.print(f"Run directory: {escape(str(settings.run_dir))}")
+        run_dir = escape(str(settings.run_dir))
+        console.print(f"Run directory: {run_dir}", soft_wrap=True)
+        console.print(f"Model: {run_dir}/model", soft_wrap=True)
+        look = shlex.join([*program(), "report", str(settings.run_dir)])
+        console.print(f"Look at it: {escape(look)}", soft_wrap=True)
+
+
+@app.command()
+def check(
+    config: Annotated[Path, typer.Argument(help="A run's YAML file.", show_default=False)],
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Override a key: --set train.learning_rate=1e-4", metavar="KEY=VALUE"),
+    ] = None,
+) -> None:
+    """Find everything that can be wrong with a run before anything is paid: rows, lengths, judge, memory."""
+    from contextrl.commands.config import load_config
+
+    settings = load_config(config, set_ or [])
+    console = Console()
+    quiet_libraries()
+    with console.status("Loading torch and TRL"):
+        from contextrl.commands.check import check as look
+    look(settings, console)
 
 
 def own_evaluation(settings: RunConfig | None) -> list[str]:
@@ -100,8 +131,8 @@ def own_evaluation(settings: RunConfig | None) -> list[str]:
 
     if settings is None:
         return ["miniature"]
-    own = settings.data.eval or settings.data.train.partition(":")[0]
-    return [own] if settings.data.eval or own in EVALUATIONS else []
+    own = settings.data.evaluated_on or settings.data.train.partition(":")[0]
+    return [own] if settings.data.evaluated_on or own in EVALUATIONS else []
 
 
 @app.command("eval")
@@ -127,7 +158,7 @@ def eval_(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Evaluate greedily on held-out data: answer and process accuracy with their 95 % intervals."""
-    from contextrl.commands.config import load_config, parse_config
+    from contextrl.commands.config import config_of_run, load_config
     from contextrl.plugins import EVALUATIONS, named
     from contextrl.records.run_directory import RunDirectory
 
@@ -140,7 +171,7 @@ def eval_(
     if target.endswith((".yaml", ".yml")):
         settings = load_config(target)
     elif RunDirectory(Path(target)).exists():
-        settings = parse_config(RunDirectory(Path(target)).settings(), where=f"{target}/config.yaml")
+        settings = config_of_run(RunDirectory(Path(target)))
     if not names and benchmark is None:
         names = own_evaluation(settings)
     if not names:
@@ -157,29 +188,19 @@ def eval_(
 
 
 @app.command()
-def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories.", show_default=False)],
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            help="The page; by default RUN/report.html, and report.html here for several runs.", metavar="FILE"
-        ),
-    ] = None,
-    figures: Annotated[
-        Path | None, typer.Option(help="Also write every chart as SVG and PNG into this folder.", metavar="DIR")
-    ] = None,
-    megabytes: Annotated[
-        int, typer.Option(min=3, help="Most of the page; groups and pictures are chosen to fit.")
-    ] = 10,
+def export(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run directory, a checkpoint or an adapter's folder.")],
+    output: Annotated[Path, typer.Argument(metavar="OUT", help="A new folder.", show_default=False)],
+    merge: Annotated[bool, typer.Option("--merge", help="Add an adapter to its base's weights.")] = False,
 ) -> None:
-    """Show a run, or several side by side, in one HTML file that needs no network and no server."""
-    from contextrl.commands.report import write_page
-
+    """Write a trained model into a folder of its own, which transformers and vLLM load."""
     console = Console()
-    written = write_page(runs, output, figures, megabytes, Console(stderr=True))
-    console.print(f"Report: {escape(str(written))}", soft_wrap=True)
-    if figures is not None:
-        console.print(f"Figures: {escape(str(figures))}", soft_wrap=True)
+    quiet_libraries()
+    with console.status("Loading torch and transformers"):
+        from contextrl.commands.export import export as write
+    with console.status("Writing the model"):
+        written = write(run, output, merge=merge)
+    console.print(f"{escape(str(output))}: {escape(written)}", soft_wrap=True)
 
 
 def quiet_libraries() -> None:
@@ -209,23 +230,26 @@ def percent(accuracy: float | None, interval: Any) -> str:
 
 
 def results_table(results: dict[str, Any]) -> Table:
-    """Accuracy before and after, what stage 2 recovered, and where the time went."""
+    """Accuracy before and after."""
     table = Table(title=f"{results['method']}, seed {results['seed']}, {results['steps']} steps")
     data = next((row["data"] for row in (results["before"], results["after"]) if row and row.get("data")), None)
-    held_out = "held-out" if data is None else f"held-out, {escape(data)}"
+    held_out = "held-out" if data is None else f"held-out, {escape(_shown(data).removesuffix(', held out'))}"
     for column in (held_out, "answer", "answer and process", "n"):
-        table.add_column(column, justify="left" if column == held_out else "right")
+        table.add_column(column, justify="left" if column == held_out else "right", no_wrap=column != held_out)
     for name in ("before", "after"):
         if row := results[name]:
             table.add_row(name, *_accuracies(row))
     if not table.rows:
         table.show_header = False
         table.add_row("not evaluated", *[""] * 3)
-    groups, seconds = results["groups"], results["seconds"]
-    table.caption = f"all-negative groups {groups['all_negative']}, recovered {groups['recovered']}; " + ", ".join(
-        f"{part} {value:.0f} s" for part, value in seconds.items()
-    )
     return table
+
+
+def results_line(results: dict[str, Any]) -> str:
+    """What stage 2 recovered and where the time went."""
+    groups, seconds = results["groups"], results["seconds"]
+    recovered = f"Stage 2 recovered {groups['recovered']} of {groups['all_negative']} all-negative groups; "
+    return recovered * bool(groups["all_negative"]) + ", ".join(f"{part} {s:.0f} s" for part, s in seconds.items())
 
 
 def discovery_table(results: dict[str, Any]) -> Table | None:
@@ -248,10 +272,15 @@ def discovery_table(results: dict[str, Any]) -> Table | None:
 def evaluation_table(results: dict[str, Any]) -> Table:
     table = Table(title=escape(str(results["model"])))
     for column in ("benchmark", "answer", "answer and process", "n"):
-        table.add_column(column, justify="left" if column == "benchmark" else "right")
+        table.add_column(column, justify="left" if column == "benchmark" else "right", no_wrap=column != "benchmark")
     for name, row in results["benchmarks"].items():
-        table.add_row(name, *_accuracies(row))
+        table.add_row(escape(_shown(name)), *_accuracies(row))
     return table
+
+
+def _shown(name: str) -> str:
+    """A set's name; a path as it is from here."""
+    return name.removeprefix(f"{Path.cwd()}/")
 
 
 def _accuracies(row: dict[str, Any]) -> tuple[str, str, str]:
@@ -268,6 +297,9 @@ def main() -> None:
     terminate_as_interrupt()
     try:
         app()
-    except ContextRLError as error:
-        Console(stderr=True).print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
-        sys.exit(error.exit_code)
+    except (ContextRLError, OSError) as error:
+        ours = error if isinstance(error, ContextRLError) else disk_error(error)
+        if ours is None:
+            raise
+        Console(stderr=True).print(f"[bold red]error:[/] {escape(str(ours))}", soft_wrap=True)
+        sys.exit(ours.exit_code)

@@ -13,15 +13,21 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, field_validator, model_validator
 
+from contextrl.commands.data_config import DataConfig
+from contextrl.commands.input_paths import with_input_paths
+from contextrl.commands.user_code import anchored
 from contextrl.errors import InputError, nearest_key
+from contextrl.evaluation.settings import EvaluationSettings
 from contextrl.judge.settings import JudgeConfig
 from contextrl.miniature.plugin import register
 from contextrl.objective.settings import ObjectiveSettings
-from contextrl.plugins import DATA, JUDGES
-from contextrl.policy.settings import PromptSettings
-from contextrl.records.yaml_files import parse_yaml
-from contextrl.rollout.settings import DynamicSamplingSettings, Stage2Settings
-from contextrl.settings import OPERATIONAL, Section, flat_settings, validated, without_marked
+from contextrl.plugins import JUDGES
+from contextrl.records.run_directory import RunDirectory
+from contextrl.records.secrets import without_secrets
+from contextrl.records.yaml_files import parse_yaml, read_yaml
+from contextrl.rollout.settings import DynamicSamplingSettings, RewardSettings, Stage2Settings
+from contextrl.settings import INPUT_PATH, OPERATIONAL, Section, flat_settings, validated, without_marked
+from contextrl.trainer.settings import RecordSettings
 
 #: Longest answer where nothing says otherwise.
 DEFAULT_NEW_TOKENS = 256
@@ -33,82 +39,39 @@ Method = Literal["sft", "grpo", "dapo", "contextrl"]
 
 
 class ModelConfig(Section):
-    path: str = "miniature"
+    path: Annotated[str, INPUT_PATH] = "miniature"
     """`miniature`, a folder, or a hub id such as Qwen/Qwen3-VL-8B-Instruct."""
-    lora: dict[str, Any] | None = None
-    """Fields of peft's LoraConfig; none trains all weights."""
+    dtype: Literal["float32", "bfloat16", "float16", "auto"] | None = None
+    """Of the weights; `auto` is the checkpoint's own. By default float32, which training in mixed precision
+    (`train.bf16`) wants; bfloat16 halves a frozen base's memory under LoRA."""
+    lora: bool | dict[str, Any] | None = None
+    """`true`: rank 16 on every linear layer of the language model. Or fields of peft's LoraConfig, where
+    `target_modules: language-linear` means the same layers. None trains all weights."""
     max_pixels: int | None = Field(None, gt=0)
     """Larger pictures are scaled down to so many pixels before the policy sees them (the paper: 3M); by default what
     the processor's own files say. Checkpoints keep it."""
+    min_pixels: int | None = Field(None, gt=0)
+    """Smaller pictures are scaled up to so many pixels; otherwise as max_pixels."""
     trust_remote_code: bool = False
     """Run Python files that the model brings along; without it such a model is refused."""
     freeze_vision: bool = False
     """Keep the vision tower's weights as they are."""
 
 
-class DataConfig(PromptSettings):
-    train: str = "miniature"
-    """`miniature`, a .jsonl / .json / .parquet file, a folder from `datasets`, or a hub id."""
-    eval: str | None = "miniature"
-    """The same for evaluation; `miniature` is its held-out test split, `miniature:dev` the development split. null is
-    no evaluation, and the default beside rows of your own."""
-    examples: int = Field(4000, gt=0)
-    """Training rows drawn for the miniature."""
-    voice: Literal["own", "foreign"] = "own"
-    """Who wrote the miniature's reference solutions: the policy's own voice, or a foreign one in prose."""
-    limit: int | None = Field(None, gt=0)
-    """Use only the first rows of a training file."""
-    allow_outside: bool = False
-    """Take pictures from anywhere: by default a row that names a file outside its own file's folder is refused, because
-    pictures are sent to the judge."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _evaluated_on_what_was_asked(cls, section: Any) -> Any:
-        """Figures on the miniature's digits would say nothing of a policy that is trained on other rows."""
-        if isinstance(section, Mapping) and "eval" not in section:
-            train = section.get("train", "miniature")
-            if isinstance(train, str) and train.partition(":")[0] not in DATA:
-                return {**section, "eval": None}
-        return section
-
-
 class JudgeSection(JudgeConfig):
     """The judge of a run: by default the miniature's, as its data and its model are."""
 
     kind: str = "steps"
-    """`steps`: the miniature's process verifier. `rules`: the final answer only. `llm`: a model behind a server."""
+    """`steps`: the miniature's process verifier. `rules`: the final answer only. `llm`: a model behind a server.
+    `python`: code of your own, `path`."""
 
     @model_validator(mode="after")
     def _named(self) -> JudgeSection:
-        for key, others in (("kind", ("rules", "llm")), ("audit", ("llm",))):
+        for key, others in (("kind", ("rules", "llm", "python")), ("audit", ("llm",))):
             value, known = getattr(self, key), [*JUDGES, *others]
             if value is not None and value not in known:
                 raise ValueError(f"{key}: expected {' or '.join(known)}, found {value!r}{nearest_key(value, known)}")
         return self
-
-
-class EvalConfig(Section):
-    every: int | Literal["epoch"] = 0
-    """Evaluate every so many steps or after every epoch, and before and after training; 0 only before and after."""
-    best: bool = False
-    """Go back to the best of the epochs' checkpoints at the end, by process accuracy on `examples` (answer accuracy
-    where nobody looks at the process); needs `every: epoch` and `train.save_strategy: epoch`."""
-    examples: int = Field(200, gt=0)
-    """Examples of the evaluations on the way."""
-    final_examples: int = Field(1000, gt=0)
-    """Examples of the evaluations before and after training."""
-    batch_size: int = Field(128, gt=0)
-    """Prompts generated at once."""
-    max_new_tokens: int | None = Field(None, gt=0)
-    """Longest answer; by default train.max_completion_length, or 256 where there is none."""
-
-    @field_validator("every")
-    @classmethod
-    def _not_negative(cls, value: int | str) -> int | str:
-        if isinstance(value, int) and value < 0:
-            raise ValueError("expected a number of steps, 0 or `epoch`")
-        return value
 
 
 class RunConfig(Section):
@@ -123,6 +86,9 @@ class RunConfig(Section):
     model: ModelConfig = ModelConfig()
     data: DataConfig = DataConfig()
     judge: JudgeSection = JudgeSection()
+    rewards: list[RewardSettings] = Field(default_factory=list)
+    """Functions of your own beside the judge: what is positive or negative stays the verdict's, and they shift the
+    advantage."""
     stage2: Stage2Settings = Stage2Settings()
     objective: ObjectiveSettings = ObjectiveSettings()
     dynamic_sampling: DynamicSamplingSettings = DynamicSamplingSettings()
@@ -130,19 +96,32 @@ class RunConfig(Section):
         Field(default_factory=dict)
     )
     """Fields of TRL's GRPOConfig, or of its SFTConfig for `method: sft`."""
-    eval: Annotated[EvalConfig, OPERATIONAL] = EvalConfig()
+    eval: Annotated[EvaluationSettings, OPERATIONAL] = EvaluationSettings()
+    record: Annotated[RecordSettings, OPERATIONAL] = RecordSettings()
+
+    @field_validator("rewards", mode="before")
+    @classmethod
+    def _none(cls, value: Any) -> Any:
+        """A list whose lines are all commented out."""
+        return value or []
 
     @property
     def max_new_tokens(self) -> int:
         """Longest answer in evaluations."""
         return int(self.eval.max_new_tokens or self.train.get("max_completion_length") or DEFAULT_NEW_TOKENS)
 
+    def recorded(self) -> str:
+        """As a run directory keeps it: it serves from any working directory."""
+        return self.model_copy(update={"run_dir": self.run_dir.absolute()}).to_yaml()
+
     def to_yaml(self) -> str:
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+        """What is written into the run directory, without its secrets."""
+        settings = without_secrets(self.model_dump(mode="json"), prose=False)
+        return yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
-    """Read a YAML file and apply `key=value` overrides.
+    """Read a YAML file and apply `key=value` overrides; see `input_paths` for what paths are relative to.
 
     Raises:
         InputError: missing file, bad YAML, unknown key (with the nearest name), wrong value.
@@ -150,15 +129,20 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
     path = Path(path)
     if not path.is_file():
         raise InputError("a configuration file", found="no such file", where=str(path))
-    try:
-        raw = parse_yaml(path.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError("valid YAML", found=" ".join(str(error).split()), where=str(path)) from error
+    raw = read_yaml(path, "valid YAML") or {}
     if not isinstance(raw, dict):
         raise InputError("a mapping of sections", found=type(raw).__name__, where=str(path))
+    raw = anchored(with_input_paths(raw, RunConfig, path.parent, source=str(path)), path.parent)
     for override in overrides:
         apply_override(raw, override)
-    return parse_config(raw, where=str(path))
+    # What the file names is absolute by now, or nowhere.
+    return parse_config(anchored(with_input_paths(raw, RunConfig, Path.cwd()), Path.cwd()), where=str(path))
+
+
+def config_of_run(directory: RunDirectory) -> RunConfig:
+    """The settings of the run that is in a folder."""
+    placed = with_input_paths(directory.settings(), RunConfig, directory.path)
+    return parse_config(placed, where=str(directory.path / "config.yaml"))
 
 
 def apply_override(raw: dict[str, Any], override: str) -> None:

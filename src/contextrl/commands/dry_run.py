@@ -67,9 +67,9 @@ def dry_run(config: RunConfig, console: Console) -> None:
     _say_lengths(sheet, config, args, model)
     if config.method != "sft":
         _say_judge(sheet, config)
-        _say_method(sheet, config, args)
-    steps = _say_batch(sheet, config, args, rows)
-    _say_learning_rate(sheet, args, steps)
+        say_method(sheet, config, args)
+    steps = say_batch(sheet, config, args, rows)
+    say_learning_rate(sheet, args, steps)
     console.print(sheet.shown("Dry run"))
     console.print("Settings as they are resolved:")
     settings = without_secrets(config.model_dump(mode="json"))
@@ -100,8 +100,8 @@ def _say_photo(sheet: Sheet, config: RunConfig, folder: str) -> None:
     if not (Path(folder) / "preprocessor_config.json").is_file():
         return
     processor = Qwen2VLImageProcessorPil.from_pretrained(folder)
-    if config.model.max_pixels is not None:
-        limit_pixels(processor, config.model.max_pixels)
+    if config.model.max_pixels is not None or config.model.min_pixels is not None:
+        limit_pixels(processor, config.model.max_pixels, config.model.min_pixels)
     width, height = PHOTO
     tokens = processor.get_number_of_image_patches(height, width, {}) // processor.merge_size**2
     limit = f"{processor.size['longest_edge']:,} pixels at most"
@@ -118,15 +118,11 @@ def _say_photo(sheet: Sheet, config: RunConfig, folder: str) -> None:
 def _say_data(sheet: Sheet, config: RunConfig, *, vision: bool) -> int | None:
     """Rows of training, None where they are not here."""
     count = _rows(sheet, "data.train", config.data.train, DATA, lambda: training_examples(config, vision=vision))
-    if config.data.eval is not None:
+    if (spec := config.data.evaluated_on) is not None:
         most = max(config.eval.examples, config.eval.final_examples)
-        spec, outside = config.data.eval, config.data.allow_outside
+        file = config.data.train if config.data.holdout else spec
         _rows(
-            sheet,
-            "data.eval",
-            spec,
-            EVALUATIONS,
-            lambda: evaluation_examples(spec, most, vision=vision, allow_outside=outside),
+            sheet, "data.eval", file, EVALUATIONS, lambda: evaluation_examples(spec, most, config.data, vision=vision)
         )
     return count
 
@@ -164,7 +160,7 @@ def _say_judge(sheet: Sheet, config: RunConfig) -> None:
     sheet.say("judge", text)
 
 
-def _say_method(sheet: Sheet, config: RunConfig, args: Any) -> None:
+def say_method(sheet: Sheet, config: RunConfig, args: Any) -> None:
     objective = config.objective
     stage2 = f"on, report {args.stage2.report}" if args.stage2.in_use else "off"
     sheet.say("stage 2", stage2)
@@ -173,7 +169,7 @@ def _say_method(sheet: Sheet, config: RunConfig, args: Any) -> None:
     sheet.say("loss", f"{args.loss_type}, KL beta {args.beta} on {args.objective.kl_on} tokens")
 
 
-def _say_batch(sheet: Sheet, config: RunConfig, args: Any, rows: int | None) -> int | None:
+def say_batch(sheet: Sheet, config: RunConfig, args: Any, rows: int | None) -> int | None:
     """Optimizer steps of the whole run on as many processes as this one is of."""
     group = 1 if config.method == "sft" else int(args.num_generations)
     own = int(os.environ.get("WORLD_SIZE", "1"))
@@ -198,7 +194,7 @@ def _epochs(args: Any) -> str:
     return f"{args.num_train_epochs:g} epoch{'s' * (args.num_train_epochs != 1)}"
 
 
-def _say_learning_rate(sheet: Sheet, args: Any, steps: int | None) -> None:
+def say_learning_rate(sheet: Sheet, args: Any, steps: int | None) -> None:
     """The rate at the ends of its schedule; without known steps, over a thousand."""
     total = steps or 1000
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=args.learning_rate)

@@ -8,32 +8,36 @@ from typing import Any
 
 from rich.console import Console
 
-from contextrl.commands.config import DEFAULT_NEW_TOKENS, RunConfig
+from contextrl.commands.arguments import chat_template_kwargs
+from contextrl.commands.config import DEFAULT_NEW_TOKENS, ModelConfig, RunConfig
+from contextrl.commands.data_config import DataConfig
 from contextrl.commands.models import model_config, policy_folder
 from contextrl.commands.sources import evaluation_examples, evaluation_judge
 from contextrl.console import progress_bar
 from contextrl.errors import InputError
 from contextrl.evaluation.runner import evaluate
-from contextrl.policy.loading import has_vision, load_policy, load_processor
+from contextrl.policy.loading import has_vision, is_model, load_policy, load_processor
+from contextrl.policy.prompting import Prompting
 from contextrl.records.files import write_atomically
 from contextrl.records.run_directory import RunDirectory
 from contextrl.trainer.checkpoints import latest_checkpoint
 
 
 def evaluated_model(target: str, settings: RunConfig | None) -> str:
-    """A run's best or newest checkpoint, else the model it starts from; a model's own path otherwise."""
-    path = settings.model.path if settings else target
-    if settings:
-        # A run directory may have been moved: its own place counts, not the one its configuration names.
-        run = RunDirectory(Path(target) if RunDirectory(Path(target)).exists() else settings.run_dir)
-        best = run.checkpoints / f"checkpoint-{(run.results() or {}).get('best_step')}"
-        if checkpoint := best if best.is_dir() else latest_checkpoint(run.checkpoints):
-            return str(checkpoint)
-        if run.results() is not None:
-            raise InputError(
-                "a run with a checkpoint", found="none", where=str(run.path), fix="Set train.save_strategy"
-            )
-    return path
+    """A run's trained model, else its newest checkpoint, else the model it starts from; or a model's own path."""
+    if settings is None:
+        return target
+    # A run directory may have been moved: its own place counts, not the one its configuration names.
+    run = RunDirectory(Path(target) if RunDirectory(Path(target)).exists() else settings.run_dir)
+    if is_model(run.model):
+        return str(run.model)
+    results = run.results() or {}
+    best = run.checkpoints / f"checkpoint-{results.get('best_step')}"
+    if checkpoint := best if best.is_dir() else latest_checkpoint(run.checkpoints):
+        return str(checkpoint)
+    if results:
+        raise InputError("a run with its model or a checkpoint", found="none", where=str(run.path))
+    return settings.model.path
 
 
 def evaluate_benchmarks(
@@ -50,18 +54,23 @@ def evaluate_benchmarks(
     path = policy_folder(evaluated_model(target, settings))
     trust = settings.model.trust_remote_code if settings else False
     config = model_config(path, trust_remote_code=trust)
-    max_pixels = settings.model.max_pixels if settings else None
-    processor = load_processor(path, config, max_pixels, trust_remote_code=trust)
-    model = load_policy(path, trust_remote_code=trust)
+    own = settings.model if settings else ModelConfig()
+    processor = load_processor(path, config, own.max_pixels, own.min_pixels, trust_remote_code=trust)
+    prompting = Prompting(processor)
+    if settings:
+        prompting = Prompting(processor, settings.data.system_prompt, chat_template_kwargs(settings))
+    prompting.check()
+    model = load_policy(path, trust_remote_code=trust, dtype=own.dtype or "float32")
     longest = settings.max_new_tokens if settings else DEFAULT_NEW_TOKENS
-    outside = allow_outside or (settings is not None and settings.data.allow_outside)
+    data = settings.data if settings else DataConfig(eval=None)
+    data = data.model_copy(update={"allow_outside": data.allow_outside or allow_outside})
     results: dict[str, Any] = {"model": path, "benchmarks": {}}
     lines: list[str] = []
     for name in names:
-        examples = evaluation_examples(name, limit, vision=has_vision(config), allow_outside=outside)
+        examples = evaluation_examples(name, limit, data, vision=has_vision(config))
         with progress_bar(console, f"Evaluating {name}", len(examples)) as on_batch:
             figures, records = evaluate(
-                model, processor, examples, evaluation_judge(name), max_new_tokens=longest, on_batch=on_batch
+                model, prompting, examples, evaluation_judge(name), max_new_tokens=longest, on_batch=on_batch
             )
         results["benchmarks"][name] = figures.as_json()
         lines += [json.dumps({"benchmark": name, **record}, ensure_ascii=False) + "\n" for record in records]

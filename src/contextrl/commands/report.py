@@ -13,10 +13,14 @@ from contextrl.commands.config import settings_of_the_method
 from contextrl.console import progress_bar
 from contextrl.errors import InputError
 from contextrl.records.files import write_atomically
-from contextrl.records.run_data import read_run, with_names_of_their_own
+from contextrl.records.run_data import RunData, read_run, with_names_of_their_own
 from contextrl.report.figures import write_figures
 from contextrl.report.gallery import MEGABYTES
 from contextrl.report.page import build_page
+from contextrl.report.text import visible
+
+#: Damaged lines that are named one by one.
+MOST_NAMED = 5
 
 
 def write_page(
@@ -40,7 +44,7 @@ def write_page(
         InputError: a run is not there, or a place to write to is not a place for it.
     """
     console = console or Console(stderr=True)
-    runs = with_names_of_their_own([read_run(path) for path in _distinct(paths)])
+    runs = with_names_of_their_own([read_run(path) for path in distinct(paths)])
     target = output or (runs[0].path if len(runs) == 1 else Path()) / "report.html"
     if target.is_dir():
         raise InputError("a file to write", found="a folder", where="--output", fix=f"Try {target / 'report.html'}")
@@ -51,10 +55,22 @@ def write_page(
         page = build_page(
             runs, megabytes=megabytes, method_settings=settings_of_the_method, advance=partial(advance, 1)
         )
-    write_atomically(target, page.html)
+    try:
+        write_atomically(target, page.html)
+    except OSError as error:
+        raise InputError("a place for the page", found=f"{target}: {error.strerror}", where="--output") from error
+    for run in runs:
+        if run.damaged:
+            console.print(damage_of(run), soft_wrap=True, markup=False, highlight=False)
     if figures is not None:
         write_figures(page.charts, figures, console)
     return target
+
+
+def damage_of(run: RunData) -> str:
+    """What of a run could not be read, in one line."""
+    more = f" and {len(run.damaged) - MOST_NAMED} more" if len(run.damaged) > MOST_NAMED else ""
+    return visible(f"Not readable in {run.name}: {', '.join(run.damaged[:MOST_NAMED])}{more}. It is left out.")
 
 
 def _make_folder(folder: Path, where: str) -> None:
@@ -67,6 +83,6 @@ def _make_folder(folder: Path, where: str) -> None:
         raise InputError("a folder to write to", found=f"{folder}, which is read-only", where=where)
 
 
-def _distinct(paths: Sequence[Path]) -> list[Path]:
+def distinct(paths: Sequence[Path]) -> list[Path]:
     """A run that is named twice is one run."""
-    return list({path.resolve(): path for path in paths}.values())
+    return list({os.path.realpath(path): path for path in paths}.values())

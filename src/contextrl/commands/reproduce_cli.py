@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from contextrl.commands.shipped_configs import CONFIGS
 from contextrl.errors import InputError
 
 if TYPE_CHECKING:
@@ -29,11 +30,16 @@ def reproduce(
     output: Annotated[
         Path, typer.Option(help="Folder of finished runs' figures and of reproduction.json.", metavar="DIR")
     ] = Path("reproduction"),
-    configs: Annotated[Path, typer.Option(help="Folder of the miniature's configurations.", metavar="DIR")] = Path(
-        "configs/miniature"
-    ),
+    configs: Annotated[
+        Path,
+        typer.Option(
+            help="Folder of the miniature's configurations.", metavar="DIR", show_default="those of the package"
+        ),
+    ] = CONFIGS / "miniature",
     quick: Annotated[bool, typer.Option("--quick", help="One seed, 20 steps, 200 items: a look, no result.")] = False,
-    jobs: Annotated[int, typer.Option(min=1, help="Runs at once, one thread each.")] = os.cpu_count() or 1,
+    jobs: Annotated[
+        int, typer.Option(min=1, help="Runs at once, one thread each.", show_default="processors of the machine")
+    ] = os.cpu_count() or 1,
     page: Annotated[
         Path | None, typer.Option(help="Also write the tables to this Markdown file.", metavar="FILE")
     ] = None,

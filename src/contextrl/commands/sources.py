@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from contextrl.commands.config import RunConfig
+from contextrl.commands.data_config import DataConfig
+from contextrl.data.holding_out import held_out
 from contextrl.data.loading import load_examples
-from contextrl.data.validation import ValidExamples, validate_examples
+from contextrl.data.validation import ValidExamples, load_valid_examples, validate_examples
 from contextrl.errors import InputError
 from contextrl.judge.protocol import Judge
 from contextrl.judge.rules import RulesJudge
@@ -19,8 +21,27 @@ def is_named(spec: str) -> bool:
     return spec.partition(":")[0] in DATA
 
 
+def run_examples(config: RunConfig, *, vision: bool) -> tuple[ValidExamples, list[Example]]:
+    """Rows that a run trains on, and those that it is evaluated on, none where it is not; validated.
+
+    Args:
+        vision: whether the policy has a vision tower.
+
+    Raises:
+        InputError: names file, row and field.
+    """
+    data = config.data
+    count = max(config.eval.examples, config.eval.final_examples)
+    if data.holdout is not None:
+        kept, out = _train_and_held_out(data, vision=vision)
+        return ValidExamples(kept), out[:count]
+    train = training_examples(config, vision=vision)
+    spec = data.evaluated_on
+    return train, [] if spec is None else list(evaluation_examples(spec, count, data, vision=vision))
+
+
 def training_examples(config: RunConfig, *, vision: bool) -> ValidExamples:
-    """Rows of `data.train`, validated.
+    """Rows of `data.train` without those that are held out, validated.
 
     Args:
         vision: whether the policy has a vision tower.
@@ -31,22 +52,42 @@ def training_examples(config: RunConfig, *, vision: bool) -> ValidExamples:
     data = config.data
     if data.train in DATA:
         examples = DATA[data.train](count=data.examples, seed=config.seed, voice=data.voice)
+        validate_examples(examples, vision=vision, where=data.train)
     elif is_named(data.train):
         name = data.train.partition(":")[0]
         raise InputError(f"{name}: the other splits are for evaluation", found=data.train, where="data.train")
     else:
-        examples = load_examples(data.train, limit=data.limit, allow_outside=data.allow_outside)
-    validate_examples(examples, vision=vision, where=data.train)
+        examples, _ = _train_and_held_out(data, vision=vision)
     return ValidExamples(examples)
 
 
-def evaluation_examples(spec: str, count: int, *, vision: bool, allow_outside: bool = False) -> Sequence[Example]:
-    """The first `count` rows of an evaluation set; always the same ones."""
+def _train_and_held_out(data: DataConfig, *, vision: bool) -> tuple[list[Example], list[Example]]:
+    def load() -> Sequence[Example]:
+        return load_examples(data.train, limit=data.limit, **data.reading(evaluation=False))
+
+    examples = list(load_valid_examples(load, vision=vision, where=data.train))
+    return (examples, []) if data.holdout is None else held_out(examples, data.holdout, where="data.holdout")
+
+
+def evaluation_examples(spec: str, count: int, data: DataConfig, *, vision: bool) -> Sequence[Example]:
+    """The first `count` rows of an evaluation set; always the same ones.
+
+    Args:
+        spec: a plug-in's set, `data.evaluated_on`, or a source of its own.
+        data: how its rows are read.
+    """
     if is_named(spec):
         return named(EVALUATIONS, spec, where="data.eval").examples(count)
-    examples = load_examples(spec, split="test", limit=count, allow_outside=allow_outside)
-    validate_examples(examples, vision=vision, where=spec)
-    return examples
+    if spec.startswith("eval_dataset ("):
+        fix = "Give them as --data FILE"
+        raise InputError("rows in a file", found="rows that the run was given in Python", where="data.eval", fix=fix)
+    if data.holdout is not None and spec == data.evaluated_on:
+        return _train_and_held_out(data, vision=vision)[1][:count]
+
+    def load() -> Sequence[Example]:
+        return load_examples(spec, limit=count, revision=data.revision_of(spec), **data.reading(evaluation=True))
+
+    return load_valid_examples(load, vision=vision, where=spec)
 
 
 def evaluation_judge(spec: str) -> Judge:

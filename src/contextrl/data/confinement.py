@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from contextrl.data.problems import problems_error
+from contextrl.data.problems import problems_error, row_name
 from contextrl.records.example import Example
 
 #: What allows pictures from elsewhere.
@@ -29,11 +29,13 @@ def check_confined(examples: Sequence[Example], folders: Sequence[Path], *, wher
         InputError: one for all rows, with the first of them.
     """
     allowed = [folder.resolve() for folder in folders]
-    problems = [
-        f"row {example.id!r}, {problem}" for example in examples for problem in outside(example, allowed, folders)
-    ]
+    places = getattr(examples, "places", None)
+    found = [(example, list(outside(example, allowed, folders))) for example in examples]
+    problems = [f"{row_name(example, places)}, {problem}" for example, own in found for problem in own]
     if problems:
-        raise problems_error(problems, total=f"{len(examples)} rows", where=where, fix=ALLOW)
+        error = problems_error(problems, total=f"{len(examples)} rows", where=where, fix=ALLOW)
+        error.usable = [example for example, own in found if not own]
+        raise error
 
 
 def outside(example: Example, allowed: Sequence[Path], shown: Sequence[Path]) -> Iterator[str]:
@@ -51,7 +53,7 @@ def outside(example: Example, allowed: Sequence[Path], shown: Sequence[Path]) ->
 
 def _is_inside(path: Path, allowed: Sequence[Path]) -> bool:
     # The folder is resolved once for all of its files; a file may be a link of its own.
-    resolved = _resolved(path.parent) / path.name
+    resolved = _resolved(path.parent.absolute()) / path.name
     if resolved.is_symlink() or path.name in ("", ".", ".."):
         resolved = path.resolve()
     return any(resolved.is_relative_to(folder) for folder in allowed)

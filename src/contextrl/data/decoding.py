@@ -25,8 +25,8 @@ DECODING_MEMORY = 768 * 2**20
 #: Environment variable with another limit, in megabytes (2^20 bytes).
 MEMORY_SETTING = "CONTEXTRL_IMAGE_MEMORY_MB"
 #: Bytes per pixel that decoders take at their peak, the decoded image included; measured, and rounded up. libwebp keeps
-#: two canvases beside the copy that it hands over, libtiff the strip that it reads.
-_DECODERS = {"WEBP": 21.5, "TIFF": 9.0}
+#: two canvases beside the copy that it hands over, libtiff the strip that it reads, libavif planes of up to 16 bits.
+_DECODERS = {"WEBP": 21.5, "TIFF": 9.0, "AVIF": 18.0}
 #: OpenJPEG works with 32 bits per channel.
 _PER_CHANNEL = 6.5
 #: Coefficients of the whole image, which a progressive JPEG file needs.

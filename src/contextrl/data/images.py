@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, features
 
 from contextrl.data.decoding import room_for, strips, to_rgb
+from contextrl.data.file_kinds import kind_of
 from contextrl.errors import InputError
 from contextrl.records.example import ImageHandle
 
@@ -21,7 +23,15 @@ from contextrl.records.example import ImageHandle
 #: (HRBench8K) have 33 million.
 MAX_PIXELS = 89_478_485
 #: Formats that decode in process; others that Pillow knows run a program (EPS).
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000")
+FORMATS: tuple[str, ...] = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000")
+if features.check("avif"):
+    FORMATS = (*FORMATS, "AVIF")
+#: Longest picture by its width, or the other way round: what Qwen-VL's processors take (`smart_resize`).
+MAX_ASPECT_RATIO = 200
+#: How Pillow names what is read from memory.
+_ADDRESS = re.compile(r"<_io\.BytesIO[^>]*>")
+#: Bytes that tell what a file is.
+_HEAD = 512
 
 
 def image_from_bytes(data: bytes, *, where: str = "image") -> Image.Image:
@@ -71,10 +81,16 @@ def check_image(handle: ImageHandle, where: str) -> None:
         where: how to name it in the error (row and field).
 
     Raises:
-        InputError: as `open_image`.
+        InputError: as `open_image`; a picture that no processor takes, being too long for its width.
     """
-    with _decoded(handle, where):
-        pass
+    with _decoded(handle, where) as image:
+        if max(image.size) > MAX_ASPECT_RATIO * min(image.size):
+            raise InputError(
+                f"a picture at most {MAX_ASPECT_RATIO} times as long as it is wide",
+                found=f"{_unnamed(where, handle)}{image.width}x{image.height} pixels",
+                where=where,
+                fix="Crop it, or pad its narrow side",
+            )
 
 
 class ImageChecks:
@@ -202,12 +218,29 @@ def _decoded(handle: ImageHandle, where: str, max_side: int | None = None) -> It
 
 
 def _unreadable(where: str, source: ImageHandle | io.BytesIO, error: Exception) -> InputError:
-    found = f"{type(error).__name__}: {str(error)[:120]}"
+    found = f"{type(error).__name__}: {_ADDRESS.sub('it', str(error))[:120]}"
     if isinstance(error, Image.DecompressionBombError):
         return _too_many_pixels(_unnamed(where, source) + found, where)
+    kind = kind_of(_head(source))
     return InputError(
-        f"a complete image ({', '.join(FORMATS)})", found=f"{_unnamed(where, source)}unreadable: {found}", where=where
+        f"a complete image ({', '.join(FORMATS)})",
+        found=f"{_unnamed(where, source)}unreadable: {found}"
+        if kind is None
+        else f"{_unnamed(where, source)}{kind.name}",
+        where=where,
+        fix="Copy or save it again" if kind is None else kind.fix,
     )
+
+
+def _head(source: ImageHandle | io.BytesIO) -> bytes:
+    """The first bytes of a file; of a picture that was opened before, some that say nothing."""
+    if isinstance(source, io.BytesIO):
+        return source.getvalue()[:_HEAD]
+    try:
+        with source.open("rb") if isinstance(source, Path) else io.BytesIO(b"\0") as file:
+            return file.read(_HEAD)
+    except OSError:
+        return b"\0"
 
 
 def _too_many_pixels(found: str, where: str) -> InputError:

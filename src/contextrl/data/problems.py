@@ -2,15 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 
 from contextrl.errors import InputError
+from contextrl.records.example import Example
 
 #: Problems that the error spells out; it counts the rest.
 SHOWN_PROBLEMS = 10
+#: A problem's kind: the field, and what was expected of it.
+_KIND = re.compile(r"(?:.*?, )?(?:field '(?P<field>[^']*)': )?expected (?P<expected>.*?)(?:, found |$)", re.DOTALL)
 
 
-def problems_error(problems: Sequence[str], *, total: str, where: str, fix: str = "") -> InputError:
+class RowsError(InputError):
+    """Rows of a file are wrong.
+
+    Attributes:
+        problems: a line for each, in order, all of them.
+        usable: the rows that have none, where that is known.
+    """
+
+    problems: Sequence[str] = ()
+    usable: Sequence[Example] = ()
+
+
+def one_problem(error: InputError) -> RowsError:
+    """The error of a file of which one row is wrong."""
+    only = RowsError(error.expected, found=error.found, where=error.where, fix=error.fix)
+    only.problems = [str(error).rstrip(".")]
+    return only
+
+
+def problems_error(problems: Sequence[str], *, total: str, where: str, fix: str = "") -> RowsError:
     """One error for all problems of a file.
 
     Args:
@@ -22,4 +46,24 @@ def problems_error(problems: Sequence[str], *, total: str, where: str, fix: str 
     more = f", the first {SHOWN_PROBLEMS}" if len(problems) > SHOWN_PROBLEMS else ""
     listing = "".join(f"\n  {problem}" for problem in problems[:SHOWN_PROBLEMS])
     found = f"{len(problems)} problem{'s' if len(problems) > 1 else ''} in {total}{more}:{listing}"
-    return InputError("usable rows", found=found, where=where, fix=fix)
+    error = RowsError("usable rows", found=found, where=where, fix=fix)
+    error.problems = list(problems)
+    return error
+
+
+def row_name(example: Example, places: Mapping[str, str] | None = None) -> str:
+    """How a problem names its row: by its id, and by its place where that is known."""
+    place = (places or {}).get(example.id)
+    return f"{place}, row {example.id!r}" if place else f"row {example.id!r}"
+
+
+def by_kind(problems: Sequence[str]) -> Mapping[str, list[str]]:
+    """Problems by what was expected of which field, the commonest kind first."""
+    kinds: defaultdict[str, list[str]] = defaultdict(list)
+    for problem in problems:
+        match = _KIND.match(problem)
+        field = re.sub(r"\[\d+\]", "", match["field"] or "") if match else ""
+        # What is expected may name the row's own answer: kinds are told apart by what comes before it.
+        expected = match["expected"].partition("'")[0].strip() if match else problem
+        kinds[f"{field}: {expected}" if field else expected].append(problem)
+    return dict(sorted(kinds.items(), key=lambda item: -len(item[1])))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from rich.console import Console
 
 from contextrl.answers import check_answer, extract_answer
 from contextrl.console import progress_bar
 from contextrl.data.images import ImageChecks, image_problems
-from contextrl.data.problems import problems_error
+from contextrl.data.markers import marker_problem
+from contextrl.data.problems import RowsError, problems_error, row_name
 from contextrl.records.example import Example
 
 #: From this many rows on, checking takes long enough to show a progress bar.
@@ -18,6 +19,37 @@ PROGRESS_ROWS = 2_000
 
 class ValidExamples(list[Example]):
     """Examples that `validate_examples` has passed: nobody needs to decode their images a second time."""
+
+
+def load_valid_examples(load: Callable[[], Sequence[Example]], *, vision: bool, where: str) -> Sequence[Example]:
+    """Rows that can be read and pass `validate_examples`; what is wrong in either way is one error.
+
+    Args:
+        load: reads the rows.
+
+    Raises:
+        RowsError: the rows without fault are its `usable`.
+    """
+    wrong: list[RowsError] = []
+    examples: Sequence[Example] = ()
+    try:
+        examples = load()
+    except RowsError as error:
+        wrong.append(error)
+        examples = error.usable
+    try:
+        validate_examples(examples, vision=vision, where=where)
+    except RowsError as error:
+        wrong.append(error)
+        examples = error.usable
+    if not wrong:
+        return examples
+    merged = wrong[0]
+    if len(wrong) > 1:
+        problems = [problem for error in wrong for problem in error.problems]
+        merged = problems_error(problems, total=f"{len(wrong[0].usable) + len(wrong[0].problems)} rows", where=where)
+    merged.usable = examples
+    raise merged
 
 
 def validate_examples(examples: Sequence[Example], *, vision: bool, where: str, progress: bool = True) -> None:
@@ -31,10 +63,13 @@ def validate_examples(examples: Sequence[Example], *, vision: bool, where: str, 
 
     Raises:
         InputError: one for all rows. It lists the first `problems.SHOWN_PROBLEMS` problems (row id, field, expected,
-            found) and their number: an image that is missing or corrupt, images without a vision tower, an
-            empty solution, a solution that does not end with the row's answer.
+            found) and their number: an image that is missing, corrupt or too long for its width, images without a
+            vision tower, markers that are not as many as images, an empty solution, a solution that does not end with
+            the row's answer.
     """
     problems: list[str] = []
+    usable = []
+    places = getattr(examples, "places", None)
     bar = progress_bar(
         Console(stderr=True), "Checking examples", len(examples), shown=progress and len(examples) > PROGRESS_ROWS
     )
@@ -42,17 +77,32 @@ def validate_examples(examples: Sequence[Example], *, vision: bool, where: str, 
         # All begin now: while threads decode, this one compares answers.
         begun = [checks.start(example.images) if vision else [] for example in examples]
         for example, images in zip(examples, begun, strict=True):
-            row_problems = (*_missing_tower(example, vision), *image_problems(images), *_reference_problems(example))
-            problems += [f"row {example.id!r}, {problem}" for problem in row_problems]
+            row_problems = [
+                *_missing_tower(example, vision),
+                *_wrong_markers(example),
+                *image_problems(images),
+                *_reference_problems(example),
+            ]
+            if not row_problems:
+                usable.append(example)
+            problems += [f"{row_name(example, places)}, {problem}" for problem in row_problems]
             advance(1)
     if problems:
-        raise problems_error(problems, total=f"{len(examples)} rows", where=where)
+        error = problems_error(problems, total=f"{len(examples)} rows", where=where)
+        error.usable = usable
+        raise error
 
 
 def _missing_tower(example: Example, vision: bool) -> Iterator[str]:
     if example.images and not vision:
         count = len(example.images)
         yield f"field 'images': expected [] for a model without a vision tower, found {count} image(s)"
+
+
+def _wrong_markers(example: Example) -> Iterator[str]:
+    """Rows are checked when they are read; examples that were built are not."""
+    if (error := marker_problem(example.question, len(example.images))) is not None:
+        yield f"field 'question': expected {error.expected}, found {error.found}. {error.fix}"
 
 
 def _reference_problems(example: Example) -> Iterator[str]:

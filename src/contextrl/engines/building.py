@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from contextrl.engines.host import PolicyHost, ScoreRows
+from contextrl.engines.host import PolicyHost
 from contextrl.engines.shared_prefix.engine import SharedPrefixEngine
 from contextrl.engines.shared_prefix.scorer import PromptScorer
 from contextrl.engines.shared_prefix.sharing import Sharing
@@ -25,15 +25,14 @@ class PolicyEngines:
     sharing: Sharing
 
 
-def build_engines(host: PolicyHost, score_rows: ScoreRows) -> PolicyEngines:
+def build_engines(host: PolicyHost) -> PolicyEngines:
     """Choose by `train.shared_prefix` and by what the model allows; a new way of sampling is a branch here.
 
     Args:
         host: the trainer, its model loaded.
-        score_rows: GRPOTrainer's own scoring.
     """
     sharing = Sharing.of(host)
-    scorer = PromptScorer(host, sharing, score_rows)
+    scorer = PromptScorer(host, sharing)
     plain = TransformersEngine(host)
     engine: Engine = plain if sharing.way == "separate" else SharedPrefixEngine(host, sharing, scorer, plain)
     return PolicyEngines(engine, scorer, sharing)

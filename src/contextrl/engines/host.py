@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
-
-import torch
-
-#: GRPOTrainer's scoring of B rows side by side: (model, input_ids, attention_mask, C, **kwargs) to log-probabilities,
-#: entropies and a loss that we do not use.
-ScoreRows = Callable[..., tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]]
 
 
 class PolicyHost(Protocol):

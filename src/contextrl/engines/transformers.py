@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from contextrl.engines.host import PolicyHost
+from contextrl.policy.generation import own_settings_only
 from contextrl.policy.prompts import Prompts
 
 
@@ -21,7 +22,8 @@ class TransformersReading:
         ids = [[*self.prompts.ids[n], *suffix] for n, suffix in zip(prompt_of, suffixes, strict=True)]
         rows = self.prompts.select(prompt_of).extended(ids)
         fields = {**rows.per_token, **rows.image_tensors()}
-        sampled, _ = self.host._generate_single_turn(rows.ids, None, fields, 1)
+        with own_settings_only(self.host.accelerator.unwrap_model(self.host.model)):
+            sampled, _ = self.host._generate_single_turn(rows.ids, None, fields, 1)
         return sampled
 
 

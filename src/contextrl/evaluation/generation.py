@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from transformers import GenerationConfig
 
-from contextrl.policy.prompts import build_prompts
+from contextrl.policy.generation import own_settings_only
+from contextrl.policy.processor import check_processor, pad_token_id
+from contextrl.policy.prompting import Prompting
 from contextrl.records.example import Example
 
 
@@ -23,7 +26,7 @@ class Response:
 @torch.no_grad()
 def generate_greedy(
     model: Any,
-    processor: Any,
+    prompting: Prompting,
     examples: Sequence[Example],
     *,
     max_new_tokens: int,
@@ -34,12 +37,24 @@ def generate_greedy(
 
     Args:
         model: an unwrapped transformers model; its training mode is restored.
-        processor: the model's processor, or its tokenizer for text-only examples.
+        prompting: the same as in training.
         on_batch: told how many examples each finished batch held.
+
+    Raises:
+        InputError: the processor cannot render or pad prompts.
     """
-    tokenizer = getattr(processor, "tokenizer", processor)
+    check_processor(prompting.processor)
+    tokenizer = prompting.tokenizer
     eos = model.generation_config.eos_token_id
     stop = {tokenizer.eos_token_id, *(eos if isinstance(eos, list) else [eos])} - {None}
+    padding = pad_token_id(tokenizer)
+    assert padding is not None
+    greedy = GenerationConfig(
+        max_new_tokens=max_new_tokens,
+        do_sample=False,
+        eos_token_id=sorted(stop),
+        pad_token_id=padding,
+    )
     training = model.training
     model.eval()
     # Similar lengths side by side: a batch is as wide as its longest prompt.
@@ -48,18 +63,10 @@ def generate_greedy(
     try:
         for start in range(0, len(order), batch_size):
             chosen = order[start : start + batch_size]
-            prompts = build_prompts(processor, [examples[i] for i in chosen])
-            inputs = prompts.padded(tokenizer.pad_token_id).to(model.device)
-            output = model.generate(
-                **inputs.tensors,
-                max_new_tokens=max_new_tokens,
-                do_sample=False,
-                temperature=None,
-                top_p=None,
-                top_k=None,
-                eos_token_id=sorted(stop),
-                pad_token_id=tokenizer.pad_token_id,
-            )
+            prompts = prompting.prompts([examples[i] for i in chosen])
+            inputs = prompts.padded(padding).to(model.device)
+            with own_settings_only(model):
+                output = model.generate(**inputs.tensors, generation_config=greedy)
             completions = output[:, inputs.tensors["input_ids"].shape[1] :].tolist()
             for i, ids in zip(chosen, completions, strict=True):
                 end = next((n for n, token in enumerate(ids) if token in stop), None)

@@ -8,7 +8,8 @@ from typing import Any
 
 from contextrl.data.images import image_key
 from contextrl.evaluation.generation import Response, generate_greedy
-from contextrl.judge.protocol import Judge, JudgeRequest
+from contextrl.judge.protocol import Judge, JudgeRequest, ask
+from contextrl.policy.prompting import Prompting
 from contextrl.records.evaluation import Evaluation, Part
 from contextrl.records.example import Example
 from contextrl.records.verdict import Verdict
@@ -18,7 +19,7 @@ from contextrl.statistics.bootstrap import image_bootstrap
 
 def evaluate(
     model: Any,
-    processor: Any,
+    prompting: Prompting,
     examples: Sequence[Example],
     judge: Judge,
     *,
@@ -32,12 +33,12 @@ def evaluate(
         The figures, and one record per item: its id, source, images, response and verdict.
     """
     responses = generate_greedy(
-        model, processor, examples, max_new_tokens=max_new_tokens, batch_size=batch_size, on_batch=on_batch
+        model, prompting, examples, max_new_tokens=max_new_tokens, batch_size=batch_size, on_batch=on_batch
     )
     requests = [JudgeRequest(e, r.text, judge.context) for e, r in zip(examples, responses, strict=True)]
     verdicts = [
         not_positive_if_truncated(verdict, response.truncated)
-        for verdict, response in zip(judge.judge(requests), responses, strict=True)
+        for verdict, response in zip(ask(judge, requests), responses, strict=True)
     ]
     records = [_record(*item) for item in zip(examples, responses, verdicts, strict=True)]
     return summarise(examples, verdicts), records

@@ -6,6 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from contextrl.errors import ContextRLError
+from contextrl.judge.contract import checked_verdicts, judge_failed
+from contextrl.loop import awaited
 from contextrl.records.example import Example
 from contextrl.records.verdict import ReferenceContext, Verdict
 
@@ -35,7 +38,10 @@ class JudgeRequest:
 
 
 class Judge(Protocol):
-    """Verifies responses. `name` labels its metrics; `context` is what it is allowed to see."""
+    """Verifies responses. `name` labels its metrics; `context` is what it is allowed to see.
+
+    A judge of your own is a class with these three; `judge` may be an `async def` (see `ask`).
+    """
 
     name: str
     context: ReferenceContext
@@ -47,6 +53,23 @@ class Judge(Protocol):
             ServiceError: when the judge is gone for good and the run should stop (resumable).
         """
         ...
+
+
+def ask(judge: Judge, requests: Sequence[JudgeRequest]) -> list[Verdict]:
+    """One verdict per request, in order, awaited where the judge is asynchronous.
+
+    Raises:
+        JudgeContractError: the judge returned something else, or raised what is no error of ours.
+        ServiceError: the judge is gone.
+    """
+    where = f"{type(judge).__name__}.judge"
+    try:
+        verdicts = awaited(judge.judge(requests))
+    except ContextRLError:
+        raise
+    except Exception as error:
+        raise judge_failed(error, where=where) from error
+    return checked_verdicts(verdicts, len(requests), where=where)
 
 
 @runtime_checkable
@@ -68,7 +91,7 @@ def stream_verdicts(judge: Judge, requests: Sequence[JudgeRequest]) -> Iterator[
         yield from judge.stream(requests)
         return
     for index, request in enumerate(requests):
-        yield index, judge.judge([request])[0]
+        yield index, ask(judge, [request])[0]
 
 
 @runtime_checkable
@@ -92,10 +115,20 @@ class ServedJudge(Judge, Protocol):
 def check_judge(judge: Judge | None) -> None:
     """Let a judge that needs a service find out now that it is not there; see `ServedJudge.check`."""
     if isinstance(judge, ServedJudge):
-        judge.check()
+        _call(judge, "check")
 
 
 def close_judge(judge: Judge | None) -> None:
     """Close what a judge has open, if it has anything."""
     if isinstance(judge, ServedJudge):
-        judge.close()
+        _call(judge, "close")
+
+
+def _call(judge: ServedJudge, method: str) -> None:
+    """One without arguments, awaited where it is asynchronous; what it raises beside our own errors names the place."""
+    try:
+        awaited(getattr(judge, method)())
+    except ContextRLError:
+        raise
+    except Exception as error:
+        raise judge_failed(error, where=f"{type(judge).__name__}.{method}") from error

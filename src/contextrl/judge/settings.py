@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 
 from contextrl.records.verdict import Disclosure, ReferenceContext, ReportTiming
-from contextrl.settings import OPERATIONAL, Mark, Section
+from contextrl.settings import INPUT_PATH, OPERATIONAL, Mark, Section
 
 #: Read in training only: `judge verify` and `judge bench` have options of their own for it.
 TRAINING = Mark("training")
@@ -98,7 +98,13 @@ class JudgingSettings(Section):
 
 class JudgeConfig(JudgingSettings):
     kind: str = "rules"
-    """`rules`: the final answer only. `llm`: a model behind a server. A plug-in's judge by its name."""
+    """`rules`: the final answer only. `llm`: a model behind a server. `python`: code of your own. A plug-in's judge by
+    its name."""
+    path: str | None = None
+    """python: `module:name` of a class with the method of `contextrl.Judge`, `my_rules:MyJudge` or `rules.py:MyJudge`,
+    relative to the file that names it; its module is run. `context` must be what the class says."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """python: what the class is called with."""
     context: ReferenceContext = "solution"
     """What the judge sees of the reference: none, answer or solution. `rules` sees the answer."""
     audit: Annotated[str | None, TRAINING] = None
@@ -116,7 +122,7 @@ class JudgeConfig(JudgingSettings):
     """llm: verdicts per response, decided by majority; a tie is unscored."""
     structured: Annotated[Structured, SERVER] = "auto"
     """llm: how the verdict's form is enforced: auto, json_schema, json_object or off (free text)."""
-    prompts: Annotated[Path | None, SERVER] = None
+    prompts: Annotated[Path | None, SERVER, INPUT_PATH] = None
     """llm: a folder whose files replace the shipped prompts of the same names (judge/llm/prompts)."""
     sampling: Annotated[SamplingConfig, SERVER] = SamplingConfig()
     timeouts: Annotated[TimeoutConfig, OPERATIONAL] = TimeoutConfig()
@@ -149,6 +155,8 @@ class JudgeConfig(JudgingSettings):
 
     @model_validator(mode="after")
     def _complete(self) -> JudgeConfig:
+        if (self.kind == "python") != (self.path is not None):
+            raise ValueError("`kind: python` and judge.path (module:name) belong together")
         if "llm" in (self.kind, self.audit):
             missing = [name for name in ("base_url", "model") if not getattr(self, name)]
             if missing:

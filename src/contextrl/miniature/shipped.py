@@ -18,6 +18,8 @@ from rich.console import Console
 
 from contextrl.console import progress_bar
 from contextrl.data.images import open_image
+from contextrl.disk import free_bytes, sized, why_not_writable, writing
+from contextrl.errors import DiskError
 from contextrl.judge.protocol import JudgeRequest
 from contextrl.miniature.base import BaseRecipe, fingerprint, train_base
 from contextrl.miniature.classes import FAMILIARITIES, Familiarity
@@ -27,10 +29,13 @@ from contextrl.miniature.tasks import miniature_examples
 from contextrl.policy.loading import load_policy, load_processor, policy_config
 from contextrl.records.evaluation import class_of
 from contextrl.records.example import Example
+from contextrl.records.files import write_atomically
 from contextrl.records.verdict import Verdict
 from contextrl.rollout.settings import DEFAULT_INSTRUCTION, WITHOUT_REPORT
 
 WEIGHTS = "model.safetensors"
+#: What the base policy takes on disk, in bytes, with some room to spare.
+SIZE = 8_000_000
 #: Development questions that the accuracies are taken on, and the longest answer.
 MEASURED, _LONGEST = 600, 48
 
@@ -79,14 +84,23 @@ def build_base(
 
     Returns:
         What `recipe.json` holds: the recipe, the first draws' fingerprint and the weights' SHA-256.
+
+    Raises:
+        DiskError: the folder cannot be written; before anything is trained where that can be known.
     """
-    fitted = train_base(recipe, console=console)
-    fitted.model.to(torch.bfloat16)
-    fitted.save(folder)
-    accuracy = measure(folder, measured, console=console)
-    (folder / "accuracy.json").write_text(json.dumps(accuracy, indent=2) + "\n")
-    card = {**asdict(recipe), "draws_sha256": fingerprint(recipe), "weights_sha256": weights_hash(folder)}
-    (folder / "recipe.json").write_text(json.dumps(card, indent=2) + "\n")
+    problem, free = why_not_writable(folder), free_bytes(folder)
+    if problem is None and free < SIZE:
+        problem = f"no space left for its {sized(SIZE)} ({sized(free)} free)"
+    if problem is not None:
+        raise DiskError(f"{folder} cannot be written: {problem}", fix="Choose another folder")
+    with writing(folder, fix="Make room, or choose another folder"):
+        fitted = train_base(recipe, console=console)
+        fitted.model.to(torch.bfloat16)
+        fitted.save(folder)
+        accuracy = measure(folder, measured, console=console)
+        write_atomically(folder / "accuracy.json", json.dumps(accuracy, indent=2) + "\n")
+        card = {**asdict(recipe), "draws_sha256": fingerprint(recipe), "weights_sha256": weights_hash(folder)}
+        write_atomically(folder / "recipe.json", json.dumps(card, indent=2) + "\n")
     return card
 
 

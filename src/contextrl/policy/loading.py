@@ -11,10 +11,12 @@ from transformers import AutoConfig, AutoProcessor, AutoTokenizer
 from trl.trainer.utils import create_model_from_path
 
 from contextrl.errors import InputError
-from contextrl.policy.processor import ImageOnlyQwen3VLProcessor
+from contextrl.policy.processor import image_only
 
 _TRUST = "Set model.trust_remote_code to true if you trust its code"
 _MODEL_CONFIGS = Path(__file__).parent / "model_configs"
+#: Parts of module names that only a vision tower has.
+VISION_PARTS = frozenset({"visual", "vision_tower", "vision_model"})
 
 
 def policy_config(path: str, *, trust_remote_code: bool = False) -> Any:
@@ -27,7 +29,7 @@ def policy_config(path: str, *, trust_remote_code: bool = False) -> Any:
         InputError: there is no model at `path`, or one with code of its own.
     """
     try:
-        return AutoConfig.from_pretrained(_base_of(path) or path, trust_remote_code=trust_remote_code)
+        return AutoConfig.from_pretrained(base_of(path) or path, trust_remote_code=trust_remote_code)
     except (OSError, ValueError) as error:
         raise InputError(
             "a folder with a transformers model, or a hub id",
@@ -38,7 +40,7 @@ def policy_config(path: str, *, trust_remote_code: bool = False) -> Any:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _wants_code(error: Exception) -> bool:
@@ -56,7 +58,7 @@ def load_policy(path: str, *, trainable: bool = False, **init_kwargs: Any) -> An
         trainable: whether an adapter's weights are to be trained.
     """
     init_kwargs.setdefault("device_map", None)
-    if base := _base_of(path):
+    if base := base_of(path):
         from peft import PeftModel
 
         return PeftModel.from_pretrained(create_model_from_path(base, **init_kwargs), path, is_trainable=trainable)
@@ -70,7 +72,7 @@ def shipped_config(path: str) -> Path | None:
     return folder if path in known else None
 
 
-def _base_of(path: str) -> str | None:
+def base_of(path: str) -> str | None:
     """The model under a LoRA adapter, None where `path` holds no adapter."""
     adapter = Path(path) / "adapter_config.json"
     if not adapter.is_file():
@@ -78,42 +80,66 @@ def _base_of(path: str) -> str | None:
     return str(json.loads(adapter.read_text(encoding="utf-8"))["base_model_name_or_path"])
 
 
+def is_model(folder: Path) -> bool:
+    """Whether a folder holds a model or an adapter."""
+    return any((folder / name).is_file() for name in ("config.json", "adapter_config.json"))
+
+
 def has_vision(config: Any) -> bool:
     """Whether a model's configuration has a vision tower."""
     return any(getattr(config, name, None) is not None for name in ("vision_config", "vit_config", "visual"))
 
 
-def load_processor(path: str, config: Any, max_pixels: int | None = None, *, trust_remote_code: bool = False) -> Any:
+def load_processor(
+    path: str,
+    config: Any,
+    max_pixels: int | None = None,
+    min_pixels: int | None = None,
+    *,
+    trust_remote_code: bool = False,
+) -> Any:
     """The processor of a vision-language model, the tokenizer of a text-only one.
 
     Args:
         trust_remote_code: see `policy_config`.
-        max_pixels: larger pictures are scaled down to so many pixels; by default what the processor's own files say.
+        max_pixels, min_pixels: see `limit_pixels`; by default what the processor's own files say.
 
     Raises:
-        InputError: `max_pixels` for a processor that has no such limit; a processor with code of its own.
+        InputError: limits for a processor that has none; a processor with code of its own, or one that needs a package
+            that is not installed.
     """
     try:
         processor = _own_processor(path, config, trust_remote_code)
-    except ValueError as error:
-        if not _wants_code(error):
-            raise
+    except ImportError as error:
         raise InputError(
-            "a processor without code of its own",
+            "the packages that the model's processor needs",
             found=_first_line(error),
             where="model.path",
-            fix=_TRUST,
+            fix="Install torchvision in the version that belongs to your torch (pip install 'contextrl[gpu]')"
+            if "torchvision" in str(error).lower()
+            else "Install them",
         ) from error
-    if max_pixels is not None:
-        limit_pixels(getattr(processor, "image_processor", None), max_pixels)
+    except (OSError, ValueError) as error:
+        wants_code = _wants_code(error)
+        raise InputError(
+            "a processor without code of its own" if wants_code else "the files of a processor beside the model",
+            found=_first_line(error),
+            where="model.path",
+            fix=_TRUST if wants_code else "Copy those of the model that it was trained from",
+        ) from error
+    # Older checkpoints have the chat template beside the tokenizer only.
+    if getattr(processor, "chat_template", None) is None and getattr(processor, "tokenizer", None) is not None:
+        processor.chat_template = processor.tokenizer.chat_template
+    if max_pixels is not None or min_pixels is not None:
+        limit_pixels(getattr(processor, "image_processor", None), max_pixels, min_pixels)
     return processor
 
 
-def limit_pixels(image_processor: Any, max_pixels: int) -> None:
-    """Scale larger pictures down to `max_pixels`, in place.
+def limit_pixels(image_processor: Any, max_pixels: int | None, min_pixels: int | None = None) -> None:
+    """Scale larger pictures down to `max_pixels` and smaller ones up to `min_pixels`, in place.
 
     Raises:
-        InputError: it has no such limit, or its smallest picture is larger.
+        InputError: it has no such limits, or they leave no picture.
     """
     size = getattr(image_processor, "size", None) or {}
     shortest, longest = (size.get(name) if size else None for name in ("shortest_edge", "longest_edge"))
@@ -122,31 +148,42 @@ def limit_pixels(image_processor: Any, max_pixels: int) -> None:
         raise InputError(
             "a processor whose pictures have a limit of pixels, as Qwen-VL's",
             found="none" if image_processor is None else type(image_processor).__name__,
-            where="model.max_pixels",
+            where="model.max_pixels" if max_pixels is not None else "model.min_pixels",
             fix="Leave it out",
         )
+    shortest, longest = min_pixels or shortest, max_pixels or longest
     patch = (image_processor.patch_size * image_processor.merge_size) ** 2
-    if max_pixels < max(shortest, patch):
+    if longest < max(shortest, patch):
         raise InputError(
             f"at least {max(shortest, patch)} pixels, the processor's smallest picture",
-            found=str(max_pixels),
+            found=str(longest),
             where="model.max_pixels",
+            fix="Lower model.min_pixels" if min_pixels is not None else "",
         )
-    image_processor.size = {"shortest_edge": shortest, "longest_edge": max_pixels}
+    image_processor.size = {"shortest_edge": shortest, "longest_edge": longest}
 
 
 def _own_processor(path: str, config: Any, trust_remote_code: bool) -> Any:
     """As the policy's files describe it.
 
-    transformers' Qwen-VL processors ask for torchvision, which they use for video only: without it, and for a folder
-    that has no video processor, an image-only processor stands in.
+    transformers' processors ask for torchvision where they know videos too: without it, and for a folder that says
+    nothing of videos, an image-only processor stands in.
     """
     if not has_vision(config):
         return AutoTokenizer.from_pretrained(path, padding_side="left", trust_remote_code=trust_remote_code)
-    no_video = Path(path).is_dir() and not (Path(path) / "video_preprocessor_config.json").exists()
-    if config.model_type == "qwen3_vl" and (no_video or importlib.util.find_spec("torchvision") is None):
-        return ImageOnlyQwen3VLProcessor.load(path)
+    no_video = Path(path).is_dir() and not _knows_videos(Path(path))
+    if no_video or importlib.util.find_spec("torchvision") is None:
+        stand_in = image_only(config)
+        if stand_in is not None:
+            return stand_in.load(path)
     return AutoProcessor.from_pretrained(path, padding_side="left", trust_remote_code=trust_remote_code)
+
+
+def _knows_videos(folder: Path) -> bool:
+    if (folder / "video_preprocessor_config.json").exists():
+        return True
+    nested = folder / "processor_config.json"
+    return nested.is_file() and "video_processor" in json.loads(nested.read_text(encoding="utf-8"))
 
 
 def freeze_vision(model: Any) -> None:
@@ -157,7 +194,7 @@ def freeze_vision(model: Any) -> None:
     """
     frozen = 0
     for name, parameter in model.named_parameters():
-        if {"visual", "vision_tower", "vision_model"} & set(name.split(".")):
+        if VISION_PARTS & set(name.split(".")):
             parameter.requires_grad_(False)
             frozen += 1
     if not frozen:

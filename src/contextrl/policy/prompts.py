@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
 
-import numpy as np
 import torch
+from torch.nn.functional import pad
 
 from contextrl.data.images import open_image
+from contextrl.data.markers import placed
 from contextrl.records.example import Example
 
-# Tensors of a processor that run along the prompt, not along its images.
-_PER_TOKEN = ("mm_token_type_ids", "token_type_ids")
+# What runs along the prompt, not along its images: `token_type_ids`, `mm_token_type_ids`, ...
+_PER_TOKEN = "token_type_ids"
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,8 @@ class Prompts:
     Attributes:
         ids: token ids of each prompt, unpadded.
         per_token: lists that run along each prompt (`mm_token_type_ids`, ...).
-        features: per prompt, the tensors of its images (`pixel_values`, `image_grid_thw`, ...), empty if it has none.
+        features: per prompt, the tensors of its images (`pixel_values`, `image_grid_thw`, ...), empty if it has none;
+            their first dimension may count patches, tiles, images or prompts, 1 for this one.
         num_images: images of each prompt.
         positions: per prompt, its tokens' positions as the model computes them, where an engine has: [p], or [3, p]
             where positions follow the image (M-RoPE); else empty.
@@ -100,11 +101,16 @@ class Prompts:
 
 
 def _joined(parts: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Rows of all parts. Where a row holds a prompt's images ([1, images, ...]), prompts with fewer get empty ones."""
-    if parts[0].ndim > 3 and len({part.shape[1] for part in parts}) > 1:
-        most = max(part.shape[1] for part in parts)
-        parts = [torch.cat([p, p.new_zeros(len(p), most - p.shape[1], *p.shape[2:])], 1) for p in parts]
-    return torch.cat(list(parts))
+    """Rows of all parts, in which smaller images and fewer tiles are padded with zeros, as processors pad a batch."""
+    sizes = [max(part.shape[dim] for part in parts) for dim in range(1, parts[0].ndim)]
+    missing = [[size - have for size, have in zip(sizes, part.shape[1:], strict=True)] for part in parts]
+    # `pad` counts dimensions from the last one.
+    return torch.cat(
+        [
+            pad(part, [n for lack in reversed(lacks) for n in (0, lack)]) if any(lacks) else part
+            for part, lacks in zip(parts, missing, strict=True)
+        ]
+    )
 
 
 def left_pad(rows: Sequence[Sequence[int]], value: int) -> torch.Tensor:
@@ -125,94 +131,65 @@ def neutralise_special_tokens(text: str, tokenizer: Any) -> str:
     return text
 
 
-def conversation(example: Example, tokenizer: Any) -> list[dict[str, Any]]:
-    """The stage-1 conversation: images, then the question as plain text whatever it spells."""
-    question = neutralise_special_tokens(example.question, tokenizer)
-    images = [{"type": "image", "image": open_image(handle)} for handle in example.images]
-    return [{"role": "user", "content": [*images, {"type": "text", "text": question}]}]
+def conversation(example: Example, tokenizer: Any, system_prompt: str | None = None) -> list[dict[str, Any]]:
+    """The stage-1 conversation: the question as plain text whatever it spells, images where its markers stand.
+
+    Args:
+        system_prompt: stands before it, as it is: it is the user's own.
+    """
+    content: list[dict[str, Any]] = [
+        {"type": "image", "image": open_image(example.images[part])}
+        if isinstance(part, int)
+        else {"type": "text", "text": neutralise_special_tokens(part, tokenizer)}
+        for part in placed(example.question, len(example.images))
+    ]
+    asked = {"role": "user", "content": content}
+    return [asked] if system_prompt is None else [system_turn(system_prompt), asked]
 
 
-def build_prompts(processor: Any, examples: Sequence[Example], **template_kwargs: Any) -> Prompts:
+def system_turn(text: str) -> dict[str, Any]:
+    """The turn that stands before a conversation."""
+    return {"role": "system", "content": [{"type": "text", "text": text}]}
+
+
+def plain_contents(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same turns with their texts joined: a text-only template may take strings only."""
+    return [{**turn, "content": "".join(part["text"] for part in turn["content"])} for turn in messages]
+
+
+def build_prompts(
+    processor: Any, examples: Sequence[Example], *, system_prompt: str | None = None, **template_kwargs: Any
+) -> Prompts:
     """Render, tokenise and process N examples; each image is decoded and processed once.
 
     Args:
         processor: a processor, or a tokenizer where no example has images.
+        system_prompt: see `conversation`.
         template_kwargs: passed to the chat template.
     """
-    if not examples:
-        return Prompts([])
+    return Prompts.join([_build_prompt(processor, example, system_prompt, template_kwargs) for example in examples])
+
+
+def _build_prompt(
+    processor: Any, example: Example, system_prompt: str | None, template_kwargs: dict[str, Any]
+) -> Prompts:
+    """One example by itself, so that all the features are its own.
+
+    A batch's tensors run along patches, tiles, images or prompts, as each family has it, padded to what else is there.
+    """
     tokenizer = getattr(processor, "tokenizer", processor)
-    conversations = [conversation(example, tokenizer) for example in examples]
+    messages = conversation(example, tokenizer, system_prompt)
     if processor is tokenizer:
-        # A text-only template may join strings only.
-        for messages in conversations:
-            messages[0]["content"] = messages[0]["content"][0]["text"]
+        messages = plain_contents(messages)
     encoded = processor.apply_chat_template(
-        conversations, add_generation_prompt=True, tokenize=True, return_dict=True, **template_kwargs
+        [messages], add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt", **template_kwargs
     )
-    num_images = [len(example.images) for example in examples]
-    features: list[dict[str, torch.Tensor]] = [{} for _ in examples]
+    real = encoded["attention_mask"][0].bool()
     per_token: dict[str, list[list[int]]] = {}
+    features: dict[str, torch.Tensor] = {}
     for name, values in encoded.items():
-        if name in ("input_ids", "attention_mask"):
-            continue
-        if name in _PER_TOKEN:
-            per_token[name] = [list(row) for row in values]
-        else:
-            _share_out(name, torch.as_tensor(values), encoded, num_images, features)
-    return Prompts([list(row) for row in encoded["input_ids"]], per_token, features, num_images)
-
-
-def _share_out(
-    name: str,
-    values: torch.Tensor,
-    encoded: Any,
-    num_images: list[int],
-    features: list[dict[str, torch.Tensor]],
-) -> None:
-    """Split one image tensor by prompt: by patches (Qwen), by images (LLaVA, Gemma) or by rows (Idefics, SmolVLM)."""
-    if name == "pixel_values" and "image_grid_thw" in encoded:
-        patches = torch.as_tensor(encoded["image_grid_thw"]).prod(-1).tolist()
-        starts = [0]
-        for count in num_images:
-            starts.append(starts[-1] + count)
-        sections = [sum(patches[a:b]) for a, b in pairwise(starts)]
-    elif _rows_hold_images(encoded) and values.shape[0] == len(num_images):
-        _share_out_rows(name, values, torch.as_tensor(encoded["pixel_values"]), num_images, features)
-        return
-    elif values.shape[0] == sum(num_images):
-        sections = num_images
-    else:
-        raise ValueError(
-            f"{name} has {values.shape[0]} rows for {sum(num_images)} images in {len(num_images)} prompts: "
-            "this model's processor is not supported"
-        )
-    for row, part in zip(features, torch.split(values, sections), strict=True):
-        if part.shape[0]:
-            row[name] = part
-
-
-def _rows_hold_images(encoded: Any) -> bool:
-    """Whether a row of `pixel_values` is a prompt's images: [N, images, channels, height, width].
-
-    LLaVA-NeXT has as many dimensions, for images in tiles, and their sizes beside them.
-    """
-    return "pixel_values" in encoded and np.ndim(encoded["pixel_values"]) == 5 and "image_sizes" not in encoded
-
-
-def _share_out_rows(
-    name: str,
-    values: torch.Tensor,
-    pixels: torch.Tensor,
-    num_images: list[int],
-    features: list[dict[str, torch.Tensor]],
-) -> None:
-    """A row per prompt, [N, images, ...]: the empty images that make rows equally long are left out.
-
-    Args:
-        pixels: [N, images, channels, height, width], zero in empty images.
-    """
-    for n, row in enumerate(features):
-        filled = pixels[n].flatten(1).any(1).nonzero()
-        if num_images[n] and filled.numel():
-            row[name] = values[n : n + 1, : int(filled.max()) + 1]
+        if name.endswith(_PER_TOKEN):
+            per_token[name] = [values[0][real].tolist()]
+        elif name not in ("input_ids", "attention_mask"):
+            features[name] = torch.as_tensor(values)
+    return Prompts([encoded["input_ids"][0][real].tolist()], per_token, [features], [len(example.images)])

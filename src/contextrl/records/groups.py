@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from contextrl.records.files import append_lines
 from contextrl.records.jsonl import json_ready
 from contextrl.records.verdict import Verdict
 
@@ -29,6 +30,7 @@ class AttemptRecord:
         verdict, audit: of the rewarded judge, and of one that is only recorded.
         kept: of a retry, whether it was kept, else `rejection` says why not; None at stage 1.
         reward, advantage: None unless it is `in_mixed_group`.
+        rewards: of functions beside the judge, by name; in `reward` with their weights. Written where there are any.
     """
 
     stage: int
@@ -45,6 +47,7 @@ class AttemptRecord:
     off_policy: bool
     reward: float | None
     advantage: float | None
+    rewards: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Verdict):
         return {name: part for name, part in vars(value).items() if name != "usage"}
     if isinstance(value, AttemptRecord | GroupRecord):
-        return {part.name: _plain(getattr(value, part.name)) for part in fields(value)}
+        columns = {part.name: _plain(getattr(value, part.name)) for part in fields(value)}
+        return {name: column for name, column in columns.items() if name != "rewards" or column}
     return [_plain(part) for part in value] if isinstance(value, list) else value
 
 
@@ -96,10 +100,8 @@ class GroupsFile:
         self.path = folder / ("groups.jsonl" if process_index == 0 else f"groups-{process_index}.jsonl")
 
     def append(self, records: Sequence[GroupRecord]) -> None:
-        """One write for all of them: a kill leaves at most one cut line, the last."""
-        lines = "".join(json.dumps(record.as_json(), ensure_ascii=False) + "\n" for record in records)
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(lines)
+        """All of them or none; see `append_lines`."""
+        append_lines(self.path, "".join(json.dumps(record.as_json(), ensure_ascii=False) + "\n" for record in records))
 
 
 def group_files(folder: Path) -> list[Path]:

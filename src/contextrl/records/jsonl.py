@@ -6,10 +6,18 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from contextrl.errors import InputError
+from contextrl.records.reading import is_there, open_file, read_bytes
+
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+#: Longest line that is read, in bytes: a row with its pictures in it has a few million.
+MOST_LINE = 256_000_000
+#: Levels of lists and objects in a value; what walks through them calls itself once a level.
+MOST_LEVELS = 100
 
 
 @dataclass(frozen=True)
@@ -37,18 +45,26 @@ class JsonLine:
         return self.value if isinstance(self.value, dict) else None
 
 
-def json_lines(path: Path, *, errors: str = "strict") -> Iterator[JsonLine]:
+def json_lines(path: Path, *, errors: str = "strict", pipes: bool = True) -> Iterator[JsonLine]:
     """The lines of a file that are not blank; a missing file has none.
 
     Args:
         errors: what is done about bytes that are no UTF-8: `strict` makes the line a problem, `replace` reads on.
+        pipes: see `open_file`.
+
+    Raises:
+        InputError: there is something that is no file, or that cannot be read.
     """
-    if not path.exists():
+    if not is_there(path):
         return
-    with path.open("rb") as file:
+    with open_file(path, pipes=pipes) as file:
         end = 0
-        for number, raw in enumerate(file, start=1):
+        for number, raw in enumerate(iter(partial(file.readline, MOST_LINE), b""), start=1):
             offset, end = end, end + len(raw)
+            if len(raw) >= MOST_LINE and not raw.endswith(b"\n"):
+                endless = (f"a line of less than {MOST_LINE:,} bytes", "a longer one")
+                yield JsonLine(number, offset, end, False, None, endless)
+                return
             text = (raw.removeprefix(_BYTE_ORDER_MARK) if number == 1 else raw).strip()
             if text:
                 value, problem = parse_json(text, errors=errors)
@@ -58,7 +74,11 @@ def json_lines(path: Path, *, errors: str = "strict") -> Iterator[JsonLine]:
 def parse_json(data: bytes, *, errors: str = "strict") -> tuple[Any, tuple[str, str] | None]:
     """What bytes say as JSON, or what was expected and found instead."""
     try:
-        return json.loads(data.decode("utf-8", errors)), None
+        value = json.loads(data.decode("utf-8", errors))
+        # Text may hold brackets as well, so that many of them only say that it is worth looking.
+        if data.count(b"[") + data.count(b"{") > MOST_LEVELS:
+            _check_levels(value)
+        return value, None
     except UnicodeDecodeError as error:
         return None, ("UTF-8 text", f"byte 0x{data[error.start]:02x}")
     except json.JSONDecodeError as error:
@@ -68,17 +88,40 @@ def parse_json(data: bytes, *, errors: str = "strict") -> tuple[Any, tuple[str, 
         return None, ("valid JSON", "a number or nesting beyond any row's")
 
 
+def read_object(path: Path, most: int = MOST_LINE) -> dict[str, Any]:
+    """The one JSON object that a file holds.
+
+    Raises:
+        InputError: it cannot be read, or holds something else.
+    """
+    value, problem = parse_json(read_bytes(path, most).removeprefix(_BYTE_ORDER_MARK).strip(), errors="replace")
+    if problem is not None:
+        raise InputError(problem[0], found=problem[1], where=str(path))
+    if not isinstance(value, dict):
+        raise InputError("a JSON object", found=type(value).__name__, where=str(path))
+    return value
+
+
+def _check_levels(value: Any, level: int = 1) -> None:
+    if isinstance(value, dict | list):
+        if level > MOST_LEVELS:
+            raise ValueError("nested too deeply")
+        for part in value.values() if isinstance(value, dict) else value:
+            _check_levels(part, level + 1)
+
+
 def read_objects(path: Path) -> Iterator[dict[str, Any]]:
     """The objects of a file that we wrote; a last line that a kill has cut is left out.
 
     Raises:
-        ValueError: a line is damaged.
+        InputError: a line is damaged, or the file cannot be read.
     """
-    for line in json_lines(path):
+    for line in json_lines(path, pipes=False):
         if not line.complete:
             return
         if line.object is None:
-            raise ValueError(f"{path}, line {line.number}: expected a JSON object")
+            found = line.problem[1] if line.problem else type(line.value).__name__
+            raise InputError("a JSON object", found=found, where=f"{path}, line {line.number}")
         yield line.object
 
 

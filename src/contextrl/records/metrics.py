@@ -71,6 +71,7 @@ JUDGE_GATE_ERROR = _metric(
     "judge/gate_error", "Of gated responses that were judged all the same, the share that the judge found correct."
 )
 REPORT_LEAKED_ANSWER = _metric("report/leaked_answer", "Share of mistake reports that state the final answer.")
+REPORT_VAGUE = _metric("report/vague", "Share of mistake reports that say that something is wrong and not what.")
 JUDGE_UNREADABLE = _metric(
     "judge/unreadable", "Responses that count as incorrect because no reply of the judge about them could be read."
 )
@@ -80,6 +81,11 @@ UNSCORED_PREFIX = "judge/unscored_"
 def unscored_of(kind: str) -> str:
     """Verdicts that are unscored for one reason, a `records.verdict.UnscoredKind` or `unknown`; zero is not logged."""
     return f"{UNSCORED_PREFIX}{kind}"
+
+
+def reward_of(name: str) -> str:
+    """Mean of a reward function beside the judge, over the stage-1 samples of the trained groups that it applies to."""
+    return f"rewards/{name}/mean"
 
 
 # ---- what context brings to light (arXiv 2602.22623, A.1) ------------------------------------------------------------
@@ -109,6 +115,7 @@ SHARED_PREFIX_USED = _metric("shared_prefix/used", "Share of scoring passes that
 
 LOSS = _metric("loss", "Loss of the optimizer step.")
 REWARD = _metric("reward", "Mean reward of the stage-1 samples of the trained groups.")
+REWARD_OF_VERDICT = _metric("rewards/judge_reward/mean", "Of these, what the verdicts alone give.")
 REWARD_STD = _metric("reward_std", "Standard deviation of the same.")
 GRADIENT_NORM = _metric("grad_norm", "Norm of the gradient before clipping.")
 STEP_TIME = _metric("step_time", "Seconds of an optimizer step.")

@@ -30,6 +30,8 @@ _FEW_WORDS = 4
 _EXAMPLES = 3
 #: Steps of a solution and of a response that are compared; longer ones differ before.
 _MOST_STEPS = 60
+#: Words of a step that are compared: the time grows with their square.
+_MOST_WORDS = 100
 
 
 @dataclass
@@ -264,7 +266,7 @@ def difference(reference: str, response: str) -> tuple[str, str]:
         if normalised(step) in known:
             continue
         near = max(known.values(), key=lambda other: _likeness(other, step), default="")
-        expected, said = near.split(), step.split()
+        expected, said = _words(near), _words(step)
         for code, a, b, c, d in SequenceMatcher(None, expected, said, autojunk=False).get_opcodes():
             if code != "equal" and max(b - a, d - c) <= _FEW_WORDS and _likeness(near, step) > 0.5:
                 return " ".join(expected[a:b]).strip(".,;"), " ".join(said[c:d]).strip(".,;")
@@ -273,7 +275,11 @@ def difference(reference: str, response: str) -> tuple[str, str]:
 
 
 def _likeness(first: str, other: str) -> float:
-    return SequenceMatcher(None, first.split(), other.split(), autojunk=False).ratio()
+    return SequenceMatcher(None, _words(first), _words(other), autojunk=False).ratio()
+
+
+def _words(step: str) -> list[str]:
+    return step.split(maxsplit=_MOST_WORDS)[:_MOST_WORDS]
 
 
 def read_entries(entries: list[Entry]) -> Iterator[tuple[Entry, Record]]:

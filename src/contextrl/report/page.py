@@ -42,7 +42,7 @@ from contextrl.report.gallery import MEGABYTES, Gallery, budgets, build_gallery
 from contextrl.report.groups import TAGS, GroupsSummary, KindHistory, Pattern, summarise_groups
 from contextrl.report.outcome import Figure, Outcome, headline, outcome, outcome_of
 from contextrl.report.specs import SCALE, VEGA_LITE, Chart, legend_of
-from contextrl.report.text import as_script_data, visible, visible_tree
+from contextrl.report.text import as_script_data, chart_tree, visible, visible_tree
 
 ASSETS = Path(__file__).parent / "assets"
 #: In the order in which they are needed.
@@ -165,7 +165,7 @@ def build_page(
 
 def _made_visible(chart: Chart) -> Chart:
     """Kinds of questions and names of runs are text from outside."""
-    return replace(chart, spec=visible_tree(chart.spec), rows=visible_tree(chart.rows))
+    return replace(chart, spec=chart_tree(chart.spec), rows=chart_tree(chart.rows))
 
 
 def _render(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,13 +44,13 @@ class Pictures:
 def image_files(run: RunData, group: Record) -> list[Path]:
     """A group's pictures within the run's own folder; a line that names others is not obeyed."""
     named = group.get("images")
-    folder = (run.path / "images").resolve()
+    folder = Path(os.path.realpath(run.path / "images"))
     return [_within(folder, run.path / str(name)) for name in named] if isinstance(named, list) else []
 
 
 def _within(folder: Path, path: Path) -> Path:
     try:
-        resolved = path.resolve()
+        resolved = Path(os.path.realpath(path))  # `Path.resolve` fails on a link to itself
     except (OSError, ValueError):  # a NUL in its name
         return folder / "unreadable"
     return resolved if resolved.is_relative_to(folder) else folder / "outside"

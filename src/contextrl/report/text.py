@@ -7,25 +7,36 @@ import re
 import unicodedata
 from typing import Any
 
+from contextrl.records.secrets import without_keys
+
 #: Longer texts are cut in the middle.
 MOST_CHARACTERS = 20_000
 #: Left in text as they are.
 _PLAIN = "\n\t"
+#: All that needs a look: most texts are plain lines.
+_UNUSUAL = re.compile(r"[^\x20-\x7e\n\t]")
 _UNSEEN = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
+_OBJECT_MEMBERS = {
+    *("constructor", "__proto__", "__defineGetter__", "__defineSetter__", "__lookupGetter__", "__lookupSetter__"),
+    *("hasOwnProperty", "isPrototypeOf", "propertyIsEnumerable", "toLocaleString", "toString", "valueOf"),
+}
 _JOINERS = "\u200c\u200d"  # within words and emoji they change how letters look, not where they stand
 
 
 def visible(text: str) -> str:
     """Characters that have no look of their own, shown by number: a right-to-left override stays where it is.
 
-    `a\\u202eb` becomes `a[U+202E]b`. Markup is left alone, because escaping is the page's business.
+    `a\\u202eb` becomes `a[U+202E]b`, and keys of services are hidden. Markup is left alone, because escaping is the
+    page's business.
     """
+    text = without_keys(text)
     if text.isascii() and text.isprintable():
         return text
-    return "".join(_shown(character) for character in text)
+    return _UNUSUAL.sub(_shown, text)
 
 
-def _shown(character: str) -> str:
+def _shown(found: re.Match[str]) -> str:
+    character = found[0]
     if character in _PLAIN or character in _JOINERS or unicodedata.category(character) not in _UNSEEN:
         return character
     return f"[U+{ord(character):04X}]"
@@ -39,6 +50,21 @@ def visible_tree(value: Any) -> Any:
         return [visible_tree(part) for part in value]
     if isinstance(value, dict):
         return {visible(str(key)): visible_tree(part) for key, part in value.items()}
+    return value
+
+
+def chart_tree(value: Any) -> Any:
+    """`visible_tree` for a chart: a name that every JavaScript object has already is told from it.
+
+    Vega looks names up in objects, and finds `constructor` there: a space without width makes it a name of its own.
+    """
+    if isinstance(value, str):
+        shown = visible(value)
+        return f"{shown}\u200b" if shown in _OBJECT_MEMBERS else shown
+    if isinstance(value, list):
+        return [chart_tree(part) for part in value]
+    if isinstance(value, dict):
+        return {visible(str(key)): chart_tree(part) for key, part in value.items()}
     return value
 
 

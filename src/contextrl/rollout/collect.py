@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
-from contextrl.errors import ServiceError
+from contextrl.errors import InputError, ServiceError
 from contextrl.objective.settings import Mixing
 from contextrl.policy.prompts import Prompts
 from contextrl.records import metrics as names
@@ -16,6 +16,7 @@ from contextrl.records.example import Example
 from contextrl.rollout.dynamic import RefillCursor, refill
 from contextrl.rollout.groups import Completion, Group, has_spread
 from contextrl.rollout.recovery import RetryPrompt
+from contextrl.rollout.rewards import Rewards
 from contextrl.rollout.sampling import Completions, Engine, Reading
 from contextrl.rollout.settings import DynamicSamplingSettings, Stage2Settings
 from contextrl.rollout.two_stage import AnyProcess, judge_groups, recover, sample_groups
@@ -25,8 +26,25 @@ from contextrl.rollout.verify import Verifier
 TIMES = (names.TIME_STAGE1, names.TIME_JUDGE, names.TIME_STAGE2, names.TIME_SCORE)
 
 
-class JudgeLostError(ServiceError):
-    """The judge is gone, here or on another process: every process raises this at the same place."""
+class RolloutLostError(ServiceError):
+    """Nothing of a rollout can be used, here or on another process: every process raises this at the same place.
+
+    Its cause is what went wrong on this one; `who` is what is to be mended.
+    """
+
+    who: str
+
+
+class JudgeLostError(RolloutLostError):
+    """The judge is gone, or returned what is no verdict."""
+
+    who = "judge"
+
+
+class RewardLostError(RolloutLostError):
+    """A reward function has failed, or returned what is no reward."""
+
+    who = "reward"
 
 
 @dataclass
@@ -70,6 +88,7 @@ class Collector:
         cursor: what dynamic sampling draws next.
         processes: that train together.
         any_process: whether a condition holds on any of them.
+        rewards: functions beside the judge, None for none.
     """
 
     examples: Sequence[Example]
@@ -85,12 +104,13 @@ class Collector:
     cursor: RefillCursor
     processes: int
     any_process: AnyProcess
+    rewards: Rewards | None = None
 
     def collect(self, rows: Sequence[int]) -> Rollout:
         """Both stages for data rows, refilled where dynamic sampling is on.
 
         Raises:
-            JudgeLostError: on every process; nothing of the rollout can be used.
+            RolloutLostError: on every process; nothing of the rollout can be used.
         """
         rollout = Rollout(self.verifier())
         rollout.groups = self._roll_out(rollout, rows)
@@ -104,7 +124,22 @@ class Collector:
                 max_rounds=self.dynamic_sampling.rounds,
                 any_process=self.any_process,
             )
+        if self.rewards is not None:
+            with rollout.timed(names.TIME_JUDGE):
+                self._add_rewards(self.rewards, rollout.groups)
         return rollout
+
+    def _add_rewards(self, rewards: Rewards, groups: Sequence[Group]) -> None:
+        """Collective: where a function fails on one process, all of them stop."""
+        failure = None
+        try:
+            rewards.score(groups)
+        except InputError as error:
+            failure = error
+        if self.any_process(failure is not None):
+            raise RewardLostError(
+                str(failure) if failure is not None else "a reward has failed on another process"
+            ) from failure
 
     def _roll_out(self, rollout: Rollout, rows: Sequence[int]) -> list[Group]:
         """Both stages for data rows; with none, this process only takes part in the others' generation."""
@@ -147,4 +182,6 @@ class Collector:
         """Collective: where one process has lost its judge, all of them stop."""
         failure = verifier.failure
         if self.any_process(failure is not None):
-            raise JudgeLostError(str(failure) if failure is not None else "another process has lost its judge")
+            raise JudgeLostError(
+                str(failure) if failure is not None else "another process has lost its judge"
+            ) from failure

@@ -38,6 +38,8 @@ class Attempt:
         verdict: the rewarded judge's.
         audit: a second judge's, recorded and never rewarded.
         rejection: why a retry was not kept; None if it was, and for stage 1.
+        rewards: what reward functions beside the judge gave, by name; without those that do not apply.
+        shift: their weighted sum. It moves the advantage and nothing else.
     """
 
     completion: Completion
@@ -47,6 +49,8 @@ class Attempt:
     verdict: Verdict | None = None
     audit: Verdict | None = None
     rejection: Rejection | None = None
+    rewards: dict[str, float] = field(default_factory=dict)
+    shift: float = 0.0
 
     @property
     def correct(self) -> bool:
@@ -63,7 +67,7 @@ class Attempt:
 
     @property
     def reward(self) -> float | None:
-        """1, 0, or None where the judge failed."""
+        """The verdict's: 1, 0, or None where the judge failed."""
         if not self.scored:
             return None
         return 1.0 if self.correct else 0.0

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import get_args
 
+from contextrl.judge.vagueness import names_no_mistake
 from contextrl.records import metrics as names
 from contextrl.records.verdict import UnscoredKind, Verdict
 from contextrl.rollout.groups import Attempt, Group
@@ -26,6 +27,7 @@ def rollout_sums(
     *,
     sampled: Sequence[Group] | None = None,
     trained: Sequence[Group] | None = None,
+    rewards: Sequence[str] = (),
 ) -> RolloutSums:
     """The step's metrics over its groups and stage-1 samples, before mixing; see `contextrl.records.metrics`.
 
@@ -34,6 +36,7 @@ def rollout_sums(
         tally: what judging cost.
         sampled: these and dynamic sampling's; `groups` by default.
         trained: the groups in the batch; `groups` by default.
+        rewards: names of the reward functions beside the judge.
     """
     sampled = groups if sampled is None else sampled
     trained = groups if trained is None else trained
@@ -51,7 +54,16 @@ def rollout_sums(
     members = [member for group in trained for member in group.members]
     sums.shares[names.OFF_POLICY_SAMPLES] = (float(sum(m.rolled_back for m in members)), float(len(members)))
     _add_judge(sums, tally)
+    if rewards:
+        _add_rewards(sums, [attempt for group in trained for attempt in group.attempts], rewards)
     return sums
+
+
+def vague_reports(groups: Sequence[Group]) -> tuple[float, float]:
+    """How many mistake reports name no mistake, and how many there are."""
+    verdicts = [attempt.verdict for group in groups for attempt in group.attempts]
+    reports = [verdict.mistake_report for verdict in verdicts if verdict is not None and verdict.mistake_report]
+    return float(sum(map(names_no_mistake, reports))), float(len(reports))
 
 
 def shown_verdict(attempt: Attempt) -> Verdict | None:
@@ -75,6 +87,15 @@ def _add_accuracy(sums: RolloutSums, attempts: Sequence[Attempt]) -> None:
     sums.shares[names.JUDGE_FALSE_POSITIVE_RATE] = (false_positives, float(len(right)))
     # Of all samples, those too whose wrong answer made it needless to look at the process.
     sums.shares[names.KNOWLEDGE_RHO_FP] = (false_positives, float(len(answers)) if looked else 0.0)
+
+
+def _add_rewards(sums: RolloutSums, attempts: Sequence[Attempt], rewards: Sequence[str]) -> None:
+    """The verdict's own reward and each function's, over the stage-1 samples to which it applies."""
+    verdicts = [attempt.reward for attempt in attempts if attempt.reward is not None]
+    sums.shares[names.REWARD_OF_VERDICT] = (sum(verdicts), float(len(verdicts)))
+    for name in rewards:
+        values = [attempt.rewards[name] for attempt in attempts if name in attempt.rewards]
+        sums.shares[names.reward_of(name)] = (sum(values), float(len(values)))
 
 
 def _add_stage2(sums: RolloutSums, retries: Sequence[Attempt]) -> None:

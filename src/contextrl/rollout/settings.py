@@ -46,3 +46,11 @@ class DynamicSamplingSettings(Section):
     def rounds(self) -> int:
         """Rounds that may be used; 0 where dynamic sampling is off."""
         return self.max_rounds if self.enabled else 0
+
+
+class RewardSettings(Section):
+    path: str
+    """`module:name` of a function with TRL's signature, `my_rules:format_ok` or `rules.py:format_ok`, relative to the
+    file that names it; its module is run."""
+    weight: float = Field(1.0, allow_inf_nan=False)
+    """What its values are multiplied with before they are added to the verdict's reward of 0 or 1."""

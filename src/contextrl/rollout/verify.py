@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from contextrl.errors import ServiceError
+from contextrl.judge.contract import JudgeContractError
 from contextrl.judge.disclosure import cut_to_location, leaks_answer
-from contextrl.judge.protocol import Judge, JudgeRequest
+from contextrl.judge.protocol import Judge, JudgeRequest, ask
 from contextrl.judge.settings import JudgingSettings
 from contextrl.records.example import Example
 from contextrl.records.verdict import PROVOKED, Disclosure, ReportTiming, Usage, Verdict, unscored
@@ -48,7 +49,7 @@ class Verifier:
         max_unscored_share: where more of the verdicts are unscored the judge is at fault, not a response.
 
     Attributes:
-        failure: why a judge is gone; from then on nobody is asked and every verdict is unscored.
+        failure: why a judge is gone, or what it got wrong; from then on nobody is asked and every verdict is unscored.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class Verifier:
         self.unreadable_attempts = unreadable_attempts
         self.max_unscored_share = max_unscored_share
         self.tally = JudgeTally()
-        self.failure: ServiceError | None = None
+        self.failure: ServiceError | JudgeContractError | None = None
 
     @classmethod
     def configured(cls, judge: Judge, audit: Judge | None, settings: JudgingSettings) -> Verifier:
@@ -192,8 +193,8 @@ class Verifier:
         """A judge that is gone is remembered, not raised: generation is collective, so processes stop together."""
         if requests and self.failure is None:
             try:
-                return judge.judge(requests)
-            except ServiceError as error:
+                return ask(judge, requests)
+            except (ServiceError, JudgeContractError) as error:
                 self.failure = error
         return [unscored("gone", str(self.failure)) for _ in requests]
 

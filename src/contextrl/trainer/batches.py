@@ -11,6 +11,7 @@ from torch.nn.functional import pad
 
 from contextrl.engines.shared_prefix.prompts import EncodedPrompts
 from contextrl.objective.advantages import group_advantages
+from contextrl.objective.batch import LossBatch
 from contextrl.rollout.collect import Rollout
 from contextrl.rollout.groups import Attempt
 
@@ -170,6 +171,35 @@ def micro_batches(batch: dict[str, Any], count: int) -> list[dict[str, Any]]:
     shared = {name: value for name, value in batch.items() if isinstance(value, torch.Tensor) and value.ndim == 0}
     chosen = [torch.tensor([row for row in rows if places[row] // size == n]) for n in range(count)]
     return [shared | {name: value[numbers] for name, value in fields.items()} for numbers in chosen]
+
+
+def loss_batch(
+    inputs: dict[str, Any], per_token_logps: torch.Tensor, args: Any, steps: int, processes: int
+) -> LossBatch:
+    """Rows of a micro-batch as the objective takes them.
+
+    Args:
+        per_token_logps: [b, C], with their gradient.
+        args: `ContextRLConfig`.
+        steps: micro-batches of an optimizer step.
+        processes: that train together.
+    """
+    old = inputs.get("old_per_token_logps")
+    # GRPOTrainer's `num_items_in_batch` spans the generation batch: rescale it to one optimizer step.
+    tokens = inputs["num_items_in_batch"].clamp(min=1.0) / processes
+    return LossBatch(
+        per_token_logps=per_token_logps,
+        # None means that this is the first update after sampling: the ratio is 1.
+        old_per_token_logps=per_token_logps.detach() if old is None else old,
+        ref_per_token_logps=inputs.get("ref_per_token_logps"),
+        advantages=inputs["advantages"],
+        mask=inputs["completion_mask"],
+        off_policy=inputs["off_policy"],
+        weights=inputs["weights"],
+        rows=args.per_device_train_batch_size,
+        accumulation_steps=steps,
+        token_normalizer=tokens * steps / args.steps_per_generation,
+    )
 
 
 def _of_rows(batch: dict[str, Any]) -> dict[str, torch.Tensor]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,10 +17,16 @@ from transformers.trainer_callback import TrainerState
 from transformers.trainer_utils import rotate_checkpoints
 from trl.trainer.utils import RepeatSampler
 
+from contextrl.disk import sized, writing
+from contextrl.errors import DiskError
 from contextrl.records.files import write_atomically
+from contextrl.trainer.group_recorder import GroupRecorder
+from contextrl.trainer.refusals import check_checkpoint
+from contextrl.trainer.room import check_room, size_for
 
 #: Written last: a checkpoint folder without it was cut off and is never resumed from.
 MARKER = "contextrl_state.json"
+_NAME = re.compile(r"checkpoint-\d+")
 
 
 @dataclass
@@ -53,10 +60,26 @@ class CheckpointState:
         return {"rho_fp": rho_fp, "rho_r": rho_r, "information_gain": gain}
 
 
+def checkpoint_folders(folder: Path) -> list[Path]:
+    """Folders that are named as checkpoints are, complete or not, by step."""
+    named = [path for path in folder.glob("checkpoint-*") if _NAME.fullmatch(path.name) and path.is_dir()]
+    return sorted(named, key=lambda path: int(path.name.rpartition("-")[2]))
+
+
 def complete_checkpoints(folder: Path) -> list[Path]:
     """Checkpoints that were written to the end, by step."""
-    checkpoints = [path for path in folder.glob("checkpoint-*") if (path / MARKER).is_file()]
-    return sorted(checkpoints, key=lambda path: int(path.name.rpartition("-")[2]))
+    return [path for path in checkpoint_folders(folder) if (path / MARKER).is_file()]
+
+
+def cut_checkpoints(folder: Path) -> list[Path]:
+    """Checkpoints that were not written to the end: a kill or a full disk left them, and nothing resumes from them."""
+    return [path for path in checkpoint_folders(folder) if not (path / MARKER).is_file()]
+
+
+def remove_checkpoints(folders: Iterable[Path]) -> None:
+    """Make the room that they take free again."""
+    for path in folders:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def latest_checkpoint(folder: Path) -> Path | None:
@@ -87,8 +110,10 @@ class Resumable(Protocol):
     """A transformers Trainer that has more to remember than Trainer saves; names are Trainer's."""
 
     args: Any
+    model: Any
     state: Any
     accelerator: Any
+    is_deepspeed_enabled: bool
 
     def checkpoint_state(self) -> dict[str, Any]:
         """This process's state beyond what Trainer saves."""
@@ -134,36 +159,69 @@ class Checkpoints:
 
         Args:
             write: Trainer's `_save_checkpoint`.
+
+        Raises:
+            DiskError: the disk would not take it; what was written of it is gone again, older ones are untouched.
         """
         trainer, args = self.trainer, self.trainer.args
+        if (recorder := self._recorder()) is not None:
+            recorder.drain()
         limit, args.save_total_limit = args.save_total_limit, None
-        marker = self.at(trainer.state.global_step) / MARKER
+        folder = self.at(trainer.state.global_step)
+        marker = folder / MARKER
         marker.unlink(missing_ok=True)
         try:
-            write()
+            with writing(folder, fix=self._how_to_make_room()):
+                write()
+                states = gather_object([trainer.checkpoint_state()])
+                if args.should_save:
+                    write_atomically(marker, json.dumps({"step": trainer.state.global_step, "processes": states}))
+        except DiskError:
+            # The records that are still to come may need the room.
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
         finally:
             args.save_total_limit = limit
-        states = gather_object([trainer.checkpoint_state()])
         if args.should_save:
-            write_atomically(marker, json.dumps({"step": trainer.state.global_step, "processes": states}))
             rotate_checkpoints(output_dir=args.output_dir, save_total_limit=limit, use_mtime=True)
+
+    def _recorder(self) -> GroupRecorder | None:
+        """Whose pictures are still on their way; SFT has none."""
+        return getattr(self.trainer, "recorder", None)
+
+    def _how_to_make_room(self) -> str:
+        size = sized(size_for(self.trainer).total)
+        return f"Make room (a checkpoint takes {size}), or keep fewer of them with train.save_total_limit"
 
     def train(self, train: Callable[[], Any], resume_from_checkpoint: Any) -> Any:
         """As Trainer's; what was cut off is removed first, what was saved beyond Trainer's own state restored.
 
         Args:
             train: Trainer's `train`, which resumes from the same checkpoint.
+
+        Raises:
+            InputError: there is no room for a checkpoint.
         """
-        trainer = self.trainer
+        trainer, done = self.trainer, 0
+        check_checkpoint(trainer.args, resume_from_checkpoint)
         if resume_from_checkpoint:
-            for folder in self.folder.glob("checkpoint-*"):
-                if not (folder / MARKER).exists():
-                    shutil.rmtree(folder, ignore_errors=True)
+            remove_checkpoints(cut_checkpoints(self.folder))
             saved = json.loads((Path(resume_from_checkpoint) / MARKER).read_text(encoding="utf-8"))
+            done = saved["step"]
             trainer.restore_state(saved["processes"][trainer.accelerator.process_index])
-            if 0 < trainer.args.max_steps <= saved["step"]:
+            if 0 < trainer.args.max_steps <= done:
                 # Trainer looks at its limit only after a step: it would train one more.
                 trainer._load_from_checkpoint(str(resume_from_checkpoint))
                 trainer.state = TrainerState.load_from_json(str(Path(resume_from_checkpoint) / TRAINER_STATE_NAME))
                 return None
-        return train()
+        if trainer.args.should_save:
+            check_room(self.folder, size_for(self.trainer), trainer.args, done=done)
+        try:
+            result = train()
+        except BaseException:
+            if (recorder := self._recorder()) is not None:
+                recorder.abandon()
+            raise
+        if (recorder := self._recorder()) is not None:
+            recorder.drain()
+        return result

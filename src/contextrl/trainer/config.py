@@ -10,6 +10,7 @@ import torch
 from trl import GRPOConfig
 
 from contextrl.errors import InputError
+from contextrl.evaluation.settings import EvaluationSettings
 from contextrl.judge.settings import JudgingSettings
 from contextrl.objective.batch import LossSettings
 from contextrl.objective.losses import LOSSES
@@ -17,6 +18,8 @@ from contextrl.objective.settings import ObjectiveSettings
 from contextrl.policy.settings import PromptSettings
 from contextrl.rollout.settings import DynamicSamplingSettings, Stage2Settings
 from contextrl.settings import Section, validated
+from contextrl.trainer.ranges import check_numbers
+from contextrl.trainer.settings import RecordSettings
 
 #: Options of GRPOConfig that our loss or rollout does not implement, and the one value that is accepted.
 UNSUPPORTED: dict[str, Any] = {
@@ -28,7 +31,6 @@ UNSUPPORTED: dict[str, Any] = {
     "off_policy_mask_threshold": None,
     "use_bias_correction_kl": False,
     "multi_objective_aggregation": "sum_then_normalize",
-    "reward_weights": None,
     "router_aux_loss_coef": None,
     "use_vllm": False,
     "use_transformers_continuous_batching": False,
@@ -48,10 +50,11 @@ _UNSUPPORTED_FAMILIES = ("sapo_", "vespo_", "vllm_", "entropy_")
 class ContextRLConfig(GRPOConfig):
     """Settings of `ContextRLTrainer`.
 
-    `stage2`, `objective`, `dynamic_sampling`, `judging` and `prompts` are the sections of a run's YAML, as objects or
-    as mappings: `ContextRLConfig(stage2={"samples_per_negative": 2}, objective={"ratio": "shaped"})`; `stage2=False` is
-    GRPO with the judge as its reward. All other fields are GRPOConfig's, some with other defaults: `loss_type="grpo"`,
-    `beta=0.01`, plain k3 KL, a log line every step, bfloat16 only where there is a GPU.
+    `stage2`, `objective`, `dynamic_sampling`, `judging`, `prompts`, `record` and `evaluation` are the sections of a
+    run's YAML, as objects or as mappings: `ContextRLConfig(stage2={"samples_per_negative": 2})`; `stage2=False` is GRPO
+    with the judge as its reward. All other fields are GRPOConfig's, some with other defaults: `loss_type="grpo"`,
+    `beta=0.01`, plain k3 KL, a log line every step, bfloat16 only where there is a GPU. `eval_strategy` with
+    `eval_steps` says the same as `evaluation={"every": ...}`.
     """
 
     loss_type: str = field(default="grpo", metadata={"help": "A name in LOSSES: grpo or dapo."})
@@ -71,16 +74,22 @@ class ContextRLConfig(GRPOConfig):
     )
     judging: JudgingSettings = field(default_factory=JudgingSettings, metadata={"help": "What is asked of a judge."})
     prompts: PromptSettings = field(default_factory=PromptSettings, metadata={"help": "What holds for every prompt."})
+    record: RecordSettings = field(default_factory=RecordSettings, metadata={"help": "What a run keeps to look at."})
+    evaluation: EvaluationSettings = field(
+        default_factory=EvaluationSettings, metadata={"help": "When eval_dataset is evaluated, and on how much."}
+    )
     shared_prefix: bool = field(default=True, metadata={"help": "Read a group's prompt once, not once per sample."})
 
     def __post_init__(self) -> None:
         for name, section in SECTIONS.items():
             setattr(self, name, _as_section(section, getattr(self, name), name))
+        check_numbers(vars(self))
         if self.bf16 is None:
             self.bf16 = torch.cuda.is_available() and not self.use_cpu and not self.fp16
         if self.use_cpu or not torch.cuda.is_available():
             self.dataloader_pin_memory = False
         self._check_batch_shape()
+        self._move_evaluation()
         super().__post_init__()
         self._check_unsupported()
         self._check_choices()
@@ -110,6 +119,24 @@ class ContextRLConfig(GRPOConfig):
                 fix=f"Set train.per_device_train_batch_size to {nearest} or change train.num_generations",
             )
 
+    def _move_evaluation(self) -> None:
+        """TRL's fields for when to evaluate become ours: its own evaluation samples, and knows no stage 2."""
+        given: Any = vars(self)["eval_strategy"]
+        strategy = str(getattr(given, "value", given))
+        if self.load_best_model_at_end:
+            fix = 'Set evaluation={"every": "epoch", "best": True}'
+            raise InputError("the evaluation section", found="True", where="train.load_best_model_at_end", fix=fix)
+        # Before training there is one in any case.
+        self.eval_strategy, self.eval_on_start = "no", False
+        if strategy == "no":
+            return
+        steps = self.eval_steps or self.logging_steps
+        if strategy == "steps" and (steps < 1 or steps != int(steps)):
+            raise InputError(
+                "a number of steps", found=str(steps), where="train.eval_steps", fix="Use evaluation.every"
+            )
+        self.evaluation = self.evaluation.model_copy(update={"every": int(steps) if strategy == "steps" else "epoch"})
+
     def _check_unsupported(self) -> None:
         others = {f.name: f.default for f in fields(self) if f.name.startswith(_UNSUPPORTED_FAMILIES)}
         for name, accepted in (others | UNSUPPORTED).items():
@@ -129,13 +156,6 @@ class ContextRLConfig(GRPOConfig):
         ):
             if getattr(self, name) not in choices:
                 raise InputError(" or ".join(choices), found=repr(getattr(self, name)), where=f"train.{name}")
-        if self.eval_strategy != "no":
-            raise InputError(
-                "'no': TRL's evaluation samples and knows no stage 2",
-                found=repr(str(self.eval_strategy)),
-                where="train.eval_strategy",
-                fix="Use eval.every",
-            )
         cap = self.stage2.max_positives
         replaces = self.stage2.in_use and self.objective.mixing == "replace"
         if replaces and cap is not None and not 0 < cap < self.num_generations:
@@ -186,6 +206,8 @@ SECTIONS: dict[str, type[Section]] = {
     "dynamic_sampling": DynamicSamplingSettings,
     "judging": JudgingSettings,
     "prompts": PromptSettings,
+    "evaluation": EvaluationSettings,
+    "record": RecordSettings,
 }
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,26 +22,23 @@ from trl import GRPOTrainer
 from contextrl.engines import build_engines
 from contextrl.errors import InputError
 from contextrl.judge.protocol import Judge
-from contextrl.objective.batch import LossBatch, TokenSum
+from contextrl.objective.batch import TokenSum
 from contextrl.objective.contextrl import scale_mixed_advantages
 from contextrl.objective.dapo import soft_overlong_penalty
 from contextrl.objective.losses import LOSSES
-from contextrl.policy.loading import has_vision, policy_config
-from contextrl.policy.prompts import Prompts, build_prompts
+from contextrl.policy.prompts import Prompts
 from contextrl.records import metrics as names
 from contextrl.records.example import Example
-from contextrl.rollout.collect import Collector, JudgeLostError, Rollout
-from contextrl.rollout.dynamic import RefillCursor
+from contextrl.rollout.collect import Rollout, RolloutLostError
 from contextrl.rollout.groups import Attempt
-from contextrl.rollout.recovery import RetryPrompt
-from contextrl.rollout.sampling import Completions
-from contextrl.rollout.verify import Verifier
-from contextrl.trainer.batches import ScoredRows, micro_batches, parts_of, stacked
+from contextrl.trainer.batches import ScoredRows, loss_batch, micro_batches, parts_of, stacked
 from contextrl.trainer.checkpoints import Checkpoints, CheckpointState, EpochRepeatSampler
-from contextrl.trainer.checks import as_examples, check_policy, check_prompts, prompt_room
+from contextrl.trainer.collecting import build_collector, never_sample, placeholder_ids
 from contextrl.trainer.config import ContextRLConfig
 from contextrl.trainer.finite import FiniteGradients, non_finite
 from contextrl.trainer.group_recorder import GroupRecorder
+from contextrl.trainer.inputs import TrainerInputs, checked_inputs, without_reward_weights
+from contextrl.trainer.own_run import OwnRun
 from contextrl.trainer.processes import Processes
 from contextrl.trainer.rollout_log import RolloutLog
 from contextrl.trainer.stopping import Stopping
@@ -56,12 +54,19 @@ class ContextRLTrainer(GRPOTrainer):
 
     Args:
         model: policy, or its path or hub id.
-        judge: the rewarded judge.
+        judge: the rewarded judge; what it returns is checked at its every call.
         args: see `ContextRLConfig`.
-        train_dataset: rows with the columns of `Example`, or Examples; images as paths or PIL images.
-        processing_class: the policy's processor (or tokenizer, for text-only rows).
+        train_dataset: rows with the columns of `Example`, or Examples; images as paths or PIL images. Or a file.
+        processing_class: the policy's processor (or tokenizer, for text-only rows); by default the model's own.
         audit: a second judge, recorded and never rewarded.
         recorder: writes a line per group, if given.
+        eval_dataset: rows to evaluate on before, after and, as `args.evaluation` says, during training.
+        eval_judge: who counts accuracy on them; by default answers are compared by rule.
+        reward_funcs: functions with TRL's signature, whose rewards (weighted by `args.reward_weights`) are added to the
+            verdict's and shift the advantage; what is positive stays the verdict's. See `RewardFunction`.
+        run_dir: where the run is kept as `contextrl train` keeps one, so that `contextrl report` and the other commands
+            read it; checkpoints go there too. By default only checkpoints are written, to `args.output_dir`.
+        overwrite_run_dir: replace a run that is there.
         kwargs: passed to GRPOTrainer (callbacks, optimizers, peft_config, ...).
 
     Attributes:
@@ -69,9 +74,11 @@ class ContextRLTrainer(GRPOTrainer):
         engines: what samples and scores.
         progress: what the run has counted so far.
         rows: the rollout that is being trained, None before the first.
+        own_run: what `train` keeps and `evaluate` evaluates; its `results` are what results.json holds.
 
     Raises:
-        InputError: data, model or settings are wrong; before any training starts.
+        InputError: data, model or settings are wrong, before any training starts; judge or rewards return what they
+            must not, with all that was trained so far kept.
         ServiceError: the judge is gone, or left too many verdicts unscored; resumable.
         NonFiniteLossError: the loss became NaN or infinite.
     """
@@ -85,28 +92,51 @@ class ContextRLTrainer(GRPOTrainer):
         self,
         model: Any,
         judge: Judge,
-        args: ContextRLConfig,
-        train_dataset: Any,
-        processing_class: Any,
+        args: ContextRLConfig | None = None,
+        train_dataset: Any = None,
+        processing_class: Any = None,
         audit: Judge | None = None,
         recorder: GroupRecorder | None = None,
+        *,
+        eval_dataset: Any = None,
+        eval_judge: Judge | None = None,
+        reward_funcs: Any = None,
+        run_dir: str | Path | None = None,
+        overwrite_run_dir: bool = False,
         **kwargs: Any,
     ) -> None:
-        trust = args.trust_remote_code
-        config = policy_config(model, trust_remote_code=trust) if isinstance(model, str) else model.config
-        self.examples: Sequence[Example] = as_examples(train_dataset, vision=has_vision(config))
-        check_policy(model if isinstance(model, str) else config._name_or_path, args, self.examples)
-        room = prompt_room(config, args.max_completion_length)
-        check_prompts(processing_class, self.examples, min(args.prompts.max_prompt_tokens, room))
-        rows = Dataset.from_dict({"row": list(range(len(self.examples)))})
-        super().__init__(
-            model=model,
-            reward_funcs=[judge_reward],
-            args=args,
-            train_dataset=rows,
-            processing_class=processing_class,
-            **kwargs,
+        args = ContextRLConfig("contextrl-output") if args is None else args
+        given = checked_inputs(
+            model,
+            judge,
+            args,
+            train_dataset,
+            processing_class,
+            audit=audit,
+            eval_dataset=eval_dataset,
+            eval_judge=eval_judge,
+            reward_funcs=reward_funcs,
+            peft_config=kwargs.get("peft_config"),
         )
+        self.own_run = OwnRun.of(
+            self, given, args, judge, audit, kwargs.get("peft_config"), run_dir, overwrite=overwrite_run_dir
+        )
+        self.examples: Sequence[Example] = given.examples
+        self.prompting = given.prompting
+        with without_reward_weights(args):
+            super().__init__(
+                model=given.model,
+                reward_funcs=[judge_reward],
+                args=args,
+                train_dataset=Dataset.from_dict({"row": list(range(len(given.examples)))}),
+                processing_class=given.prompting.processor,
+                **kwargs,
+            )
+        self._build(given, judge, audit, recorder)
+
+    def _build(self, given: TrainerInputs, judge: Judge, audit: Judge | None, recorder: GroupRecorder | None) -> None:
+        """What GRPOTrainer does not have; it has built its own parts."""
+        args = self.args
         self.progress = CheckpointState()
         self.rows: ScoredRows | None = None
         self._is_scoring = False
@@ -115,42 +145,17 @@ class ContextRLTrainer(GRPOTrainer):
         self._may_add_rows = args.stage2.in_use and args.objective.mixing == "union"
         # GRPOTrainer then takes completions from us, and still decodes, counts and logs them.
         self.rollout_func = self._replay
-        placeholders = self._forbid_placeholders()
+        never_sample(self, placeholder_ids(self.model.config))
         self.processes = Processes(self.accelerator)
-        self.log_of_rollouts = RolloutLog(self.processes, self._metrics["train"], args.judging, recorder)
+        rewards = [function.name for function in given.rewards]
+        self.log_of_rollouts = RolloutLog(self.processes, self._metrics["train"], args.judging, recorder, rewards)
         self.checkpoints = Checkpoints(self)
         self.stopping = Stopping(self, self.checkpoints)
-        self.engines = build_engines(self, super()._get_per_token_logps_and_entropies)
+        self.engines = build_engines(self)
         logged = self._metrics["train"]
         self.engines.scorer.on_choice = lambda shared: logged[names.SHARED_PREFIX_USED].append(float(shared))
-        self.collector = self._collector(
-            Completions(self._tokenizer, self.eos_token_ids, placeholders), judge, audit, room
-        )
+        self.collector = build_collector(self, given, judge, audit)
         self.add_callback(FiniteGradients(self._names_of_batch, self.checkpoints.last))
-
-    def _collector(self, completions: Completions, judge: Judge, audit: Judge | None, room: int) -> Collector:
-        args = self.args
-        return Collector(
-            examples=self.examples,
-            num_generations=self.num_generations,
-            build_prompts=lambda rows: build_prompts(self.processing_class, rows, **self.chat_template_kwargs),
-            engine=self.engines.engine,
-            completions=completions,
-            verifier=partial(Verifier.configured, judge, audit, args.judging),
-            stage2=args.stage2,
-            mixing=args.objective.mixing,
-            retry_prompt=RetryPrompt(
-                self._tokenizer,
-                self._render,
-                args.stage2.instruction,
-                min(args.stage2.max_context_tokens, room),
-                self.eos_token_ids,
-            ),
-            dynamic_sampling=args.dynamic_sampling,
-            cursor=RefillCursor(len(self.examples), args.seed + self.accelerator.process_index),
-            processes=self.accelerator.num_processes,
-            any_process=self.processes.any,
-        )
 
     @property
     def recorder(self) -> GroupRecorder | None:
@@ -168,8 +173,8 @@ class ContextRLTrainer(GRPOTrainer):
         start = self.stopping.start()
         try:
             rollout = self.collect([row["row"] for row in inputs[:: self.num_generations]])
-        except JudgeLostError as lost:
-            self.stopping.stop(str(lost), start)
+        except RolloutLostError as lost:
+            self.stopping.stop(str(lost), start, lost.__cause__, who=lost.who)
         batch = self._score(rollout)
         assert self.rows is not None
         reason = self.log_of_rollouts.write(self.rows, batch, self.progress, self.state.global_step + 1)
@@ -219,26 +224,6 @@ class ContextRLTrainer(GRPOTrainer):
             parts.append(logps)
         return stacked(parts)[: len(self.rows.added)]
 
-    def _forbid_placeholders(self) -> set[int]:
-        """Image tokens, which are never sampled: scoring would look for images that are not there."""
-        fields = ("image_token_id", "video_token_id", "vision_start_token_id", "vision_end_token_id")
-        ids = [getattr(self.model.config, name, None) for name in fields]
-        placeholders = {int(token) for token in ids if token is not None}
-        if placeholders:
-            suppressed = sorted(placeholders | set(self.generation_kwargs.get("suppress_tokens") or ()))
-            self.generation_kwargs["suppress_tokens"] = suppressed
-            self.generation_config.suppress_tokens = suppressed
-        return placeholders
-
-    def _render(self, messages: list[dict[str, Any]]) -> str:
-        if not self._is_vlm:
-            messages = [{**m, "content": "".join(part["text"] for part in m["content"])} for m in messages]
-        return str(
-            self.processing_class.apply_chat_template(
-                messages, add_generation_prompt=True, tokenize=False, **self.chat_template_kwargs
-            )
-        )
-
     # ---- what GRPOTrainer asks for while it scores the rollout ---------------------------------------------------
 
     def _replay(self, prompts: list[Any], trainer: Any) -> dict[str, Any]:  # noqa: ARG002
@@ -256,12 +241,13 @@ class ContextRLTrainer(GRPOTrainer):
         return gathered
 
     def _reward(self, attempt: Attempt) -> float:
-        """The verdict's reward with DAPO's overlong penalty, NaN where unscored."""
+        """The verdict's reward, those beside it and DAPO's overlong penalty; NaN where unscored."""
         if attempt.reward is None:
             return float("nan")
+        reward = attempt.reward + attempt.shift
         if not (buffer := self.args.objective.overlong_buffer):
-            return attempt.reward
-        return attempt.reward + soft_overlong_penalty(len(attempt.completion.ids), self.max_completion_length, buffer)
+            return reward
+        return reward + soft_overlong_penalty(len(attempt.completion.ids), self.max_completion_length, buffer)
 
     def _get_per_token_logps_and_entropies(
         self,
@@ -297,9 +283,10 @@ class ContextRLTrainer(GRPOTrainer):
         """As GRPOTrainer's, but groups stay together when rows are shuffled, so that micro-batches can share."""
         if not self.model.training:
             raise InputError(
-                "evaluation by contextrl.evaluation, or eval.every in a configuration",
-                found="trainer.evaluate(), which would sample groups into the training batch",
-                where="eval_dataset",
+                "a model in training mode",
+                found="one in evaluation mode, for which Trainer would sample groups into the training batch",
+                where="prediction",
+                fix="Use trainer.evaluate()",
             )
         generate_every = self.args.steps_per_generation * self.num_iterations
         if self._step % generate_every == 0 or self._buffered_inputs is None:
@@ -334,23 +321,8 @@ class ContextRLTrainer(GRPOTrainer):
         per_token_logps, entropies = self.engines.scorer.score(
             model, self.rows.prompts, groups, inputs["completion_ids"], inputs["completion_mask"]
         )
-        old = inputs.get("old_per_token_logps")
-        # GRPOTrainer's `num_items_in_batch` spans the generation batch: rescale it to one optimizer step.
-        steps = self.current_gradient_accumulation_steps
-        tokens = inputs["num_items_in_batch"].clamp(min=1.0) / self.accelerator.num_processes
-        batch = LossBatch(
-            per_token_logps=per_token_logps,
-            # None means that this is the first update after sampling: the ratio is 1.
-            old_per_token_logps=per_token_logps.detach() if old is None else old,
-            ref_per_token_logps=inputs.get("ref_per_token_logps"),
-            advantages=inputs["advantages"],
-            mask=inputs["completion_mask"],
-            off_policy=inputs["off_policy"],
-            weights=inputs["weights"],
-            rows=self.args.per_device_train_batch_size,
-            accumulation_steps=steps,
-            token_normalizer=tokens * steps / self.args.steps_per_generation,
-        )
+        steps, processes = self.current_gradient_accumulation_steps, self.accelerator.num_processes
+        batch = loss_batch(inputs, per_token_logps, self.args, steps, processes)
         result = LOSSES[self.args.loss_type](batch, self.args.loss_settings)
         if not torch.isfinite(result.loss):
             # Before the optimizer can spread it.
@@ -395,6 +367,25 @@ class ContextRLTrainer(GRPOTrainer):
         self.checkpoints.save(partial(super()._save_checkpoint, model, trial))
 
     def train(self, resume_from_checkpoint: Any = None, **kwargs: Any) -> Any:
-        """As Trainer's; resumes from complete checkpoints only."""
-        train = partial(super().train, resume_from_checkpoint=resume_from_checkpoint, **kwargs)
-        return self.checkpoints.train(train, resume_from_checkpoint)
+        """As Trainer's; resumes from complete checkpoints only, and evaluates and records where that is wanted."""
+        train = super().train
+
+        def steps(checkpoint: str | None) -> Any:
+            return self.checkpoints.train(partial(train, resume_from_checkpoint=checkpoint, **kwargs), checkpoint)
+
+        return self.own_run.train(steps, resume_from_checkpoint)
+
+    def evaluate(
+        self,
+        eval_dataset: Any = None,
+        ignore_keys: list[str] | None = None,  # noqa: ARG002
+        metric_key_prefix: str = "eval",
+    ) -> dict[str, float]:
+        """Greedy, held-out figures in place of GRPOTrainer's sampled ones; see `OwnRun.evaluate`."""
+        return self.own_run.evaluate(eval_dataset, metric_key_prefix)
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """As Trainer's; with a `run_dir` the default is its folder `model`."""
+        if output_dir is None and not _internal_call:
+            output_dir = self.own_run.model_folder
+        super().save_model(output_dir, _internal_call)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -12,7 +12,7 @@ from contextrl.judge.settings import JudgingSettings
 from contextrl.objective.batch import TokenSum
 from contextrl.records import metrics as names
 from contextrl.rollout.collect import Rollout
-from contextrl.rollout.metrics import rollout_sums
+from contextrl.rollout.metrics import rollout_sums, vague_reports
 from contextrl.trainer.batches import ScoredRows
 from contextrl.trainer.checkpoints import CheckpointState
 from contextrl.trainer.group_recorder import GroupRecorder
@@ -28,6 +28,7 @@ class RolloutLog:
         metrics: GRPOTrainer's, name to values since the last log line.
         judging: when a judge counts as gone.
         recorder: writes a line per group, if given.
+        rewards: names of the reward functions beside the judge.
     """
 
     def __init__(
@@ -36,8 +37,10 @@ class RolloutLog:
         metrics: defaultdict[str, list[float]],
         judging: JudgingSettings,
         recorder: GroupRecorder | None,
+        rewards: Sequence[str] = (),
     ) -> None:
         self.processes, self.metrics, self.judging, self.recorder = processes, metrics, judging, recorder
+        self.rewards = rewards
 
     def write(self, rows: ScoredRows, batch: Mapping[str, Any], progress: CheckpointState, step: int) -> str | None:
         """Log, count and record a rollout.
@@ -86,11 +89,17 @@ class RolloutLog:
 
     def _log(self, rollout: Rollout, batch: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
         """Log the rollout's metrics; numerators and denominators of the shares, over all processes."""
-        sums = rollout_sums(rollout.drawn, rollout.verifier.tally, sampled=rollout.sampled, trained=rollout.groups)
+        tally = rollout.verifier.tally
+        sums = rollout_sums(rollout.drawn, tally, sampled=rollout.sampled, trained=rollout.groups, rewards=self.rewards)
+        if self.rewards:
+            # GRPOTrainer has one column, and logs the sum, `reward`, under the verdict's name too.
+            self.metrics[names.REWARD_OF_VERDICT].pop()
+            self.metrics.pop(names.REWARD_OF_VERDICT.replace("/mean", "/std"))
         member, size = batch["weights"] > 0, batch["advantages"].abs()
         off, on = member & batch["off_policy"], member & ~batch["off_policy"]
+        shares = {**sums.shares, names.REPORT_VAGUE: vague_reports(rollout.sampled)}
         totals = self.log_sums(
-            {name: TokenSum(torch.tensor(n), torch.tensor(d)) for name, (n, d) in sums.shares.items()}
+            {name: TokenSum(torch.tensor(n), torch.tensor(d)) for name, (n, d) in shares.items()}
             | {
                 names.ADVANTAGE_ON_POLICY: TokenSum(size[on].sum(), on.sum()),
                 names.ADVANTAGE_OFF_POLICY: TokenSum(size[off].sum(), off.sum()),

@@ -114,6 +114,8 @@ class RunLog(TrainerCallback):
             self._append(record | (evaluation_metrics(evaluation) if evaluation else {}))
         if evaluation is not None:
             logs.update(tracker_metrics(evaluation))
+            # Trainer has a copy, which is what notebooks plot and checkpoints keep.
+            state.log_history[-1].update(tracker_metrics(evaluation))
         for name in [name for name, value in logs.items() if value is None]:
             del logs[name]
 

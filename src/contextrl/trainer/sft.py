@@ -10,25 +10,30 @@ import torch
 from datasets import Dataset
 from trl import SFTTrainer
 
-from contextrl.data.images import open_image
-from contextrl.policy.prompts import neutralise_special_tokens
+from contextrl.policy.prompting import Prompting
+from contextrl.policy.prompts import neutralise_special_tokens, plain_contents
 from contextrl.records.example import Example
 from contextrl.trainer.checkpoints import Checkpoints, CheckpointState
 from contextrl.trainer.finite import FiniteGradients, non_finite
+from contextrl.trainer.refusals import check_run
 
 
-def sft_dataset(examples: Sequence[Example], tokenizer: Any) -> Dataset:
+def sft_dataset(examples: Sequence[Example], prompting: Prompting) -> Dataset:
     """Prompt and completion conversations; images are decoded when a row is read, not before."""
     vision = any(example.images for example in examples)
 
     def rows(batch: dict[str, list[int]]) -> dict[str, list[Any]]:
         chosen = [examples[row] for row in batch["row"]]
+        prompts = [prompting.messages(example) for example in chosen]
         columns: dict[str, list[Any]] = {
-            "prompt": [[_turn("user", neutralise_special_tokens(e.question, tokenizer))] for e in chosen],
-            "completion": [[_turn("assistant", neutralise_special_tokens(e.solution, tokenizer))] for e in chosen],
+            # Pictures are taken out and their places stay: SFTTrainer fills those.
+            "prompt": prompts if vision else [plain_contents(messages) for messages in prompts],
+            "completion": [[_answered(example, prompting.tokenizer)] for example in chosen],
         }
         if vision:
-            columns["images"] = [[open_image(handle) for handle in e.images] for e in chosen]
+            columns["images"] = [_images(messages) for messages in prompts]
+        if prompting.template_kwargs:
+            columns["chat_template_kwargs"] = [dict(prompting.template_kwargs)] * len(chosen)
         return columns
 
     every = {"row": list(range(len(examples)))}
@@ -36,22 +41,32 @@ def sft_dataset(examples: Sequence[Example], tokenizer: Any) -> Dataset:
     return Dataset.from_dict(every).with_transform(rows) if vision else Dataset.from_dict(rows(every))
 
 
-def _turn(role: str, content: str) -> dict[str, str]:
-    return {"role": role, "content": content}
+def _answered(example: Example, tokenizer: Any) -> dict[str, str]:
+    return {"role": "assistant", "content": neutralise_special_tokens(example.solution, tokenizer)}
+
+
+def _images(messages: list[dict[str, Any]]) -> list[Any]:
+    """Pictures of a conversation, taken out of their places."""
+    parts = [part for turn in messages for part in turn["content"] if part["type"] == "image"]
+    return [part.pop("image") for part in parts]
 
 
 class ReferenceSFTTrainer(SFTTrainer):
     """SFTTrainer on `Example.solution`, with checkpoints that a kill cannot spoil and no NaN that goes unnoticed."""
 
-    def __init__(self, model: Any, args: Any, examples: Sequence[Example], processing_class: Any, **kwargs: Any):
-        tokenizer = getattr(processing_class, "tokenizer", processing_class)
+    # SFTTrainer's count behind its metric `num_tokens`: tokens read, padding left out, over all processes.
+    _total_train_tokens: int
+
+    def __init__(self, model: Any, args: Any, examples: Sequence[Example], prompting: Prompting, **kwargs: Any):
+        check_run(model, model.config, args, prompting.processor, kwargs.get("peft_config"))
+        self.prompting = prompting
         self.progress = CheckpointState()
         self.checkpoints = Checkpoints(self)
         super().__init__(
             model=model,
             args=args,
-            train_dataset=sft_dataset(examples, tokenizer),
-            processing_class=processing_class,
+            train_dataset=sft_dataset(examples, prompting),
+            processing_class=prompting.processor,
             **kwargs,
         )
         self.add_callback(FiniteGradients(list, self.checkpoints.last))
@@ -67,10 +82,12 @@ class ReferenceSFTTrainer(SFTTrainer):
         return result
 
     def checkpoint_state(self) -> dict[str, Any]:
-        return {"tokens_trained": self.progress.tokens_trained}
+        return {"tokens_trained": self.progress.tokens_trained, "tokens_read": self._total_train_tokens}
 
     def restore_state(self, state: dict[str, Any]) -> None:
         self.progress.tokens_trained = state["tokens_trained"]
+        # Checkpoints of earlier versions do not have it.
+        self._total_train_tokens = state.get("tokens_read", self._total_train_tokens)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         self.checkpoints.save(partial(super()._save_checkpoint, model, trial))

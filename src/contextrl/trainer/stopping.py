@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import numpy as np
 import torch
 
-from contextrl.errors import ServiceError
+from contextrl.errors import InputError, ServiceError
 from contextrl.records.verdict import Verdict
 from contextrl.trainer.checkpoints import MARKER, Checkpoints
 
@@ -56,11 +56,16 @@ class Stopping:
         """Called before a rollout moves anything."""
         return Start(random_states(), deepcopy(self.trainer.checkpoint_state()))
 
-    def stop(self, reason: str, start: Start) -> NoReturn:
+    def stop(self, reason: str, start: Start, cause: BaseException | None = None, *, who: str = "judge") -> NoReturn:
         """Save a checkpoint that the run can continue from, and stop. Called by every process.
 
+        Args:
+            cause: what went wrong on this process.
+            who: what is to be mended.
+
         Raises:
-            ServiceError: says why and how to go on.
+            InputError: the cause is one, the user's own code for instance; says how to go on.
+            ServiceError: otherwise; says why and how to go on.
         """
         trainer = self.trainer
         set_random_states(start.random)
@@ -70,10 +75,14 @@ class Stopping:
         step = trainer.state.global_step
         if step and at_boundary and not (self.checkpoints.at(step) / MARKER).exists():
             trainer._save_checkpoint(trainer.model, None)
-        raise ServiceError(
-            f"{reason}. The last checkpoint is {self.checkpoints.last() or 'none yet'}: "
-            "mend the judge and run again with --resume"
+        on = (
+            f"The last checkpoint is {self.checkpoints.last() or 'none yet'}: mend the {who} and run again with "
+            "--resume (in Python: train(resume_from_checkpoint=True))"
         )
+        if isinstance(cause, InputError):
+            fix = f"{cause.fix}. {on}" if cause.fix else on
+            raise InputError(cause.expected, found=cause.found, where=cause.where, fix=fix) from cause
+        raise ServiceError(f"{reason}. {on}") from cause
 
 
 def failures_by_kind(verdicts: list[Verdict | None]) -> str:

@@ -80,6 +80,20 @@ def test_packed_equals_unshared(qwen: Any, name: str, side: str) -> None:
     assert found.gradients < 1e-5
 
 
+def test_packed_equals_unshared_with_text_between_images(qwen: Any) -> None:
+    _, row, completions, lengths, weights = case("several-images", "qwen3-vl")
+    prompts = make_prompts("qwen3-vl", BATCHES["several-images"][0], between=4)
+    encoded = encode_prompts(qwen, prompts, CPU)
+    found = compare(
+        qwen,
+        weights,
+        lambda: score_packed(qwen, encoded, row, completions, lengths),
+        lambda: score_unshared(qwen, prompts, row, completions, lengths, "left"),
+    )
+    assert found.logps < 1e-5
+    assert found.gradients < 1e-5
+
+
 @pytest.mark.parametrize("name", ["lengths", "text-only-rows", "unequal-groups"])
 @pytest.mark.parametrize("family", ["qwen2.5-vl", "smolvlm", "qwen3"])
 def test_packed_equals_unshared_in_other_families(family: str, name: str) -> None:

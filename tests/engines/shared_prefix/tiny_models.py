@@ -143,8 +143,14 @@ def build(family: str, seed: int = 0, implementation: str = "sdpa") -> Any:
     return model
 
 
-def make_prompts(family: str, shapes: Sequence[tuple[int, Sequence[tuple[int, int]]]], seed: int = 0) -> Prompts:
-    """One prompt per shape: so many text tokens, and images of (height, width) in merged patches, for Qwen only."""
+def make_prompts(
+    family: str, shapes: Sequence[tuple[int, Sequence[tuple[int, int]]]], seed: int = 0, *, between: int = 0
+) -> Prompts:
+    """One prompt per shape: so many text tokens, and images of (height, width) in merged patches, for Qwen only.
+
+    Args:
+        between: further text tokens before each image.
+    """
     generator = torch.Generator().manual_seed(seed)
     ids, types, features = [], [], []
     for text, images in shapes:
@@ -152,6 +158,7 @@ def make_prompts(family: str, shapes: Sequence[tuple[int, Sequence[tuple[int, in
         row = [2]
         for height, width in sizes:
             count = height * width if family.startswith("qwen") else 4
+            row += torch.randint(3, TEXT, (between,), generator=generator).tolist()
             row += [VISION_START] + [IMAGE] * count + [VISION_END]
         row += torch.randint(3, TEXT, (text,), generator=generator).tolist()
         ids.append(row)

@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from limits import files_of_at_most
 from PIL import Image
 
-from contextrl.errors import InputError, ServiceError
+from contextrl.errors import DiskError, InputError, ServiceError
 from contextrl.evaluation.judging.response_rows import content_hash, read_response_rows
 from contextrl.evaluation.judging.verdict_file import VerdictFile
 from contextrl.evaluation.judging.verification import OnVerdict, VerifySettings, verify_file
 from contextrl.judge.protocol import JudgeRequest
 from contextrl.judge.settings import JudgeConfig
+from contextrl.records.jsonl import read_objects
 from contextrl.records.verdict import ReferenceContext, Usage, Verdict, unscored
 
 
@@ -396,6 +398,20 @@ def test_an_output_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="a folder"):
         verify_file(settings(tmp_path), lambda: judge, silent)
     assert not judge.asked
+
+
+def test_a_disk_that_fills_up_keeps_what_was_judged(tmp_path: Path) -> None:
+    write(tmp_path, *[row("right", id=f"r{n}") for n in range(9)])
+    with (
+        files_of_at_most(1000),
+        pytest.raises(DiskError, match=r"out\.jsonl could not be written: no space left") as full,
+    ):
+        verify_file(settings(tmp_path), FakeJudge, silent)
+    assert "the same command goes on from there" in str(full.value)
+    kept = list(read_objects(tmp_path / "out.jsonl"))
+    assert 0 < len(kept) < 9
+    assert verify_file(settings(tmp_path), FakeJudge, silent).kept == len(kept)
+    assert [line["id"] for line in read_objects(tmp_path / "out.jsonl")] == [f"r{n}" for n in range(9)]
 
 
 def test_a_verdict_is_on_disk_before_the_next_one_comes(tmp_path: Path) -> None:

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from limits import files_of_at_most
 
+from contextrl.errors import InputError
 from contextrl.judge.llm import cache as module
 from contextrl.judge.llm.cache import ReplyCache, cache_key
 
@@ -240,6 +242,37 @@ def test_a_full_disk(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     cache.flush()
     assert_left_alone(cache, caplog, "full")
     assert ReplyCache(path).get(cache_key("1")) == {"text": "1"}
+
+
+def test_a_full_disk_is_called_full(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing can be written at all: SQLite says `disk I/O error` or that it is full."""
+    with files_of_at_most(0):
+        cache = ReplyCache(tmp_path / "c.sqlite")
+        assert_left_alone(cache, caplog, "no space left")
+
+
+def test_a_disk_that_fills_up(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "c.sqlite"
+    filled(path)
+    cache = ReplyCache(path)
+    with files_of_at_most(200_000):
+        cache.put(cache_key("new"), {"text": "a" * 1_000_000})
+        cache.flush()
+        assert_left_alone(cache, caplog, "no space left")
+    assert ReplyCache(path).get(cache_key("1")) == {"text": "1"}
+
+
+def test_a_user_without_a_home_has_a_cache_for_the_run(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def homeless() -> Path:
+        raise InputError("a home folder for the cache", found="none", where="CONTEXTRL_CACHE")
+
+    monkeypatch.setattr(module, "cache_folder", homeless)
+    cache = module.default_cache()
+    cache.put(cache_key("a"), {"text": "1"})
+    assert cache.get(cache_key("a")) == {"text": "1"}
+    assert ["CONTEXTRL_CACHE" in message for message in caplog.messages] == [True]
 
 
 def test_damaged_pages(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

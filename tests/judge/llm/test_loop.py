@@ -11,10 +11,10 @@ from raw_server import completion, plain, running_raw_server, verdict
 
 from contextrl.judge.llm import judge as module
 from contextrl.judge.llm.building import llm_judge
-from contextrl.judge.llm.loop import off_loop
 from contextrl.judge.llm.parsing import Reading
 from contextrl.judge.protocol import JudgeRequest
 from contextrl.judge.settings import JudgeConfig
+from contextrl.loop import off_loop
 from contextrl.records.example import Example
 
 EXAMPLE = Example("a", "What is the total?", "2 + 3 = 5. Answer: 5", "5", "number")

@@ -20,6 +20,7 @@ from contextrl.engines.shared_prefix.repeated import RepeatedDecoder
 from contextrl.engines.shared_prefix.scorer import PromptScorer
 from contextrl.engines.shared_prefix.sharing import Sharing
 from contextrl.engines.transformers import TransformersEngine
+from contextrl.policy.generation import own_settings_only
 from contextrl.policy.prompts import Prompts
 
 
@@ -84,6 +85,7 @@ class SharedPrefixEngine:
             ) as model,
             torch.no_grad(),
             host._dist.summon_full_params(host.model_wrapped, recurse=False),
+            own_settings_only(model),
         ):
             try:
                 yield model

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch.nn.functional import pad
 
-from contextrl.engines.host import PolicyHost, ScoreRows
-from contextrl.engines.shared_prefix.packing import real_tokens
+from contextrl.engines.host import PolicyHost
 from contextrl.engines.shared_prefix.prompts import EncodedPrompts, encode_prompts
 from contextrl.engines.shared_prefix.repeated import score_repeated
 from contextrl.engines.shared_prefix.scoring import score_packed
+from contextrl.engines.shared_prefix.separate import score_separate
 from contextrl.engines.shared_prefix.sharing import Sharing
 from contextrl.engines.shared_prefix.support import Way, underlying
 from contextrl.policy.prompts import Prompts
-from contextrl.policy.vision import VisionInputs
 
 
 class PromptScorer:
@@ -25,14 +25,13 @@ class PromptScorer:
     Args:
         host: the trainer.
         sharing: the way that is in use.
-        score_rows: GRPOTrainer's scoring of rows side by side.
 
     Attributes:
         on_choice: told for each forward whether it shared, where sharing is possible at all.
     """
 
-    def __init__(self, host: PolicyHost, sharing: Sharing, score_rows: ScoreRows) -> None:
-        self.host, self.sharing, self.score_rows = host, sharing, score_rows
+    def __init__(self, host: PolicyHost, sharing: Sharing) -> None:
+        self.host, self.sharing = host, sharing
         self.on_choice: Callable[[bool], None] = lambda _: None
 
     def encode(self, prompts: Prompts) -> EncodedPrompts:
@@ -102,22 +101,9 @@ class PromptScorer:
         entropy: bool = False,
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """One forward in a given way."""
-        if way != "separate":
-            score = score_packed if way == "packed" else score_repeated
-            with self.host.accelerator.autocast():
-                logps, entropies = score(model, encoded, prompt_of, completions, lengths)
-            # Chunks of one pass may go different ways: each must give entropies, or none.
-            return logps, entropies if entropy else None
-        prompts = encoded.prompts.select(prompt_of)
-        inputs = prompts.padded(self.host._tokenizer.pad_token_id).to(encoded.device).tensors
-        width, longest = inputs["input_ids"].size(1), completions.size(1)
-        real = real_tokens(lengths, longest, encoded.device)
-        logps, entropies, _ = self.score_rows(
-            model,
-            torch.cat([inputs["input_ids"], completions], dim=1),
-            torch.cat([inputs["attention_mask"], real.long()], dim=1),
-            longest,
-            compute_entropy=entropy,
-            **VisionInputs(prompts, encoded.device).fields(width, longest),
-        )
-        return logps, entropies
+        of_rows = partial(score_separate, pad_token_id=self.host._tokenizer.pad_token_id)
+        score = score_packed if way == "packed" else score_repeated if way == "repeated" else of_rows
+        with self.host.accelerator.autocast():
+            logps, entropies = score(model, encoded, prompt_of, completions, lengths)
+        # Chunks of one pass may go different ways: each must give entropies, or none.
+        return logps, entropies if entropy else None

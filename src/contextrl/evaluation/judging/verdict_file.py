@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, fields
 from io import BufferedWriter
 from pathlib import Path
 from typing import Any, get_args
 
-from contextrl.errors import InputError
+from contextrl.disk import writing
+from contextrl.errors import DiskError, InputError
 from contextrl.evaluation.judging.response_rows import ResponseRow, content_hash
 from contextrl.records.files import write_atomically
 from contextrl.records.jsonl import json_lines
 from contextrl.records.verdict import Status, Usage, Verdict
 
 _LINE_ENDS = str.maketrans({character: json.dumps(character)[1:-1] for character in "\x85\u2028\u2029"})
+_MAKE_ROOM = "Make room: what is written is kept, and the same command goes on from there"
 _ANEW = "Add --overwrite to start anew, or change --output"
 
 
@@ -86,14 +89,21 @@ class VerdictFile:
         """Write the verdict of every row with this key, and hand it to the system at once."""
         assert self._file is not None, "open() comes first"
         lines = "".join(_line(row, verdict) for row in self._by_key[key])
-        self._file.write(lines.encode("utf-8"))
-        self._file.flush()
+        try:
+            with writing(self.path, fix=_MAKE_ROOM):
+                self._file.write(lines.encode("utf-8"))
+                self._file.flush()
+        except DiskError:
+            # What could not be written would be tried once more.
+            with suppress(OSError):
+                self.close()
+            raise
         self.verdicts[key] = verdict
 
     def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
 
     def sort(self) -> None:
         """Bring the file into the input's order, each row once."""

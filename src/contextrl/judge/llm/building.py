@@ -7,7 +7,7 @@ from pathlib import Path
 
 from contextrl.errors import InputError
 from contextrl.judge.llm.budget import Budget
-from contextrl.judge.llm.cache import ReplyCache, default_cache_path
+from contextrl.judge.llm.cache import ReplyCache, default_cache
 from contextrl.judge.llm.chat import ChatClient
 from contextrl.judge.llm.dialect import Dialect
 from contextrl.judge.llm.endpoints import EndpointPool
@@ -66,7 +66,7 @@ def llm_judge(config: JudgeConfig, context: ReferenceContext | None = None) -> L
 def _cache(setting: bool | Path) -> ReplyCache | None:
     if isinstance(setting, Path):
         return ReplyCache(setting)
-    return ReplyCache(default_cache_path()) if setting else None
+    return default_cache() if setting else None
 
 
 def _part(budget: BudgetConfig, processes: int) -> BudgetConfig:

@@ -20,6 +20,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from contextrl.disk import cause
+from contextrl.errors import InputError
 from contextrl.user_cache import cache_folder
 
 logger = logging.getLogger("contextrl.judge")
@@ -42,6 +44,15 @@ _COLUMNS = [("key", "BLOB", 1), ("reply", "TEXT", 0), ("written", "REAL", 0)]
 def default_cache_path() -> Path:
     """One file for all runs of this user on this machine."""
     return cache_folder() / "judge.sqlite"
+
+
+def default_cache() -> ReplyCache:
+    """The one for all runs, or where there is no place for it, one that lasts as long as the run."""
+    try:
+        return ReplyCache(default_cache_path())
+    except InputError as error:
+        logger.warning("judge.cache: %s Replies are kept for this run only", error)
+        return ReplyCache(None)
 
 
 def cache_key(identity: str) -> bytes:
@@ -202,7 +213,7 @@ class ReplyCache:
 
     def _give_up(self, error: Exception) -> None:
         """Go on without the file."""
-        what = f"another program has kept it locked for {_PATIENCE_SECONDS:g} s" if _is_locked(error) else str(error)
+        what = self._why(error)
         logger.warning(
             "judge.cache: %s cannot be used (%s): going on without it, replies are not kept. Mend or move the file, "
             "or change judge.cache",
@@ -211,6 +222,14 @@ class ReplyCache:
         )
         self._unsaved.clear()
         self._shut()
+
+    def _why(self, error: Exception) -> str:
+        if _is_locked(error):
+            return f"another program has kept it locked for {_PATIENCE_SECONDS:g} s"
+        with suppress(OSError, ValueError):
+            if self.path is not None and (why := cause(error, self.path.parent, writing=True)) is not None:
+                return f"{error}: {why}"
+        return str(error)
 
     def close(self) -> None:
         """Write what is gathered and close the file; a second time does nothing."""

@@ -25,9 +25,9 @@ from contextrl.judge.llm.envelope import (
     read_completion,
     read_models,
 )
-from contextrl.judge.llm.loop import off_loop
 from contextrl.judge.llm.wire import Wire
 from contextrl.judge.settings import TimeoutConfig
+from contextrl.loop import off_loop
 from contextrl.records.verdict import UnscoredKind, Usage
 
 _FIRST_BACKOFF, _LONGEST_BACKOFF = 0.5, 20.0

@@ -24,12 +24,12 @@ from contextrl.judge.llm.dialect import Dialect, request_body
 from contextrl.judge.llm.emptiness import says_nothing
 from contextrl.judge.llm.envelope import Failure, Reply
 from contextrl.judge.llm.images import ImageUrls
-from contextrl.judge.llm.loop import LoopThread, off_loop
 from contextrl.judge.llm.neutralise import neutralise
 from contextrl.judge.llm.parsing import Reading, parse_reply, parse_report
 from contextrl.judge.llm.prompts import Again, PromptSet, Task
 from contextrl.judge.llm.verdicts import Vote, decide, is_decided, rule_of
 from contextrl.judge.protocol import JudgeRequest
+from contextrl.loop import LoopThread, off_loop
 from contextrl.records.verdict import Disclosure, ReferenceContext, ReportTiming, Usage, Verdict
 
 logger = logging.getLogger("contextrl.judge")

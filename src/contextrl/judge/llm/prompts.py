@@ -16,6 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from contextrl.data.markers import MARKER, placed
 from contextrl.errors import InputError, nearest_key
 from contextrl.judge.llm.neutralise import neutralise
 from contextrl.judge.protocol import JudgeRequest
@@ -27,6 +28,8 @@ Again = Literal["again", "unreadable"]
 Message = dict[str, Any]
 
 _SHIPPED = Path(__file__).parent / "prompts"
+#: Where an image stands in a text that is being filled: no neutralised text has it.
+_PICTURE = "\0"
 _PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
 #: What each file may show, besides the user's. A prompt that names more would tell the judge what its context forbids.
 _SHARED = {"criteria", "caution"}
@@ -89,7 +92,7 @@ class PromptSet:
         disclose: Disclosure = "hint",
         again: Again | None = None,
     ) -> list[Message]:
-        """The conversation: system text (left out where its file is empty), then images and the user's text.
+        """The conversation: system text (left out where its file is empty), then the user's text with its images.
 
         Args:
             task: what is asked.
@@ -100,7 +103,7 @@ class PromptSet:
         """
         example = request.example
         values = {
-            "question": neutralise(example.question).text,
+            "question": _shown_question(example.question, len(images)),
             "answer": neutralise(example.answer).text,
             "solution": neutralise(example.solution).text,
             "response": neutralise(request.response, limit=self.max_response_chars).text,
@@ -108,8 +111,7 @@ class PromptSet:
         asked = [_fill(self.texts[f"{request.context}.user.txt"], values), self._tasks[task, disclose]]
         asked += [] if again is None else [self._text(again)]
         text = "\n\n".join(part for part in asked if part)
-        parts: list[Message] = [{"type": "image_url", "image_url": {"url": url}} for url in images]
-        user: Message = {"role": "user", "content": [*parts, {"type": "text", "text": text}]}
+        user: Message = {"role": "user", "content": _content(text, images)}
         system = self._systems[request.context]
         return [{"role": "system", "content": system}, user] if system else [user]
 
@@ -141,6 +143,25 @@ class PromptSet:
 def _fill(template: str, values: Mapping[str, str]) -> str:
     """Substitute every placeholder in one pass: what a value contains is never looked at again."""
     return _PLACEHOLDER.sub(lambda match: values[match[1]], template)
+
+
+def _shown_question(question: str, images: int) -> str:
+    """The question made safe, with `_PICTURE` where its images stand; without it, they come first."""
+    parts = placed(question, images)
+    if parts[:-1] == list(range(images)):
+        return neutralise(question).text
+    return "".join(_PICTURE if isinstance(part, int) else neutralise(part).text for part in parts)
+
+
+def _content(text: str, images: Sequence[str]) -> list[Message]:
+    """Text and images of a user's message: images where the question has them, else before all text."""
+    shown: list[Message] = [{"type": "image_url", "image_url": {"url": url}} for url in images]
+    texts = text.split(_PICTURE, len(images))
+    if len(texts) != len(images) + 1:
+        texts = [*[""] * len(images), text]
+    parts = [part for pair in zip(texts, [*shown, None], strict=True) for part in pair]
+    # A file that shows the question twice shows its images once.
+    return [{"type": "text", "text": p.replace(_PICTURE, MARKER)} if isinstance(p, str) else p for p in parts if p]
 
 
 def _overrides(folder: Path, allowed: Mapping[str, set[str]]) -> dict[str, str]:

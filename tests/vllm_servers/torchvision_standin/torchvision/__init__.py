@@ -1,7 +1,8 @@
 """What transformers' image processors call of torchvision, and nothing else: enough to serve a Qwen3-VL on a CPU.
 
-For the tests of `make vllm` only, on that server's PYTHONPATH. The real torchvision for the server's torch would bring
-several gigabytes of GPU libraries.
+For tests only, on the PYTHONPATH of their processes: of the server that `make vllm` starts, and of those that train
+each family of models as if torchvision were there. The real one belongs to another torch and brings several gigabytes
+of GPU libraries.
 """
 
 from torchvision import io, transforms

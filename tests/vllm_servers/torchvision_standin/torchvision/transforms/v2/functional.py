@@ -2,11 +2,22 @@
 
 from torchvision.transforms.functional import (
     InterpolationMode,
+    crop,
     grayscale_to_rgb,
     normalize,
+    pad,
     pil_modes_mapping,
     pil_to_tensor,
     resize,
 )
 
-__all__ = ["InterpolationMode", "grayscale_to_rgb", "normalize", "pil_modes_mapping", "pil_to_tensor", "resize"]
+__all__ = [
+    "InterpolationMode",
+    "crop",
+    "grayscale_to_rgb",
+    "normalize",
+    "pad",
+    "pil_modes_mapping",
+    "pil_to_tensor",
+    "resize",
+]

@@ -5,9 +5,10 @@ threads beside it for work that would hold it up.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import os
 import threading
-from collections.abc import Callable, Coroutine, Sized
+from collections.abc import Awaitable, Callable, Coroutine, Sized
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
@@ -65,3 +66,22 @@ class LoopThread:
             if self._loop is not None and self.started:
                 self._loop.call_soon_threadsafe(self._loop.stop)
             self._loop = None
+
+
+async def _finished(work: Awaitable[T]) -> T:
+    return await work
+
+
+#: For user's coroutines: always the same loop, because a client that was opened in one cannot be used in another.
+_SHARED = LoopThread("contextrl-async")
+
+
+def awaited(value: Any) -> Any:
+    """What a function has returned, waited for if it is an `async def`; inside a running loop (a notebook) too."""
+    if not inspect.isawaitable(value):
+        return value
+    future = _SHARED.submit(_finished(value))
+    try:
+        return future.result()
+    finally:
+        future.cancel()

@@ -1,0 +1,91 @@
+"""`contextrl export`: a trained model as a folder to hand on; an adapter merged into its base."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from contextrl.commands.models import policy_folder
+from contextrl.errors import InputError
+from contextrl.policy.loading import base_of, load_policy
+from contextrl.records.files import scratch_name
+from contextrl.records.run_directory import RunDirectory
+from contextrl.trainer.checkpoints import latest_checkpoint
+from contextrl.trainer.model_folder import PROCESSOR_FILES, complete
+
+#: What a checkpoint holds beside the model: state of a training that is over.
+_NOT_THE_MODEL = (
+    "optimizer*",
+    "scheduler*",
+    "scaler*",
+    "rng_state*",
+    "trainer_state.json",
+    "training_args.bin",
+    "contextrl_state.json",
+    "global_step*",
+    "latest",
+    "zero_to_fp32.py",
+)
+
+
+def export(source: str, output: Path, *, merge: bool) -> str:
+    """Write the model of a run, or of a checkpoint's or adapter's folder, into a new folder.
+
+    Args:
+        merge: add an adapter to its base's weights, so that programs without peft load it.
+
+    Returns:
+        What was written, in words.
+
+    Raises:
+        InputError: there is no model at `source`, or something at `output`.
+    """
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise InputError("a new or empty folder", found="something", where=str(output), fix="Choose another OUT")
+    folder = _model_of(source)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    scratch = output.with_name(scratch_name(output.name))
+    shutil.rmtree(scratch, ignore_errors=True)
+    base = base_of(str(folder))
+    if merge and base is not None:
+        _merge(folder, base, scratch)
+        what = f"the adapter of {folder} merged into {base}"
+    else:
+        shutil.copytree(folder, scratch, ignore=shutil.ignore_patterns(*_NOT_THE_MODEL))
+        what = f"the {'model' if base is None else 'adapter'} of {folder}"
+        if merge:
+            what += ", whose weights are whole: there was nothing to merge"
+    if output.exists():
+        output.rmdir()
+    scratch.replace(output)
+    return what
+
+
+def _model_of(source: str) -> Path:
+    """A run's model, or the newest checkpoint of one that has not finished; any other folder is the model itself."""
+    run = RunDirectory(Path(source))
+    if run.exists() and not run.model.is_dir() and (newest := latest_checkpoint(run.checkpoints)) is not None:
+        return newest
+    folder = Path(policy_folder(source))
+    if not any((folder / name).is_file() for name in ("config.json", "adapter_config.json")):
+        raise InputError("a run, or a folder with a model or an adapter", found=source, where="RUN")
+    return folder
+
+
+def _merge(folder: Path, base: str, output: Path) -> None:
+    """In the dtype of the base's own checkpoint: what it is served in."""
+    model: Any = load_policy(str(folder), dtype="auto").merge_and_unload(safe_merge=True)
+    model.save_pretrained(output)
+    for name in PROCESSOR_FILES:
+        if (folder / name).is_file():
+            shutil.copyfile(folder / name, output / name)
+    card = folder / "README.md"
+    text = card.read_text(encoding="utf-8") if card.is_file() else "# A merged model\n"
+    complete(output, merged_card(text), base)
+
+
+def merged_card(text: str) -> str:
+    """The card of an adapter as that of a whole model."""
+    text = text.replace("library_name: peft", "library_name: transformers", 1)
+    return text.replace("A LoRA adapter on", "A LoRA adapter, merged into", 1)

@@ -1,0 +1,84 @@
+"""What a path is relative to: the file that names it.
+
+- In a YAML file the inputs (`data.train`, `data.eval`, `model.path`, `judge.prompts`) are relative to that file's
+  folder. Where nothing is there, but in the working directory, that is taken, and one line says so.
+- `--set` and other options are relative to the working directory, and so is what a run writes (`run_dir`).
+- Pictures in a file of rows are relative to that file's folder.
+
+What is found becomes absolute, so that a run's own config.yaml serves from any working directory; names, hub ids and
+what is nowhere stay as they are written.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from contextrl.plugins import DATA, MODELS
+from contextrl.settings import INPUT_PATH, Mark, Section, section_in
+
+_log = logging.getLogger("contextrl")
+_PATTERN = "*?["
+
+
+def with_input_paths(
+    tree: Mapping[str, Any], section: type[Section], folder: Path, *, source: str = "", prefix: str = ""
+) -> dict[str, Any]:
+    """Settings whose inputs are absolute where they are found.
+
+    Args:
+        tree: of the section, as a file or the command line has it; what is of a wrong type stays.
+        folder: of the file that names them.
+        source: that file, for what is said; empty says nothing.
+        prefix: the section's own name and a dot.
+    """
+    placed: dict[str, Any] = {}
+    for key, value in tree.items():
+        field = section.model_fields.get(key)
+        placed[key] = value
+        if field is None:
+            continue
+        marked = any(isinstance(mark, Mark) and mark.name == INPUT_PATH.name for mark in field.metadata)
+        inner = section_in(field.annotation)
+        if marked and isinstance(value, str):
+            placed[key] = input_path(value, folder, source=source, key=f"{prefix}{key}")
+        elif inner is not None and isinstance(value, Mapping):
+            placed[key] = with_input_paths(value, inner, folder, source=source, prefix=f"{prefix}{key}.")
+    return placed
+
+
+def input_path(value: str, folder: Path, *, source: str = "", key: str = "") -> str:
+    """The absolute path that is meant, or `value` where it names nothing here.
+
+    Args:
+        key: the setting, for what is said.
+    """
+    if not value or value.partition(":")[0] in (*DATA, *MODELS):
+        return value
+    path = Path(os.path.expanduser(value))
+    if path.is_absolute():
+        return str(path)
+    beside, here = (Path(os.path.abspath(place / path)) for place in (folder, Path.cwd()))
+    if _is_there(beside):
+        if source and beside != here and _is_there(here) and not _same(beside, here):
+            _log.warning("%s: %s is the one beside %s, not the one in the working directory", key, value, source)
+        return str(beside)
+    if not _is_there(here):
+        return value
+    if source:
+        _log.warning("%s: %s is not beside %s; it is taken from the working directory", key, value, source)
+    return str(here)
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists() or (any(c in path.name for c in _PATTERN) and any(path.parent.glob(path.name)))
+    except (OSError, ValueError):
+        return False
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.exists() and other.exists() and one.samefile(other)

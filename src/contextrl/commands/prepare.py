@@ -1,0 +1,248 @@
+"""All that can be known of a run before anything is paid: `train` stops at it, `check` shows it.
+
+Everything is looked at, whatever else is wrong, so that one try finds all faults.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import torch
+from peft import get_peft_model
+from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
+
+from contextrl.commands.arguments import chat_template_kwargs, training_arguments
+from contextrl.commands.config import RunConfig
+from contextrl.commands.judges import audit_from_config, judge_from_config, rewards_from_config
+from contextrl.commands.models import model_config, policy_folder
+from contextrl.commands.sources import run_examples
+from contextrl.data.problems import RowsError
+from contextrl.errors import ContextRLError, InputError
+from contextrl.judge.protocol import Judge, JudgeRequest, check_judge, close_judge
+from contextrl.plugins import JUDGES
+from contextrl.policy.adapters import check_lora, lora_config
+from contextrl.policy.loading import has_vision, load_processor
+from contextrl.policy.prompting import Prompting
+from contextrl.records.example import Example
+from contextrl.records.verdict import Verdict
+from contextrl.rollout.rewards import reward_functions
+from contextrl.trainer.checks import check_prompts, prompt_room
+from contextrl.trainer.refusals import check_arguments, check_run
+
+
+class Problems:
+    """Faults that were found, each kept so that the next is found too."""
+
+    def __init__(self) -> None:
+        self.found: list[ContextRLError] = []
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Keep what is raised on purpose within it."""
+        try:
+            yield
+        except ContextRLError as error:
+            self.found.append(error)
+
+    def raise_them(self) -> None:
+        """Nothing if there are none; the one that there is; else one error with all of them.
+
+        Raises:
+            ContextRLError: exit code 3 only where a service is all that is missing.
+        """
+        if not self.found:
+            return
+        if len(self.found) == 1:
+            raise self.found[0]
+        listing = "".join(f"\n- {error}" for error in self.found)
+        text = f"{len(self.found)} things keep this run from starting:{listing}"
+        inputs = [error for error in self.found if isinstance(error, InputError)]
+        error = ContextRLError(text)
+        error.exit_code = (inputs or self.found)[0].exit_code
+        raise error
+
+
+@dataclass
+class Prepared:
+    """What a run is built from; parts that could not be made are None or empty.
+
+    Attributes:
+        args: the trainer's.
+        policy_path: the policy's folder or hub id; `policy`: its transformers configuration.
+        skeleton: the policy's modules without memory for their weights, adapter included.
+        examples, eval_examples: rows, checked.
+        judge_is_there: the judge can be asked.
+        room: most tokens of a prompt.
+    """
+
+    config: RunConfig
+    args: Any = None
+    policy_path: str = ""
+    policy: Any = None
+    skeleton: Any = None
+    prompting: Prompting | None = None
+    examples: Sequence[Example] = ()
+    eval_examples: Sequence[Example] = ()
+    rewards: Sequence[Callable[..., Any]] = ()
+    judge: Judge | None = None
+    audit: Judge | None = None
+    judge_is_there: bool = False
+    room: int = 0
+    problems: Problems = field(default_factory=Problems)
+
+    @property
+    def vision(self) -> bool:
+        """Whether the policy sees pictures; assumed where nothing is known of it."""
+        return self.policy is None or has_vision(self.policy)
+
+    def close(self) -> None:
+        """Close what the judges have open."""
+        close_judge(self.judge)
+        close_judge(self.audit)
+
+
+def prepare(config: RunConfig) -> Prepared:
+    """Look at settings, policy, rows and judges; what is wrong is in `problems`."""
+    ready = Prepared(config)
+    problems = ready.problems
+    with problems.kept():
+        ready.args = training_arguments(config)
+        check_arguments(ready.args)
+    with problems.kept():
+        check_lora(config.model.lora)
+    with problems.kept():
+        _read_policy(ready)
+    with problems.kept():
+        _read_rows(ready)
+    with problems.kept():
+        _build_judges(ready)
+    with problems.kept():
+        _check_lengths(ready)
+    return ready
+
+
+def _read_policy(ready: Prepared) -> None:
+    """Configuration, processor and modules; the weights stay where they are."""
+    model = ready.config.model
+    ready.policy_path = policy_folder(model.path)
+    ready.policy = model_config(ready.policy_path, trust_remote_code=model.trust_remote_code)
+    processor = load_processor(
+        ready.policy_path,
+        ready.policy,
+        model.max_pixels,
+        model.min_pixels,
+        trust_remote_code=model.trust_remote_code,
+    )
+    prompting = Prompting(processor, ready.config.data.system_prompt, chat_template_kwargs(ready.config))
+    prompting.check()
+    ready.prompting = prompting
+    ready.skeleton = _skeleton(ready)
+    adapter = lora_config(model.lora, ready.skeleton)
+    if ready.args is not None:
+        check_run(ready.policy_path, ready.policy, ready.args, processor, adapter)
+    if adapter is not None:
+        # Others compute on the weights, which are not there.
+        adapter.init_lora_weights = True
+        with torch.device("meta"):
+            ready.skeleton = get_peft_model(ready.skeleton, adapter)
+
+
+def _skeleton(ready: Prepared) -> Any:
+    """The policy on no device: its parameters can be counted and its modules named."""
+    kind = AutoModelForImageTextToText if ready.vision else AutoModelForCausalLM
+    try:
+        with torch.device("meta"):
+            return kind.from_config(ready.policy, trust_remote_code=ready.config.model.trust_remote_code)
+    except (ValueError, ImportError) as error:
+        found = " ".join(str(error).split())[:200]
+        raise InputError("a model that transformers can build", found=found, where="model.path") from error
+
+
+def _read_rows(ready: Prepared) -> None:
+    """Rows of both kinds; those that have no fault are looked at further."""
+    try:
+        ready.examples, ready.eval_examples = run_examples(ready.config, vision=ready.vision)
+    except RowsError as error:
+        ready.examples = error.usable
+        raise
+
+
+def _build_judges(ready: Prepared) -> None:
+    """Judges that answer, and that know these questions: found now, not after steps of unscored verdicts."""
+    config = ready.config
+    if config.method == "sft":
+        return
+    # Rules cost nothing: only a judge that does gets the gate.
+    gate = config.judge.gate and config.judge.kind == "llm"
+    together = config.judge.reports == "with_verdict"
+    # Code of the user's own first: what is wrong there is found before a server is asked.
+    with ready.problems.kept():
+        _read_rewards(ready)
+    with ready.problems.kept():
+        ready.judge = judge_from_config(config.judge, gate=gate, defer_reports=together)
+    with ready.problems.kept():
+        ready.audit = audit_from_config(config.judge)
+    with ready.problems.kept():
+        check_judge(ready.judge)
+        ready.judge_is_there = ready.judge is not None
+    with ready.problems.kept():
+        check_judge(ready.audit)
+    _check_questions(ready)
+
+
+def _read_rewards(ready: Prepared) -> None:
+    wanted = ready.config.rewards
+    ready.rewards = rewards_from_config(wanted)
+    weights = [reward.weight for reward in wanted] or None
+    reward_functions(ready.rewards, weights, [column.name for column in fields(Example)])
+    if ready.args is not None:
+        ready.args.reward_weights = weights
+
+
+def _check_questions(ready: Prepared) -> None:
+    judge = ready.config.judge
+    for where, name in (("judge.kind", judge.kind), ("judge.audit", judge.audit)):
+        entry = JUDGES.get(name or "")
+        problems = ((example, entry.knows(example)) for example in ready.examples) if entry else ()
+        for example, problem in problems:
+            if problem is not None:
+                raise InputError(
+                    f"questions that {name!r} knows",
+                    found=problem,
+                    where=f"{where}, row {example.id}",
+                    fix=f"Set {where} to llm or none" if where == "judge.audit" else "Set judge.kind to rules",
+                )
+
+
+def _check_lengths(ready: Prepared) -> None:
+    if ready.prompting is None:
+        return
+    room = prompt_room(ready.policy, ready.config.max_new_tokens)
+    ready.room = min(ready.config.data.max_prompt_tokens, room)
+    check_prompts(ready.prompting, [*ready.examples, *ready.eval_examples], ready.room)
+
+
+def ask_judge(ready: Prepared) -> tuple[Example, Verdict] | None:
+    """Let the judge verify the first row's own solution: one that cannot answer is found before training.
+
+    Returns:
+        The row and what the judge says of it; None where there is no judge or no row.
+
+    Raises:
+        InputError: it gives no verdict.
+    """
+    if ready.judge is None or not ready.judge_is_there or not ready.examples:
+        return None
+    example = ready.examples[0]
+    (verdict,) = ready.judge.judge([JudgeRequest(example, example.solution, ready.judge.context)])
+    if verdict.status == "unscored":
+        raise InputError(
+            "a judge that verifies a response",
+            found=f"none for the solution of row {example.id}: {verdict.error}",
+            where="judge",
+            fix="See judge.model, judge.sampling.max_tokens, judge.timeouts and the server's log",
+        )
+    return example, verdict

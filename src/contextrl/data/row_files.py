@@ -1,0 +1,191 @@
+"""Where rows come from: a file, a folder of files, what datasets has saved, or the hub."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from contextrl.data.confinement import hub_cache
+from contextrl.data.csv_rows import csv_rows
+from contextrl.data.json_rows import json_rows
+from contextrl.data.raw_rows import RawRow, numbered
+from contextrl.errors import InputError, ServiceError
+
+#: Rows of a file, and in place of a wrong one what is wrong with it.
+Rows = Iterator[RawRow | InputError]
+
+FILE_SUFFIXES = (".jsonl", ".json", ".parquet", ".csv", ".tsv")
+_HUB_ID = re.compile(r"[\w.-]+(?:/[\w.-]+)?(?::[\w.() +-]+)?")
+_SPLIT_NAME = re.compile(r"(train|validation|val|dev|test)(?![A-Za-z0-9])")
+_PACKED = {".gz": "gunzip", ".zip": "unzip", ".zst": "unzstd", ".bz2": "bunzip2", ".xz": "unxz", ".tar": "tar xf"}
+
+
+@dataclass(frozen=True)
+class Source:
+    """What `data.train` or `data.eval` names.
+
+    Attributes:
+        spec: as the user wrote it.
+        split: of a hub dataset, a saved dataset dictionary, a folder of files named by split, or an object in JSON
+            with a list for each split. Other files have none.
+        revision: commit, tag or branch of a hub dataset.
+        limit: rows that are read at most; a hub dataset is then streamed.
+    """
+
+    spec: str
+    split: str = "train"
+    revision: str | None = None
+    limit: int | None = None
+
+    @property
+    def path(self) -> Path:
+        return Path(self.spec).expanduser()
+
+    @property
+    def is_pattern(self) -> bool:
+        return any(character in self.spec for character in "*?[") and not self.path.exists()
+
+    @property
+    def is_hub(self) -> bool:
+        return not (self.path.exists() or self.is_pattern)
+
+    @property
+    def folders(self) -> list[Path]:
+        """Where its pictures may be."""
+        if self.path.is_dir():
+            return [self.path]
+        return [hub_cache()] if self.is_hub else [self.path.parent]
+
+    def rows(self) -> Rows:
+        """Rows, not more than can be read without knowing their fields.
+
+        Raises:
+            InputError: nothing is there, or no such split.
+            ServiceError: the hub cannot be reached.
+        """
+        if self.revision is not None and not self.is_hub:
+            raise InputError(
+                "a hub dataset, which has revisions", found=self.spec, where="data.revision", fix="Leave it out"
+            )
+        path = self.path
+        if path.is_dir():
+            if (path / "dataset_dict.json").is_file() or (path / "state.json").is_file():
+                return numbered(_saved_dataset(path, self.split), self.spec, path)
+            return self._files(_row_files(path))
+        if self.is_pattern:
+            return self._files(sorted(path.parent.glob(path.name)))
+        if path.is_file():
+            return file_rows(path, self.spec, self.split)
+        looks_like_path = (
+            path.suffix in FILE_SUFFIXES or self.spec.startswith((".", "/", "~")) or self.spec.count("/") > 1
+        )
+        if looks_like_path or not _HUB_ID.fullmatch(self.spec):
+            place = "" if path.is_absolute() else f"no such file in {Path.cwd()}"
+            expected = "an existing file or folder, or a hub id (owner/name)"
+            raise InputError(expected, found=place or "no such file", where=self.spec)
+        return numbered(self._hub(), self.spec, None, self.spec.partition(":")[0].rpartition("/")[2])
+
+    def _files(self, paths: Sequence[Path]) -> Rows:
+        """Chain the files of one split; files that are all named by other splits are never mixed in."""
+        if not paths:
+            expected = "parquet, JSONL, JSON or CSV files, or a folder written by datasets.save_to_disk"
+            raise InputError(expected, found="none", where=self.spec)
+        named = {path: match[1] for path in paths if (match := _SPLIT_NAME.match(path.name))}
+        chosen = [path for path in paths if re.match(rf"{re.escape(self.split)}(?![A-Za-z0-9])", path.name)]
+        if named and not chosen:
+            found = ", ".join(sorted(set(named.values())))
+            raise InputError(
+                f"{_kind(paths)} files of split {self.split!r}", found=f"files of {found}", where=self.spec
+            )
+        if not named and len(paths) > 1 and paths[0].suffix != ".parquet" and not self.is_pattern:
+            found = ", ".join(path.name for path in paths[:5])
+            raise InputError("one file of rows, or files named by split", found=found, where=self.spec, fix="Name one")
+        for path in chosen or paths:
+            yield from file_rows(path, str(path), self.split)
+
+    def _hub(self) -> Iterator[Mapping[str, object]]:
+        datasets = importlib.import_module("datasets")
+        name, _, config = self.spec.partition(":")
+        options = {} if self.revision is None else {"revision": self.revision}
+        try:
+            dataset = datasets.load_dataset(
+                name, config or None, split=self.split, streaming=self.limit is not None, **options
+            )
+        except ConnectionError as error:
+            raise ServiceError(f"{self.spec}: the hub could not be reached: {str(error)[:200]}") from error
+        except Exception as error:  # unknown dataset, configuration or split, no access: all the user's to change
+            found = f"{type(error).__name__}: {str(error)[:200]}"
+            expected = f"a hub dataset with a split {self.split!r}, or a file"
+            if self.revision is not None:
+                expected = f"a hub dataset with a revision {self.revision!r} and a split {self.split!r}"
+            raise InputError(expected, found=found, where=self.spec) from error
+        return undecoded_rows(dataset)
+
+
+def _kind(paths: Sequence[Path]) -> str:
+    return paths[0].suffix.removeprefix(".")
+
+
+def _row_files(folder: Path) -> list[Path]:
+    """Files of rows in a folder: of one format, parquet before others."""
+    by_suffix = {
+        suffix: sorted(folder.glob(f"*{suffix}")) for suffix in (".parquet", ".jsonl", ".json", ".csv", ".tsv")
+    }
+    return next((paths for paths in by_suffix.values() if paths), [])
+
+
+def file_rows(path: Path, spec: str, split: str = "train") -> Rows:
+    """Rows of one file.
+
+    Raises:
+        InputError: it is empty, or of no format that is read.
+    """
+    if path.stat().st_size == 0:
+        raise InputError("at least one row", found="an empty file", where=spec, fix="Write it again, or name another")
+    readers: dict[str, Callable[[], Rows]] = {
+        ".jsonl": lambda: json_rows(path, spec, split),
+        ".json": lambda: json_rows(path, spec, split),
+        ".parquet": lambda: numbered(_parquet_rows(path, spec), spec, path.parent),
+        ".csv": lambda: csv_rows(path, spec),
+        ".tsv": lambda: csv_rows(path, spec),
+    }
+    if path.suffix.lower() not in readers:
+        fix = f"Unpack it: {_PACKED[path.suffix]} {path.name}" if path.suffix in _PACKED else ""
+        raise InputError(f"a file ending in {', '.join(FILE_SUFFIXES)}", found=path.name, where=spec, fix=fix)
+    return readers[path.suffix.lower()]()
+
+
+def _parquet_rows(path: Path, where: str) -> Iterator[Mapping[str, object]]:
+    try:
+        file = importlib.import_module("pyarrow.parquet").ParquetFile(path)
+    except Exception as error:  # pyarrow's own exceptions have no common base below Exception
+        raise InputError("a parquet file", found=str(error)[:160], where=where) from error
+    for batch in file.iter_batches(batch_size=256):
+        yield from batch.to_pylist()
+
+
+def _saved_dataset(path: Path, split: str) -> Iterator[Mapping[str, object]]:
+    datasets = importlib.import_module("datasets")
+    try:
+        dataset = datasets.load_from_disk(str(path))
+    except Exception as error:
+        found = f"{type(error).__name__}: {str(error)[:160]}"
+        raise InputError("a folder written by datasets.save_to_disk", found=found, where=str(path)) from error
+    if isinstance(dataset, datasets.DatasetDict):
+        if split not in dataset:
+            raise InputError(f"a split named {split!r}", found=", ".join(dataset), where=str(path))
+        dataset = dataset[split]
+    return undecoded_rows(dataset)
+
+
+def undecoded_rows(dataset: Any) -> Iterator[Mapping[str, object]]:
+    """Iterate rows with images as `{"bytes", "path"}`."""
+    if hasattr(dataset, "decode"):  # streamed
+        yield from dataset.decode(False)
+        return
+    for batch in dataset.with_format("arrow").iter(batch_size=256):
+        yield from batch.to_pylist()
