@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from contextrl.evaluation.runner import summarise
+from contextrl.data.images import image_key
+from contextrl.evaluation.runner import images_of, summarise
 from contextrl.records.evaluation import Evaluation, Part
 from contextrl.records.example import Example
 from contextrl.records.verdict import Verdict, unscored
@@ -102,6 +103,15 @@ def test_each_accuracy_has_its_own_interval() -> None:
     found = summary([GOOD] * 200 + [FALSE_POSITIVE] * 120 + [BAD] * 80)
     assert found.answer_accuracy_ci95 == pytest.approx((0.8 - 0.0392, 0.8 + 0.0392), abs=0.006)
     assert found.process_accuracy_ci95 == pytest.approx((0.5 - 0.049, 0.5 + 0.049), abs=0.006)
+
+
+def test_items_say_which_images_they_are_about() -> None:
+    """Pages pair the items of two evaluations and resample them by image."""
+    red, blue = Image.new("RGB", (4, 4), "red"), Image.new("RGB", (4, 4), "blue")
+    example = Example("q", "How many?", "Two.", "two", images=[red, blue])
+    assert images_of(example) == [image_key(red), image_key(blue)]
+    assert images_of(replace(example, image_ids=["a", "b"])) == ["a", "b"], "the data's own names come first"
+    assert images_of(replace(example, images=[])) == []
 
 
 def test_shared_images_change_the_interval_and_not_the_mean() -> None:

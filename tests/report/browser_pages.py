@@ -43,7 +43,7 @@ class Opened:
 
     def check_quiet(self) -> None:
         """No console message, no request but the page itself."""
-        assert self.said == []
+        assert self.said == [], self.said
         assert [url for url in self.requests if not url.startswith("data:")] == [self.address]
 
 

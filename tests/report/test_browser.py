@@ -211,7 +211,7 @@ def test_thousands_of_groups_stay_usable(browser: Any, tmp_path: Path) -> None:
     opened.counted("2 groups")
     opened.page.goto(f"{opened.address}#group-2990")
     opened.page.locator("#group-2990[open]").wait_for()
-    opened.page.wait_for_function("document.activeElement.closest('.group')?.id === 'group-2990'")
+    opened.page.wait_for_function("() => document.activeElement.closest('.group')?.id === 'group-2990'")
     opened.requests = opened.requests[:1]
     opened.check_quiet()
 

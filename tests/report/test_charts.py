@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import vl_convert
 from rich.console import Console
-from run_folders import evaluated, finished_run, metrics, recovered, write_run
+from run_folders import evaluated, finished_run, metrics, recovered, results, write_run
 
 from contextrl.records.metrics import (
     EVAL_BY_SOURCE,
@@ -25,7 +25,7 @@ from contextrl.records.metrics import (
 )
 from contextrl.records.run_data import RunData, read_run
 from contextrl.report.charts import DERIVED, all_charts, discovery_charts, judge_charts, kind_rows, optimisation_charts
-from contextrl.report.comparison import comparison_charts
+from contextrl.report.comparison import compare, comparison_charts, method_charts
 from contextrl.report.figures import for_paper, write_figures
 from contextrl.report.groups import summarise_groups
 from contextrl.report.outcome import class_rows, outcome, outcome_of
@@ -207,6 +207,35 @@ def test_what_is_zero_at_every_step_is_named_and_not_drawn(tmp_path: Path) -> No
     assert (list(trust.zero), set(colours_in(trust))) == ([], {"false positives", "unscored"})
 
 
+def test_methods_are_dots_with_intervals_and_seeds_are_points(tmp_path: Path) -> None:
+    """Two seeds at 0.5 and 0.52: a mean of 0.51, t = 12.706 with one degree of freedom, so ± 12.706 · 0.01 = 0.127."""
+    folders = [
+        finished_run(tmp_path / f"{method}-{seed}", config={"method": method, "seed": seed}, outcome=results(0.6, p))
+        for method, seed, p in (("contextrl", 0, 0.5), ("contextrl", 1, 0.52), ("grpo", 0, 0.3))
+    ]
+    runs = [
+        replace(r, results=(r.results or {}) | {"before": {"process_accuracy": 0.25}}) for r in map(read_run, folders)
+    ]
+    chart = next(chart for chart in method_charts(compare(runs)) if "process" in chart.name)
+    assert [(row["series"], row["what"], row["value"]) for row in chart.rows] == [
+        ("contextrl", "mean", pytest.approx(0.51)),
+        ("contextrl", "seed", 0.5),
+        ("contextrl", "seed", 0.52),
+        ("grpo", "mean", 0.3),
+        ("grpo", "seed", 0.3),
+    ]
+    first, single = chart.rows[0], chart.rows[3]
+    assert (first["low"], first["high"]) == (pytest.approx(0.51 - 0.127, abs=1e-3), pytest.approx(0.637, abs=1e-3))
+    assert (single["low"], single["high"]) == (pytest.approx(0.2), pytest.approx(0.4)), "a run's own"
+    svg = ElementTree.fromstring(svg_of(chart))
+    drawn = {
+        name: sum(len(g) for g in svg.iter(f"{SVG}g") if f"{name}_marks" in (g.get("class") or ""))
+        for name in ("before", "names", "intervals", "seeds", "means")
+    }
+    assert drawn == {"before": 1, "names": 2, "intervals": 2, "seeds": 3, "means": 2}
+    assert method_charts(compare([replace(runs[0], results=None)])) == [], "no run has ended"
+
+
 def svg_of(chart: Chart) -> str:
     return vl_convert.vegalite_to_svg(for_paper(chart.spec), vl_version=VEGA_LITE)
 
@@ -302,7 +331,12 @@ def test_text_of_a_run_is_data_in_a_chart_not_a_program(tmp_path: Path) -> None:
     chart = comparison_charts([read_run(folder)])[0]
     assert "alert" not in str({k: v for k, v in chart.spec.items() if k not in ("data", "layer")})
     for layer in chart.spec["layer"]:
-        for channel in ("color", "stroke", "strokeDash", "y"):
-            if "domain" in layer["encoding"].get(channel, {}).get("scale", {}):
-                assert layer["encoding"].pop(channel)["scale"]["domain"] == ["'+alert(1)+'"]
+        assert layer["encoding"].pop("color")["scale"]["domain"] == ["'+alert(1)+'"]
+        layer["encoding"].pop("strokeDash", None)
+        assert "alert" not in str(layer)
+    (dots,) = [one for one in method_charts(compare([read_run(folder)])) if "process" in one.name]
+    for layer in dots.spec["layer"]:
+        for channel in ("color", "y"):
+            scale = layer["encoding"].get(channel, {}).pop("scale", {})
+            assert scale.get("domain", ["'+alert(1)+'"]) == ["'+alert(1)+'"]
         assert "alert" not in str(layer)

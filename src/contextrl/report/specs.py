@@ -159,7 +159,7 @@ def _y(title: str, rows: Sequence[Row], percent: bool, field: str = "value") -> 
     y = {"field": field, "type": "quantitative", "title": title}
     if not percent:
         return y | {"scale": {"zero": False, "nice": False, "padding": PADDING}}
-    top = max((row.get("high", row["value"]) for row in rows), default=1.0)
+    top = max((float(row.get("high") or row["value"]) for row in rows), default=1.0)
     # A little above the highest, so that marks there are whole.
     scale = {"domain": [0, 1.04 * top or 1.0], "nice": False}
     return y | {"axis": {"title": title, "format": ".0%" if top > 0.05 else "~%"}, "scale": scale}
@@ -352,15 +352,16 @@ def dots(rows: Sequence[Row], x: str, looks: Sequence[Look], before: float | Non
     y = _rows_in_order("series", names) | {"axis": None}
     axis = {"title": x, "format": ".0%"}
     method = {"field": "series", "type": "nominal", "title": "method"}
+    known = any("low" in row for row in rows)
     shares = [{"field": name, "type": "quantitative", "format": ".1%"} for name in ("value", "low", "high")]
-    mean_said = [method, *shares]
+    mean_said = [method, *(shares if known else shares[:1])]
     seed_said = [method, *({"field": name, "type": "nominal"} for name in ("run", "seed")), shares[0]]
 
     def value(field: str = "value") -> Spec:
         return {"field": field, "type": "quantitative", "axis": axis, "scale": {"zero": False, "nice": True}}
 
-    def layer(name: str, what: str, mark: Spec, encoding: Spec) -> Spec:
-        keep = [{"filter": f"datum.what == '{what}'"}]
+    def layer(name: str, what: str, mark: Spec, encoding: Spec, also: str = "") -> Spec:
+        keep = [{"filter": f"datum.what == '{what}'{also}"}]
         return {"name": name, "transform": keep, "mark": mark, "encoding": {"y": y, **encoding}}
 
     colour = _colour(looks) | {"legend": None}
@@ -371,7 +372,11 @@ def dots(rows: Sequence[Row], x: str, looks: Sequence[Look], before: float | Non
     dot = {"type": "point", "filled": True, "size": 90, "opacity": 1}
     layers = [
         layer("names", "mean", named, {"x": {"value": 4}, "text": {"field": "series"}}),
-        layer("intervals", "mean", {"type": "rule", "strokeWidth": 2}, ends),
+        *(
+            [layer("intervals", "mean", {"type": "rule", "strokeWidth": 2}, ends, " && isValid(datum.low)")]
+            if known
+            else []
+        ),
         layer("seeds", "seed", ring, {"x": value(), "color": colour, "tooltip": seed_said}),
         layer("means", "mean", dot, {"x": value(), "color": colour, "tooltip": mean_said}),
     ]

@@ -26,7 +26,7 @@ async function draw() {
       actions: false, ast: true, defaultStyle: false, renderer: "svg", tooltip: { disableDefaultStyle: true },
     };
     try {
-      if (place.clientWidth < NARROW) chart.spec.config.axisY.labelLimit = Math.round(0.36 * place.clientWidth);
+      if (place.clientWidth < NARROW) chart.spec.config.axisY.labelLimit = Math.round(0.42 * place.clientWidth);
       const { view } = await vegaEmbed(place, chart.spec, options);
       place.classList.remove("vega-embed");
       place.view = view;

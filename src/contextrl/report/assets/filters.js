@@ -90,6 +90,8 @@ function start() {
   filterFromAddress(form);
   refresh();
   openFromAddress();
+  // Browsers take the focus away again when they have found the address's place themselves.
+  window.addEventListener("load", () => setTimeout(openFromAddress));
 }
 
 start();
