@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from browser_pages import needs_chromium
 from run_folders import evaluated, metrics, recovered, results, spread, unreachable, write_run
-from test_browser import ARGUMENTS, CHROMIUM
 
 from contextrl.commands.follow import make_page
 from contextrl.errors import InputError
@@ -177,18 +177,15 @@ def test_ports(server: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
         assert other.server_address[1] not in (0, taken), "any that is free, where nobody asked for one"
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: install Debian's package chromium")
-def test_a_reader_is_not_disturbed(tmp_path: Path) -> None:
+@needs_chromium
+def test_a_reader_is_not_disturbed(browser: Any, tmp_path: Path) -> None:
     """A new page keeps filters, what is open and what is read, though groups came in above and below."""
-    from playwright.sync_api import sync_playwright
-
     run = write_run(tmp_path / "run", steps=[{"step": 0, **evaluated(0.5, 0.4)}, metrics(1)])
     append(run / "groups.jsonl", unreachable(1), spread(1), recovered(1))
     page = LivePage()
     page.show(make_page([run], 10))
-    with LiveServer(page, 0) as server, sync_playwright() as playwright:
+    with LiveServer(page, 0) as server:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         tab, said = browser.new_page(viewport={"width": 1000, "height": 700}), []
         tab.on("console", lambda message: said.append(message.text))
         tab.on("pageerror", lambda error: said.append(str(error)))
@@ -224,5 +221,5 @@ def test_a_reader_is_not_disturbed(tmp_path: Path) -> None:
         tab.locator("#news", has_text="There is news").wait_for(timeout=30_000)
         tab.locator("#pause").click()
         tab.wait_for_selector("html[data-version='3']", state="attached", timeout=60_000)
-        browser.close()
+        tab.close()
         server.shutdown()
