@@ -265,7 +265,7 @@ def test_a_step_that_takes_long_is_said_to_go_on(monkeypatch: pytest.MonkeyPatch
         threading.Event().wait(0.1)
     callback.close()
     lines = output.getvalue().splitlines()
-    assert lines[1].startswith("contextrl, seed 0: step 1/10, 0:0")
+    assert lines[1].startswith("contextrl, seed 0: step 1/10, reward 0.46")
     assert "in step 2, " in lines[1]
     before = output.getvalue()
     threading.Event().wait(1.2)

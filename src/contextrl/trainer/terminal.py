@@ -214,7 +214,10 @@ class TerminalCallback(TrainerCallback):
                 if now - self.said < QUIET_SECONDS:
                     continue
                 self.said = now
-            self._print([f"{clock(now - self.step_began)} in step {min(self.step + 1, self.steps)}"])
+            facts = [self._shown(name) for name in self.figures]
+            if (gone := now - self.step_began) >= QUIET_SECONDS:
+                facts.append(f"{clock(gone)} in step {min(self.step + 1, self.steps)}")
+            self._print(facts)
 
     def _print(self, facts: Sequence[str]) -> None:
         line = ", ".join([f"{self.title}: step {self.step}/{self.steps}", *facts, self.left])
