@@ -143,7 +143,7 @@ def _say_training(sheet: Sheet, ready: Prepared, lengths: Sequence[PromptLength]
     say_learning_rate(sheet, args, steps)
     if ready.skeleton is not None:
         longest = max((length.tokens for length in lengths), default=config.data.max_prompt_tokens)
-        sheet.say("memory", describe_memory(memory_parts(ready.skeleton, args, config.model.dtype, longest)))
+        sheet.say("memory", describe_memory(memory_parts(ready.skeleton, args, longest)))
 
 
 def _show_prompts(ready: Prepared, console: Console) -> None:

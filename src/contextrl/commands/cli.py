@@ -46,6 +46,13 @@ app.add_typer(judge_app, name="judge", help="Verify responses, measure a judge, 
 app.add_typer(miniature_app, name="miniature", help="The built-in miniature's base policy, made anew.")
 
 
+ConfigFile = Annotated[Path, typer.Argument(help="A run's YAML file.", show_default=False)]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Override a key: --set train.learning_rate=1e-4", metavar="KEY=VALUE"),
+]
+
+
 def show_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"contextrl {importlib.metadata.version('contextrl')}")
@@ -63,11 +70,8 @@ def options(
 
 @app.command()
 def train(
-    config: Annotated[Path, typer.Argument(help="A run's YAML file.", show_default=False)],
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Override a key: --set train.learning_rate=1e-4", metavar="KEY=VALUE"),
-    ] = None,
+    config: ConfigFile,
+    set_: Overrides = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue from the run's last checkpoint.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in run_dir.")] = False,
     dry_run: Annotated[
@@ -108,11 +112,8 @@ def train(
 
 @app.command()
 def check(
-    config: Annotated[Path, typer.Argument(help="A run's YAML file.", show_default=False)],
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Override a key: --set train.learning_rate=1e-4", metavar="KEY=VALUE"),
-    ] = None,
+    config: ConfigFile,
+    set_: Overrides = None,
 ) -> None:
     """Find everything that can be wrong with a run before anything is paid: rows, lengths, judge, memory."""
     from contextrl.commands.config import load_config

@@ -3,36 +3,32 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
 
-#: Bytes that an optimizer keeps of each trained weight.
-_OPTIMIZERS = {"adamw_8bit": 2, "adamw_bnb_8bit": 2, "paged_adamw_8bit": 2, "sgd": 0, "adafactor": 1, "lion_32bit": 4}
-_ADAM = 8
-_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+from contextrl.trainer.room import checkpoint_size
+
 _GB = 1e9
 
 
-def memory_parts(skeleton: Any, args: Any, dtype: str | None, prompt_tokens: int) -> Iterator[tuple[str, float]]:
+def memory_parts(skeleton: Any, args: Any, prompt_tokens: int) -> Iterator[tuple[str, float]]:
     """(what, bytes) on one process that shares nothing.
 
     Args:
-        skeleton: the policy's modules, adapter included.
+        skeleton: the policy's modules in the dtype in which they train, adapter included.
         args: the trainer's.
-        dtype: `model.dtype`.
         prompt_tokens: a long prompt's.
     """
-    size = _BYTES.get(dtype or "float32", 2)
-    weights = sum(weight.numel() for weight in skeleton.parameters())
-    trained = sum(weight.numel() for weight in skeleton.parameters() if weight.requires_grad)
-    whole = trained == weights
-    yield "weights", weights * size
-    yield "gradients", trained * (size if whole else 4)
-    yield "optimizer", trained * _OPTIMIZERS.get(str(getattr(args.optim, "value", args.optim)), _ADAM)
-    if whole and getattr(args, "beta", 0.0):
-        yield "reference model", weights * size
+    every = list(skeleton.parameters())
+    trained = [weight for weight in every if weight.requires_grad]
+    weights = _bytes(every)
+    yield "weights", weights
+    yield "gradients", _bytes(trained)
+    yield "optimizer", checkpoint_size(skeleton, args).optimizer
+    if len(trained) == len(every) and getattr(args, "beta", None):
+        yield "reference model", weights
     text = skeleton.config.get_text_config()
     answer = int(getattr(args, "max_completion_length", 0) or 0)
     rows = int(args.per_device_train_batch_size)
@@ -41,7 +37,12 @@ def memory_parts(skeleton: Any, args: Any, dtype: str | None, prompt_tokens: int
     if answer:
         heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
         width = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
-        yield "sampling's cache", 2 * rows * (prompt_tokens + answer) * text.num_hidden_layers * heads * width * size
+        positions = rows * (prompt_tokens + answer)
+        yield "sampling's cache", 2 * positions * text.num_hidden_layers * heads * width * every[0].element_size()
+
+
+def _bytes(weights: Iterable[Any]) -> int:
+    return sum(weight.numel() * weight.element_size() for weight in weights)
 
 
 def describe_memory(parts: Iterator[tuple[str, float]]) -> str:

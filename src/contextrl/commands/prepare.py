@@ -167,10 +167,13 @@ def _skeleton(ready: Prepared) -> Any:
     kind = AutoModelForImageTextToText if ready.vision else AutoModelForCausalLM
     try:
         with torch.device("meta"):
-            return kind.from_config(ready.policy, trust_remote_code=ready.config.model.trust_remote_code)
+            skeleton = kind.from_config(ready.policy, trust_remote_code=ready.config.model.trust_remote_code)
     except (ValueError, ImportError) as error:
         found = " ".join(str(error).split())[:200]
         raise InputError("a model that transformers can build", found=found, where="model.path") from error
+    wanted = ready.config.model.dtype or "float32"
+    dtype = ready.policy.dtype if wanted == "auto" else getattr(torch, wanted)
+    return skeleton.to(dtype or torch.float32)
 
 
 def _read_rows(ready: Prepared) -> None:
