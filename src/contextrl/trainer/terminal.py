@@ -211,7 +211,8 @@ class TerminalCallback(TrainerCallback):
         while not closed.wait(0.5):
             now = time.monotonic()
             with self._saying:
-                if now - self.said < QUIET_SECONDS:
+                # After the last step the evaluation says how far it is.
+                if now - self.said < QUIET_SECONDS or 0 < self.steps <= self.step:
                     continue
                 self.said = now
             facts = [self._shown(name) for name in self.figures]
