@@ -78,6 +78,13 @@ def test_bad_yaml(tmp_path: Path, text: str, message: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["mine.jsonl", "mine.csv", "mine.parquet"])
+def test_a_file_of_rows_is_no_configuration(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text('{"question": "1 + 1?"}\n{"question": "1 + 2?"}\n')
+    with pytest.raises(InputError, match=f"found a file of rows. Write one with contextrl init --data .*{name}"):
+        load_config(tmp_path / name)
+
+
 def test_bytes_that_are_no_text(tmp_path: Path) -> None:
     path = tmp_path / "run.yaml"
     path.write_bytes(b"method: \xff\xfe")

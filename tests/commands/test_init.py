@@ -66,6 +66,19 @@ SHAPES: dict[str, tuple[Any, dict[str, Any]]] = {
             "answer_type": "number",
         },
     ),
+    "within-objects": (
+        lambda n: {
+            **{"uid": n, "media": {"picture": f"pics/{n}.png"}},
+            "meta": {"query": f"{n}?", "gold": {"rationale": f"So. Answer: {n}", "label": n}},
+        },
+        {
+            "columns": {
+                **{"question": "meta.query", "images": "media.picture", "solution": "meta.gold.rationale"},
+                **{"answer": "meta.gold.label", "id": "uid"},
+            },
+            "answer_type": "number",
+        },
+    ),
     "conversations": (
         lambda n: {
             "image": f"pics/{n}.png",
@@ -308,6 +321,7 @@ def test_a_copy_is_the_same(arguments: list[str], source: str, out: str) -> None
         (["--data", "mine.jsonl", "--column", "qustion=a"], "did you mean question?"),
         (["--data", "mine.jsonl", "--column", "question=a"], "a column 'a' for 'question'"),
         (["--data", "mine.jsonl", "--model", "./gone"], "a folder with a model, or a hub id, found no such folder"),
+        (["--data", "mine.jsonl", "--model", "My Model"], "a folder with a model, or a hub id, found no such folder"),
         (["--data", "mine.jsonl", "--model", "pics"], "found no config.json in it"),
         (["--data", "mine.jsonl", "--judge", "host:8000"], "--judge: expected a server's address"),
         (["--data", "mine.jsonl", "--judge", "http://u:secret@h/v1"], "must hold no secret"),

@@ -309,5 +309,15 @@ def test_faults_are_told_apart_by_what_is_expected_of_which_field() -> None:
         "row 'x, y', field 'solution': expected the final answer '5' (number), found '3' at its end",
         "row 'z', field 'solution': expected the final answer 'field of view' (text), found 'a' at its end",
     ]
+    problems += [f"d e/a, b.jsonl, line {n}: expected a field 'solution', found the fields id" for n in (8, 9, 12)]
+    problems += ["C:\\a.jsonl, line 9: expected a field 'answer', found the fields id, solution"]
+    problems += [f"a.jsonl, line {n}: expected valid JSON, found Expecting value at column {n}" for n in (7, 9)]
     kinds = {kind: len(lines) for kind, lines in by_kind(problems).items()}
-    assert kinds == {"images: an image file": 2, "solution: the final answer": 2, "answer: text": 1}
+    assert kinds == {
+        "a field 'solution'": 3,
+        "images: an image file": 2,
+        "solution: the final answer": 2,
+        "valid JSON": 2,
+        "answer: text": 1,
+        "a field 'answer'": 1,
+    }

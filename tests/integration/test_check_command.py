@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from peft import LoraConfig, get_peft_model
 from PIL import Image
 
 from contextrl.commands.cli import main
 from contextrl.judge.protocol import JudgeRequest
 from contextrl.judge.rules import RulesJudge
+from contextrl.policy.loading import load_policy
 from contextrl.records.verdict import Verdict
 
 
@@ -79,6 +82,7 @@ def test_a_run_with_nothing_wrong(
     assert "4 rows, 4 pictures, answers: number" in out
     assert "none: the run is not evaluated on held-out rows" in out
     assert "the solution of row own-0 is correct" in out
+    assert "rules, sees the final answer alone" in out
     assert "rules write no mistake reports" in out
     assert "without activations (weights 0.00" in out
     assert "<|im_start|>system\nThink first.<|im_end|>\n<|im_start|>user\n<|vision_start|><|image_pad|>" in out
@@ -154,3 +158,21 @@ def test_an_earlier_run_is_told(own: Own, capsys: pytest.CaptureFixture[str], mo
     code, out, _ = run(capsys, monkeypatch, "check", str(own.config([row(n) for n in range(4)])))
     assert code == 0
     assert "holds an earlier run" in out
+
+
+def test_an_adapter_that_is_trained_on_counts_as_one(
+    own: Own, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapter = own.folder / "adapter"
+    targets = ["q_proj", "v_proj"]
+    base = load_policy(str(own.policy))
+    get_peft_model(base, LoraConfig(r=2, target_modules=targets)).save_pretrained(adapter)
+    for file in own.policy.glob("*"):
+        if not (adapter / file.name).exists() and file.name not in ("config.json", "model.safetensors"):
+            shutil.copyfile(file, adapter / file.name)
+    code, out, err = run(capsys, monkeypatch, "check", str(own.config([row(0)], model={"path": str(adapter)})))
+    assert (code, err) == (0, "")
+    named = get_peft_model(load_policy(str(own.policy)), LoraConfig(r=2, target_modules=targets))
+    count = sum(1 for name, _ in named.named_modules() if name.endswith(".lora_A"))
+    assert count > 0
+    assert f"in {count} modules" in " ".join(out.replace("│", " ").split())

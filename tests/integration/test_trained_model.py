@@ -108,6 +108,12 @@ def test_a_run_goes_on_from_another_runs_adapter(
     first = next(row for row in read_objects(run / "metrics.jsonl") if "kl" in row)
     # The reference is what training started from, the adapter included.
     assert first["kl"] == pytest.approx(0.0, abs=1e-6)
+    # It is an adapter on the first run's base, not on the first run.
+    card = (run / "model" / "README.md").read_text()
+    base = json.loads((run / "model" / "adapter_config.json").read_text())["base_model_name_or_path"]
+    assert f"A LoRA adapter on `{base}`, trained with contextrl" in card
+    assert f"- Training started from: `{sft_with_lora}`" in card
+    assert yaml.safe_load(card.split("---\n")[1])["tags"] == ["contextrl", "trl"]
     files = {path.name for path in (run / "model").iterdir()}
     assert "adapter_model.safetensors" in files
     assert "ref" not in files

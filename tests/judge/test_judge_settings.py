@@ -23,7 +23,7 @@ SERVER: dict[str, Any] = {"kind": "llm", "base_url": "http://127.0.0.1:1/v1", "m
         (SERVER | {"votes": 3}, "all say the same"),
         (SERVER | {"budget": {"money": 5}}, "judge.prices"),
         (SERVER | {"sampling": {"temprature": 1}}, "did you mean temperature"),
-        (SERVER | {"kind": "lmm"}, "steps or rules or llm, found 'lmm', did you mean llm"),
+        (SERVER | {"kind": "lmm"}, "steps or rules or llm or python, found 'lmm', did you mean llm"),
         (SERVER | {"gate_audit_share": 2}, "less than or equal to 1"),
     ],
 )

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from contextrl.commands.config import RunConfig
-from contextrl.commands.dry_run import Sheet, say_batch, say_learning_rate, say_method
+from contextrl.commands.dry_run import Sheet, described_judge, say_batch, say_learning_rate, say_method
 from contextrl.commands.memory import describe_memory, memory_parts
 from contextrl.commands.prepare import Prepared, Problems, ask_judge, prepare
 from contextrl.console import progress_bar
@@ -74,6 +74,10 @@ def _say_policy(sheet: Sheet, ready: Prepared) -> None:
     sheet.say("policy", text)
 
 
+def _counted(count: int, name: str) -> str:
+    return f"{count:,} {name}{'s' * (count != 1)}"
+
+
 def _amount(count: int) -> str:
     return f"{count / 1e9:.2f}B" if count >= 1e8 else f"{count / 1e6:.2f}M"
 
@@ -88,7 +92,8 @@ def _say_rows(sheet: Sheet, ready: Prepared) -> None:
         elif rows:
             types = sorted({example.answer_type for example in rows})
             pictures = sum(len(example.images) for example in rows)
-            sheet.say(where, f"{spec}: {len(rows):,} rows, {pictures:,} pictures, answers: {', '.join(types)}")
+            amounts = f"{_counted(len(rows), 'row')}, {_counted(pictures, 'picture')}"
+            sheet.say(where, f"{spec}: {amounts}, answers: {', '.join(types)}")
 
 
 def _say_lengths(sheet: Sheet, ready: Prepared, console: Console) -> list[PromptLength]:
@@ -118,8 +123,7 @@ def _say_judge(sheet: Sheet, ready: Prepared) -> None:
     judge = ready.config.judge
     if ready.config.method == "sft" or ready.judge is None:
         return
-    served = f", {judge.model} at {judge.base_url}" if judge.kind == "llm" else ""
-    sheet.say("judge", f"{judge.kind}, sees the {judge.context}, reports disclose a {judge.report.disclose}{served}")
+    sheet.say("judge", described_judge(judge))
     started = time.monotonic()
     with ready.problems.kept():
         if (answered := ask_judge(ready)) is not None:
@@ -154,7 +158,7 @@ def _show_prompts(ready: Prepared, console: Console) -> None:
     for example in chosen:
         text = prompt_text(ready.prompting, example)
         cut = f"... ({len(text):,} characters)" if len(text) > _LONGEST_SHOWN else ""
-        console.rule(escape(f"row {example.id}, {len(example.images)} pictures"), align="left")
+        console.rule(escape(f"row {example.id}, {_counted(len(example.images), 'picture')}"), align="left")
         console.print(escape(text[:_LONGEST_SHOWN].rstrip("\n") + cut), highlight=False, soft_wrap=True)
     console.rule()
 

@@ -195,6 +195,9 @@ def export(
     merge: Annotated[bool, typer.Option("--merge", help="Add an adapter to its base's weights.")] = False,
 ) -> None:
     """Write a trained model into a folder of its own, which transformers and vLLM load."""
+    from contextrl.commands.model_names import check_is_here
+
+    check_is_here(run)
     console = Console()
     quiet_libraries()
     with console.status("Loading torch and transformers"):

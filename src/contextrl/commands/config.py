@@ -16,6 +16,7 @@ from pydantic import Field, field_validator, model_validator
 from contextrl.commands.data_config import DataConfig
 from contextrl.commands.input_paths import with_input_paths
 from contextrl.commands.user_code import anchored
+from contextrl.data.row_files import FILE_SUFFIXES
 from contextrl.errors import InputError, nearest_key
 from contextrl.evaluation.settings import EvaluationSettings
 from contextrl.judge.settings import JudgeConfig
@@ -129,6 +130,13 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
     path = Path(path)
     if not path.is_file():
         raise InputError("a configuration file", found="no such file", where=str(path))
+    if path.suffix in FILE_SUFFIXES and path.suffix != ".json":
+        raise InputError(
+            "a configuration",
+            found="a file of rows",
+            where=str(path),
+            fix=f"Write one with contextrl init --data {path}",
+        )
     raw = read_yaml(path, "valid YAML") or {}
     if not isinstance(raw, dict):
         raise InputError("a mapping of sections", found=type(raw).__name__, where=str(path))

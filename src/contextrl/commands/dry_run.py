@@ -21,6 +21,7 @@ from contextrl.commands.config import RunConfig
 from contextrl.commands.models import model_config, policy_folder
 from contextrl.commands.sources import evaluation_examples, training_examples
 from contextrl.errors import InputError
+from contextrl.judge.settings import JudgeConfig, as_list
 from contextrl.plugins import DATA, EVALUATIONS
 from contextrl.policy.loading import has_vision, limit_pixels, shipped_config
 from contextrl.records.secrets import without_secrets
@@ -30,6 +31,9 @@ from contextrl.trainer.checks import prompt_room
 PHOTO = (4000, 3000)
 #: Processes that the batch is worked out for, beside those of this command.
 PROCESSES = (1, 8)
+
+
+_DISCLOSED = {"location": "the location", "hint": "a hint", "correction": "the correction", "answer": "the answer"}
 
 
 class Sheet:
@@ -152,12 +156,20 @@ def _say_lengths(sheet: Sheet, config: RunConfig, args: Any, model: Any) -> None
 
 
 def _say_judge(sheet: Sheet, config: RunConfig) -> None:
-    judge = config.judge
-    text = f"{judge.kind}, sees the {judge.context}, reports disclose a {judge.report.disclose}"
-    if judge.kind == "llm":
-        text += f", {judge.model} at {judge.base_url}"
+    if config.judge.kind == "llm":
         sheet.unchecked.append("judge: no server was asked")
-    sheet.say("judge", text)
+    sheet.say("judge", described_judge(config.judge))
+
+
+def described_judge(judge: JudgeConfig) -> str:
+    """Its kind, what it sees, and where it is."""
+    if judge.kind == "rules":
+        return "rules, sees the final answer alone"
+    sees = {"none": "no reference", "answer": "the answer", "solution": "the solution"}[judge.context]
+    text = f"{judge.kind}, sees {sees}, reports disclose {_DISCLOSED[judge.report.disclose]}"
+    if judge.kind == "llm":
+        text += f", {judge.model} at {', '.join(as_list(judge.base_url))}"
+    return text
 
 
 def say_method(sheet: Sheet, config: RunConfig, args: Any) -> None:

@@ -16,6 +16,7 @@ import yaml
 from contextrl.commands.config import RunConfig, parse_config
 from contextrl.commands.data_config import DataConfig
 from contextrl.commands.input_paths import with_input_paths
+from contextrl.commands.model_names import names_a_folder
 from contextrl.data.columns import FIELDS
 from contextrl.data.holding_out import held_out
 from contextrl.data.loading import load_examples
@@ -131,8 +132,7 @@ class _Model:
         folder = Path(MODELS.get(path, Path(path).expanduser()))
         self.folder = folder if folder.is_dir() else None
         config = _json(folder / "config.json")
-        looks_like_path = path.startswith((".", "/", "~")) or path.count("/") > 1
-        if self.folder is None and looks_like_path:
+        if self.folder is None and names_a_folder(path):
             raise InputError("a folder with a model, or a hub id", found="no such folder", where=f"--model {path}")
         if self.folder is not None and not config and not (folder / "adapter_config.json").is_file():
             # A run directory holds its model in a folder of its own.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from contextrl.commands.model_names import names_a_folder
 from contextrl.errors import InputError
 from contextrl.plugins import MODELS
 from contextrl.policy.loading import is_model, policy_config
@@ -46,8 +47,9 @@ def model_config(path: str, *, trust_remote_code: bool = False) -> Any:
         within = [folder for folder in _folders_in(Path(path)) if is_model(folder)]
         names = ", ".join(f"`{name}`" for name in MODELS)
         fix = f"Set model.path to {within[-1]}" if within else error.fix
+        found = f"no folder {path}" if names_a_folder(path) and not Path(path).exists() else error.found
         raise InputError(
-            f"{names}, a run directory, {error.expected}", found=error.found, where=error.where, fix=fix
+            f"{names}, a run directory, {error.expected}", found=found, where=error.where, fix=fix
         ) from error
 
 

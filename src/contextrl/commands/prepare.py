@@ -23,7 +23,7 @@ from contextrl.data.problems import RowsError
 from contextrl.errors import ContextRLError, InputError
 from contextrl.judge.protocol import Judge, JudgeRequest, check_judge, close_judge
 from contextrl.plugins import JUDGES
-from contextrl.policy.adapters import check_lora, lora_config
+from contextrl.policy.adapters import check_lora, lora_config, saved_lora
 from contextrl.policy.loading import has_vision, load_processor
 from contextrl.policy.prompting import Prompting
 from contextrl.records.example import Example
@@ -155,6 +155,7 @@ def _read_policy(ready: Prepared) -> None:
     adapter = lora_config(model.lora, ready.skeleton)
     if ready.args is not None:
         check_run(ready.policy_path, ready.policy, ready.args, processor, adapter)
+    adapter = adapter or saved_lora(ready.policy_path)
     if adapter is not None:
         # Others compute on the weights, which are not there.
         adapter.init_lora_weights = True

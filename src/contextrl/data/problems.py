@@ -11,10 +11,12 @@ from contextrl.records.example import Example
 
 #: Problems that the error spells out; it counts the rest.
 SHOWN_PROBLEMS = 10
-#: A problem's kind: the field, and what was expected of it.
-_KIND = re.compile(r"(?:.*?, )?(?:field '(?P<field>[^']*)': )?expected (?P<expected>.*?)(?:, found |$)", re.DOTALL)
+#: A problem's kind: the field, and what was expected of it; the place before them is the row's own.
+_KIND = re.compile(
+    r"(?:.*?(?:, |: ))??(?:field '(?P<field>[^']*)': )?expected (?P<expected>.*?)(?:, found |$)", re.DOTALL
+)
 #: What is expected may name the row's own answer, file or number of pictures: kinds are told apart by the rest.
-_OF_THE_ROW = re.compile(r"'.*|\s\(.*?\)| at (?:[/\\~.]|[A-Za-z]:).*", re.DOTALL)
+_OF_THE_ROW = re.compile(r"(a (?:field|column) '[^']*')|'.*|\s\(.*?\)| at (?:[/\\~.]|[A-Za-z]:).*", re.DOTALL)
 
 
 class RowsError(InputError):
@@ -65,6 +67,6 @@ def by_kind(problems: Sequence[str]) -> Mapping[str, list[str]]:
     for problem in problems:
         match = _KIND.match(problem)
         field = re.sub(r"\[\d+\]", "", match["field"] or "") if match else ""
-        expected = _OF_THE_ROW.sub("", match["expected"]).strip() if match else problem
+        expected = _OF_THE_ROW.sub(r"\1", match["expected"]).strip() if match else problem
         kinds[f"{field}: {expected}" if field else expected].append(problem)
     return dict(sorted(kinds.items(), key=lambda item: -len(item[1])))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -91,7 +91,7 @@ def _find_question(proposal: Proposal, rows: Sequence[Mapping[str, Any]], spec: 
     if turns is not None:
         _read_turns(proposal, rows, turns, spec)
         return
-    column = column_for("question", names)
+    column = column_for("question", names) or _within("question", rows)
     if column is None:
         raise _unknown("question", rows, spec)
     proposal.columns["question"] = column
@@ -137,6 +137,7 @@ def _find_images(proposal: Proposal, rows: Sequence[Mapping[str, Any]], spec: st
         return
     column = column_for("images", [name for name in names if _any(rows, name, looks_like_picture)])
     column = column or next((name for name in names if _all(rows, name, looks_like_picture)), None)
+    column = column or _within("images", rows, lambda name: _any(rows, name, looks_like_picture))
     proposal.columns["images"] = column
     if column is None:
         proposal.notes.append(f"no column of {spec} holds pictures: rows are text alone")
@@ -146,6 +147,9 @@ def _find_solution_and_answer(proposal: Proposal, rows: Sequence[Mapping[str, An
     columns, names = proposal.columns, [name for name in _names(rows) if name not in proposal.columns.values()]
     solution = columns.get("solution") or column_for("solution", names)
     answer = columns.get("answer") or column_for("answer", [name for name in names if name != solution])
+    taken = (*columns.values(), solution, answer)
+    solution = solution or _within("solution", rows, lambda name: name not in taken)
+    answer = answer or _within("answer", rows, lambda name: name not in (*taken, solution))
     if solution is None and answer is None:
         raise _unknown("answer", rows, spec)
     assert isinstance(solution, str | None)
@@ -191,6 +195,19 @@ def _unknown(name: str, rows: Sequence[Mapping[str, Any]], spec: str) -> InputEr
 def _names(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Columns that any row has, in their order."""
     return list(dict.fromkeys(str(name) for row in rows for name in row))
+
+
+def _within(
+    field_name: str, rows: Sequence[Mapping[str, Any]], suits: Callable[[str], bool] = lambda _: True
+) -> str | None:
+    """A column within an object whose own name makes it a field's: `meta.query`."""
+    inner: dict[str, str] = {}
+    for path in column_names(rows[0]):
+        parts = path.split(".")
+        if len(parts) > 1 and not any(part.isdecimal() for part in parts) and suits(path):
+            inner.setdefault(parts[-1], path)
+    name = column_for(field_name, inner)
+    return None if name is None else inner[name]
 
 
 def _values(rows: Sequence[Mapping[str, Any]], column: str) -> list[Any]:

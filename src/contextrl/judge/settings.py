@@ -185,9 +185,7 @@ def checked_urls(value: str | list[str] | None) -> str | list[str] | None:
     for url in as_list(value):
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(
-                f"expected http://host:port/v1, found {parts.scheme or 'no'} scheme, host {parts.hostname!r}"
-            )
+            raise ValueError("an address begins with http:// or https:// and names a host: http://host:port/v1")
         if parts.username or parts.password or parts.query:
             raise ValueError("an address must hold no secret: put the key into the variable that api_key_env names")
     return value

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from contextrl.errors import InputError, nearest_key
-from contextrl.policy.loading import VISION_PARTS
+from contextrl.policy.loading import VISION_PARTS, base_of
 
 #: In place of peft's `target_modules`: every linear layer of the language model, and none of the vision tower, of what
 #: joins the two, or of the head.
@@ -58,6 +58,19 @@ def lora_config(setting: bool | Mapping[str, Any] | None, model: Any) -> Any:
         return LoraConfig(**fields)
     except (TypeError, ValueError) as error:
         raise InputError("values that peft accepts", found=str(error), where="model.lora") from error
+
+
+def saved_lora(path: str) -> Any:
+    """LoraConfig of an adapter's folder, which is trained on; None where there is no LoRA adapter."""
+    if base_of(path) is None:
+        return None
+    from peft import LoraConfig, PeftConfig
+
+    saved = PeftConfig.from_pretrained(path)
+    if not isinstance(saved, LoraConfig):
+        return None
+    saved.inference_mode = False
+    return saved
 
 
 def language_linear(model: Any) -> str:

@@ -77,6 +77,7 @@ def complete(folder: Path, card: str, base: str) -> None:
 def model_card(
     *,
     base: str,
+    started_from: str,
     method: str,
     data: str,
     results: Mapping[str, Any],
@@ -87,7 +88,8 @@ def model_card(
     """What a trained model is, for people and for hubs.
 
     Args:
-        base: the policy that training started from, as the configuration names it.
+        base: the model that the weights are of; an adapter's is the one it is loaded onto.
+        started_from: the policy that training started from, as the configuration names it.
         data: what it was trained on.
         results: what results.json holds.
         adapter: whether the folder holds a LoRA adapter and not a whole model.
@@ -97,7 +99,7 @@ def model_card(
     head: dict[str, Any] = {
         "library_name": "peft" if adapter else "transformers",
         "pipeline_tag": "image-text-to-text" if vision else "text-generation",
-        "tags": ["contextrl", "trl", method],
+        "tags": list(dict.fromkeys(["contextrl", "trl", method])),
     }
     if not Path(base).exists() and base.count("/") == 1:
         head["base_model"] = base
@@ -113,6 +115,7 @@ def model_card(
         "([ContextRL](https://arxiv.org/abs/2602.22623) and its baselines) by contextrl "
         f"{versions.get('contextrl', '')}.".replace(" .", "."),
         "",
+        *([f"- Training started from: `{_plain(started_from)}`"] if started_from != base else []),
         f"- Data: `{_plain(data)}`",
         f"- Optimizer steps: {results.get('steps')}; seed: {results.get('seed')}",
         f"- All settings: `config.yaml` of the run; versions: {', '.join(f'{k} {v}' for k, v in versions.items())}",

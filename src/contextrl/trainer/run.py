@@ -14,7 +14,7 @@ from transformers import PrinterCallback, ProgressCallback, TrainerCallback
 from contextrl.console import progress_bar
 from contextrl.disk import writing
 from contextrl.errors import DiskError
-from contextrl.policy.loading import has_vision
+from contextrl.policy.loading import base_of, has_vision
 from contextrl.records import metrics as names
 from contextrl.records.evaluation import Evaluation
 from contextrl.records.files import scratch_name
@@ -121,7 +121,8 @@ class TrainingRun:
         """The trained model, before the run counts as finished."""
         config, record = self.trainer.accelerator.unwrap_model(self.trainer.model).config, self.record
         card = model_card(
-            base=record.base,
+            base=base_of(record.policy_path) or record.base,
+            started_from=record.base,
             method=record.method,
             data=record.data,
             results=results,
