@@ -30,6 +30,7 @@ from contextrl.miniature import BASE_POLICY
 from contextrl.miniature.steps_judge import StepsJudge
 from contextrl.miniature.tasks import miniature_examples
 from contextrl.policy.processor import ImageOnlyQwen3VLProcessor
+from contextrl.policy.prompting import Prompting
 from contextrl.policy.prompts import Prompts, build_prompts
 from contextrl.records.example import Example
 
@@ -228,7 +229,7 @@ def rollout_loss(model: Any, reference: Any, processor: Any, rollout: Rollout) -
 
 def evaluate(name: str, model: Any, processor: Any, examples: Sequence[Example]) -> None:
     """Print greedy accuracy: right answer; right answer by a right process."""
-    responses = generate_greedy(model, processor, examples, max_new_tokens=MAX_NEW_TOKENS)
+    responses = generate_greedy(model, Prompting(processor), examples, max_new_tokens=MAX_NEW_TOKENS)
     verdicts = JUDGE.judge([JudgeRequest(e, r.text, "solution") for e, r in zip(examples, responses, strict=True)])
     answer = sum(verdict.answer_correct is True for verdict in verdicts) / len(verdicts)
     process = sum(verdict.status == "correct" for verdict in verdicts) / len(verdicts)

@@ -270,7 +270,7 @@ def test_what_the_demo_prints_has_the_form_of_the_readme() -> None:
     """Figures are about; the lines are the command's."""
     from rich.console import Console
 
-    from contextrl.commands.cli import discovery_table, results_table
+    from contextrl.commands.cli import discovery_table, results_line, results_table
 
     shown = next(block.body for block in blocks(README) if "held-out" in block.body)
     classes = {"known": (464, 0.944, 0.89), "misconceived": (378, 0.0, 0.81), "shaky": (158, 0.0, 0.797)}
@@ -303,6 +303,7 @@ def test_what_the_demo_prints_has_the_form_of_the_readme() -> None:
     }
     console = Console(width=100, record=True, file=StringIO())
     console.print(results_table(results))
+    console.print(results_line(results))
     console.print(discovery_table(results))
     printed = [line.strip() for line in console.export_text().splitlines()]
     assert [line.strip() for line in shown.splitlines()][: len(printed)] == printed

@@ -70,7 +70,7 @@ def write_config(folder: Path, policy: Path, **changes: Any) -> Path:
         pytest.param({"train__seed": 1}, ["train.seed", "Set seed"], id="decided-elsewhere"),
         pytest.param({"train__epsilon": "wide"}, ["train"], id="wrong-type"),
         pytest.param(
-            {"data__max_prompt_tokens": 20}, ["at most 20 tokens", "row miniature-train"], id="prompt-too-long"
+            {"data__max_prompt_tokens": 20}, ["at most 20 tokens", "row 'miniature-train"], id="prompt-too-long"
         ),
         pytest.param({"data__train": "missing.jsonl"}, ["missing.jsonl"], id="missing-file"),
         pytest.param({"data__examples": 1}, ["at least 2 rows"], id="too-few-rows"),

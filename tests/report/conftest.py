@@ -11,7 +11,8 @@ from browser_pages import ARGUMENTS, CHROMIUM, Opened, written
 from run_folders import finished_run
 
 
-@pytest.fixture(scope="package")
+# Of one module each: while playwright runs, nothing else in the process can have an event loop.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
@@ -21,7 +22,7 @@ def browser() -> Iterator[Any]:
         started.close()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("demo")
     return written(folder, finished_run(folder / "run"))

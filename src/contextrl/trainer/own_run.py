@@ -17,6 +17,7 @@ from contextrl.records.run_directory import RunDirectory
 from contextrl.trainer.checkpoints import MARKER
 from contextrl.trainer.config import ContextRLConfig
 from contextrl.trainer.inputs import TrainerInputs, held_out_rows
+from contextrl.trainer.refusals import check_checkpoint
 from contextrl.trainer.run import RunRecord, TrainingRun
 from contextrl.trainer.run_log import tracker_metrics
 from contextrl.trainer.run_settings import as_yaml, check_same_run, run_settings
@@ -87,6 +88,7 @@ class OwnRun:
             What Trainer's `train` returns.
         """
         resume = bool(resume_from_checkpoint)
+        check_checkpoint(self.trainer.args, None if resume_from_checkpoint is True else resume_from_checkpoint or None)
         checkpoint = self._checkpoint(resume_from_checkpoint) if resume else None
         if self.directory is None and self.given.held_out is None:
             return steps(str(checkpoint) if checkpoint else None)
