@@ -199,3 +199,48 @@ def test_a_finished_run_without_checkpoint_cannot_go_further(
     assert f"model.path: {run}" in capsys.readouterr().err
     assert (run / "results.json").read_bytes() == before
     assert (run / "model" / "config.json").is_file()
+
+
+@pytest.mark.parametrize("out", ["file/out", "file/deeper/out"])
+@pytest.mark.parametrize("merge", [(), ("--merge",)])
+def test_an_export_without_a_place_is_refused(
+    sft_with_lora: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    out: str,
+    merge: tuple[str, ...],
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    assert run_main(monkeypatch, "export", str(sft_with_lora), str(tmp_path / out), *merge) == 2
+    said = capsys.readouterr().err
+    assert f"{tmp_path / out} could not be written: " in said
+    assert "a file" in said
+    assert "Choose another OUT" in said
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_an_export_that_is_stopped_leaves_nothing(
+    sft_with_lora: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("contextrl.commands.export.complete", stopped)
+    assert run_main(monkeypatch, "export", str(sft_with_lora), str(tmp_path / "out"), "--merge") == 130
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("place", ["folder", "file/items.jsonl"])
+def test_answers_without_a_place_are_refused_before_the_evaluation(
+    tiny_policy: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    place: str,
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("mine")
+    monkeypatch.setattr("contextrl.commands.evaluate.evaluate", None)
+    assert run_main(monkeypatch, "eval", str(tiny_policy), "--predictions", str(tmp_path / place)) == 2
+    assert str(tmp_path / place) in capsys.readouterr().err.replace("\n", "")

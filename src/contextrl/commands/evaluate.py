@@ -14,6 +14,7 @@ from contextrl.commands.data_config import DataConfig
 from contextrl.commands.models import model_config, policy_folder
 from contextrl.commands.sources import evaluation_examples, evaluation_judge
 from contextrl.console import progress_bar
+from contextrl.disk import writing
 from contextrl.errors import InputError
 from contextrl.evaluation.runner import evaluate
 from contextrl.policy.loading import has_vision, is_model, load_policy, load_processor
@@ -51,6 +52,8 @@ def evaluate_benchmarks(
     allow_outside: bool = False,
 ) -> dict[str, Any]:
     """Figures by benchmark: `{"model", "benchmarks": {name: {answer_accuracy, process_accuracy, ..., n}}}`."""
+    if predictions is not None:
+        _check_place(predictions)
     path = policy_folder(evaluated_model(target, settings))
     trust = settings.model.trust_remote_code if settings else False
     config = model_config(path, trust_remote_code=trust)
@@ -75,6 +78,14 @@ def evaluate_benchmarks(
         results["benchmarks"][name] = figures.as_json()
         lines += [json.dumps({"benchmark": name, **record}, ensure_ascii=False) + "\n" for record in records]
     if predictions is not None:
-        predictions.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(predictions, "".join(lines))
+        with writing(predictions):
+            write_atomically(predictions, "".join(lines))
     return results
+
+
+def _check_place(predictions: Path) -> None:
+    """Found before anything is evaluated: the answers would have nowhere to go."""
+    if predictions.is_dir():
+        raise InputError("a file to write", found="a folder", where=f"--predictions {predictions}")
+    with writing(predictions, "Change --predictions"):
+        predictions.parent.mkdir(parents=True, exist_ok=True)

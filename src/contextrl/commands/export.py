@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from contextrl.commands.models import policy_folder
+from contextrl.disk import writing
 from contextrl.errors import InputError
 from contextrl.policy.loading import base_of, load_policy
 from contextrl.records.files import scratch_name
@@ -44,22 +47,37 @@ def export(source: str, output: Path, *, merge: bool) -> str:
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise InputError("a new or empty folder", found="something", where=str(output), fix="Choose another OUT")
     folder = _model_of(source)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    scratch = output.with_name(scratch_name(output.name))
-    shutil.rmtree(scratch, ignore_errors=True)
     base = base_of(str(folder))
     if merge and base is not None:
-        _merge(folder, base, scratch)
-        what = f"the adapter of {folder} merged into {base}"
-    else:
+        # In the dtype of the base's own checkpoint: what it is served in.
+        model: Any = load_policy(str(folder), dtype="auto").merge_and_unload(safe_merge=True)
+        with _whole_or_not(output) as scratch:
+            _write_merged(model, folder, base, scratch)
+        return f"the adapter of {folder} merged into {base}"
+    with _whole_or_not(output) as scratch:
         shutil.copytree(folder, scratch, ignore=shutil.ignore_patterns(*_NOT_THE_MODEL))
-        what = f"the {'model' if base is None else 'adapter'} of {folder}"
-        if merge:
-            what += ", whose weights are whole: there was nothing to merge"
-    if output.exists():
-        output.rmdir()
-    scratch.replace(output)
-    return what
+    what = f"the {'model' if base is None else 'adapter'} of {folder}"
+    return f"{what}, whose weights are whole: there was nothing to merge" if merge else what
+
+
+@contextmanager
+def _whole_or_not(output: Path) -> Iterator[Path]:
+    """The folder to write, which becomes `output` at the end, or goes if anything stops it.
+
+    Raises:
+        DiskError: it cannot be written.
+    """
+    scratch = output.with_name(scratch_name(output.name))
+    with writing(output, "Choose another OUT"):
+        output.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(scratch, ignore_errors=True)
+        try:
+            yield scratch
+            if output.exists():
+                output.rmdir()
+            scratch.replace(output)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _model_of(source: str) -> Path:
@@ -73,9 +91,7 @@ def _model_of(source: str) -> Path:
     return folder
 
 
-def _merge(folder: Path, base: str, output: Path) -> None:
-    """In the dtype of the base's own checkpoint: what it is served in."""
-    model: Any = load_policy(str(folder), dtype="auto").merge_and_unload(safe_merge=True)
+def _write_merged(model: Any, folder: Path, base: str, output: Path) -> None:
     model.save_pretrained(output)
     for name in PROCESSOR_FILES:
         if (folder / name).is_file():

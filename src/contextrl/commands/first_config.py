@@ -230,7 +230,7 @@ def _judge_lines(asked: Asked) -> list[str]:
     try:
         checked_urls(asked.judge)
     except ValueError as error:
-        raise InputError("a server's address", found=str(error), where="--judge") from error
+        raise InputError("a server's address", found=f"another ({error})", where="--judge") from error
     name = asked.judge_model or _offered(asked.judge)
     return [
         "judge:",

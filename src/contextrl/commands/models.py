@@ -47,7 +47,9 @@ def model_config(path: str, *, trust_remote_code: bool = False) -> Any:
         within = [folder for folder in _folders_in(Path(path)) if is_model(folder)]
         names = ", ".join(f"`{name}`" for name in MODELS)
         fix = f"Set model.path to {within[-1]}" if within else error.fix
-        found = f"no folder {path}" if names_a_folder(path) and not Path(path).exists() else error.found
+        found = error.found
+        if not Path(path).exists():
+            found = f"no folder {path}" + ("" if names_a_folder(path) else f", and as a hub id {error.found}")
         raise InputError(
             f"{names}, a run directory, {error.expected}", found=found, where=error.where, fix=fix
         ) from error
