@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,27 @@ QUIET_SECONDS = 10.0
 def is_live(console: Console) -> bool:
     """Whether what was printed can be drawn over: not in files, dumb terminals, or where only colours are forced."""
     return console.is_interactive and console.file.isatty()
+
+
+@contextmanager
+def status(console: Console, text: str) -> Iterator[None]:
+    """Say that something goes on of which nobody knows how far it is; where nothing can be drawn over, now and then."""
+    if is_live(console):
+        with console.status(text):
+            yield
+        return
+    began, done = time.monotonic(), threading.Event()
+
+    def keep_saying() -> None:
+        while not done.wait(QUIET_SECONDS):
+            seconds = f"{time.monotonic() - began:.0f} s"
+            console.print(f"{text}: {seconds}", soft_wrap=True, markup=False, highlight=False)
+
+    threading.Thread(target=keep_saying, daemon=True).start()
+    try:
+        yield
+    finally:
+        done.set()
 
 
 #: Called with how many more are done, and a note on them if there is one.

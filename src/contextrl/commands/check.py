@@ -13,7 +13,7 @@ from contextrl.commands.config import RunConfig
 from contextrl.commands.dry_run import Sheet, described_judge, say_batch, say_learning_rate, say_method
 from contextrl.commands.memory import describe_memory, memory_parts
 from contextrl.commands.prepare import Prepared, Problems, ask_judge, prepare
-from contextrl.console import progress_bar
+from contextrl.console import progress_bar, status
 from contextrl.data.problems import RowsError, by_kind
 from contextrl.policy.lengths import PromptLength, prompt_lengths, prompt_text
 from contextrl.records.example import Example
@@ -32,7 +32,7 @@ def check(config: RunConfig, console: Console) -> None:
     Raises:
         ContextRLError: all that is wrong, in one error; exit code 2, or 3 where only a service is missing.
     """
-    with console.status("Reading rows, policy and judge"):
+    with status(console, "Reading rows, policy and judge"):
         ready = prepare(config)
     try:
         sheet = Sheet()

@@ -25,6 +25,7 @@ from contextrl.commands.miniature_cli import app as miniature_app
 from contextrl.commands.program import program
 from contextrl.commands.report_cli import report
 from contextrl.commands.reproduce_cli import reproduce
+from contextrl.console import status
 from contextrl.disk import disk_error
 from contextrl.errors import ContextRLError, InputError
 
@@ -85,13 +86,14 @@ def train(
     console = Console()
     quiet_libraries()
     if dry_run:
-        with console.status("Loading torch and TRL"):
+        with status(console, "Loading torch and TRL"):
             from contextrl.commands.dry_run import dry_run as show
         show(settings, console)
         return
-    with console.status("Loading torch and TRL"):
+    with status(console, "Loading torch and TRL"):
         from contextrl.commands.launch import Run
-    run = Run(settings, console, ["contextrl", *sys.argv[1:]], resume=resume, overwrite=overwrite)
+    with status(console, "Preparing the run"):
+        run = Run(settings, console, ["contextrl", *sys.argv[1:]], resume=resume, overwrite=overwrite)
     try:
         results = run.train()
     except KeyboardInterrupt:
@@ -121,7 +123,7 @@ def check(
     settings = load_config(config, set_ or [])
     console = Console()
     quiet_libraries()
-    with console.status("Loading torch and TRL"):
+    with status(console, "Loading torch and TRL"):
         from contextrl.commands.check import check as look
     look(settings, console)
 
@@ -179,7 +181,7 @@ def eval_(
         raise InputError("a benchmark or --data FILE", found="none", where="--benchmark")
     console = Console(stderr=as_json)
     quiet_libraries()
-    with console.status("Loading torch and transformers"):
+    with status(console, "Loading torch and transformers"):
         from contextrl.commands.evaluate import evaluate_benchmarks
     results = evaluate_benchmarks(target, settings, names, limit, predictions, console, allow_outside=allow_outside)
     if as_json:
@@ -200,9 +202,9 @@ def export(
     check_is_here(run)
     console = Console()
     quiet_libraries()
-    with console.status("Loading torch and transformers"):
+    with status(console, "Loading torch and transformers"):
         from contextrl.commands.export import export as write
-    with console.status("Writing the model"):
+    with status(console, "Writing the model"):
         written = write(run, output, merge=merge)
     console.print(f"{escape(str(output))}: {escape(written)}", soft_wrap=True)
 

@@ -89,7 +89,9 @@ class DataConfig(PromptSettings):
             if given:
                 raise ValueError(f"{given[0]}: expected rows of your own in train, found {self.train}")
         if self.holdout is not None and self.eval is not None:
-            raise ValueError(f"expected eval or holdout, found both ({self.eval} and {self.holdout:g})")
+            raise ValueError(
+                f"expected eval or holdout, found both ({self.eval} and {self.holdout:g}); set one of them to null"
+            )
         if self.holdout is not None and self.holdout > 1 and self.holdout % 1:
             raise ValueError(f"holdout: expected a whole number of rows or a share below 1, found {self.holdout:g}")
         return self

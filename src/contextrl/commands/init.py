@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from contextrl.commands.program import program
+from contextrl.console import status
 from contextrl.errors import InputError
 
 _ARGUMENTS = "[NAME] [OUT.yaml]"
@@ -95,7 +96,7 @@ def _from_data(
     out = _free(given, Path(data.partition(":")[0].rstrip("/")).stem)
     from contextrl.commands.first_config import Asked, first_config
 
-    with console.status("Looking at the rows"):
+    with status(console, "Looking at the rows"):
         first = first_config(Asked(data, model, judge, judge_model, column), out)
     _write(out, first.text)
     console.print(f"Wrote {escape(str(out))}: {escape(first.summary)}", soft_wrap=True)

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from contextrl.console import status
 from contextrl.errors import InputError
 
 app = typer.Typer(no_args_is_help=True)
@@ -38,7 +39,7 @@ def build(
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise InputError("a new or empty folder", found=str(output), where="--output")
     console = Console()
-    with console.status("Loading torch"):
+    with status(console, "Loading torch"):
         from contextrl.miniature import BASE_POLICY
         from contextrl.miniature.base import BaseRecipe
         from contextrl.miniature.shipped import build_base, read_accuracy, weights_hash

@@ -35,7 +35,7 @@ def check_same_run(directory: RunDirectory, config: RunConfig) -> bool:
         fix = "Resume with the run's config.yaml, or start a new run in another run_dir"
         raise InputError(
             f"the run's own settings ({key}: {then.get(key)!r})",
-            found=f"{now.get(key)!r} ({len(refused)} keys differ: {', '.join(refused)})",
+            found=f"{now.get(key)!r} (different: {', '.join(refused)})",
             where="--resume",
             fix=f"{key} can be raised. {fix}" if key in _LENGTHS else fix,
         )

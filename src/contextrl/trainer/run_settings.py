@@ -111,7 +111,7 @@ def check_same_run(then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
         key = changed[0]
         raise InputError(
             f"the run's own settings ({key}: {before.get(key)!r})",
-            found=f"{after.get(key)!r} ({len(changed)} keys differ: {', '.join(changed)})",
+            found=f"{after.get(key)!r} (different: {', '.join(changed)})",
             where="train(resume_from_checkpoint=...)",
             fix="Resume with the same settings, or start a new run in another run_dir",
         )
