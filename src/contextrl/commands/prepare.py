@@ -5,6 +5,7 @@ Everything is looked at, whatever else is wrong, so that one try finds all fault
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
@@ -30,7 +31,7 @@ from contextrl.records.example import Example
 from contextrl.records.verdict import Verdict
 from contextrl.rollout.rewards import reward_functions
 from contextrl.trainer.checks import check_prompts, prompt_room
-from contextrl.trainer.refusals import check_arguments, check_run
+from contextrl.trainer.refusals import architecture, check_arguments, check_run
 
 
 class Problems:
@@ -84,7 +85,7 @@ class Prepared:
     Attributes:
         args: the trainer's.
         policy_path: the policy's folder or hub id; `policy`: its transformers configuration.
-        skeleton: the policy's modules without memory for their weights, adapter included.
+        skeleton: the policy's modules without memory for their weights, adapter included; None where it cannot be made.
         examples, eval_examples: rows, checked.
         judge_is_there: the judge can be asked.
         room: most tokens of a prompt.
@@ -151,27 +152,35 @@ def _read_policy(ready: Prepared) -> None:
     prompting = Prompting(processor, ready.config.data.system_prompt, chat_template_kwargs(ready.config))
     prompting.check()
     ready.prompting = prompting
-    ready.skeleton = _skeleton(ready)
-    adapter = lora_config(model.lora, ready.skeleton)
+    skeleton = _skeleton(ready)
+    adapter = None if skeleton is None else lora_config(model.lora, skeleton)
     if ready.args is not None:
         check_run(ready.policy_path, ready.policy, ready.args, processor, adapter)
     adapter = adapter or saved_lora(ready.policy_path)
-    if adapter is not None:
+    if skeleton is not None and adapter is not None:
         # Others compute on the weights, which are not there.
         adapter.init_lora_weights = True
         with torch.device("meta"):
-            ready.skeleton = get_peft_model(ready.skeleton, adapter)
+            skeleton = get_peft_model(skeleton, adapter)
+    ready.skeleton = skeleton
 
 
 def _skeleton(ready: Prepared) -> Any:
-    """The policy on no device: its parameters can be counted and its modules named."""
-    kind = AutoModelForImageTextToText if ready.vision else AutoModelForCausalLM
+    """The policy on no device: its parameters can be counted and its modules named.
+
+    None where a model's code is not made for that: it is looked at when its weights are loaded.
+    """
+    kind = architecture(ready.policy_path, ready.policy)
+    auto = AutoModelForImageTextToText if ready.vision else AutoModelForCausalLM
+    trust = ready.config.model.trust_remote_code
     try:
         with torch.device("meta"):
-            skeleton = kind.from_config(ready.policy, trust_remote_code=ready.config.model.trust_remote_code)
-    except (ValueError, ImportError) as error:
-        found = " ".join(str(error).split())[:200]
-        raise InputError("a model that transformers can build", found=found, where="model.path") from error
+            if kind is None:
+                skeleton = auto.from_config(ready.policy, trust_remote_code=trust)
+            else:
+                skeleton = kind(copy.deepcopy(ready.policy))
+    except Exception:  # whatever that code raises
+        return None
     wanted = ready.config.model.dtype or "float32"
     dtype = ready.policy.dtype if wanted == "auto" else getattr(torch, wanted)
     return skeleton.to(dtype or torch.float32)
