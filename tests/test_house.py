@@ -98,3 +98,9 @@ def test_no_package_is_the_whole_house() -> None:
         lines[package_of(path)] = lines.get(package_of(path), 0) + path.read_text(encoding="utf-8").count("\n")
     total = sum(lines.values())
     assert {package for package, count in lines.items() if count > PACKAGE_SHARE * total} == set()
+
+
+def test_files_of_tests_have_names_of_their_own() -> None:
+    """Pytest imports them by their names alone."""
+    names = [path.name for path in (Path(__file__).parent).rglob("test_*.py")]
+    assert sorted(set(names)) == sorted(names)
