@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from contextrl.commands.cli import app
 from contextrl.data.loading import load_examples
+from contextrl.data.problems import RowsError
 from contextrl.errors import InputError
 from contextrl.evaluation.judging.response_rows import read_response_rows
 from contextrl.evaluation.judging.sets import load_labelled
@@ -100,3 +101,21 @@ def test_a_data_folder_that_is_itself_a_link_is_a_folder(data: Path, tmp_path: P
     write(data, "b.png")
     (tmp_path / "link").symlink_to(data)
     assert len(load_examples(str(tmp_path / "link" / "rows.jsonl"))) == 1
+
+
+def test_rows_are_confined_whatever_is_wrong_with_others(data: Path) -> None:
+    """What is left of a file with wrong rows may be shown to a judge: no picture from elsewhere is in it."""
+    rows = [
+        {**ROW, "id": "outside", "images": ["../private/scan.png"]},
+        {**ROW, "id": "inside", "images": ["b.png"]},
+        {**ROW, "id": "wrong", "images": [], "answer": None, "task": "guess"},
+    ]
+    path = data / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(RowsError, match=r"(?s)3 problems in 3 rows.*data\.allow_outside") as caught:
+        load_examples(str(path))
+    assert [example.id for example in caught.value.usable] == ["inside"]
+    assert "line 1, row 'outside', field 'images[0]'" in caught.value.problems[2]
+    with pytest.raises(RowsError, match="2 problems in 3 rows") as caught:
+        load_examples(str(path), allow_outside=True)
+    assert [example.id for example in caught.value.usable] == ["outside", "inside"]

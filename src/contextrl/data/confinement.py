@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from contextrl.data.problems import problems_error, row_name
+from contextrl.data.problems import faulty_rows
 from contextrl.records.example import Example
 
 #: What allows pictures from elsewhere.
@@ -29,13 +29,7 @@ def check_confined(examples: Sequence[Example], folders: Sequence[Path], *, wher
         InputError: one for all rows, with the first of them.
     """
     allowed = [folder.resolve() for folder in folders]
-    places = getattr(examples, "places", None)
-    found = [(example, list(outside(example, allowed, folders))) for example in examples]
-    problems = [f"{row_name(example, places)}, {problem}" for example, own in found for problem in own]
-    if problems:
-        error = problems_error(problems, total=f"{len(examples)} rows", where=where, fix=ALLOW)
-        error.usable = [example for example, own in found if not own]
-        raise error
+    faulty_rows(examples, [list(outside(e, allowed, folders)) for e in examples], where=where, fix=ALLOW)
 
 
 def outside(example: Example, allowed: Sequence[Path], shown: Sequence[Path]) -> Iterator[str]:

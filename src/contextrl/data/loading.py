@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
 from contextrl.data.columns import Columns, Renaming
 from contextrl.data.confinement import check_confined
 from contextrl.data.json_rows import json_objects
-from contextrl.data.problems import RowsError, one_problem, problems_error
+from contextrl.data.problems import LoadedExamples, RowsError, one_problem, problems_error, sifted
 from contextrl.data.raw_rows import RawRow, numbered, raised
 from contextrl.data.row_files import Source, file_rows, undecoded_rows
 from contextrl.data.rows import RowFaults, RowReader
@@ -26,16 +27,6 @@ __all__ = [
 ]
 
 
-class LoadedExamples(list[Example]):
-    """Examples that know where they come from.
-
-    Attributes:
-        places: the place of each by its id: `file.jsonl, line 3`.
-    """
-
-    places: Mapping[str, str] = {}
-
-
 def load_examples(
     spec: str,
     *,
@@ -46,7 +37,7 @@ def load_examples(
     columns: Columns | None = None,
     lenient_columns: bool = False,
     answer_type: str = "text",
-) -> LoadedExamples:
+) -> Sequence[Example]:
     """Load examples from wherever `spec` points.
 
     Args:
@@ -76,12 +67,16 @@ def load_examples(
     source = Source(spec, split, revision, limit)
     rows = source.rows()
     reader = RowReader(Renaming(columns, lenient=lenient_columns), answer_type)
-    examples = _examples(rows if limit is None else islice(rows, limit), reader, spec)
-    if not examples:
-        raise InputError("at least one row", found="an empty dataset", where=spec)
-    if not allow_outside:
-        check_confined(examples, source.folders, where=spec)
-    return examples
+
+    def read() -> Sequence[Example]:
+        examples = _examples(rows if limit is None else islice(rows, limit), reader, spec)
+        if not examples:
+            raise InputError("at least one row", found="an empty dataset", where=spec)
+        return examples
+
+    # Rows are confined whatever is wrong with others: those that are left may be shown to a judge.
+    checks = () if allow_outside else (partial(check_confined, folders=source.folders, where=spec),)
+    return sifted(read, *checks, where=spec)
 
 
 def rows_to_examples(rows: Iterable[Mapping[str, object]], *, where: str, base: Path | None) -> list[Example]:
@@ -154,7 +149,7 @@ def _examples(rows: Iterable[RawRow | InputError], reader: RowReader, where: str
     examples.places = first_seen
     if errors:
         wrong = _rows_error(errors, lines, count, where)
-        wrong.usable = examples
+        wrong.usable, wrong.rows = examples, count
         raise wrong
     return examples
 

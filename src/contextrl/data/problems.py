@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from contextrl.errors import InputError
 from contextrl.records.example import Example
@@ -24,11 +24,87 @@ class RowsError(InputError):
 
     Attributes:
         problems: a line for each, in order, all of them.
-        usable: the rows that have none, where that is known.
+        usable: the rows that have none, where that is known; `rows`: how many were looked at.
     """
 
     problems: Sequence[str] = ()
     usable: Sequence[Example] = ()
+    rows: int = 0
+
+
+class LoadedExamples(list[Example]):
+    """Examples that know where they come from.
+
+    Attributes:
+        places: the place of each by its id: `file.jsonl, line 3`.
+    """
+
+    places: Mapping[str, str] = {}
+
+
+def faulty_rows(examples: Sequence[Example], faults: Sequence[Sequence[str]], *, where: str, fix: str = "") -> None:
+    """Refuse rows of which some have faults.
+
+    Args:
+        faults: of each example, a line each, without its name.
+        where, fix: see `problems_error`.
+
+    Raises:
+        RowsError: all faults; the others are its `usable`.
+    """
+    places = getattr(examples, "places", {})
+    problems = [
+        f"{_row_name(example, places)}, {fault}" for example, own in zip(examples, faults, strict=True) for fault in own
+    ]
+    if not problems:
+        return
+    error = problems_error(problems, total=f"{len(examples)} rows", where=where, fix=fix)
+    usable = LoadedExamples(example for example, own in zip(examples, faults, strict=True) if not own)
+    usable.places = places
+    error.usable, error.rows = usable, len(examples)
+    raise error
+
+
+def _row_name(example: Example, places: Mapping[str, str]) -> str:
+    """By its id, and by its place where that is known."""
+    place = places.get(example.id)
+    return f"{place}, row {example.id!r}" if place else f"row {example.id!r}"
+
+
+def sifted(
+    read: Callable[[], Sequence[Example]], *checks: Callable[[Sequence[Example]], None], where: str
+) -> Sequence[Example]:
+    """Rows that can be read and pass all checks; whatever is wrong with them is one error.
+
+    Args:
+        read: the rows.
+        checks: each looks at the rows that those before it have left.
+        where: the file or dataset.
+
+    Raises:
+        RowsError: the rows that everything has left are its `usable`.
+    """
+    wrong: list[RowsError] = []
+    examples: Sequence[Example] = ()
+    try:
+        examples = read()
+    except RowsError as error:
+        wrong.append(error)
+        examples = error.usable
+    for check in checks:
+        try:
+            check(examples)
+        except RowsError as error:
+            wrong.append(error)
+            examples = error.usable
+    if not wrong:
+        return examples
+    told = wrong[0]
+    if len(wrong) > 1:
+        problems = [problem for one in wrong for problem in one.problems]
+        told = problems_error(problems, total=f"{wrong[0].rows} rows", where=where, fix=wrong[-1].fix)
+    told.usable, told.rows = examples, wrong[0].rows
+    raise told
 
 
 def one_problem(error: InputError, line: str) -> RowsError:
@@ -53,12 +129,6 @@ def problems_error(problems: Sequence[str], *, total: str, where: str, fix: str 
     error = RowsError("usable rows", found=found, where=where, fix=fix)
     error.problems = list(problems)
     return error
-
-
-def row_name(example: Example, places: Mapping[str, str] | None = None) -> str:
-    """How a problem names its row: by its id, and by its place where that is known."""
-    place = (places or {}).get(example.id)
-    return f"{place}, row {example.id!r}" if place else f"row {example.id!r}"
 
 
 def by_kind(problems: Sequence[str]) -> Mapping[str, list[str]]:

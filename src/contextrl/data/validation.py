@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from rich.console import Console
 
@@ -10,7 +11,7 @@ from contextrl.answers import check_answer, extract_answer
 from contextrl.console import progress_bar
 from contextrl.data.images import ImageChecks, image_problems
 from contextrl.data.markers import marker_problem
-from contextrl.data.problems import RowsError, problems_error, row_name
+from contextrl.data.problems import faulty_rows, sifted
 from contextrl.records.example import Example
 
 #: From this many rows on, checking takes long enough to show a progress bar.
@@ -30,26 +31,7 @@ def load_valid_examples(load: Callable[[], Sequence[Example]], *, vision: bool, 
     Raises:
         RowsError: the rows without fault are its `usable`.
     """
-    wrong: list[RowsError] = []
-    examples: Sequence[Example] = ()
-    try:
-        examples = load()
-    except RowsError as error:
-        wrong.append(error)
-        examples = error.usable
-    try:
-        validate_examples(examples, vision=vision, where=where)
-    except RowsError as error:
-        wrong.append(error)
-        examples = error.usable
-    if not wrong:
-        return examples
-    merged = wrong[0]
-    if len(wrong) > 1:
-        problems = [problem for error in wrong for problem in error.problems]
-        merged = problems_error(problems, total=f"{len(wrong[0].usable) + len(wrong[0].problems)} rows", where=where)
-    merged.usable = examples
-    raise merged
+    return sifted(load, partial(validate_examples, vision=vision, where=where), where=where)
 
 
 def validate_examples(examples: Sequence[Example], *, vision: bool, where: str, progress: bool = True) -> None:
@@ -67,9 +49,7 @@ def validate_examples(examples: Sequence[Example], *, vision: bool, where: str, 
             vision tower, markers that are not as many as images, an empty solution, a solution that does not end with
             the row's answer.
     """
-    problems: list[str] = []
-    usable = []
-    places = getattr(examples, "places", None)
+    faults: list[list[str]] = []
     bar = progress_bar(
         Console(stderr=True), "Checking examples", len(examples), shown=progress and len(examples) > PROGRESS_ROWS
     )
@@ -77,20 +57,16 @@ def validate_examples(examples: Sequence[Example], *, vision: bool, where: str, 
         # All begin now: while threads decode, this one compares answers.
         begun = [checks.start(example.images) if vision else [] for example in examples]
         for example, images in zip(examples, begun, strict=True):
-            row_problems = [
-                *_missing_tower(example, vision),
-                *_wrong_markers(example),
-                *image_problems(images),
-                *_reference_problems(example),
-            ]
-            if not row_problems:
-                usable.append(example)
-            problems += [f"{row_name(example, places)}, {problem}" for problem in row_problems]
+            faults.append(
+                [
+                    *_missing_tower(example, vision),
+                    *_wrong_markers(example),
+                    *image_problems(images),
+                    *_reference_problems(example),
+                ]
+            )
             advance(1)
-    if problems:
-        error = problems_error(problems, total=f"{len(examples)} rows", where=where)
-        error.usable = usable
-        raise error
+    faulty_rows(examples, faults, where=where)
 
 
 def _missing_tower(example: Example, vision: bool) -> Iterator[str]:
