@@ -131,6 +131,35 @@ def test_everything_that_is_wrong_at_once(
     assert not (own.folder / "run").exists()
 
 
+def test_a_fault_is_told_once(own: Own, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    config = own.config([row(n) for n in range(4)], train={"report_to": "wandb"})
+    code, _, err = run(capsys, monkeypatch, "check", str(config))
+    assert code == 2
+    assert err.count("expected a tracker that is installed") == 1
+    assert "things keep this run from starting" not in err
+
+
+def test_faults_of_both_files_are_told(
+    own: Own, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dev = own.folder / "dev.jsonl"
+    dev.write_text(json.dumps(row(8, id="dev-8", answer="7")) + "\n" + json.dumps(row(9, id="dev-9")) + "\n")
+    rows = [*(row(n) for n in range(4)), row(4, answer=None)]
+    code, out, _ = run(capsys, monkeypatch, "check", str(own.config(rows, data={"eval": str(dev)})))
+    assert code == 2
+    assert "line 5, row 'own-4', field 'answer'" in out
+    assert "line 1, row 'dev-8', field 'solution'" in out
+    assert f"{own.folder / 'own.jsonl'}: 4 rows" in out, "rows to evaluate on are no rows to train on"
+
+
+def test_answers_of_evaluations_take_no_room_from_training(
+    own: Own, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tiny policy has 2,048 positions: beside answers of 2,030 tokens no question fits, beside 256 all do."""
+    config = own.config([row(n) for n in range(4)], eval={"max_new_tokens": 2030})
+    assert run(capsys, monkeypatch, "check", str(config))[0] == 0
+
+
 def test_only_a_service_is_missing(
     own: Own, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

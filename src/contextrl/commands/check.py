@@ -103,10 +103,13 @@ def _say_lengths(sheet: Sheet, ready: Prepared, console: Console) -> list[Prompt
         return []
     with progress_bar(console, "Measuring prompts", len(rows)) as advance:
         lengths = prompt_lengths(ready.prompting, rows, advance)
-    sheet.say("tokens per prompt", f"{_spread([length.tokens for length in lengths])}; up to {ready.room:,} fit")
+    rooms = [ready.room] * len(ready.examples) + [ready.eval_room] * len(ready.eval_examples)
+    fit = " or ".join(f"{room:,}" for room in dict.fromkeys(rooms))
+    sheet.say("tokens per prompt", f"{_spread([length.tokens for length in lengths])}; up to {fit} fit")
     if pictures := [count for length in lengths for count in length.pictures]:
         sheet.say("tokens per picture", _spread(pictures))
-    over = [(length.tokens, row.id) for length, row in zip(lengths, rows, strict=True) if length.tokens > ready.room]
+    measured = zip(lengths, rows, rooms, strict=True)
+    over = [(length.tokens, row.id) for length, row, room in measured if length.tokens > room]
     if over:
         named = ", ".join(f"{row} ({tokens:,})" for tokens, row in sorted(over, reverse=True)[:SHOWN_ROWS])
         sheet.say("over the limit", f"{len(over):,} prompts: {named}{', ...' * (len(over) > SHOWN_ROWS)}")

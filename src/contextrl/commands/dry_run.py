@@ -19,7 +19,7 @@ from transformers.optimization import get_scheduler
 from contextrl.commands.arguments import training_arguments
 from contextrl.commands.config import RunConfig
 from contextrl.commands.models import model_config, policy_folder
-from contextrl.commands.sources import evaluation_examples, training_examples
+from contextrl.commands.sources import held_out_examples, training_examples
 from contextrl.errors import InputError
 from contextrl.judge.settings import JudgeConfig, as_list
 from contextrl.plugins import DATA, EVALUATIONS
@@ -123,11 +123,8 @@ def _say_data(sheet: Sheet, config: RunConfig, *, vision: bool) -> int | None:
     """Rows of training, None where they are not here."""
     count = _rows(sheet, "data.train", config.data.train, DATA, lambda: training_examples(config, vision=vision))
     if (spec := config.data.evaluated_on) is not None:
-        most = max(config.eval.examples, config.eval.final_examples)
         file = config.data.train if config.data.holdout else spec
-        _rows(
-            sheet, "data.eval", file, EVALUATIONS, lambda: evaluation_examples(spec, most, config.data, vision=vision)
-        )
+        _rows(sheet, "data.eval", file, EVALUATIONS, lambda: held_out_examples(config, vision=vision))
     return count
 
 

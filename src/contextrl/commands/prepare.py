@@ -19,19 +19,21 @@ from contextrl.commands.arguments import chat_template_kwargs, training_argument
 from contextrl.commands.config import RunConfig
 from contextrl.commands.judges import audit_from_config, judge_from_config, rewards_from_config
 from contextrl.commands.models import model_config, policy_folder
-from contextrl.commands.sources import run_examples
+from contextrl.commands.sources import held_out_examples, run_examples, training_examples
 from contextrl.data.problems import RowsError
 from contextrl.errors import ContextRLError, InputError
 from contextrl.judge.protocol import Judge, JudgeRequest, check_judge, close_judge
 from contextrl.plugins import JUDGES
 from contextrl.policy.adapters import check_lora, lora_config, saved_lora
 from contextrl.policy.loading import has_vision, load_processor
+from contextrl.policy.processor import check_processor
 from contextrl.policy.prompting import Prompting
 from contextrl.records.example import Example
 from contextrl.records.verdict import Verdict
 from contextrl.rollout.rewards import reward_functions
-from contextrl.trainer.checks import check_prompts, prompt_room
-from contextrl.trainer.refusals import architecture, check_arguments, check_run
+from contextrl.trainer.adapters import check_adapter
+from contextrl.trainer.checks import FittingExamples, check_prompts, prompt_room
+from contextrl.trainer.refusals import architecture, check_arguments
 
 
 class Problems:
@@ -42,11 +44,12 @@ class Problems:
 
     @contextmanager
     def kept(self) -> Iterator[None]:
-        """Keep what is raised on purpose within it."""
+        """Keep what is raised on purpose within it; what is known is not told twice."""
         try:
             yield
         except ContextRLError as error:
-            self.found.append(error)
+            if str(error) not in map(str, self.found):
+                self.found.append(error)
 
     def raise_them(self, *, rows_are_listed: bool = False) -> None:
         """Nothing if there are none; the one that there is; else one error with all of them.
@@ -88,7 +91,7 @@ class Prepared:
         skeleton: the policy's modules without memory for their weights, adapter included; None where it cannot be made.
         examples, eval_examples: rows, checked.
         judge_is_there: the judge can be asked.
-        room: most tokens of a prompt.
+        room, eval_room: most tokens of a prompt, of rows of both kinds.
     """
 
     config: RunConfig
@@ -104,6 +107,7 @@ class Prepared:
     audit: Judge | None = None
     judge_is_there: bool = False
     room: int = 0
+    eval_room: int = 0
     problems: Problems = field(default_factory=Problems)
 
     @property
@@ -128,12 +132,10 @@ def prepare(config: RunConfig) -> Prepared:
         check_lora(config.model.lora)
     with problems.kept():
         _read_policy(ready)
-    with problems.kept():
-        _read_rows(ready)
+    _read_rows(ready)
     with problems.kept():
         _build_judges(ready)
-    with problems.kept():
-        _check_lengths(ready)
+    _check_lengths(ready)
     return ready
 
 
@@ -149,13 +151,15 @@ def _read_policy(ready: Prepared) -> None:
         model.min_pixels,
         trust_remote_code=model.trust_remote_code,
     )
+    check_processor(processor)
     prompting = Prompting(processor, ready.config.data.system_prompt, chat_template_kwargs(ready.config))
     prompting.check()
     ready.prompting = prompting
     skeleton = _skeleton(ready)
     adapter = None if skeleton is None else lora_config(model.lora, skeleton)
     if ready.args is not None:
-        check_run(ready.policy_path, ready.policy, ready.args, processor, adapter)
+        kind = architecture(ready.policy_path, ready.policy)
+        check_adapter(ready.policy_path, kind, ready.policy, ready.args, adapter)
     adapter = adapter or saved_lora(ready.policy_path)
     if skeleton is not None and adapter is not None:
         # Others compute on the weights, which are not there.
@@ -187,12 +191,24 @@ def _skeleton(ready: Prepared) -> Any:
 
 
 def _read_rows(ready: Prepared) -> None:
-    """Rows of both kinds; those that have no fault are looked at further."""
-    try:
-        ready.examples, ready.eval_examples = run_examples(ready.config, vision=ready.vision)
-    except RowsError as error:
-        ready.examples = error.usable
-        raise
+    """Rows of both kinds; of rows that have faults the others are looked at further."""
+    config, vision, problems = ready.config, ready.vision, ready.problems
+    if config.data.holdout is not None:
+        with problems.kept():
+            try:
+                ready.examples, ready.eval_examples = run_examples(config, vision=vision)
+            except RowsError as error:
+                ready.examples = error.usable
+                raise
+        return
+    with problems.kept():
+        try:
+            ready.examples = training_examples(config, vision=vision)
+        except RowsError as error:
+            ready.examples = error.usable
+            raise
+    with problems.kept():
+        ready.eval_examples = held_out_examples(config, vision=vision)
 
 
 def _build_judges(ready: Prepared) -> None:
@@ -243,11 +259,20 @@ def _check_questions(ready: Prepared) -> None:
 
 
 def _check_lengths(ready: Prepared) -> None:
+    """Prompts leave room for the longest answers: those of training, or those of evaluations."""
     if ready.prompting is None:
         return
-    room = prompt_room(ready.policy, ready.config.max_new_tokens)
-    ready.room = min(ready.config.data.max_prompt_tokens, room)
-    check_prompts(ready.prompting, [*ready.examples, *ready.eval_examples], ready.room)
+    config, longest = ready.config, ready.config.max_new_tokens
+    of_training = longest if config.method == "sft" or ready.args is None else int(ready.args.max_completion_length)
+    ready.room, ready.eval_room = (
+        min(config.data.max_prompt_tokens, prompt_room(ready.policy, tokens)) for tokens in (of_training, longest)
+    )
+    with ready.problems.kept():
+        check_prompts(ready.prompting, ready.examples, ready.room)
+        ready.examples = FittingExamples(ready.examples)
+    if ready.eval_examples:
+        with ready.problems.kept():
+            check_prompts(ready.prompting, ready.eval_examples, ready.eval_room)
 
 
 def ask_judge(ready: Prepared) -> tuple[Example, Verdict] | None:

@@ -31,13 +31,17 @@ def run_examples(config: RunConfig, *, vision: bool) -> tuple[ValidExamples, lis
         InputError: names file, row and field.
     """
     data = config.data
-    count = max(config.eval.examples, config.eval.final_examples)
     if data.holdout is not None:
         kept, out = _train_and_held_out(data, vision=vision)
-        return ValidExamples(kept), out[:count]
+        return ValidExamples(kept), out[: config.eval.most]
     train = training_examples(config, vision=vision)
-    spec = data.evaluated_on
-    return train, [] if spec is None else list(evaluation_examples(spec, count, data, vision=vision))
+    return train, held_out_examples(config, vision=vision)
+
+
+def held_out_examples(config: RunConfig, *, vision: bool) -> list[Example]:
+    """Rows that a run is evaluated on, none where it is not; see `run_examples`, which reads a file once for both."""
+    spec = config.data.evaluated_on
+    return [] if spec is None else list(evaluation_examples(spec, config.eval.most, config.data, vision=vision))
 
 
 def training_examples(config: RunConfig, *, vision: bool) -> ValidExamples:

@@ -24,6 +24,11 @@ class EvaluationSettings(Section):
     max_new_tokens: int | None = Field(None, gt=0)
     """Longest answer; by default train.max_completion_length, or 256 where there is none."""
 
+    @property
+    def most(self) -> int:
+        """Rows of the largest evaluation."""
+        return max(self.examples, self.final_examples)
+
     @field_validator("every")
     @classmethod
     def _not_negative(cls, value: int | str) -> int | str:

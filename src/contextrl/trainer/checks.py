@@ -67,6 +67,10 @@ def _to_examples(dataset: Any, where: str) -> list[Example]:
     return rows
 
 
+class FittingExamples(ValidExamples):
+    """Examples whose prompts `check_prompts` has passed too: nobody needs to measure them a second time."""
+
+
 def check_policy(
     model: Any,
     config: Any,

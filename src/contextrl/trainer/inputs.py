@@ -19,7 +19,7 @@ from contextrl.policy.loading import base_of, has_vision, load_policy, load_proc
 from contextrl.policy.prompting import Prompting
 from contextrl.records.example import Example
 from contextrl.rollout.rewards import RewardFunction, reward_functions
-from contextrl.trainer.checks import as_examples, check_policy, check_prompts, prompt_room
+from contextrl.trainer.checks import FittingExamples, as_examples, check_policy, check_prompts, prompt_room
 from contextrl.trainer.config import ContextRLConfig
 from contextrl.trainer.held_out import HeldOut
 
@@ -87,7 +87,8 @@ def checked_inputs(
     check_policy(model, config, args, examples, prompting, peft_config)
     prompting.check()
     room = prompt_room(config, args.max_completion_length)
-    check_prompts(prompting, examples, min(args.prompts.max_prompt_tokens, room))
+    if not isinstance(examples, FittingExamples):
+        check_prompts(prompting, examples, min(args.prompts.max_prompt_tokens, room))
     if held_out is not None:
         room_there = prompt_room(config, held_out.max_new_tokens)
         check_prompts(prompting, held_out.examples, min(args.prompts.max_prompt_tokens, room_there))
