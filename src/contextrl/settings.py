@@ -43,6 +43,8 @@ class Mark:
 OPERATIONAL = Mark("operational")
 #: Names a file or folder that is read; in a YAML file it is relative to that file's folder.
 INPUT_PATH = Mark("input path")
+#: Names code, `module:name`; a module that lies in that folder is the one that is meant.
+CODE_PATH = Mark("code path")
 
 
 def without_marked(tree: Mapping[str, Any], section: type[Section], *marks: Mark) -> dict[str, Any]:

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from contextrl.commands.config import RunConfig, load_config, parse_config
+from contextrl.commands.input_paths import with_input_paths
 from contextrl.commands.judges import judge_from_config, rewards_from_config
-from contextrl.commands.user_code import anchored, named_object
+from contextrl.commands.user_code import named_object
 from contextrl.errors import InputError
 
 RULES = """
@@ -183,4 +184,4 @@ def test_reading_a_configuration_runs_nothing(folder: Path) -> None:
 
 def test_only_what_lies_in_the_folder_is_anchored(folder: Path) -> None:
     raw = {"judge": {"path": "elsewhere:X"}, "rewards": [{"path": 3}, "text"], "model": {"path": "my_rules:MyJudge"}}
-    assert anchored(raw, folder) == raw
+    assert with_input_paths(raw, RunConfig, folder) == raw

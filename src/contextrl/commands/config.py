@@ -15,7 +15,6 @@ from pydantic import Field, field_validator, model_validator
 
 from contextrl.commands.data_config import DataConfig
 from contextrl.commands.input_paths import with_input_paths
-from contextrl.commands.user_code import anchored
 from contextrl.data.row_files import FILE_SUFFIXES
 from contextrl.errors import InputError, nearest_key
 from contextrl.evaluation.settings import EvaluationSettings
@@ -140,11 +139,11 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
     raw = read_yaml(path, "valid YAML") or {}
     if not isinstance(raw, dict):
         raise InputError("a mapping of sections", found=type(raw).__name__, where=str(path))
-    raw = anchored(with_input_paths(raw, RunConfig, path.parent, source=str(path)), path.parent)
+    raw = with_input_paths(raw, RunConfig, path.parent, source=str(path))
     for override in overrides:
         apply_override(raw, override)
     # What the file names is absolute by now, or nowhere.
-    return parse_config(anchored(with_input_paths(raw, RunConfig, Path.cwd()), Path.cwd()), where=str(path))
+    return parse_config(with_input_paths(raw, RunConfig, Path.cwd()), where=str(path))
 
 
 def config_of_run(directory: RunDirectory) -> RunConfig:

@@ -2,6 +2,7 @@
 
 - In a YAML file the inputs (`data.train`, `data.eval`, `model.path`, `judge.prompts`) are relative to that file's
   folder. Where nothing is there, but in the working directory, that is taken, and one line says so.
+- So is code (`judge.path`, `rewards[].path`): a module that lies in that folder.
 - `--set` and other options are relative to the working directory, and so is what a run writes (`run_dir`).
 - Pictures in a file of rows are relative to that file's folder.
 
@@ -17,8 +18,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from contextrl.commands.user_code import code_path
 from contextrl.plugins import DATA, MODELS
-from contextrl.settings import INPUT_PATH, Mark, Section, section_in
+from contextrl.settings import CODE_PATH, INPUT_PATH, Section, section_in
 
 _log = logging.getLogger("contextrl")
 _PATTERN = "*?["
@@ -41,12 +43,20 @@ def with_input_paths(
         placed[key] = value
         if field is None:
             continue
-        marked = any(isinstance(mark, Mark) and mark.name == INPUT_PATH.name for mark in field.metadata)
-        inner = section_in(field.annotation)
-        if marked and isinstance(value, str):
-            placed[key] = input_path(value, folder, source=source, key=f"{prefix}{key}")
+        inner, name = section_in(field.annotation), f"{prefix}{key}"
+        if isinstance(value, str) and INPUT_PATH in field.metadata:
+            placed[key] = input_path(value, folder, source=source, key=name)
+        elif isinstance(value, str) and CODE_PATH in field.metadata:
+            placed[key] = code_path(value, folder)
         elif inner is not None and isinstance(value, Mapping):
-            placed[key] = with_input_paths(value, inner, folder, source=source, prefix=f"{prefix}{key}.")
+            placed[key] = with_input_paths(value, inner, folder, source=source, prefix=f"{name}.")
+        elif inner is not None and isinstance(value, list):
+            placed[key] = [
+                with_input_paths(part, inner, folder, source=source, prefix=f"{name}[{n}].")
+                if isinstance(part, Mapping)
+                else part
+                for n, part in enumerate(value)
+            ]
     return placed
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,28 +19,8 @@ from contextrl.judge.contract import place_of
 _FORM = '"module:name", such as my_rules:MyJudge or rules.py:MyJudge'
 
 
-def anchored(raw: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """A configuration in which paths of code that lie in a folder are absolute, so that they hold wherever it is read.
-
-    Args:
-        raw: as YAML has it, not validated.
-        folder: of the file that names them.
-    """
-    judge, rewards = raw.get("judge"), raw.get("rewards")
-    changed = dict(raw)
-    if isinstance(judge, Mapping) and isinstance(judge.get("path"), str):
-        changed["judge"] = {**judge, "path": _anchored(judge["path"], folder)}
-    if isinstance(rewards, list):
-        changed["rewards"] = [
-            {**one, "path": _anchored(one["path"], folder)}
-            if isinstance(one, Mapping) and isinstance(one.get("path"), str)
-            else one
-            for one in rewards
-        ]
-    return changed
-
-
-def _anchored(path: str, folder: Path) -> str:
+def code_path(path: str, folder: Path) -> str:
+    """`module:name` with the module's file, absolute, where that lies in a folder: it then holds everywhere."""
     module, colon, name = path.rpartition(":")
     file = _file_of(module, folder) if colon else None
     return path if file is None else f"{file}:{name}"

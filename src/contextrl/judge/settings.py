@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 
 from contextrl.records.verdict import Disclosure, ReferenceContext, ReportTiming
-from contextrl.settings import INPUT_PATH, OPERATIONAL, Mark, Section
+from contextrl.settings import CODE_PATH, INPUT_PATH, OPERATIONAL, Mark, Section
 
 #: Read in training only: `judge verify` and `judge bench` have options of their own for it.
 TRAINING = Mark("training")
@@ -100,7 +100,7 @@ class JudgeConfig(JudgingSettings):
     kind: str = "rules"
     """`rules`: the final answer only. `llm`: a model behind a server. `python`: code of your own. A plug-in's judge by
     its name."""
-    path: str | None = None
+    path: Annotated[str | None, CODE_PATH] = None
     """python: `module:name` of a class with the method of `contextrl.Judge`, `my_rules:MyJudge` or `rules.py:MyJudge`,
     relative to the file that names it; its module is run. `context` must be what the class says."""
     options: dict[str, Any] = Field(default_factory=dict)

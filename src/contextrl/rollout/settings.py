@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from contextrl.settings import Section
+from contextrl.settings import CODE_PATH, Section
 
 #: What follows the report in stage 2, unless `stage2.instruction` says otherwise.
 DEFAULT_INSTRUCTION = "Answer the question afresh."
@@ -49,7 +49,7 @@ class DynamicSamplingSettings(Section):
 
 
 class RewardSettings(Section):
-    path: str
+    path: Annotated[str, CODE_PATH]
     """`module:name` of a function with TRL's signature, `my_rules:format_ok` or `rules.py:format_ok`, relative to the
     file that names it; its module is run."""
     weight: float = Field(1.0, allow_inf_nan=False)
