@@ -5,7 +5,7 @@ What a field is besides its type is marked on the field (`Mark`), so that nobody
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, TypeVar, get_args
@@ -90,6 +90,28 @@ def flat_settings(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     for key, value in tree.items():
         flat |= flat_settings(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
     return flat
+
+
+def changed_settings(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Dotted keys whose values differ; one that is absent is None."""
+    return sorted(key for key in {**then, **now} if then.get(key) != now.get(key))
+
+
+def other_run(
+    then: Mapping[str, Any], now: Mapping[str, Any], changed: Sequence[str], *, where: str, fix: str
+) -> InputError:
+    """The error of a run that is resumed with other settings than it was started with.
+
+    Args:
+        changed: dotted keys that must not differ, at least one.
+    """
+    key = changed[0]
+    return InputError(
+        f"the run's own settings ({key}: {then.get(key)!r})",
+        found=f"{now.get(key)!r} (different: {', '.join(changed)})",
+        where=where,
+        fix=fix,
+    )
 
 
 def validated(section: type[S], raw: Mapping[str, Any], *, where: str) -> S:

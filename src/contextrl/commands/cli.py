@@ -28,6 +28,7 @@ from contextrl.commands.reproduce_cli import reproduce
 from contextrl.console import status
 from contextrl.disk import disk_error
 from contextrl.errors import ContextRLError, InputError
+from contextrl.records.evaluation import NOTHING, percent
 
 if TYPE_CHECKING:
     from contextrl.commands.config import RunConfig
@@ -224,17 +225,6 @@ def show_warnings() -> None:
         logger.addHandler(RichHandler(console=Console(stderr=True), show_path=False, show_time=False))
 
 
-#: Stands where a judge cannot look at the process.
-NOBODY_LOOKED = "–"
-
-
-def percent(accuracy: float | None, interval: Any) -> str:
-    """`84.1 % [81.9, 86.2]`."""
-    if accuracy is None:
-        return NOBODY_LOOKED
-    return f"{accuracy:.1%} [{interval[0]:.1%}, {interval[1]:.1%}]"
-
-
 def results_table(results: dict[str, Any]) -> Table:
     """Accuracy before and after."""
     title = f"{results['method']}, seed {results['seed']}, {results['steps']} steps"
@@ -272,7 +262,7 @@ def discovery_table(results: dict[str, Any]) -> Table | None:
         table.add_column(column, justify="left" if column == "class" else "right")
     for name in [name for name in before if name in after]:
         shares = [part.process_accuracy for part in (before[name], after[name])]
-        cells = [NOBODY_LOOKED if share is None else f"{share:.1%}" for share in shares]
+        cells = [NOTHING if share is None else f"{share:.1%}" for share in shares]
         table.add_row(escape(name), *cells, str(after[name].n))
     return table
 

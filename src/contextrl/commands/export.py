@@ -11,11 +11,11 @@ from typing import Any
 from contextrl.commands.models import policy_folder
 from contextrl.disk import writing
 from contextrl.errors import InputError
-from contextrl.policy.loading import base_of, load_policy
+from contextrl.policy.loading import base_of, is_model, load_policy
 from contextrl.records.files import scratch_name
 from contextrl.records.run_directory import RunDirectory
 from contextrl.trainer.checkpoints import latest_checkpoint
-from contextrl.trainer.model_folder import PROCESSOR_FILES, complete
+from contextrl.trainer.model_folder import complete, lend_processor
 
 #: What a checkpoint holds beside the model: state of a training that is over.
 _NOT_THE_MODEL = (
@@ -86,16 +86,14 @@ def _model_of(source: str) -> Path:
     if run.exists() and not run.model.is_dir() and (newest := latest_checkpoint(run.checkpoints)) is not None:
         return newest
     folder = Path(policy_folder(source))
-    if not any((folder / name).is_file() for name in ("config.json", "adapter_config.json")):
+    if not is_model(folder):
         raise InputError("a run, or a folder with a model or an adapter", found=source, where="RUN")
     return folder
 
 
 def _write_merged(model: Any, folder: Path, base: str, output: Path) -> None:
     model.save_pretrained(output)
-    for name in PROCESSOR_FILES:
-        if (folder / name).is_file():
-            shutil.copyfile(folder / name, output / name)
+    lend_processor(folder, output)
     card = folder / "README.md"
     text = card.read_text(encoding="utf-8") if card.is_file() else "# A merged model\n"
     complete(output, merged_card(text), base)

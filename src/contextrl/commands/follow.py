@@ -49,15 +49,8 @@ def make_page(paths: Sequence[Path], megabytes: float) -> Made:
     """The page of runs as they are now."""
     runs = with_names_of_their_own([read_run(path, is_written=True) for path in paths])
     html = build_page(runs, megabytes=megabytes, method_settings=settings_of_the_method).html
-    states = [far if len(runs) == 1 else f"{run.name}: {far}" for run in runs if (far := how_far(run))]
+    states = [run.reached if len(runs) == 1 else f"{run.name}: {run.reached}" for run in runs]
     return Made(html, visible("; ".join(states)), all(run.results is not None for run in runs))
-
-
-def how_far(run: RunData) -> str:
-    """`step 12 of 80`."""
-    if not run.steps:
-        return "no step yet"
-    return f"step {run.last_step}" + (f" of {run.planned_steps}" if run.planned_steps else "")
 
 
 def _tell(console: Console, page: LivePage, said: str) -> str:

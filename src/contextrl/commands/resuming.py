@@ -8,6 +8,7 @@ from contextrl.commands.config import RunConfig, config_of_run
 from contextrl.commands.hidden import written_settings
 from contextrl.errors import InputError
 from contextrl.records.run_directory import RunDirectory
+from contextrl.settings import changed_settings, other_run
 from contextrl.trainer.checkpoints import latest_checkpoint
 
 #: How long a run is: it may be raised.
@@ -28,17 +29,12 @@ def check_same_run(directory: RunDirectory, config: RunConfig) -> bool:
     """
     then = written_settings(config_of_run(directory))
     now = written_settings(config)
-    changed = sorted(key for key in {**then, **now} if then.get(key) != now.get(key))
+    changed = changed_settings(then, now)
     raised = [key for key in changed if key in _LENGTHS and _is_raised(then.get(key), now.get(key))]
     if refused := [key for key in changed if key not in raised]:
-        key = refused[0]
         fix = "Resume with the run's config.yaml, or start a new run in another run_dir"
-        raise InputError(
-            f"the run's own settings ({key}: {then.get(key)!r})",
-            found=f"{now.get(key)!r} (different: {', '.join(refused)})",
-            where="--resume",
-            fix=f"{key} can be raised. {fix}" if key in _LENGTHS else fix,
-        )
+        fix = f"{refused[0]} can be raised. {fix}" if refused[0] in _LENGTHS else fix
+        raise other_run(then, now, refused, where="--resume", fix=fix)
     if raised and directory.results() is not None and latest_checkpoint(directory.checkpoints) is None:
         raise InputError(
             "a checkpoint to go on from",

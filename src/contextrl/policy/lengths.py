@@ -8,9 +8,8 @@ from functools import cache
 from typing import Any
 
 from contextrl.data.images import image_size
-from contextrl.data.markers import placed
 from contextrl.policy.prompting import Prompting
-from contextrl.policy.prompts import neutralise_special_tokens
+from contextrl.policy.prompts import conversation
 from contextrl.records.example import Example
 
 
@@ -41,13 +40,7 @@ def prompt_lengths(
 
 def prompt_text(prompting: Prompting, example: Example) -> str:
     """The prompt as the chat template writes it: a picture is one placeholder in it."""
-    parts: list[dict[str, Any]] = [
-        {"type": "image"}
-        if isinstance(part, int)
-        else {"type": "text", "text": neutralise_special_tokens(part, prompting.tokenizer)}
-        for part in placed(example.question, len(example.images))
-    ]
-    return prompting.text([{"role": "user", "content": parts}])
+    return prompting.text(conversation(example, prompting.tokenizer, decoded=False))
 
 
 def _counter(processor: Any) -> Callable[[tuple[int, int]], int] | None:

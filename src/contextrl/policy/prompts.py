@@ -131,14 +131,17 @@ def neutralise_special_tokens(text: str, tokenizer: Any) -> str:
     return text
 
 
-def conversation(example: Example, tokenizer: Any, system_prompt: str | None = None) -> list[dict[str, Any]]:
+def conversation(
+    example: Example, tokenizer: Any, system_prompt: str | None = None, *, decoded: bool = True
+) -> list[dict[str, Any]]:
     """The stage-1 conversation: the question as plain text whatever it spells, images where its markers stand.
 
     Args:
         system_prompt: stands before it, as it is: it is the user's own.
+        decoded: with the images themselves, not only their places.
     """
     content: list[dict[str, Any]] = [
-        {"type": "image", "image": open_image(example.images[part])}
+        {"type": "image"} | ({"image": open_image(example.images[part])} if decoded else {})
         if isinstance(part, int)
         else {"type": "text", "text": neutralise_special_tokens(part, tokenizer)}
         for part in placed(example.question, len(example.images))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -107,3 +107,16 @@ def class_of(source: str) -> str | None:
     """The class that a source of the form `set/kind/class` names, else None."""
     parts = source.split("/")
     return parts[2] if len(parts) == 3 and all(parts) else None
+
+
+#: Stands where nobody looked.
+NOTHING = "–"
+
+
+def percent(share: float | None, interval: Sequence[float | None] | None) -> str:
+    """`84.1% [81.9%, 86.2%]`."""
+    if share is None:
+        return NOTHING
+    if not interval or None in interval:
+        return f"{share:.1%}"
+    return f"{share:.1%} [{interval[0]:.1%}, {interval[1]:.1%}]"

@@ -95,9 +95,14 @@ class RunData:
         """In words: finished, or how far it came."""
         if self.results is not None:
             return "finished"
+        return f"not finished: {self.reached}" if self.steps else self.reached
+
+    @property
+    def reached(self) -> str:
+        """`step 12 of 80`."""
         if not self.steps:
             return "no step yet"
-        return f"not finished: step {self.last_step}" + (f" of {self.planned_steps}" if self.planned_steps else "")
+        return f"step {self.last_step}" + (f" of {self.planned_steps}" if self.planned_steps else "")
 
     def count_groups(self) -> int:
         """How many lines the files of groups have."""

@@ -9,11 +9,12 @@ from typing import Any
 
 import yaml
 
+from contextrl.records.evaluation import percent
 from contextrl.records.files import scratch_name
 
 #: Files of a processor, tokenizer included; ours may not have written all: other programs look for them beside the
 #: weights.
-PROCESSOR_FILES = (
+_PROCESSOR_FILES = (
     "preprocessor_config.json",
     "tokenizer.json",
     "tokenizer_config.json",
@@ -61,16 +62,20 @@ def is_adapter(trainer: Any) -> bool:
     return hasattr(trainer.accelerator.unwrap_model(trainer.model), "peft_config")
 
 
+def lend_processor(source: Path, folder: Path) -> None:
+    """Copy the files of a processor that `folder` does not have."""
+    for name in _PROCESSOR_FILES:
+        if (source / name).is_file() and not (folder / name).exists():
+            shutil.copyfile(source / name, folder / name)
+
+
 def complete(folder: Path, card: str, base: str) -> None:
     """Add the card and what a base's processor has beside what is here."""
     for name in _NOT_THE_MODEL:
         (folder / name).unlink(missing_ok=True)
     if (folder / "adapter_config.json").is_file():
         shutil.rmtree(folder / _REFERENCE, ignore_errors=True)
-    for name in PROCESSOR_FILES:
-        source = Path(base) / name
-        if source.is_file() and not (folder / name).exists():
-            shutil.copyfile(source, folder / name)
+    lend_processor(Path(base), folder)
     (folder / "README.md").write_text(card, encoding="utf-8")
 
 
@@ -140,18 +145,11 @@ def _figures(name: str, row: Any) -> list[str] | None:
         return None
     return [
         f"{name} training",
-        _share(row.get("answer_accuracy"), row.get("answer_accuracy_ci95")),
-        _share(row.get("process_accuracy"), row.get("process_accuracy_ci95")),
+        percent(row.get("answer_accuracy"), row.get("answer_accuracy_ci95")),
+        percent(row.get("process_accuracy"), row.get("process_accuracy_ci95")),
         str(row.get("n")),
         _plain(str(row.get("data") or "held-out rows")),
     ]
-
-
-def _share(value: Any, interval: Any) -> str:
-    if value is None:
-        return "–"
-    ends = f" [{interval[0]:.1%}, {interval[1]:.1%}]" if interval and None not in interval else ""
-    return f"{value:.1%}{ends}"
 
 
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -88,7 +88,6 @@ class OwnRun:
             What Trainer's `train` returns.
         """
         resume = bool(resume_from_checkpoint)
-        check_checkpoint(self.trainer.args, None if resume_from_checkpoint is True else resume_from_checkpoint or None)
         checkpoint = self._checkpoint(resume_from_checkpoint) if resume else None
         if self.directory is None and self.given.held_out is None:
             return steps(str(checkpoint) if checkpoint else None)
@@ -126,14 +125,15 @@ class OwnRun:
         return TrainOutput(results["steps"], float("nan"), {})
 
     def _checkpoint(self, wanted: str | Path | bool | None) -> Path | None:
-        if wanted is not True:
-            checkpoint = Path(str(wanted))
+        last: Path | None = self.trainer.checkpoints.last()
+        checkpoint = last if wanted is True else Path(str(wanted))
+        check_checkpoint(self.trainer.args, checkpoint)
+        if wanted is not True and checkpoint is not None:
             if not (checkpoint / MARKER).is_file():
                 raise InputError(
                     "a complete checkpoint", found=str(checkpoint), where="train(resume_from_checkpoint=...)"
                 )
             return checkpoint
-        last: Path | None = self.trainer.checkpoints.last()
         # A run that was killed before its first checkpoint begins again.
         if last is None and (self.directory is None or not self.directory.exists()):
             raise InputError(

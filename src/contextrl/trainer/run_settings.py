@@ -9,13 +9,12 @@ from typing import Any
 
 import yaml
 
-from contextrl.errors import InputError
 from contextrl.judge.protocol import Judge
 from contextrl.judge.rules import RulesJudge
 from contextrl.records.jsonl import json_ready
 from contextrl.records.run_directory import RunDirectory
 from contextrl.records.secrets import without_secrets
-from contextrl.settings import flat_settings
+from contextrl.settings import changed_settings, flat_settings, other_run
 from contextrl.trainer.config import SECTIONS, ContextRLConfig
 from contextrl.trainer.inputs import TrainerInputs
 
@@ -106,15 +105,9 @@ def check_same_run(then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
         InputError: names the settings that differ.
     """
     before, after = _of_the_run(then), _of_the_run(now)
-    changed = sorted(key for key in {**before, **after} if before.get(key) != after.get(key))
-    if changed:
-        key = changed[0]
-        raise InputError(
-            f"the run's own settings ({key}: {before.get(key)!r})",
-            found=f"{after.get(key)!r} (different: {', '.join(changed)})",
-            where="train(resume_from_checkpoint=...)",
-            fix="Resume with the same settings, or start a new run in another run_dir",
-        )
+    if changed := changed_settings(before, after):
+        fix = "Resume with the same settings, or start a new run in another run_dir"
+        raise other_run(before, after, changed, where="train(resume_from_checkpoint=...)", fix=fix)
 
 
 def _of_the_run(settings: Mapping[str, Any]) -> dict[str, Any]:
