@@ -45,6 +45,7 @@ from contextrl.policy.loading import load_policy, load_processor, policy_config
 from contextrl.policy.prompts import Prompts, build_prompts
 from contextrl.records.example import Example
 from contextrl.records.verdict import Verdict
+from contextrl.rollout.sampling import Draws, Sampled
 from contextrl.rollout.settings import Stage2Settings
 from contextrl.trainer.config import ContextRLConfig
 from contextrl.trainer.contextrl_trainer import ContextRLTrainer
@@ -142,7 +143,7 @@ class Ours:
 
     def rollout(self, prompts: Prompts) -> list[list[int]]:
         row = [n for n in range(len(prompts.ids)) for _ in range(self.generations)]
-        return self.trainer.engines.engine.read(prompts).sample(row, [()] * len(row))
+        return self.trainer.engines.engine.read(prompts).sample(Draws(row, [()] * len(row), range(len(row)))).ids
 
     def batch(self, numbers: Sequence[int], completions: list[list[int]]) -> dict[str, Any]:
         """A scored batch of these completions, unshuffled."""
@@ -178,8 +179,8 @@ class GivenReading:
     completions: list[list[int]]
     prompts: Prompts
 
-    def sample(self, row: Sequence[int], suffixes: Sequence[Sequence[int]]) -> list[list[int]]:  # noqa: ARG002
-        return self.completions
+    def sample(self, draws: Draws) -> Sampled:  # noqa: ARG002
+        return Sampled(self.completions)
 
 
 class Theirs:

@@ -20,6 +20,7 @@ from contextrl.policy.generation import ignored_settings, own_settings_only
 from contextrl.policy.loading import load_policy, load_processor, policy_config
 from contextrl.policy.prompting import Prompting
 from contextrl.policy.prompts import build_prompts
+from contextrl.rollout.sampling import Draws
 
 #: Each by itself changes what is sampled, were it to be used.
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -60,9 +61,7 @@ def sampled(policy: Path, folder: Path, *, shared_prefix: bool, **settings: Any)
     assert (trainer.engines.sharing.way == "packed") == shared_prefix
     prompts = build_prompts(trainer.processing_class, miniature_examples("train", ROWS))
     reading = trainer.engines.engine.read(prompts)
-    reading.sample([0], [[]])  # the probe
-    torch.manual_seed(0)
-    return reading.sample([0, 1, 2] * 2, [[]] * 6)
+    return reading.sample(Draws([0, 1, 2] * 2, [[]] * 6, range(6))).ids
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -24,6 +23,7 @@ from contextrl.records.groups import Rejection
 from contextrl.records.verdict import Verdict
 from contextrl.rollout.groups import Completion, Group
 from contextrl.rollout.recovery import RetryPrompt
+from contextrl.rollout.sampling import Draws
 from contextrl.rollout.settings import Stage2Settings
 from contextrl.rollout.two_stage import judge_groups, plan_retries, recover, sample_groups
 from contextrl.rollout.verify import Verifier
@@ -57,10 +57,12 @@ class FakeSampler:
         self.prompts = prompts
         self.rest = [completion(one) if isinstance(one, str) else one for one in completions]
         self.calls: list[tuple[list[int], list[list[int]]]] = []
+        self.seeds: list[int] = []
 
-    def __call__(self, row: Sequence[int], suffixes: Sequence[Sequence[int]]) -> list[Completion]:
-        self.calls.append((list(row), [list(suffix) for suffix in suffixes]))
-        taken, self.rest = self.rest[: len(row)], self.rest[len(row) :]
+    def __call__(self, draws: Draws) -> list[Completion]:
+        self.calls.append((list(draws.prompt_of), [list(suffix) for suffix in draws.suffixes]))
+        self.seeds += draws.seeds
+        taken, self.rest = self.rest[: len(draws)], self.rest[len(draws) :]
         return taken
 
     def prompt_texts(self, call: int = 0) -> list[str]:
@@ -109,9 +111,11 @@ def rejections(judged: Group) -> list[Rejection | None]:
 def test_stage_1_samples_g_of_each_prompt_in_runs() -> None:
     prompts = prompts_of("a", "b")
     sampler = FakeSampler(prompts, "a0", "a1", "b0", "b1")
-    groups = sample_groups([example("a"), example("b")], [7, 3], prompts, 2, sampler)
+    groups = sample_groups([example("a"), example("b")], [7, 3], [100, 50], prompts, 2, sampler)
     assert sampler.prompt_texts() == ["a", "a", "b", "b"]
     assert sampler.calls == [([0, 0, 1, 1], [[]] * 4)]
+    assert sampler.seeds == [100, 101, 50, 51]
+    assert [group.seed for group in groups] == [100, 50]
     assert [(g.example.id, g.row, g.prompt.ids) for g in groups] == [("a", 7, [[97]]), ("b", 3, [[98]])]
     assert [[one.completion.text for one in g.attempts] for g in groups] == [["a0", "a1"], ["b0", "b1"]]
 
@@ -121,7 +125,7 @@ def test_reports_are_asked_for_only_in_all_negative_groups() -> None:
     texts = {"spread": ["right", "wrong a"], "dark": ["wrong b", "lost"], "solved": ["right", "right"]}
     prompts = prompts_of(*texts)
     sampler = FakeSampler(prompts, *[text for row in texts.values() for text in row])
-    groups = sample_groups([example(n) for n in texts], [0, 1, 2], prompts, 2, sampler)
+    groups = sample_groups([example(n) for n in texts], [0, 1, 2], [0, 0, 0], prompts, 2, sampler)
     judge_groups(groups, Verifier(judge), reports=True)
     assert [g.kind for g in groups] == ["spread", "all_negative", "solved"]
     asked = [request.response for batch in judge.batches for request in batch if request.wants_report]
@@ -132,7 +136,7 @@ def test_reports_are_asked_for_only_in_all_negative_groups() -> None:
 def test_without_stage_2_nobody_asks_for_reports() -> None:
     judge = FakeJudge(by_first_word)
     prompts = prompts_of("sum")
-    groups = sample_groups([example()], [0], prompts, 2, FakeSampler(prompts, "wrong", "wrong too"))
+    groups = sample_groups([example()], [0], [0], prompts, 2, FakeSampler(prompts, "wrong", "wrong too"))
     judge_groups(groups, Verifier(judge), reports=False)
     assert len(judge.batches) == 1
 
@@ -180,6 +184,16 @@ def test_negatives_whose_report_does_not_fit_are_skipped() -> None:
     judged.attempts[0].verdict = replace(judged.attempts[0].verdict, mistake_report="long " * 100)
     run_stage_2([judged], "right", budget=60)
     assert [one.parent for one in judged.retries] == [1]
+
+
+def test_every_retry_has_a_seed_of_its_own_that_its_group_decides() -> None:
+    def seeds_of(seed: int) -> list[int]:
+        judged = group("--")
+        judged.seed = seed
+        return run_stage_2([judged], *["wrong"] * 4, settings=Stage2Settings(samples_per_negative=2)).seeds
+
+    assert len({*seeds_of(7), *seeds_of(8)}) == 8
+    assert seeds_of(7) == seeds_of(7)
 
 
 def test_samples_per_negative() -> None:

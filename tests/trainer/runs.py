@@ -15,7 +15,7 @@ from contextrl.policy.loading import load_policy, load_processor, policy_config
 from contextrl.policy.prompts import Prompts
 from contextrl.records.verdict import Verdict
 from contextrl.rollout.groups import Completion
-from contextrl.rollout.sampling import Completions
+from contextrl.rollout.sampling import Completions, Draws, Sampled
 from contextrl.trainer.config import ContextRLConfig
 from contextrl.trainer.contextrl_trainer import ContextRLTrainer
 
@@ -58,7 +58,7 @@ class ScriptedJudge:
 class Untruncated(Completions):
     """No completion counts as truncated: an untrained policy seldom stops by itself."""
 
-    def of(self, sampled: Sequence[list[int]]) -> list[Completion]:
+    def of(self, sampled: Sampled) -> list[Completion]:
         return [replace(completion, truncated=False) for completion in super().of(sampled)]
 
 
@@ -77,8 +77,8 @@ class FixedReading:
     ids: list[int]
     prompts: Prompts
 
-    def sample(self, prompt_of: Sequence[int], suffixes: Sequence[Sequence[int]]) -> list[list[int]]:
-        return [list(self.ids) for _ in prompt_of]
+    def sample(self, draws: Draws) -> Sampled:
+        return Sampled([list(self.ids) for _ in draws.prompt_of])
 
 
 @dataclass(frozen=True)
@@ -88,15 +88,15 @@ class FunctionReading:
     prompts: Prompts
     end: int
 
-    def sample(self, prompt_of: Sequence[int], suffixes: Sequence[Sequence[int]]) -> list[list[int]]:
+    def sample(self, draws: Draws) -> Sampled:
         seen: Counter[tuple[int, str]] = Counter()
         sampled = []
-        for n, suffix in zip(prompt_of, suffixes, strict=True):
+        for n, suffix in zip(draws.prompt_of, draws.suffixes, strict=True):
             key = f"{self.prompts.ids[n]} {list(suffix)}"
             draw = random.Random(f"{key} {seen[n, key]}")
             seen[n, key] += 1
             sampled.append([*(draw.randrange(40, 240) for _ in range(draw.randrange(2, 9))), self.end])
-        return sampled
+        return Sampled(sampled)
 
 
 @dataclass(frozen=True)

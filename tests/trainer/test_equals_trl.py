@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,10 @@ from trl import GRPOConfig, GRPOTrainer
 from contextrl.judge.rules import RulesJudge
 from contextrl.miniature.tasks import miniature_examples
 from contextrl.policy.loading import load_policy, load_processor, policy_config
+from contextrl.policy.prompts import Prompts
 from contextrl.policy.vision import VisionInputs
 from contextrl.records.verdict import Verdict
+from contextrl.rollout.sampling import Draws, Engine, Reading, Sampled
 from contextrl.trainer.config import ContextRLConfig
 from contextrl.trainer.contextrl_trainer import ContextRLTrainer
 
@@ -67,7 +71,7 @@ class LengthJudge(RulesJudge):
         return [Verdict(status, answer_correct=status == "correct") for status in statuses]  # type: ignore[arg-type]
 
 
-def train_ours(policy: Path, folder: Path, variant: dict[str, Any], steps: int) -> ContextRLTrainer:
+def train_ours(policy: Path, folder: Path, variant: dict[str, Any], steps: int) -> tuple[ContextRLTrainer, Any]:
     config = policy_config(str(policy))
     args = ContextRLConfig(
         output_dir=str(folder),
@@ -86,11 +90,49 @@ def train_ours(policy: Path, folder: Path, variant: dict[str, Any], steps: int) 
         load_processor(str(policy), config),
     )
     # TRL has no rule that truncated text is not a positive.
-    untruncated(trainer).train()
-    return trainer
+    untruncated(trainer).collector.engine = recorder = Recorder(trainer.engines.engine)
+    trainer.train()
+    return trainer, recorder.samples
 
 
-def train_trl(policy: Path, folder: Path, variant: dict[str, Any], steps: int) -> GRPOTrainer:
+class Recorder:
+    """An engine whose samples are written down with the prompts that they followed."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.samples: list[tuple[list[list[int]], list[list[int]]]] = []
+
+    def read(self, prompts: Prompts) -> Recording:
+        return Recording(self.engine.read(prompts), self.samples)
+
+
+@dataclass(frozen=True)
+class Recording:
+    reading: Reading
+    samples: list[tuple[list[list[int]], list[list[int]]]]
+
+    @property
+    def prompts(self) -> Prompts:
+        return self.reading.prompts
+
+    def sample(self, draws: Draws) -> Sampled:
+        sampled = self.reading.sample(draws)
+        self.samples.append(([self.prompts.ids[n] for n in draws.prompt_of], sampled.ids))
+        return sampled
+
+
+class ReplayingTrainer(GRPOTrainer):
+    """GRPOTrainer, given samples that were drawn after the same prompts: it draws all of a batch from one generator."""
+
+    given: Iterator[tuple[list[list[int]], list[list[int]]]]
+
+    def _generate_single_turn(self, prompt_ids: Any, *_: Any, **__: Any) -> Any:
+        prompts, completions = next(self.given)
+        assert prompt_ids == prompts, "both trainers must draw after the same prompts"
+        return completions, None
+
+
+def train_trl(policy: Path, folder: Path, variant: dict[str, Any], steps: int, samples: Any) -> GRPOTrainer:
     examples = miniature_examples("train", ROWS)
     rows = Dataset.from_list(
         [{"prompt": [{"role": "user", "content": e.question}], "image": e.images[0]} for e in examples]
@@ -101,7 +143,8 @@ def train_trl(policy: Path, folder: Path, variant: dict[str, Any], steps: int) -
 
     args = GRPOConfig(output_dir=str(folder), max_steps=steps, seed=5, **SETTINGS, **variant)
     processor = load_processor(str(policy), policy_config(str(policy)))
-    trainer = GRPOTrainer(load_policy(str(policy)), [reward], args, train_dataset=rows, processing_class=processor)
+    trainer = ReplayingTrainer(load_policy(str(policy)), [reward], args, train_dataset=rows, processing_class=processor)
+    trainer.given = iter(samples)
     trainer.train()
     return trainer
 
@@ -111,19 +154,17 @@ def train_trl(policy: Path, folder: Path, variant: dict[str, Any], steps: int) -
 def test_a_run_without_stage_2_gives_trls_weights(
     tiny_policy: Path, tmp_path: Path, variant: dict[str, Any], shared_prefix: bool
 ) -> None:
-    """Same data order, samples, rewards, advantages, losses and updates: the weights are those of GRPOTrainer.
+    """Same data order, prompts, rewards, advantages, losses and updates: the weights are those of GRPOTrainer.
 
     `num_iterations=2` makes ratio and clip count: in the second update the policy has moved.
     """
     steps = 4
     config = policy_config(str(tiny_policy))
     forbidden = [config.image_token_id, config.video_token_id, config.vision_start_token_id, config.vision_end_token_id]
-    if shared_prefix:
-        # A sample that ends leaves the batch, and random numbers then fall to other samples than in `generate`.
-        forbidden.append(config.get_text_config().eos_token_id)
     same = {"generation_kwargs": {"suppress_tokens": sorted(forbidden)}}
-    ours = train_ours(tiny_policy, tmp_path / "ours", variant | same | {"shared_prefix": shared_prefix}, steps)
-    trl = train_trl(tiny_policy, tmp_path / "trl", variant | same, steps)
+    changed = variant | same | {"shared_prefix": shared_prefix}
+    ours, samples = train_ours(tiny_policy, tmp_path / "ours", changed, steps)
+    trl = train_trl(tiny_policy, tmp_path / "trl", variant | same, steps, samples)
     used = [row["shared_prefix/used"] for row in ours.state.log_history if "shared_prefix/used" in row]
     assert used == ([1.0] * steps if shared_prefix else []), "the way under test must have been taken"
     start = load_policy(str(tiny_policy)).state_dict()
@@ -148,7 +189,7 @@ def vision_fields(trainer: ContextRLTrainer, batch: dict[str, Any]) -> dict[str,
 @pytest.fixture(scope="module")
 def one_batch(tiny_policy: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[ContextRLTrainer, dict[str, Any]]:
     """A trainer after one step, and a batch with old log-probabilities far from the policy's, so that clips hold."""
-    trainer = train_ours(tiny_policy, tmp_path_factory.mktemp("run"), {"loss_type": "grpo", "beta": 0.1}, 1)
+    trainer = train_ours(tiny_policy, tmp_path_factory.mktemp("run"), {"loss_type": "grpo", "beta": 0.1}, 1)[0]
     trainer.current_gradient_accumulation_steps = 1
     batch = trainer._prepare_inputs([{"row": row} for row in (0, 1) for _ in range(4)])
     generator = torch.Generator().manual_seed(0)

@@ -23,6 +23,7 @@ from contextrl.policy.loading import load_policy
 from contextrl.policy.prompts import Prompts
 from contextrl.policy.vision import VisionInputs
 from contextrl.rollout.groups import Group
+from contextrl.rollout.sampling import Draws, Sampled
 from contextrl.trainer.config import UNSUPPORTED, ContextRLConfig
 from contextrl.trainer.contextrl_trainer import ContextRLTrainer
 from contextrl.trainer.group_recorder import GroupRecorder
@@ -136,9 +137,10 @@ def test_token_ids_travel(tiny_policy: Path, tmp_path: Path, monkeypatch: pytest
             reading = original.read(rows)
             sample = reading.sample
 
-            def spying(row: Any, suffixes: Any) -> Any:
-                prompts.append([[*rows.ids[n], *suffix] for n, suffix in zip(row, suffixes, strict=True)])
-                return sample(row, suffixes)
+            def spying(draws: Draws) -> Any:
+                pairs = zip(draws.prompt_of, draws.suffixes, strict=True)
+                prompts.append([[*rows.ids[n], *suffix] for n, suffix in pairs])
+                return sample(draws)
 
             reading.sample = spying
             return reading
@@ -233,9 +235,10 @@ def test_sampled_image_tokens_neither_appear_nor_break_scoring(tiny_policy: Path
     assert not {image, video} & {token for ids in sampled for token in ids}
     trainer.collector.engine = FixedEngine([image])
     assert all(slot.completion.truncated for group in trainer.collect([0]).groups for slot in group.members)
-    cut, empty = trainer.collector.completions.of([[7, 8, image, 9], [video]])
-    assert cut.ids == (7, 8)
-    assert empty.ids == (trainer._tokenizer.eos_token_id,)
+    told = Sampled([[7, 8, image, 9], [video]], logps=[[-1.0, -2.0, -3.0, -4.0], [-5.0]])
+    cut, empty = trainer.collector.completions.of(told)
+    assert (cut.ids, cut.logps) == ((7, 8), (-1.0, -2.0))
+    assert (empty.ids, empty.logps) == ((trainer._tokenizer.eos_token_id,), None)
     trainer.collector.engine = FixedEngine([7, 8, image, 9])
     batch = trainer._generate_and_score_completions(loader_rows(0, 1))
     loss = trainer._compute_loss(trainer.model, {**batch})

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
+from contextrl.engines.drawing import own_numbers
 from contextrl.engines.host import PolicyHost
 from contextrl.policy.generation import own_settings_only
 from contextrl.policy.prompts import Prompts
+from contextrl.rollout.sampling import Draws, Sampled
 
 
 @dataclass(frozen=True)
@@ -17,14 +18,15 @@ class TransformersReading:
     host: PolicyHost
     prompts: Prompts
 
-    def sample(self, prompt_of: Sequence[int], suffixes: Sequence[Sequence[int]]) -> list[list[int]]:
+    def sample(self, draws: Draws) -> Sampled:
         """See `Reading`."""
-        ids = [[*self.prompts.ids[n], *suffix] for n, suffix in zip(prompt_of, suffixes, strict=True)]
-        rows = self.prompts.select(prompt_of).extended(ids)
+        ids = [[*self.prompts.ids[n], *suffix] for n, suffix in zip(draws.prompt_of, draws.suffixes, strict=True)]
+        rows = self.prompts.select(draws.prompt_of).extended(ids)
         fields = {**rows.per_token, **rows.image_tensors()}
-        with own_settings_only(self.host.accelerator.unwrap_model(self.host.model)):
+        model = self.host.accelerator.unwrap_model(self.host.model)
+        with own_settings_only(model), own_numbers(model, draws.seeds):
             sampled, _ = self.host._generate_single_turn(rows.ids, None, fields, 1)
-        return sampled
+        return Sampled(sampled)
 
 
 @dataclass(frozen=True)

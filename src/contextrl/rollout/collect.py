@@ -17,7 +17,8 @@ from contextrl.rollout.dynamic import RefillCursor, refill
 from contextrl.rollout.groups import Completion, Group, has_spread
 from contextrl.rollout.recovery import RetryPrompt
 from contextrl.rollout.rewards import Rewards
-from contextrl.rollout.sampling import Completions, Engine, Reading
+from contextrl.rollout.sampling import Completions, Draws, Engine, Reading
+from contextrl.rollout.seeds import GroupSeeds
 from contextrl.rollout.settings import DynamicSamplingSettings, Stage2Settings
 from contextrl.rollout.two_stage import AnyProcess, judge_groups, recover, sample_groups
 from contextrl.rollout.verify import Verifier
@@ -53,6 +54,7 @@ class Rollout:
 
     Attributes:
         verifier: who judged, with what that cost.
+        seeds: of its groups' samples.
         groups: the groups that are trained; dynamic sampling has replaced some of the drawn ones.
         drawn: the groups that the data gave; what shares of groups and samples speak of.
         sampled: these and what dynamic sampling drew; what counts of stage 2 speak of.
@@ -61,6 +63,7 @@ class Rollout:
     """
 
     verifier: Verifier
+    seeds: GroupSeeds
     groups: list[Group] = field(default_factory=list)
     drawn: list[Group] = field(default_factory=list)
     sampled: list[Group] = field(default_factory=list)
@@ -84,6 +87,7 @@ class Collector:
         build_prompts: stage-1 prompts of examples.
         engine: samples; `completions` makes of its token ids what the method works with.
         verifier: makes the verifier of one rollout.
+        seeds: makes the seeds of one rollout.
         retry_prompt: stage 2's prompts.
         cursor: what dynamic sampling draws next.
         processes: that train together.
@@ -97,6 +101,7 @@ class Collector:
     engine: Engine
     completions: Completions
     verifier: Callable[[], Verifier]
+    seeds: Callable[[], GroupSeeds]
     stage2: Stage2Settings
     mixing: Mixing
     retry_prompt: RetryPrompt
@@ -112,14 +117,14 @@ class Collector:
         Raises:
             RolloutLostError: on every process; nothing of the rollout can be used.
         """
-        rollout = Rollout(self.verifier())
+        rollout = Rollout(self.verifier(), self.seeds())
         rollout.groups = self._roll_out(rollout, rows)
         rollout.drawn, rollout.sampled = list(rollout.groups), list(rollout.groups)
         if self.dynamic_sampling.rounds:
             rollout.sampled += refill(
                 rollout.groups,
                 lambda group: not has_spread([member.reward for member in group.members]),
-                partial(self._roll_out, rollout),
+                partial(self._roll_out, rollout, refilled=True),
                 self.cursor,
                 max_rounds=self.dynamic_sampling.rounds,
                 any_process=self.any_process,
@@ -141,13 +146,14 @@ class Collector:
                 str(failure) if failure is not None else "a reward has failed on another process"
             ) from failure
 
-    def _roll_out(self, rollout: Rollout, rows: Sequence[int]) -> list[Group]:
+    def _roll_out(self, rollout: Rollout, rows: Sequence[int], *, refilled: bool = False) -> list[Group]:
         """Both stages for data rows; with none, this process only takes part in the others' generation."""
         examples = [self.examples[row] for row in rows]
         with rollout.timed(names.TIME_STAGE1):
             reading = self.engine.read(self.build_prompts(examples))
             sample = partial(self._sample, rollout, reading)
-            groups = sample_groups(examples, rows, reading.prompts, self.num_generations, sample)
+            seeds = [rollout.seeds.of(row, refilled=refilled) for row in rows]
+            groups = sample_groups(examples, rows, seeds, reading.prompts, self.num_generations, sample)
         with rollout.timed(names.TIME_JUDGE):
             judge_groups(groups, rollout.verifier, reports=self.stage2.in_use and self.stage2.report == "full")
         self._check_judge(rollout.verifier)
@@ -165,17 +171,15 @@ class Collector:
             self._check_judge(rollout.verifier)
         return groups
 
-    def _sample(
-        self, rollout: Rollout, reading: Reading, prompt_of: Sequence[int], suffixes: Sequence[Sequence[int]]
-    ) -> list[Completion]:
+    def _sample(self, rollout: Rollout, reading: Reading, draws: Draws) -> list[Completion]:
         """See `two_stage.Sample`."""
-        if not prompt_of:
+        if not len(draws):
             if self.processes > 1:
                 # Generation is collective: stand in with a prompt of our own and throw its completion away.
-                self.engine.read(self.build_prompts(self.examples[:1])).sample([0], [()])
+                self.engine.read(self.build_prompts(self.examples[:1])).sample(Draws([0], [()], [0]))
             return []
-        sampled = reading.sample(prompt_of, suffixes)
-        rollout.tokens += sum(len(ids) for ids in sampled)
+        sampled = reading.sample(draws)
+        rollout.tokens += sum(len(ids) for ids in sampled.ids)
         return self.completions.of(sampled)
 
     def _check_judge(self, verifier: Verifier) -> None:

@@ -20,11 +20,13 @@ class Completion:
         ids: the sampled tokens, end-of-turn included where it was sampled.
         text: `ids` decoded without special tokens.
         truncated: the length limit, not the policy, ended it.
+        logps: of `ids` under the distribution that they were drawn from; None where the engine does not tell.
     """
 
     ids: tuple[int, ...]
     text: str
     truncated: bool
+    logps: tuple[float, ...] | None = None
 
 
 @dataclass
@@ -80,6 +82,7 @@ class Group:
     Attributes:
         row: position of the example in the data.
         prompt: the stage-1 prompt, one row.
+        seed: of its first sample; see `GroupSeeds`.
         members: the group that is trained: an online group's G attempts, or the mixed group that `mix_group` made.
         replayed: the G responses that GRPOTrainer scores: the attempts, or, where kept retries take the places of
             negatives, the members.
@@ -94,6 +97,7 @@ class Group:
     members: list[Attempt] = field(default_factory=list)
     replayed: list[Attempt] = field(default_factory=list)
     refilled: bool = False
+    seed: int = 0
 
     def __post_init__(self) -> None:
         self.members = self.members or list(self.attempts)

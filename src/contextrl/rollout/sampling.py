@@ -3,10 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from contextrl.policy.prompts import Prompts
 from contextrl.rollout.groups import Completion
+
+
+@dataclass(frozen=True)
+class Draws:
+    """B samples that are to be drawn.
+
+    Attributes:
+        prompt_of: [B] which of the prompts that were read each sample continues.
+        suffixes: [B] tokens that stand between prompt and sample; empty for the prompt alone.
+        seeds: [B] of each sample's own random numbers. Those of samples of one prompt follow one another, so that an
+            engine that draws several samples per request can be told the first.
+    """
+
+    prompt_of: Sequence[int]
+    suffixes: Sequence[Sequence[int]]
+    seeds: Sequence[int]
+
+    def __len__(self) -> int:
+        return len(self.prompt_of)
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """What an engine has drawn.
+
+    Attributes:
+        ids: token ids [B], each up to and including its end token.
+        logps: [B] log-probabilities of these tokens under the distribution that they were drawn from; None where the
+            engine does not tell, because it computes as the trainer does.
+    """
+
+    ids: list[list[int]]
+    logps: list[list[float]] | None = None
 
 
 class Reading(Protocol):
@@ -17,8 +51,8 @@ class Reading(Protocol):
         """What it has read, with positions where the engine computes them."""
         ...
 
-    def sample(self, prompt_of: Sequence[int], suffixes: Sequence[Sequence[int]]) -> list[list[int]]:
-        """Token ids [B] sampled after prompts `prompt_of` [B], each followed by its suffix."""
+    def sample(self, draws: Draws) -> Sampled:
+        """Draw what is asked for, in its order."""
         ...
 
 
@@ -42,13 +76,20 @@ class Completions:
     def __init__(self, tokenizer: Any, end_ids: Collection[int], placeholders: Collection[int]) -> None:
         self.tokenizer, self.end_ids, self.placeholders = tokenizer, end_ids, placeholders
 
-    def of(self, sampled: Sequence[list[int]]) -> list[Completion]:
+    def of(self, sampled: Sampled) -> list[Completion]:
         """One completion per list of ids."""
-        kept = [self._cut_at_placeholder(ids) for ids in sampled]
+        kept = [self._cut_at_placeholder(ids) for ids in sampled.ids]
         texts = self.tokenizer.batch_decode(kept, skip_special_tokens=True)
+        every = [None] * len(kept) if sampled.logps is None else sampled.logps
         return [
-            Completion(tuple(ids), text, truncated=ids != whole or ids[-1] not in self.end_ids)
-            for ids, whole, text in zip(kept, sampled, texts, strict=True)
+            Completion(
+                tuple(ids),
+                text,
+                truncated=ids != whole or ids[-1] not in self.end_ids,
+                # An end token that stands where nothing was left was not drawn.
+                logps=None if logps is None or ids != whole[: len(ids)] else tuple(logps[: len(ids)]),
+            )
+            for ids, whole, text, logps in zip(kept, sampled.ids, texts, every, strict=True)
         ]
 
     def _cut_at_placeholder(self, ids: list[int]) -> list[int]:

@@ -15,31 +15,44 @@ from contextrl.records.example import Example
 from contextrl.rollout.groups import Attempt, Completion, Group
 from contextrl.rollout.mixing import mix_group
 from contextrl.rollout.recovery import RetryPrompt
+from contextrl.rollout.sampling import Draws
+from contextrl.rollout.seeds import retry_seed
 from contextrl.rollout.settings import WITHOUT_REPORT, Stage2Settings
 from contextrl.rollout.standalone import standalone_problem
 from contextrl.rollout.verify import Verifier
 
-#: `sample(prompt_of, suffixes)`: one completion after each prompt `prompt_of[b]` of a rollout, followed by the tokens
-#: `suffixes[b]`. N prompts and B samples, so that a prompt and its images need to be read only once.
-Sample = Callable[[Sequence[int], Sequence[Sequence[int]]], list[Completion]]
+#: Completions [B] of what is to be drawn. N prompts and B samples, so that a prompt and its images are read only once.
+Sample = Callable[[Draws], list[Completion]]
 #: Whether a condition holds on any process. Generation is collective (FSDP, ZeRO-3, vLLM): all enter it or none.
 AnyProcess = Callable[[bool], bool]
 
 
 def sample_groups(
-    examples: Sequence[Example], rows: Sequence[int], prompts: Prompts, num_generations: int, sample: Sample
+    examples: Sequence[Example],
+    rows: Sequence[int],
+    seeds: Sequence[int],
+    prompts: Prompts,
+    num_generations: int,
+    sample: Sample,
 ) -> list[Group]:
-    """Stage 1: G completions of each of the N prompts."""
+    """Stage 1: G completions of each of the N prompts.
+
+    Args:
+        rows: [N] positions of the examples in the data.
+        seeds: [N] of each group's first sample.
+    """
     prompt_of = [n for n in range(len(examples)) for _ in range(num_generations)]
-    completions = sample(prompt_of, [()] * len(prompt_of))
+    own = [seed + i for seed in seeds for i in range(num_generations)]
+    completions = sample(Draws(prompt_of, [()] * len(prompt_of), own))
     return [
         Group(
             example,
             row,
             prompts.select([n]),
             [Attempt(c) for c in completions[n * num_generations : (n + 1) * num_generations]],
+            seed=seed,
         )
-        for n, (example, row) in enumerate(zip(examples, rows, strict=True))
+        for n, (example, row, seed) in enumerate(zip(examples, rows, seeds, strict=True))
     ]
 
 
@@ -61,6 +74,7 @@ class Retry:
     attempt: Attempt
     suffix: list[int]
     report: str
+    seed: int
 
 
 def plan_retries(
@@ -80,10 +94,10 @@ def plan_retries(
         suffix = retry_prompt.suffix(group.prompt.ids[0], failed.completion.ids, report)
         if suffix is None:
             continue
-        for _ in range(settings.samples_per_negative):
+        for n in range(settings.samples_per_negative):
             seen = f"{report or WITHOUT_REPORT} {retry_prompt.instruction}"
             attempt = Attempt(Completion((), "", False), stage=2, parent=i, seen=seen)
-            planned.append(Retry(group, attempt, suffix, report))
+            planned.append(Retry(group, attempt, suffix, report, retry_seed(group.seed, i, n)))
     return planned
 
 
@@ -109,7 +123,8 @@ def recover(
     if not any_process(bool(retries)):
         return
     prompt_of = [n for n, plan in enumerate(planned) for _ in plan]
-    completions = sample(prompt_of, [retry.suffix for retry in retries])
+    draws = Draws(prompt_of, [retry.suffix for retry in retries], [retry.seed for retry in retries])
+    completions = sample(draws)
     for retry, completion in zip(retries, completions, strict=True):
         retry.attempt.completion = completion
         retry.group.retries.append(retry.attempt)

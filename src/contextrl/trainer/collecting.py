@@ -11,6 +11,7 @@ from contextrl.rollout.dynamic import RefillCursor
 from contextrl.rollout.recovery import RetryPrompt
 from contextrl.rollout.rewards import Rewards
 from contextrl.rollout.sampling import Completions
+from contextrl.rollout.seeds import GroupSeeds
 from contextrl.rollout.verify import Verifier
 from contextrl.trainer.inputs import TrainerInputs
 
@@ -29,6 +30,8 @@ def build_collector(trainer: Any, given: TrainerInputs, judge: Judge, audit: Jud
         engine=trainer.engines.engine,
         completions=Completions(tokenizer, trainer.eos_token_ids, placeholder_ids(trainer.model.config)),
         verifier=partial(Verifier.configured, judge, audit, args.judging),
+        # Counted in micro-batches, which a resumed run goes on counting.
+        seeds=lambda: GroupSeeds(args.seed, trainer._step, trainer.accelerator.process_index),
         stage2=args.stage2,
         mixing=args.objective.mixing,
         retry_prompt=RetryPrompt(

@@ -59,7 +59,7 @@ def configured(**settings: Any) -> GenerationConfig:
 
 
 def ours(model: Any, prompts: Prompts, row: Sequence[int], suffixes: Any, config: GenerationConfig) -> list[list[int]]:
-    samples = Samples(encode_prompts(model, prompts, CPU), row, suffixes or [[]] * len(row))
+    samples = Samples(encode_prompts(model, prompts, CPU), row, suffixes or [[]] * len(row), seeds=range(len(row)))
     return generate(model, samples, decoder_of(model, samples, config.max_new_tokens), config, PAD)
 
 
@@ -158,7 +158,6 @@ def test_samples_follow_the_distribution_of_generate(family: str, settings: dict
     model, prompts = model_of(family), make_prompts(family, [(6, [(2, 2)]), (11, [(2, 2)])])
     config = configured(do_sample=True, max_new_tokens=3, **settings)
     row = [0, 1] * 3000
-    torch.manual_seed(11)
     sampled = ours(model, prompts, row, None, config)
     for n in (0, 1):
         mine = [ids for ids, of in zip(sampled, row, strict=True) if of == n]
@@ -167,7 +166,6 @@ def test_samples_follow_the_distribution_of_generate(family: str, settings: dict
 
 def test_the_goodness_of_fit_sees_another_temperature(qwen: Any) -> None:
     prompts = make_prompts("qwen3-vl", [(6, [(2, 2)])])
-    torch.manual_seed(11)
     sampled = ours(qwen, prompts, [0] * 3000, None, configured(do_sample=True, top_k=0, temperature=1.3))
     expected = two_token_distribution(qwen, prompts, 0, configured(do_sample=True, top_k=0))
     assert goodness_of_fit(sampled, expected) < 1e-6
@@ -191,9 +189,8 @@ class CountingDecoder(SharedDecoder):
 def test_samples_that_have_ended_leave_the_batch(qwen: Any) -> None:
     prompts = make_prompts("qwen3-vl", SHAPES)
     config = configured(do_sample=True, top_k=0)
-    samples = Samples(encode_prompts(qwen, prompts, CPU), ROW, [[]] * len(ROW))
+    samples = Samples(encode_prompts(qwen, prompts, CPU), ROW, [[]] * len(ROW), seeds=range(len(ROW)))
     decoder = CountingDecoder(qwen, samples, config.max_new_tokens)
-    torch.manual_seed(0)
     sampled = generate(qwen, samples, decoder, config, PAD)
     expected = [sum(len(ids) > step for ids in sampled) for step in range(max(map(len, sampled)))]
     assert decoder.sizes == expected

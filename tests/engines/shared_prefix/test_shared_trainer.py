@@ -23,6 +23,7 @@ from contextrl.errors import InputError
 from contextrl.judge.protocol import JudgeRequest
 from contextrl.policy.loading import load_policy, policy_config
 from contextrl.policy.prompts import build_prompts
+from contextrl.rollout.sampling import Draws
 from contextrl.trainer.batches import micro_batches
 from contextrl.trainer.contextrl_trainer import ContextRLTrainer
 
@@ -253,9 +254,9 @@ def test_the_probe_looks_at_images(tiny_policy: Path, tmp_path: Path, monkeypatc
     monkeypatch.setattr(PromptScorer, "score_by", spying)
     with_image, text_only = trainer.examples[0], replace(trainer.examples[1], images=())
     reading = trainer.engines.engine.read(build_prompts(trainer.processing_class, [text_only, with_image]))
-    reading.sample([0, 1], [[], []])
+    reading.sample(Draws([0, 1], [[], []], [1, 2]))
     assert probed == [[1], [1]], "both ways, and once"
-    reading.sample([0, 1], [[], []])
+    reading.sample(Draws([0, 1], [[], []], [1, 2]))
     assert len(probed) == 2
 
 

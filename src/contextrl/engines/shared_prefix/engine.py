@@ -22,6 +22,7 @@ from contextrl.engines.shared_prefix.sharing import Sharing
 from contextrl.engines.transformers import TransformersEngine
 from contextrl.policy.generation import own_settings_only
 from contextrl.policy.prompts import Prompts
+from contextrl.rollout.sampling import Draws, Sampled
 
 
 class SharedPrefixEngine:
@@ -108,18 +109,22 @@ class SharedReading:
         self.prompts = replace(encoded.prompts, positions=encoded.positions)
         self._states: PrefixStates | None = None
 
-    def sample(self, prompt_of: Sequence[int], suffixes: Sequence[Sequence[int]]) -> list[list[int]]:
+    def sample(self, draws: Draws) -> Sampled:
         """See `Reading`."""
         self.engine.probe_once(self.encoded)
-        if not self.engine.shares(suffixes):
-            return self.engine.plain.read(self.prompts).sample(prompt_of, suffixes)
+        if not self.engine.shares(draws.suffixes):
+            return self.engine.plain.read(self.prompts).sample(draws)
         host = self.engine.host
-        present = sorted(set(prompt_of))
+        present = sorted(set(draws.prompt_of))
         every = len(present) == len(self.encoded)
         with self.engine.generating() as model:
             encoded = self.encoded if every else self.encoded.select(present)
             samples = Samples(
-                encoded, [present.index(n) for n in prompt_of], suffixes, self._states_of(present, every=every)
+                encoded,
+                [present.index(n) for n in draws.prompt_of],
+                draws.suffixes,
+                self._states_of(present, every=every),
+                draws.seeds,
             )
             decoder = self.engine.decoder(model, samples)
             sampled = generate(
@@ -132,7 +137,7 @@ class SharedReading:
             )
         if isinstance(decoder, SharedDecoder) and every and not self.engine.parameters_are_sharded:
             self._states = decoder.states
-        return sampled
+        return Sampled(sampled)
 
     def _states_of(self, present: Sequence[int], *, every: bool) -> PrefixStates | None:
         """What an earlier call has left of these prompts."""

@@ -17,6 +17,7 @@ from transformers import GenerationConfig
 from transformers.cache_utils import DynamicCache
 from transformers.generation import logits_process
 
+from contextrl.engines.drawing import drawn, uniforms
 from contextrl.engines.shared_prefix.attention import untouched_mask
 from contextrl.engines.shared_prefix.decoding import CausalPrefix, OwnStates, PrefixStates, SharedDecoding
 from contextrl.engines.shared_prefix.prompts import EncodedPrompts
@@ -32,12 +33,14 @@ class Samples:
         prompt_of: [B] which prompt each sample continues.
         suffixes: [B] tokens that stand between the prompt and the sample; empty lists for the prompt alone.
         states: the prompts' prefixes where an earlier call has left them.
+        seeds: [B] of each sample's own random numbers; may be left out where nothing is drawn.
     """
 
     encoded: EncodedPrompts
     prompt_of: Sequence[int]
     suffixes: Sequence[Sequence[int]]
     states: PrefixStates | None = None
+    seeds: Sequence[int] = ()
 
 
 class Decoder(Protocol):
@@ -74,7 +77,7 @@ def generate(
     contexts = left_pad(ids, pad_token_id).to(samples.encoded.device)
     lengths = torch.tensor([len(row) for row in ids], device=contexts.device)
     columns = torch.arange(contexts.size(1), device=contexts.device)
-    state = _Decoding(decoder, synced)
+    state = _Decoding(decoder, synced, samples.seeds)
     model.generate(
         input_ids=contexts,
         attention_mask=(columns >= contexts.size(1) - lengths[:, None]).long(),
@@ -91,6 +94,7 @@ class _Decoding:
 
     decoder: Decoder
     synced: bool
+    seeds: Sequence[int]
     sampled: torch.Tensor | None = None
     counts: torch.Tensor | None = None
 
@@ -116,11 +120,12 @@ def decode(
     counts = torch.full((batch,), room, device=input_ids.device)
     alive = torch.arange(batch, device=input_ids.device)
     score = _Scorer(logits_processor, batch)
+    numbers = uniforms(decoding.seeds, room, input_ids.device)
     logits = decoding.decoder.start()
     for end in range(start + 1, start + room + 1):
         scores = score(sequences[:, : end - 1], alive, logits.float())
         if generation_config.do_sample:
-            tokens = torch.multinomial(torch.softmax(scores, dim=-1), 1)[:, 0]
+            tokens = drawn(scores, numbers[alive, end - start - 1])
         else:
             tokens = scores.argmax(-1)
         sequences[alive, end - 1] = tokens

@@ -1,0 +1,92 @@
+"""Drawing tokens with a generator per sample, so that a sample does not depend on what is drawn beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+from transformers import LogitsProcessor
+from transformers.generation import GenerationMode
+
+
+def uniforms(seeds: Sequence[int], length: int, device: torch.device | str) -> torch.Tensor:
+    """Numbers in [0, 1): [B, length] in float64, one per token, each row's from its own seed."""
+    generator = torch.Generator()
+    rows = [torch.rand(length, generator=generator.manual_seed(seed), dtype=torch.float64) for seed in seeds]
+    return torch.stack(rows).to(device) if rows else torch.zeros(0, length, dtype=torch.float64, device=device)
+
+
+def drawn(scores: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
+    """Tokens [B] of the distributions that scores [B, V] stand for: the inverse of their sums, at numbers [B].
+
+    In float64: the sum over a vocabulary of 150,000 tokens in float32 would move small probabilities.
+    """
+    sums = torch.softmax(scores.double(), dim=-1).cumsum(-1)
+    # Below the last sum, whatever rounding makes of it; a token without probability is never the first above.
+    points = numbers.clamp(max=1 - 1e-12) * sums[:, -1]
+    return torch.searchsorted(sums, points[:, None], right=True)[:, 0]
+
+
+class OwnNumbers(LogitsProcessor):
+    """Leaves of each row's distribution the token that its own random number draws: `generate` can draw no other.
+
+    Args:
+        numbers: [B, C], one per token.
+        start: length of what comes before the first token.
+    """
+
+    def __init__(self, numbers: torch.Tensor, start: int) -> None:
+        self.numbers, self.start = numbers, start
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """Scores [B, V] with 0 for one token and minus infinity for all others."""
+        tokens = drawn(scores, self.numbers[:, input_ids.size(1) - self.start])
+        return torch.full_like(scores, float("-inf")).scatter(1, tokens[:, None], 0.0)
+
+
+def _sample(
+    model: Any,
+    input_ids: torch.Tensor,
+    logits_processor: Any,
+    stopping_criteria: Any,
+    generation_config: Any,
+    *,
+    seeds: Sequence[int],
+    **kwargs: Any,
+) -> torch.Tensor:
+    """Transformers' own sampling, after all that `generate` puts before it; a `custom_generate`."""
+    room = stopping_criteria.max_length - input_ids.size(1)
+    logits_processor.append(OwnNumbers(uniforms(seeds, room, input_ids.device), input_ids.size(1)))
+    # It asks the global generator all the same, which others go on from.
+    with torch.random.fork_rng([] if input_ids.device.type == "cpu" else [input_ids.device]):
+        sampled: torch.Tensor = model._sample(
+            input_ids,
+            logits_processor=logits_processor,
+            stopping_criteria=stopping_criteria,
+            generation_config=generation_config,
+            **kwargs,
+        )
+    return sampled
+
+
+@contextmanager
+def own_numbers(model: Any, seeds: Sequence[int]) -> Iterator[None]:
+    """Let a model's `generate` draw each row with its own seed, where it draws at all.
+
+    Args:
+        model: unwrapped, with or without adapters.
+    """
+    generate = model.generate
+
+    def seeded(*args: Any, **kwargs: Any) -> Any:
+        draws = kwargs["generation_config"].get_generation_mode() == GenerationMode.SAMPLE
+        return generate(*args, **kwargs, **({"custom_generate": partial(_sample, seeds=seeds)} if draws else {}))
+
+    model.generate = seeded
+    try:
+        yield
+    finally:
+        del model.generate
