@@ -140,3 +140,14 @@ def test_logged_sums_count_completion_tokens_by_scope() -> None:
     assert region == held + sums["clip_ratio/high_mean"].total.item()
     assert region > 0
     assert "kl" not in logged_sums(batch, tokens, loss_settings(beta=0.0))
+
+
+def test_the_correction_for_the_engine_scales_the_policy_loss_and_not_the_kl() -> None:
+    batch = make_batch()
+    weights = 0.5 + torch.rand(4, 6, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    plain = token_loss(batch, loss_settings(beta=0.0)).loss
+    kl = token_loss(batch, loss_settings(beta=0.3)).loss - plain
+    corrected = token_loss(replace(batch, importance=weights), loss_settings(beta=0.3)).loss
+    torch.testing.assert_close(corrected, plain * weights + kl)
+    of_sequences = token_loss(replace(batch, importance=weights[:, :1]), loss_settings(beta=0.0)).loss
+    torch.testing.assert_close(of_sequences, plain * weights[:, :1])

@@ -36,6 +36,8 @@ class LossBatch:
         advantages: [B], already scaled.
         mask: [B, C], 1 for tokens that count.
         off_policy: [B] bool, True for rolled-back responses.
+        importance: [B, C] or [B, 1], what corrects for an engine that samples from another distribution than the
+            trainer's (truncated importance sampling), 1 for rolled-back responses; None where it is the same.
         weights: [B], G / (size of the row's group): a group's loss is the mean over its own members, and groups weigh
             the same whatever their size. 1 in online groups, 0 in rows that are members of no group.
         rows: what the sum of weighted rows is divided by: rows of a micro-batch if all groups had G members.
@@ -52,6 +54,7 @@ class LossBatch:
     weights: torch.Tensor
     rows: int
     accumulation_steps: int = 1
+    importance: torch.Tensor | None = None
     token_normalizer: torch.Tensor | float = 1.0
 
 

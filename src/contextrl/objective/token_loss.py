@@ -19,7 +19,9 @@ def k3_kl(per_token_logps: torch.Tensor, ref_per_token_logps: torch.Tensor) -> t
 
 
 def token_loss(batch: LossBatch, settings: LossSettings) -> TokenLoss:
-    """Clipped policy loss plus KL, per token: -min(rho A, clip(rho) A) + beta KL.
+    """Clipped policy loss plus KL, per token: -w min(rho A, clip(rho) A) + beta KL.
+
+    w corrects for the engine that sampled; it is 1 where the trainer did.
 
     Args:
         batch: one micro-batch; settings: constants.
@@ -41,6 +43,8 @@ def token_loss(batch: LossBatch, settings: LossSettings) -> TokenLoss:
     if settings.objective.ratio == "shaped":
         shaped = -shaped_ratio(batch.per_token_logps, settings.objective.shaping_gamma) * advantages
         loss = torch.where(rolled_back, shaped, loss)
+    if batch.importance is not None:
+        loss = loss * batch.importance
     kl = torch.zeros_like(batch.per_token_logps)
     if settings.beta != 0.0:
         if batch.ref_per_token_logps is None:

@@ -60,8 +60,24 @@ class ScoredRows:
         return {
             "prompt_ids": [self.prompts.prompts.ids[n] for n in self.group[: self.replayed]],
             "completion_ids": [list(attempt.completion.ids) for attempt in self.attempts[: self.replayed]],
-            "logprobs": None,
+            "logprobs": self.sampling_logps(),
         }
+
+    def sampling_logps(self) -> list[list[float]] | None:
+        """What the engine says of the replayed rows' tokens; None if it says nothing.
+
+        NaN, for which GRPOTrainer corrects nothing, where it does not say, and in rolled-back rows: they were sampled
+        under another prompt than the one that they are trained under.
+        """
+        attempts = self.attempts[: self.replayed]
+        if all(attempt.completion.logps is None for attempt in attempts):
+            return None
+        return [
+            [float("nan")] * len(attempt.completion.ids)
+            if attempt.rolled_back or attempt.completion.logps is None
+            else list(attempt.completion.logps)
+            for attempt in attempts
+        ]
 
     def as_dataset_rows(self) -> list[dict[str, Any]]:
         """Rows without images, so that GRPOTrainer neither decodes nor processes them."""
@@ -97,6 +113,8 @@ class ScoredRows:
             passes = [name for name in ("old_per_token_logps", "ref_per_token_logps") if name in batch]
             for name, of_pass in zip(passes, logps, strict=True):
                 with_added_rows(batch, name, of_pass)
+            if "importance_sampling_ratio" in batch:
+                with_added_rows(batch, "importance_sampling_ratio", torch.ones(len(self.added), 1), fill=1)
         device = batch["completion_ids"].device
         # Only tensors survive the shuffle and the split.
         batch["group"] = torch.tensor(self.group, device=device)
@@ -195,6 +213,7 @@ def loss_batch(
         advantages=inputs["advantages"],
         mask=inputs["completion_mask"],
         off_policy=inputs["off_policy"],
+        importance=inputs.get("importance_sampling_ratio"),
         weights=inputs["weights"],
         rows=args.per_device_train_batch_size,
         accumulation_steps=steps,

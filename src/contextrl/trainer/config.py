@@ -58,6 +58,13 @@ class ContextRLConfig(GRPOConfig):
     """
 
     loss_type: str = field(default="grpo", metadata={"help": "A name in LOSSES: grpo or dapo."})
+    vllm_importance_sampling_mode: str = field(
+        default="token_truncate",
+        metadata={
+            "help": "How the policy loss is corrected for what vLLM samples from. TRL's own default, sequence_mask, "
+            "drops whole responses as soon as their tokens' ratios multiply to more than 3, as long ones' do."
+        },
+    )
     beta: float = field(default=0.01, metadata={"help": "Weight of the KL term."})
     use_bias_correction_kl: bool = field(default=False, metadata={"help": "Must stay False: plain k3."})
     remove_unused_columns: bool | None = field(default=False, metadata={"help": "Must stay False."})
