@@ -36,7 +36,7 @@ browser:  ## Chromium for the tests of reports: Debian's package, where it can b
 		&& apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; } \
 		|| echo "Chromium cannot be installed here: the tests of reports in a browser are skipped."
 
-vllm: $(STAMP)  ## the judge against vLLM on a CPU: SmolLM2 for the protocol, the miniature's learned judge for verdicts
+vllm: $(STAMP)  ## vLLM on a CPU: rollouts inside the trainer, the trainer beside it, and servers for the judge and a trained model
 	bash tests/vllm_servers/run.sh
 
 format: $(STAMP)

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # vLLM on a CPU: the judge's client against a real server, and a judge that sees images. Called by `make vllm`.
 #
-# Installs vLLM into an environment of its own, serves SmolLM2-135M (the protocol) and the miniature's learned judge
-# (verdicts), and runs tests/vllm_servers against them. Ends with 0 when all passed or when this machine cannot run it, which it
+# Installs vLLM into an environment of its own, together with what contextrl needs. Runs the trainer's tests there, beside
+# vLLM and with the transformers that it asks for; rollouts by vLLM inside the trainer (tests/vllm_rollouts); then serves
+# SmolLM2-135M (the protocol) and the miniature's learned judge (verdicts) for tests/vllm_servers. Ends with 0 when all passed or when this machine cannot run it, which it
 # says in a line that begins with SKIPPED; with 1 when anything failed.
 #
 #   CONTEXTRL_VLLM_HOME      where the environment is kept (4 GB); default .venv-vllm
@@ -173,6 +174,16 @@ run_tests() {  # $1: file, the rest: environment
     took "$file"
 }
 
+# The project itself, in vLLM's environment. Where vLLM loads a Qwen3-VL it wants torchvision; ours does without.
+run_inside() {  # $1: what it is called, $2: cores for vLLM, $3: PYTHONPATH beside the project's, the rest: pytest's arguments
+    local name=$1 cores=$2 path=$root/src${3:+:$3}
+    shift 3
+    (cd "$root" && env PYTHONPATH="$path" VLLM_CPU_KVCACHE_SPACE=1 VLLM_CPU_OMP_THREADS_BIND="$cores" OMP_NUM_THREADS=1 \
+        HF_HUB_OFFLINE=1 VLLM_NO_USAGE_STATS=1 DO_NOT_TRACK=1 \
+        "$server_python" -m pytest -q -rs -p no:cacheprovider --durations=5 "$@") || failed=1
+    took "$name"
+}
+
 main() {
     trap clean_up EXIT
     trap 'exit 130' INT TERM
@@ -181,6 +192,10 @@ main() {
     check_machine
     start_judge_training
     install
+    run_inside "trainer's tests beside vLLM" 0 "" -n 2 tests/trainer/test_trl_contract.py tests/trainer/test_traps.py \
+        tests/trainer/test_equals_trl.py tests/trainer/test_mixed_groups.py tests/trainer/test_importance.py \
+        tests/trainer/test_resume.py tests/engines
+    run_inside "rollouts by vLLM" "0-$(($(nproc) > 1 ? 1 : 0))" "$here/torchvision_standin" tests/vllm_rollouts
     convert_smollm2
     # White space without end is what small models write inside JSON if the grammar lets them.
     serve "$smollm2" smollm2 0 \
