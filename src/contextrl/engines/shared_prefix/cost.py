@@ -123,12 +123,13 @@ class ModelCost:
         dense = self.packed(prompts, prompt_of, lengths) / WORTHWHILE
         if blocks:
             # Rows of their own are causal too, where none is padded.
-            halved = separate - self._spared_by_causality(prompts, prompt_of, lengths)
+            halved = separate - self.spared_by_causality(prompts, prompt_of, lengths)
             if self.packed_by_blocks(prompts, prompt_of, lengths) / BLOCKS_WORTHWHILE < min(dense, halved):
                 return "blocks"
         return "dense" if dense < separate else "separate"
 
-    def _spared_by_causality(self, prompts: Prompts, prompt_of: Sequence[int], lengths: Sequence[int]) -> float:
+    def spared_by_causality(self, prompts: Prompts, prompt_of: Sequence[int], lengths: Sequence[int]) -> float:
+        """What rows of their own need less than `separate` says: half the pairs, where no padding asks for a mask."""
         widths = {len(prompts.ids[n]) + length for n, length in zip(prompt_of, lengths, strict=True)}
         return len(prompt_of) * max(widths) ** 2 * self.pair / 2 if len(widths) == 1 else 0.0
 
