@@ -104,8 +104,8 @@ def test_chunks_of_one_pass_may_go_different_ways(
     small = {"per_device_train_batch_size": 4, "gradient_accumulation_steps": 2}
     torch.manual_seed(0)
     separate = run(tiny_policy, tmp_path / "separate", variant | small, shared_prefix=False)
-    turns = itertools.cycle([True, False, False])
-    monkeypatch.setattr(ModelCost, "packing_pays", lambda *_: next(turns))
+    turns = itertools.cycle(["dense", "separate", "separate"])
+    monkeypatch.setattr(ModelCost, "layout", lambda *_: next(turns))
     torch.manual_seed(0)
     mixed = run(tiny_policy, tmp_path / "mixed", variant | small)
     used = [row["shared_prefix/used"] for row in mixed.state.log_history if "shared_prefix/used" in row]

@@ -160,7 +160,7 @@ def test_the_cheaper_way_is_chosen_from_lengths(
     prompts: list[int], row: list[int], lengths: list[int], pays: bool
 ) -> None:
     cost = ModelCost.of(build("qwen3"))
-    assert cost.packing_pays(text_prompts(*prompts), row, lengths) == pays
+    assert cost.layout(text_prompts(*prompts), row, lengths) == ("dense" if pays else "separate")
 
 
 def test_images_are_counted_once_per_prompt() -> None:

@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import Any, Literal
 
+from contextrl.engines.shared_prefix.flex import BLOCK
 from contextrl.engines.shared_prefix.support import underlying
 from contextrl.policy.prompts import Prompts
 
 #: Packing gathers and copies keys, which no FLOP counts: on two CPU cores it costs about a tenth of a step.
 WORTHWHILE = 0.9
+#: A block mask needs neither; what remains is to lay out rows. Estimated, not measured.
+BLOCKS_WORTHWHILE = 0.98
+
+#: Of a micro-batch: a row per sample, or packed groups with a dense mask or a block mask (`flex`).
+Layout = Literal["separate", "dense", "blocks"]
 
 
 @dataclass(frozen=True)
@@ -91,9 +97,58 @@ class ModelCost:
         text = len(sizes) * max(used) * self.token + sum(lengths) * self.scored + pairs * self.pair
         return text + self.images(prompts)
 
-    def packing_pays(self, prompts: Prompts, prompt_of: Sequence[int], lengths: Sequence[int]) -> bool:
-        """Whether packing saves more than it costs."""
-        return self.packed(prompts, prompt_of, lengths) < WORTHWHILE * self.separate(prompts, prompt_of, lengths)
+    def packed_by_blocks(self, prompts: Prompts, prompt_of: Sequence[int], lengths: Sequence[int]) -> float:
+        """As `packed`, with rows padded to whole blocks and attention in the tiles that hold something to be seen.
+
+        A branch neither pays for others nor is padded to the longest.
+        """
+        sizes = [len(ids) - 1 for ids in prompts.ids]
+        branches: list[list[int]] = [[] for _ in sizes]
+        for n, length in zip(prompt_of, lengths, strict=True):
+            branches[n].append(length)
+        blocks = max(-(-(size + sum(own)) // BLOCK) for size, own in zip(sizes, branches, strict=True))
+        tiles = sum(_tiles(size, own, blocks) for size, own in zip(sizes, branches, strict=True))
+        text = len(sizes) * blocks * BLOCK * self.token + sum(lengths) * self.scored + tiles * BLOCK**2 * self.pair
+        return text + self.images(prompts)
+
+    def layout(
+        self, prompts: Prompts, prompt_of: Sequence[int], lengths: Sequence[int], *, blocks: bool = False
+    ) -> Layout:
+        """The cheapest way to score a micro-batch; packing must save more than it costs.
+
+        Args:
+            blocks: block masks can be used.
+        """
+        separate = self.separate(prompts, prompt_of, lengths)
+        dense = self.packed(prompts, prompt_of, lengths) / WORTHWHILE
+        if blocks:
+            # Rows of their own are causal too, where none is padded.
+            halved = separate - self.spared_by_causality(prompts, prompt_of, lengths)
+            if self.packed_by_blocks(prompts, prompt_of, lengths) / BLOCKS_WORTHWHILE < min(dense, halved):
+                return "blocks"
+        return "dense" if dense < separate else "separate"
+
+    def spared_by_causality(self, prompts: Prompts, prompt_of: Sequence[int], lengths: Sequence[int]) -> float:
+        """What rows of their own need less than `separate` says: half the pairs, where no padding asks for a mask."""
+        widths = {len(prompts.ids[n]) + length for n, length in zip(prompt_of, lengths, strict=True)}
+        return len(prompt_of) * max(widths) ** 2 * self.pair / 2 if len(widths) == 1 else 0.0
+
+
+def _tiles(prefix: int, lengths: Sequence[int], blocks: int) -> int:
+    """Tiles in which a packed row of so many blocks sees anything."""
+    border = -(-prefix // BLOCK)
+    # The first tile of its own that each block of queries sees: padding sees itself.
+    first, has_branch = list(range(blocks)), [False] * blocks
+    start = prefix
+    for length in lengths:
+        for block in range(start // BLOCK, -(-(start + length) // BLOCK)) if length else ():
+            first[block], has_branch[block] = min(first[block], start // BLOCK), True
+        start += length
+    count = 0
+    for block in range(blocks):
+        shared = block + 1 if block < border else border if has_branch[block] else 0
+        count += shared + max(0, block + 1 - max(first[block], shared))
+    return count
 
 
 def _size(parameter: Any) -> int:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch.nn.functional import pad
 
-from contextrl.engines.shared_prefix.attention import PackedPrefix, branch_mask
+from contextrl.engines.shared_prefix.attention import PackedPrefix, SharedPrefix, branch_mask
+from contextrl.engines.shared_prefix.flex import BLOCK, BlockPrefix, Spans
 from contextrl.engines.shared_prefix.prompts import EncodedPrompts
 
 IGNORED = -100
@@ -39,7 +40,7 @@ class Packed:
     input_ids: torch.Tensor
     labels: torch.Tensor
     positions: torch.Tensor
-    prefix: PackedPrefix
+    prefix: SharedPrefix
     slots: torch.Tensor
     mask: torch.Tensor
 
@@ -49,7 +50,12 @@ class Packed:
 
 
 def pack(
-    encoded: EncodedPrompts, prompt_of: Sequence[int], completions: torch.Tensor, lengths: Sequence[int]
+    encoded: EncodedPrompts,
+    prompt_of: Sequence[int],
+    completions: torch.Tensor,
+    lengths: Sequence[int],
+    *,
+    blocks: bool = False,
 ) -> Packed:
     """Lay out prompts and their completions.
 
@@ -58,6 +64,7 @@ def pack(
         prompt_of: [B] which prompt each completion continues.
         completions: [B, C] token ids, right-padded.
         lengths: [B] tokens of each.
+        blocks: attention by a block mask (`flex`), not by a dense one; rows are padded to whole blocks.
     """
     device, width_c = encoded.device, completions.size(1)
     ids_of = [torch.tensor(ids, device=device) for ids in encoded.prompts.ids]
@@ -75,7 +82,7 @@ def pack(
         positions[n].append(positions_of[n][..., -1:] + torch.arange(length, device=device))
         starts.append(used[n])
         used[n] += length
-    total = max(used)
+    total = -(-max(used) // BLOCK) * BLOCK if blocks else max(used)
     rows_of = torch.tensor(prompt_of, device=device)
     reach = torch.tensor(lengths, device=device)[:, None]
     real = real_tokens(lengths, width_c, device)
@@ -83,7 +90,11 @@ def pack(
     # Padding of a branch repeats its last token (its prompt's first where it is empty), whose output is not used.
     offsets = torch.tensor(starts, device=device)[:, None] + torch.minimum(steps, (reach - 1).clamp(min=0))
     slots = rows_of[:, None] * total + torch.where(reach > 0, offsets, 0)
-    prefix = _prefix(prefixes, rows_of, slots, real, total)
+    prefix: SharedPrefix
+    if blocks:
+        prefix = BlockPrefix(Spans.of(prefixes, prompt_of, starts, lengths, total, device).block_mask())
+    else:
+        prefix = _prefix(prefixes, rows_of, slots, real, total)
     return Packed(
         input_ids=_rows(ids, total, 0),
         labels=_rows(labels, total, IGNORED),

@@ -60,12 +60,20 @@ class PromptScorer:
         encoded, prompt_of = prompts.select(present), [present.index(group) for group in groups]
         lengths = [int(length) for length in mask.sum(1).tolist()]
         longest = max(1, *lengths)
-        way = self.sharing.way
-        if way != "separate":
-            assert self.sharing.cost is not None
-            way = way if self.sharing.cost.packing_pays(encoded.prompts, prompt_of, lengths) else "separate"
+        layout = self.sharing.layout(encoded.prompts, prompt_of, lengths)
+        way = "separate" if layout == "separate" else self.sharing.way
+        if self.sharing.way != "separate":
             self.on_choice(way != "separate")
-        values = self.score_by(way, model, encoded, prompt_of, completions[:, :longest], lengths, entropy=entropy)
+        values = self.score_by(
+            way,
+            model,
+            encoded,
+            prompt_of,
+            completions[:, :longest],
+            lengths,
+            blocks=layout == "blocks",
+            entropy=entropy,
+        )
         logps, entropies = (v if v is None else pad(v, (0, completions.size(1) - longest)) for v in values)
         assert logps is not None
         return logps, entropies
@@ -98,11 +106,13 @@ class PromptScorer:
         completions: torch.Tensor,
         lengths: Sequence[int],
         *,
+        blocks: bool = False,
         entropy: bool = False,
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """One forward in a given way."""
+        """One forward in a given way, packed groups by a block mask or a dense one."""
         of_rows = partial(score_separate, pad_token_id=self.host._tokenizer.pad_token_id)
-        score = score_packed if way == "packed" else score_repeated if way == "repeated" else of_rows
+        packed = partial(score_packed, blocks=blocks)
+        score = packed if way == "packed" else score_repeated if way == "repeated" else of_rows
         with self.host.accelerator.autocast():
             logps, entropies = score(model, encoded, prompt_of, completions, lengths)
         # Chunks of one pass may go different ways: each must give entropies, or none.

@@ -13,7 +13,13 @@ from contextrl.engines.shared_prefix.prompts import EncodedPrompts
 
 
 def score_packed(
-    model: Any, encoded: EncodedPrompts, prompt_of: Sequence[int], completions: torch.Tensor, lengths: Sequence[int]
+    model: Any,
+    encoded: EncodedPrompts,
+    prompt_of: Sequence[int],
+    completions: torch.Tensor,
+    lengths: Sequence[int],
+    *,
+    blocks: bool = False,
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
     """One forward of the policy over prompts and completions.
 
@@ -22,11 +28,12 @@ def score_packed(
         encoded: N prompts.
         prompt_of: [B] which prompt each completion continues.
         completions: [B, C] token ids, right-padded; lengths: [B] tokens of each.
+        blocks: see `pack`.
 
     Returns:
         Log-probabilities and, where the head computes them, entropies: [B, C], 0 where there is no token.
     """
-    packed = pack(encoded, prompt_of, completions, lengths)
+    packed = pack(encoded, prompt_of, completions, lengths, blocks=blocks)
     outputs = model(
         input_ids=packed.input_ids,
         attention_mask=untouched_mask(encoded.device),

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import torch
 
 from contextrl.engines.host import PolicyHost
 from contextrl.engines.shared_prefix.attention import install
-from contextrl.engines.shared_prefix.cost import ModelCost
+from contextrl.engines.shared_prefix.cost import Layout, ModelCost
+from contextrl.engines.shared_prefix.flex import BlockAttention
 from contextrl.engines.shared_prefix.support import Support, Way, supported_way, underlying, why_not_sampled
+from contextrl.policy.prompts import Prompts
 
 logger = logging.getLogger("contextrl.engines")
 
@@ -22,12 +27,14 @@ class Sharing:
         not_sampled: why sampling cannot share although scoring can; None if it can.
         cost: arithmetic of the model, None where nothing is shared.
         main: whether this process speaks.
+        blocks: attention of packed groups by block masks; None where there is none.
     """
 
     support: Support
     not_sampled: str | None = None
     cost: ModelCost | None = None
     main: bool = True
+    blocks: BlockAttention | None = None
 
     @staticmethod
     def of(host: PolicyHost) -> Sharing:
@@ -50,6 +57,10 @@ class Sharing:
         elif support.way == "repeated" and host.args.stage2.in_use:
             sharing.warn("In stage 2, prompts", support.reason)
         if support.way == "packed":
+            config = underlying(host.model).config.get_text_config()
+            low = host.accelerator.mixed_precision == "bf16"
+            dtype = torch.bfloat16 if low else host.model.dtype
+            sharing.blocks = BlockAttention.of(config, host.accelerator.device, dtype, sharing.warn_of_blocks)
             for model in (host.model, host.ref_model):
                 if model is not None:
                     install(underlying(model).config.get_text_config())
@@ -63,6 +74,18 @@ class Sharing:
     def reason(self) -> str:
         return self.support.reason
 
+    def layout(self, prompts: Prompts, prompt_of: Sequence[int], lengths: Sequence[int]) -> Layout:
+        """The cheapest layout that is possible for a micro-batch; see `ModelCost.layout`."""
+        if self.way == "separate":
+            return "separate"
+        assert self.cost is not None
+        if self.way == "packed" and self.blocks is not None:
+            layout = self.cost.layout(prompts, prompt_of, lengths, blocks=True)
+            if layout != "blocks" or self.blocks.usable():
+                return layout
+            self.blocks = None
+        return self.cost.layout(prompts, prompt_of, lengths)
+
     def give_up(self, reason: str) -> None:
         """Read prompts once per sample from now on."""
         self.support = Support("separate", reason)
@@ -74,5 +97,13 @@ class Sharing:
                 "%s are read once per sample, as GRPOTrainer does, not once per group: %s. "
                 "Set train.shared_prefix to false to go on without this warning.",
                 prompts,
+                reason,
+            )
+
+    def warn_of_blocks(self, reason: str) -> None:
+        if self.main:
+            logger.warning(
+                "Packed groups use dense attention masks, not block masks, which makes long completions slower: %s. "
+                "Set TORCH_COMPILE_DISABLE=1 to go on without trying.",
                 reason,
             )
