@@ -65,7 +65,7 @@ def scored(
     trainer = build_trainer(policy, folder, ScriptedJudge(rule), **others)
     for name, value in of_engine.items():
         setattr(trainer, name, value)
-    trainer.use_vllm, trainer._last_loaded_step = True, trainer.state.global_step
+    trainer.args.use_vllm = True
     trainer.collector.engine = TellingEngine(trainer.engines.engine, says)
     usual = trainer.engines.scorer.score_chunks
     # The engine's gap becomes its log-probability, as soon as the trainer has computed its own.

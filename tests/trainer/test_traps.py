@@ -310,7 +310,6 @@ def test_defaults_fit_a_cpu_and_the_method(tmp_path: Path) -> None:
         ("importance_sampling_level", "sequence"),
         ("use_bias_correction_kl", True),
         ("multi_objective_aggregation", "normalize_then_sum"),
-        ("use_vllm", True),
     ],
 )
 def test_options_that_our_loss_does_not_implement_are_refused_by_name(tmp_path: Path, name: str, value: Any) -> None:

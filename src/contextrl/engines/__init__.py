@@ -1,4 +1,4 @@
-"""Implementations of sampling and scoring: transformers' own, and a group's prompt read once.
+"""Implementations of sampling and scoring: transformers' own, a group's prompt read once, and vLLM.
 
 An engine is a file or folder here that implements `contextrl.rollout.sampling.Engine`, and a line in `build_engine`.
 """

@@ -9,6 +9,7 @@ from contextrl.engines.shared_prefix.engine import SharedPrefixEngine
 from contextrl.engines.shared_prefix.scorer import PromptScorer
 from contextrl.engines.shared_prefix.sharing import Sharing
 from contextrl.engines.transformers import TransformersEngine
+from contextrl.engines.vllm.engine import VLLMEngine
 from contextrl.rollout.sampling import Engine
 
 
@@ -24,15 +25,22 @@ class PolicyEngines:
     scorer: PromptScorer
     sharing: Sharing
 
+    def rest(self) -> None:
+        """Called when a rollout is sampled: an engine that holds memory of its own may give it back."""
+        if isinstance(self.engine, VLLMEngine):
+            self.engine.rest()
+
 
 def build_engines(host: PolicyHost) -> PolicyEngines:
-    """Choose by `train.shared_prefix` and by what the model allows; a new way of sampling is a branch here.
+    """Choose by `train.use_vllm`, `train.shared_prefix` and what the model allows; a new way is a branch here.
 
     Args:
         host: the trainer, its model loaded.
     """
     sharing = Sharing.of(host)
     scorer = PromptScorer(host, sharing)
+    if host.args.use_vllm:
+        return PolicyEngines(VLLMEngine(host, scorer), scorer, sharing)
     plain = TransformersEngine(host)
     engine: Engine = plain if sharing.way == "separate" else SharedPrefixEngine(host, sharing, scorer, plain)
     return PolicyEngines(engine, scorer, sharing)

@@ -18,6 +18,15 @@ class PolicyHost(Protocol):
     generation_kwargs: dict[str, Any]
     eos_token_ids: Sequence[int]
     temperature: float
+    top_p: float
+    top_k: int
+    min_p: float | None
+    repetition_penalty: float
+    max_completion_length: int
+    processing_class: Any
+    examples: Sequence[Any]
+    state: Any
+    _metrics: Any
     _tokenizer: Any
     _dist: Any
 

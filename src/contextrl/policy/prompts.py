@@ -37,6 +37,8 @@ class Prompts:
         features: per prompt, the tensors of its images (`pixel_values`, `image_grid_thw`, ...), empty if it has none;
             their first dimension may count patches, tiles, images or prompts, 1 for this one.
         num_images: images of each prompt.
+        images: per prompt, its images in the order in which it shows them, as handles (`open_image` decodes one): what
+            an engine is given that processes images itself. Empty where prompts were not built from examples.
         positions: per prompt, its tokens' positions as the model computes them, where an engine has: [p], or [3, p]
             where positions follow the image (M-RoPE); else empty.
     """
@@ -45,6 +47,7 @@ class Prompts:
     per_token: dict[str, list[list[int]]] = field(default_factory=dict)
     features: list[dict[str, torch.Tensor]] = field(default_factory=list)
     num_images: list[int] = field(default_factory=list)
+    images: list[tuple[Any, ...]] = field(default_factory=list)
     positions: list[torch.Tensor] = field(default_factory=list)
 
     @staticmethod
@@ -60,6 +63,7 @@ class Prompts:
             },
             features=[row for part in parts for row in part.features],
             num_images=[count for part in parts for count in part.num_images],
+            images=[shown for part in parts for shown in part.images] if all(p.images for p in parts) else [],
             positions=[along for part in parts for along in part.positions] if all(p.positions for p in parts) else [],
         )
 
@@ -70,6 +74,7 @@ class Prompts:
             per_token={name: [values[r] for r in rows] for name, values in self.per_token.items()},
             features=[self.features[r] for r in rows],
             num_images=[self.num_images[r] for r in rows],
+            images=[self.images[r] for r in rows] if self.images else [],
             positions=[self.positions[r] for r in rows] if self.positions else [],
         )
 
@@ -83,6 +88,7 @@ class Prompts:
             },
             features=self.features,
             num_images=self.num_images,
+            images=self.images,
         )
 
     def image_tensors(self) -> dict[str, torch.Tensor]:
@@ -195,4 +201,7 @@ def _build_prompt(
             per_token[name] = [values[0][real].tolist()]
         elif name not in ("input_ids", "attention_mask"):
             features[name] = torch.as_tensor(values)
-    return Prompts([encoded["input_ids"][0][real].tolist()], per_token, [features], [len(example.images)])
+    shown = tuple(
+        example.images[part] for part in placed(example.question, len(example.images)) if isinstance(part, int)
+    )
+    return Prompts([encoded["input_ids"][0][real].tolist()], per_token, [features], [len(example.images)], [shown])

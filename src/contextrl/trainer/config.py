@@ -20,6 +20,7 @@ from contextrl.rollout.settings import DynamicSamplingSettings, Stage2Settings
 from contextrl.settings import Section, validated
 from contextrl.trainer.ranges import check_numbers
 from contextrl.trainer.settings import RecordSettings
+from contextrl.trainer.vllm_settings import check_vllm_arguments
 
 #: Options of GRPOConfig that our loss or rollout does not implement, and the one value that is accepted.
 UNSUPPORTED: dict[str, Any] = {
@@ -32,7 +33,6 @@ UNSUPPORTED: dict[str, Any] = {
     "use_bias_correction_kl": False,
     "multi_objective_aggregation": "sum_then_normalize",
     "router_aux_loss_coef": None,
-    "use_vllm": False,
     "use_transformers_continuous_batching": False,
     "use_liger_kernel": False,
     "max_tool_calling_iterations": None,
@@ -43,7 +43,7 @@ UNSUPPORTED: dict[str, Any] = {
 
 
 #: Families of options that belong to losses and engines we do not have; each must keep its default.
-_UNSUPPORTED_FAMILIES = ("sapo_", "vespo_", "vllm_", "entropy_")
+_UNSUPPORTED_FAMILIES = ("sapo_", "vespo_", "entropy_")
 
 
 @dataclass
@@ -99,6 +99,7 @@ class ContextRLConfig(GRPOConfig):
         self._move_evaluation()
         super().__post_init__()
         self._check_unsupported()
+        check_vllm_arguments(self)
         self._check_choices()
         self._check_save_boundary()
 

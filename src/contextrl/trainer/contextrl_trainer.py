@@ -42,6 +42,7 @@ from contextrl.trainer.own_run import OwnRun
 from contextrl.trainer.processes import Processes
 from contextrl.trainer.rollout_log import RolloutLog
 from contextrl.trainer.stopping import Stopping
+from contextrl.trainer.vllm_settings import corrected, without_vllm
 
 
 def judge_reward(**_: Any) -> list[float]:
@@ -123,7 +124,7 @@ class ContextRLTrainer(GRPOTrainer):
         )
         self.examples: Sequence[Example] = given.examples
         self.prompting = given.prompting
-        with without_reward_weights(args):
+        with without_reward_weights(args), without_vllm(args):
             super().__init__(
                 model=given.model,
                 reward_funcs=[judge_reward],
@@ -188,7 +189,8 @@ class ContextRLTrainer(GRPOTrainer):
 
     def _score(self, rollout: Rollout) -> dict[str, Any]:
         """GRPOTrainer's batch of N G rows, with the rows that mixed groups add and what our loss needs beside them."""
-        with rollout.timed(names.TIME_SCORE):
+        self.engines.rest()
+        with rollout.timed(names.TIME_SCORE), corrected(self):
             prompts = self.engines.scorer.encode(Prompts.join([group.prompt for group in rollout.groups]))
             self.rows = rows = ScoredRows.of(rollout, prompts, self._reward)
             self._is_scoring, self._added_logps = True, []

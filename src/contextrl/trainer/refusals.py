@@ -18,6 +18,7 @@ from transformers.utils import is_flash_attn_2_available
 from contextrl.errors import InputError, nearest_key
 from contextrl.policy.processor import check_processor
 from contextrl.trainer.adapters import check_adapter
+from contextrl.trainer.vllm_settings import check_vllm
 
 #: What a model is loaded in (TRL's names).
 DTYPES = ("auto", "bfloat16", "float16", "float32")
@@ -140,6 +141,7 @@ def check_run(model: Any, config: Any, args: Any, processor: Any, peft_config: P
         InputError: names the setting.
     """
     check_arguments(args)
+    check_vllm(args, config)
     check_processor(processor)
     _check_moving_reference(model, args, peft_config)
     check_adapter(model, architecture(model, config), config, args, peft_config)

@@ -1,0 +1,86 @@
+"""What is asked of vLLM wherever it runs, and how the requests of several processes reach it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from contextrl.engines.vllm.requests import Answer, Request
+from contextrl.errors import ContextRLError, ServiceError
+
+
+@dataclass(frozen=True)
+class CacheCounts:
+    """Tokens of prompts that an engine has looked up, and those of them that it had read before."""
+
+    asked: float = 0.0
+    found: float = 0.0
+
+
+class Backend(Protocol):
+    """One vLLM. Every process calls the same methods in the same order."""
+
+    #: Whether weights that it has are gone, so that they must be loaded again whatever the policy has done.
+    forgot_weights: bool
+
+    def generate(self, requests: Sequence[Request], options: Mapping[str, Any]) -> list[Answer]:
+        """Samples of this process's requests, of which there may be none, in their order.
+
+        Args:
+            options: SamplingParams by name, without `n` and `seed`.
+        """
+        ...
+
+    def load(self, model: Any, sharding: Any) -> None:
+        """Take the policy's weights, and forget all that was computed with the old ones."""
+        ...
+
+    def rest(self) -> None:
+        """Give memory back until there is something to sample again."""
+        ...
+
+    def cache_counts(self) -> CacheCounts:
+        """So far, of all requests."""
+        ...
+
+
+#: Objects of all processes, by their rank.
+Gather = Callable[[Any], list[Any]]
+
+
+def together(
+    requests: Sequence[Request], rank: int, gather: Gather, answer: Callable[[list[Request]], list[Answer]]
+) -> list[Answer]:
+    """Answers to this process's requests, where all processes' requests are answered at once.
+
+    Args:
+        rank: of this process among those that `gather` asks. They may have different numbers of requests, or none.
+        answer: called with all requests; it gives the same on every process, or raises there.
+    """
+    every: list[list[Request]] = gather(list(requests))
+    flat = [request for part in every for request in part]
+    start = sum(len(part) for part in every[:rank])
+    answers = answer(flat) if flat else []
+    return answers[start : start + len(requests)]
+
+
+def shared(result: Callable[[], Any], *, main: bool, broadcast: Callable[[Any], Any]) -> Any:
+    """What the main process computes, on every process; where it fails there, all fail.
+
+    Args:
+        broadcast: the main process's object, on every process.
+    """
+    payload: tuple[Any, Exception | None] = (None, None)
+    if main:
+        try:
+            payload = (result(), None)
+        except Exception as error:
+            payload = (None, error)
+    value, failure = payload if main else (None, None)
+    value, message = broadcast((value, None if failure is None else str(failure)))
+    if failure is not None:
+        raise failure if isinstance(failure, ContextRLError) else ServiceError(message) from failure
+    if message is not None:
+        raise ServiceError(message)
+    return value
