@@ -42,6 +42,8 @@ class TellingReading:
 
     def sample(self, draws: Draws) -> Sampled:
         sampled = self.reading.sample(draws)
+        # Retries are longer than what they retry.
+        sampled = Sampled([ids if suffix else ids[:5] for ids, suffix in zip(sampled.ids, draws.suffixes, strict=True)])
         # Filled in by the test, which knows the trainer's numbers: here only how far they are apart.
         gaps = [[GAPS[n % len(GAPS)] for n in range(len(ids))] for ids in sampled.ids]
         return replace(sampled, logps=gaps if self.says else None)
@@ -103,8 +105,9 @@ def test_tokens_ratios_are_cut_at_the_top(tiny_policy: Path, tmp_path: Path) -> 
     torch.testing.assert_close(ratio[mask], wanted(batch, 3.0)[mask], rtol=1e-4, atol=1e-4)
     assert ratio[mask].max() == 3.0, "the largest gap must have been cut"
     logged = trainer._metrics["train"]
-    mean = sum(map(abs, GAPS)) / len(GAPS)
-    assert logged["sampling/sampling_logp_difference/mean"][-1] == pytest.approx(mean, abs=0.02)
+    gaps = torch.tensor([abs(GAPS[n % len(GAPS)]) for n in range(mask.size(1))])
+    mean = float(gaps.expand_as(ratio)[mask].mean())
+    assert logged["sampling/sampling_logp_difference/mean"][-1] == pytest.approx(mean, abs=1e-3)
 
 
 @pytest.mark.parametrize(("mode", "kept"), [("token_mask", 0.0), ("token_truncate", 1.2)])

@@ -114,7 +114,9 @@ class ScoredRows:
             for name, of_pass in zip(passes, logps, strict=True):
                 with_added_rows(batch, name, of_pass)
             if "importance_sampling_ratio" in batch:
-                with_added_rows(batch, "importance_sampling_ratio", torch.ones(len(self.added), 1), fill=1)
+                of_tokens = batch["importance_sampling_ratio"].size(1) > 1
+                ones = torch.ones(ids.shape if of_tokens else (len(ids), 1))
+                with_added_rows(batch, "importance_sampling_ratio", ones, fill=1)
         device = batch["completion_ids"].device
         # Only tensors survive the shuffle and the split.
         batch["group"] = torch.tensor(self.group, device=device)
