@@ -39,6 +39,10 @@ class ServiceError(ContextRLError):
     exit_code = 3
 
 
+class LostProcessError(ServiceError):
+    """Another of the processes that train together has ended, or does not answer any more."""
+
+
 class DiskError(ContextRLError, OSError):
     """A disk is full, read-only or otherwise unable to take what is to be written (exit code 2).
 

@@ -92,14 +92,14 @@ def trained(policy: Path, folder: Path, **settings: Any) -> Any:
 def test_a_group_is_known_by_run_step_and_row() -> None:
     seeds = {GroupSeeds(run, step).of(row) for run in (0, 1) for step in (0, 1) for row in range(50)}
     assert len(seeds) == 200
-    assert GroupSeeds(0, 1).of(7) == GroupSeeds(0, 1, process=3).of(7), "whoever samples it"
+    assert GroupSeeds(0, 1).of(7) == GroupSeeds(0, 1).of(7), "whoever samples it"
+    assert GroupSeeds(0, 1).of_refill(7, 3) == GroupSeeds(0, 1).of_refill(7, 3)
     assert all(0 <= seed < 2**62 for seed in seeds)
 
 
 def test_a_row_that_comes_again_samples_something_else() -> None:
     seeds = GroupSeeds(0, 0)
-    assert len({seeds.of(7), seeds.of(7), seeds.of(7, refilled=True)}) == 3
-    assert GroupSeeds(0, 0).of(7, refilled=True) != GroupSeeds(0, 0, process=1).of(7, refilled=True)
+    assert len({seeds.of(7), seeds.of(7), seeds.of_refill(7, 0), seeds.of_refill(7, 1)}) == 4
 
 
 def test_retries_have_seeds_of_their_own() -> None:

@@ -22,7 +22,7 @@ class FakeRollOut:
         self.outcomes = list(outcomes)
         self.calls: list[list[int]] = []
 
-    def __call__(self, rows: Sequence[int]) -> list[Group]:
+    def __call__(self, rows: Sequence[int], first: int) -> list[Group]:
         self.calls.append(list(rows))
         return [group(self.outcomes.pop(0), f"row {row}") for row in rows]
 
@@ -78,7 +78,7 @@ def run_refill(
             roll_out,
             RefillCursor(100, seed),
             max_rounds=max_rounds,
-            any_process=lambda here: here or elsewhere,
+            share_out=lambda here: (0, here + elsewhere),
         )
     )
 
@@ -97,11 +97,11 @@ def test_places_without_spread_are_replaced_and_others_stay() -> None:
 def test_what_has_no_spread_either_is_dropped_and_tried_again() -> None:
     groups = [group("--", "a"), group("??", "b"), group("++", "c")]
     roll_out = FakeRollOut("++", "+-", "+?", "-+", "--")
-    # Round 1 draws three, one useful: it goes to the first place. Round 2 draws for the two that are left.
+    # Round 1 draws three, the second useful: it goes to the second place. Round 2 draws for the two that are left.
     assert run_refill(groups, roll_out) == 5
     assert [len(rows) for rows in roll_out.calls] == [3, 2]
-    assert groups[0].example.id == f"row {roll_out.calls[0][1]}"
-    assert groups[1].example.id == f"row {roll_out.calls[1][0]}"
+    assert groups[1].example.id == f"row {roll_out.calls[0][1]}"
+    assert groups[0].example.id == f"row {roll_out.calls[1][0]}"
     # No more rounds: the last one stays as it was.
     assert groups[2].example.id == "c"
     assert not groups[2].refilled
@@ -135,3 +135,44 @@ def test_another_process_in_need_is_joined_with_no_rows() -> None:
     groups = [group("+-")]
     assert run_refill(groups, roll_out, max_rounds=3, elsewhere=True) == 0
     assert roll_out.calls == [[], [], []]
+
+
+@pytest.mark.parametrize("cut", [0, 1, 2, 3, 4], ids=lambda cut: f"{cut}-of-4-here")
+def test_a_batch_is_refilled_alike_on_one_process_and_on_two(cut: int) -> None:
+    """The same rows, with the same numbers, for the same places."""
+    whole, parts = ["--", "+-", "??", "++"], (slice(0, cut), slice(cut, 4))
+    outcome = {number: ("+-", "--", "--")[number % 3] for number in range(20)}
+
+    def run(groups: list[Group], before: dict[int, int], total: dict[int, int]) -> list[tuple[str, int]]:
+        drawn: list[tuple[str, int]] = []
+        rounds = iter(range(9))
+
+        def roll_out(rows: Sequence[int], first: int) -> list[Group]:
+            drawn.extend((f"row {row}", first + n) for n, row in enumerate(rows))
+            return [group(outcome[first + n], f"row {row}") for n, row in enumerate(rows)]
+
+        def share_out(_: int) -> tuple[int, int]:
+            turn = next(rounds)
+            return before[turn], total[turn]
+
+        refill(groups, no_spread, roll_out, RefillCursor(100, 0), max_rounds=3, share_out=share_out)
+        return drawn
+
+    def fresh() -> list[Group]:
+        return [group(kind, f"old {n}") for n, kind in enumerate(whole)]
+
+    # Round 1 fills the first of three places (number 0), round 2 one of two (number 3), round 3 none (number 5).
+    alone = fresh()
+    total = {0: 3, 1: 2, 2: 1}
+    drawn = run(alone, dict.fromkeys(total, 0), total)
+    assert [number for _, number in drawn] == [0, 1, 2, 3, 4, 5]
+    open_at_first = {0: [0, 2, 3], 1: [2, 3], 2: [3]}
+    together: list[Group] = []
+    shared: list[tuple[str, int]] = []
+    for part in parts:
+        here = fresh()[part]
+        before = {turn: sum(place < part.start for place in places) for turn, places in open_at_first.items()}
+        shared += run(here, before, total)
+        together += here
+    assert [one.example.id for one in together] == [one.example.id for one in alone]
+    assert sorted(shared, key=lambda pair: pair[1]) == drawn

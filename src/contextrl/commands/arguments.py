@@ -14,6 +14,7 @@ from contextrl.judge.settings import JudgingSettings
 from contextrl.policy.settings import PromptSettings
 from contextrl.settings import Section, section_in
 from contextrl.trainer.config import ContextRLConfig
+from contextrl.trainer.launched import check_joined, prepare_to_join
 from contextrl.trainer.ranges import check_numbers
 
 S = TypeVar("S", bound=Section)
@@ -169,11 +170,14 @@ def _build(arguments: type, config: RunConfig, fields: dict[str, Any]) -> Any:
     values["trust_remote_code"] = config.model.trust_remote_code
     if arguments is not ContextRLConfig:
         check_numbers(values)
+        prepare_to_join(use_cpu=bool(values.get("use_cpu")))
         values = _cpu_defaults(values) | {"logging_nan_inf_filter": False, "remove_unused_columns": False}
     try:
-        return arguments(**values)
+        args = arguments(**values)
     except (ValueError, TypeError, ImportError) as error:
         raise InputError("values that TRL accepts", found=str(error), where="train") from error
+    check_joined(args)
+    return args
 
 
 def _section_of(key: str) -> str | None:

@@ -18,6 +18,7 @@ from rich.logging import RichHandler
 from rich.markup import escape
 from rich.table import Table
 
+from contextrl.commands.ending import end_with
 from contextrl.commands.init import init
 from contextrl.commands.interrupts import EXIT_CODE, CalmGroup, terminate_as_interrupt
 from contextrl.commands.judge_cli import app as judge_app
@@ -26,8 +27,8 @@ from contextrl.commands.program import program
 from contextrl.commands.report_cli import report
 from contextrl.commands.reproduce_cli import reproduce
 from contextrl.console import status
-from contextrl.disk import disk_error
 from contextrl.errors import ContextRLError, InputError
+from contextrl.launchers import end_with_launcher, rank
 from contextrl.records.evaluation import NOTHING, percent
 
 if TYPE_CHECKING:
@@ -82,10 +83,14 @@ def train(
 ) -> None:
     """Train a policy: sft, grpo, dapo or contextrl, as the configuration says."""
     from contextrl.commands.config import load_config
+    from contextrl.commands.launching import launch
 
     settings = load_config(config, set_ or [])
-    console = Console()
+    # The first process alone shows what goes on.
+    console = Console(quiet=rank() > 0)
     quiet_libraries()
+    if not dry_run and (code := launch(settings.launch, sys.argv[1:], console)) is not None:
+        raise typer.Exit(code)
     if dry_run:
         with status(console, "Loading torch and TRL"):
             from contextrl.commands.dry_run import dry_run as show
@@ -101,7 +106,7 @@ def train(
         if run.is_main:
             console.print(escape(run.where_it_stopped()), soft_wrap=True)
         raise typer.Exit(EXIT_CODE) from None
-    if int(os.environ.get("RANK", "0")) == 0:
+    if rank() == 0:
         console.print(results_table(results))
         console.print(results_line(results), soft_wrap=True)
         if (discovery := discovery_table(results)) is not None:
@@ -293,11 +298,8 @@ def main() -> None:
     """Entry point: our own errors are one message and an exit code, never a traceback."""
     show_warnings()
     terminate_as_interrupt()
+    end_with_launcher()
     try:
         app()
-    except (ContextRLError, OSError) as error:
-        ours = error if isinstance(error, ContextRLError) else disk_error(error)
-        if ours is None:
-            raise
-        Console(stderr=True).print(f"[bold red]error:[/] {escape(str(ours))}", soft_wrap=True)
-        sys.exit(ours.exit_code)
+    except (ContextRLError, OSError, RuntimeError) as error:
+        end_with(error)

@@ -15,6 +15,7 @@ from pydantic import Field, field_validator, model_validator
 
 from contextrl.commands.data_config import DataConfig
 from contextrl.commands.input_paths import with_input_paths
+from contextrl.commands.launch_config import LaunchConfig
 from contextrl.data.row_files import FILE_SUFFIXES
 from contextrl.errors import InputError, nearest_key
 from contextrl.evaluation.settings import EvaluationSettings
@@ -98,6 +99,7 @@ class RunConfig(Section):
     """Fields of TRL's GRPOConfig, or of its SFTConfig for `method: sft`."""
     eval: Annotated[EvaluationSettings, OPERATIONAL] = EvaluationSettings()
     record: Annotated[RecordSettings, OPERATIONAL] = RecordSettings()
+    launch: Annotated[LaunchConfig, OPERATIONAL] = LaunchConfig()
 
     @field_validator("rewards", mode="before")
     @classmethod

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from functools import wraps
 from typing import Any, Protocol, TypeVar
 
-from contextrl.commands.program import program
+from contextrl.commands.program import how_to_go_on
 from contextrl.disk import disk_error, folder_bytes, free_bytes
 from contextrl.errors import DiskError, InputError
 from contextrl.records.run_directory import RunDirectory
@@ -61,12 +60,6 @@ def check_disk(directory: RunDirectory, trainer: Any, *, resume: bool) -> str | 
     if args.save_total_limit and free_bytes(directory.path) < room_needed(size, args, done=done):
         remove_checkpoints(complete[: -args.save_total_limit])
     return check_room(directory.path, size, args, done=done)
-
-
-def how_to_go_on(command: Sequence[str]) -> str:
-    """The command that resumes what `command` began."""
-    again = [part for part in command[1:] if part not in ("--resume", "--overwrite")]
-    return shlex.join([*program(), *again, "--resume"])
 
 
 def says_what_is_safe(train: Callable[[R], T]) -> Callable[[R], T]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
@@ -10,18 +11,22 @@ from rich.markup import escape
 from transformers.utils.logging import disable_progress_bar
 
 from contextrl.commands.config import RunConfig
-from contextrl.commands.disk import check_disk, how_to_go_on, says_what_is_safe
+from contextrl.commands.disk import check_disk, says_what_is_safe
 from contextrl.commands.hidden import refuse_hidden
 from contextrl.commands.prepare import ask_judge, prepare
+from contextrl.commands.program import how_to_go_on
 from contextrl.commands.resuming import check_same_run
 from contextrl.commands.sources import evaluation_judge
+from contextrl.errors import LostProcessError
+from contextrl.launchers import rank
 from contextrl.policy.adapters import lora_config
 from contextrl.policy.loading import freeze_vision, load_policy
 from contextrl.records.run_directory import RunDirectory
-from contextrl.trainer.checkpoints import latest_checkpoint
+from contextrl.records.writer import refuse_second_writer, written_by_one
+from contextrl.trainer.checkpoints import check_resumable, latest_checkpoint
 from contextrl.trainer.contextrl_trainer import ContextRLTrainer
 from contextrl.trainer.held_out import HeldOut
-from contextrl.trainer.refusals import check_checkpoint
+from contextrl.trainer.launched import leave, lost_process
 from contextrl.trainer.run import RunRecord, TrainingRun
 from contextrl.trainer.sft import ReferenceSFTTrainer
 
@@ -50,19 +55,21 @@ class Run:
         overwrite: bool = False,
     ) -> None:
         self.config, self.console, self.command, self.resume = config, console, command, resume
+        self.overwrite = overwrite
         refuse_hidden(config)
         self.directory = RunDirectory(config.run_dir)
         # Every process evaluates the same examples; the first alone writes and shows.
-        self.is_main = int(os.environ.get("RANK", "0")) == 0
+        self.is_main = rank() == 0
         if self.is_main:
             self.directory.check_free(resume=resume, overwrite=overwrite)
+            refuse_second_writer(self.directory.path)
         self.goes_further = resume and check_same_run(self.directory, config)
         disable_progress_bar()
         self.ready = ready = prepare(config)
         try:
             ready.problems.raise_them()
             if resume:
-                check_checkpoint(ready.args, latest_checkpoint(self.directory.checkpoints))
+                check_resumable(ready.args, latest_checkpoint(self.directory.checkpoints))
             if self.is_main and config.judge.kind == "llm":
                 ask_judge(ready)
             self.trainer = self._build_trainer()
@@ -96,9 +103,27 @@ class Run:
             self.directory.continue_with(record.config)
         run = TrainingRun(self.trainer, record, self.directory, self._held_out(), self.console)
         try:
-            return run.train(self._train_from, checkpoint, resume=self.resume)
+            with self._alone():
+                results = run.train(self._train_from, checkpoint, resume=self.resume)
+            leave()
+            return results
+        except RuntimeError as error:
+            if (lost := lost_process(error)) is None:
+                raise
+            raise LostProcessError(f"{lost}. {self.where_it_stopped()}") from error
         finally:
             self.ready.close()
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """No other run writes where this one does."""
+        if not self.is_main:
+            yield
+            return
+        with written_by_one(self.directory.path):
+            # Another run may have begun, and ended, since this one was checked.
+            self.directory.check_free(resume=self.resume, overwrite=self.overwrite)
+            yield
 
     def _train_from(self, checkpoint: str | None) -> None:
         self.trainer.train(resume_from_checkpoint=checkpoint)

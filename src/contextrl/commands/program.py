@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+
+from contextrl.launchers import is_launched_here, processes_started
 
 
 def program() -> list[str]:
@@ -20,3 +24,15 @@ def program() -> list[str]:
         return ["contextrl"]
     nearer = os.path.relpath(called)
     return [nearer if len(nearer) < len(str(called)) else str(called)]
+
+
+def how_to_go_on(command: Sequence[str]) -> str:
+    """The command that resumes what `command` began.
+
+    Args:
+        command: what was typed, the program's name first.
+    """
+    again = [part for part in command[1:] if part not in ("--resume", "--overwrite")]
+    typed = shlex.join([*program(), *again, "--resume"])
+    count = processes_started()
+    return typed if count == 1 or is_launched_here() else f"{typed} (in {count} processes, started as these were)"

@@ -13,7 +13,7 @@ from contextrl.objective.settings import Mixing
 from contextrl.policy.prompts import Prompts
 from contextrl.records import metrics as names
 from contextrl.records.example import Example
-from contextrl.rollout.dynamic import RefillCursor, refill
+from contextrl.rollout.dynamic import RefillCursor, ShareOut, refill
 from contextrl.rollout.groups import Completion, Group, has_spread
 from contextrl.rollout.recovery import RetryPrompt
 from contextrl.rollout.rewards import Rewards
@@ -92,6 +92,7 @@ class Collector:
         cursor: what dynamic sampling draws next.
         processes: that train together.
         any_process: whether a condition holds on any of them.
+        share_out: how a refill's rows are shared out over them.
         rewards: functions beside the judge, None for none.
     """
 
@@ -109,6 +110,7 @@ class Collector:
     cursor: RefillCursor
     processes: int
     any_process: AnyProcess
+    share_out: ShareOut
     rewards: Rewards | None = None
 
     def collect(self, rows: Sequence[int]) -> Rollout:
@@ -124,10 +126,10 @@ class Collector:
             rollout.sampled += refill(
                 rollout.groups,
                 lambda group: not has_spread([member.reward for member in group.members]),
-                partial(self._roll_out, rollout, refilled=True),
+                partial(self._roll_out, rollout),
                 self.cursor,
                 max_rounds=self.dynamic_sampling.rounds,
-                any_process=self.any_process,
+                share_out=self.share_out,
             )
         if self.rewards is not None:
             with rollout.timed(names.TIME_JUDGE):
@@ -146,13 +148,18 @@ class Collector:
                 str(failure) if failure is not None else "a reward has failed on another process"
             ) from failure
 
-    def _roll_out(self, rollout: Rollout, rows: Sequence[int], *, refilled: bool = False) -> list[Group]:
-        """Both stages for data rows; with none, this process only takes part in the others' generation."""
+    def _roll_out(self, rollout: Rollout, rows: Sequence[int], first: int | None = None) -> list[Group]:
+        """Both stages for data rows; with none, this process only takes part in the others' generation.
+
+        Args:
+            first: of rows that a refill has drawn, the number of the first one's draw.
+        """
         examples = [self.examples[row] for row in rows]
         with rollout.timed(names.TIME_STAGE1):
             reading = self.engine.read(self.build_prompts(examples))
             sample = partial(self._sample, rollout, reading)
-            seeds = [rollout.seeds.of(row, refilled=refilled) for row in rows]
+            of, of_refill = rollout.seeds.of, rollout.seeds.of_refill
+            seeds = [of(row) if first is None else of_refill(row, first + n) for n, row in enumerate(rows)]
             groups = sample_groups(examples, rows, seeds, reading.prompts, self.num_generations, sample)
         with rollout.timed(names.TIME_JUDGE):
             judge_groups(groups, rollout.verifier, reports=self.stage2.in_use and self.stage2.report == "full")

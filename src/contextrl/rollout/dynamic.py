@@ -11,10 +11,12 @@ import random
 from collections.abc import Callable, Sequence
 
 from contextrl.rollout.groups import Group
-from contextrl.rollout.two_stage import AnyProcess
 
-#: Samples, judges and returns fresh groups for data rows.
-RollOut = Callable[[Sequence[int]], list[Group]]
+#: Samples, judges and returns fresh groups for data rows; the second argument is the first one's number among all rows
+#: that refills have drawn, the others' follow it.
+RollOut = Callable[[Sequence[int], int], list[Group]]
+#: From how many rows are needed here to how many are on the processes before this one, and on all of them.
+ShareOut = Callable[[int], tuple[int, int]]
 
 
 class RefillCursor:
@@ -22,7 +24,7 @@ class RefillCursor:
 
     Args:
         num_rows: rows in the data.
-        seed: shuffles; processes use different ones so that they draw different rows.
+        seed: shuffles; the same on every process, all of which draw together and share out what is drawn.
     """
 
     def __init__(self, num_rows: int, seed: int) -> None:
@@ -53,7 +55,7 @@ def refill(
     cursor: RefillCursor,
     *,
     max_rounds: int,
-    any_process: AnyProcess,
+    share_out: ShareOut,
 ) -> list[Group]:
     """Replace groups without spread by fresh ones that have it, in place.
 
@@ -62,6 +64,7 @@ def refill(
         needs_refill: whether a group has zero or undefined spread.
         roll_out: see `RollOut`; called with no rows where only other processes need some.
         max_rounds: bound on the rounds of sampling.
+        share_out: see `ShareOut`; collective.
 
     Returns:
         All groups sampled in addition, also those without spread.
@@ -69,12 +72,15 @@ def refill(
     sampled: list[Group] = []
     for _ in range(max_rounds):
         open_places = [n for n, group in enumerate(groups) if needs_refill(group)]
-        if not any_process(bool(open_places)):
+        before, total = share_out(len(open_places))
+        if not total:
             break
-        fresh = roll_out(cursor.draw(len(open_places)))
+        first = cursor.position + before
+        fresh = roll_out(cursor.draw(total)[before : before + len(open_places)], first)
         sampled += fresh
-        useful = [group for group in fresh if not needs_refill(group)]
-        for place, group in zip(open_places, useful, strict=False):
-            group.refilled = True
-            groups[place] = group
+        # Each in the place that it was drawn for: a batch then becomes the same whoever holds which part of it.
+        for place, group in zip(open_places, fresh, strict=True):
+            if not needs_refill(group):
+                group.refilled = True
+                groups[place] = group
     return sampled

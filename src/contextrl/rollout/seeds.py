@@ -25,18 +25,21 @@ class GroupSeeds:
     Args:
         run: the run's seed.
         step: which rollout of the run it is.
-        process: that samples; rows that dynamic sampling draws may be drawn by another process too.
     """
 
-    def __init__(self, run: int, step: int, process: int = 0) -> None:
-        self.run, self.step, self.process = run, step, process
-        self._met: Counter[tuple[int, bool]] = Counter()
+    def __init__(self, run: int, step: int) -> None:
+        self.run, self.step = run, step
+        self._met: Counter[int] = Counter()
 
-    def of(self, row: int, *, refilled: bool = False) -> int:
+    def of(self, row: int) -> int:
         """The seed of a group's first sample; sample i has the i-th after it. A row that comes again has others."""
-        times = self._met[row, refilled]
-        self._met[row, refilled] += 1
-        return seed_of(self.run, self.step, row, times, ("refill", self.process) if refilled else "data")
+        times = self._met[row]
+        self._met[row] += 1
+        return seed_of(self.run, self.step, row, times, "data")
+
+    def of_refill(self, row: int, number: int) -> int:
+        """The same for a row that dynamic sampling draws, the `number`-th of all that it has drawn."""
+        return seed_of(self.run, self.step, row, number, "refill")
 
 
 def retry_seed(group: int, parent: int, sample: int) -> int:

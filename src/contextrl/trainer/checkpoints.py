@@ -18,7 +18,7 @@ from transformers.trainer_utils import rotate_checkpoints
 from trl.trainer.utils import RepeatSampler
 
 from contextrl.disk import sized, writing
-from contextrl.errors import DiskError
+from contextrl.errors import DiskError, InputError
 from contextrl.records.files import write_atomically
 from contextrl.trainer.group_recorder import GroupRecorder
 from contextrl.trainer.refusals import check_checkpoint
@@ -86,6 +86,31 @@ def latest_checkpoint(folder: Path) -> Path | None:
     """The newest complete checkpoint, if any."""
     checkpoints = complete_checkpoints(folder)
     return checkpoints[-1] if checkpoints else None
+
+
+def check_resumable(args: Any, checkpoint: str | Path | None) -> None:
+    """A run goes on from a checkpoint with all the state that it had there, in as many processes.
+
+    Each of them takes its own part of the rows and its own random numbers: with another number it would be another run.
+
+    Args:
+        args: TrainingArguments.
+
+    Raises:
+        InputError: names what to change.
+    """
+    check_checkpoint(args, checkpoint)
+    if not checkpoint or not (marker := Path(str(checkpoint)) / MARKER).is_file():
+        return
+    then, now = len(json.loads(marker.read_text(encoding="utf-8"))["processes"]), int(args.world_size)
+    if then != now:
+        raise InputError(
+            f"{then} process{'es' * (then != 1)}, as {marker.parent.name} was trained with",
+            found=str(now),
+            where="launch.processes",
+            fix=f"Set launch.processes to {then} (torchrun --nproc_per_node={then}), or begin a new run with another "
+            "run_dir",
+        )
 
 
 class EpochRepeatSampler(RepeatSampler):
@@ -184,6 +209,8 @@ class Checkpoints:
             args.save_total_limit = limit
         if args.should_save:
             rotate_checkpoints(output_dir=args.output_dir, save_total_limit=limit, use_mtime=True)
+        # Only now is it the last checkpoint for every process, whatever it does next.
+        trainer.accelerator.wait_for_everyone()
 
     def _recorder(self) -> GroupRecorder | None:
         """Whose pictures are still on their way; SFT has none."""
@@ -203,7 +230,7 @@ class Checkpoints:
             InputError: there is no room for a checkpoint.
         """
         trainer, done = self.trainer, 0
-        check_checkpoint(trainer.args, resume_from_checkpoint)
+        check_resumable(trainer.args, resume_from_checkpoint)
         if resume_from_checkpoint:
             remove_checkpoints(cut_checkpoints(self.folder))
             saved = json.loads((Path(resume_from_checkpoint) / MARKER).read_text(encoding="utf-8"))

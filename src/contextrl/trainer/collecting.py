@@ -14,6 +14,7 @@ from contextrl.rollout.sampling import Completions
 from contextrl.rollout.seeds import GroupSeeds
 from contextrl.rollout.verify import Verifier
 from contextrl.trainer.inputs import TrainerInputs
+from contextrl.trainer.sharing_out import keep_in_step
 
 
 def build_collector(trainer: Any, given: TrainerInputs, judge: Judge, audit: Judge | None) -> Collector:
@@ -23,6 +24,7 @@ def build_collector(trainer: Any, given: TrainerInputs, judge: Judge, audit: Jud
         trainer: `ContextRLTrainer`, its engines built.
     """
     args, tokenizer = trainer.args, trainer._tokenizer
+    keep_in_step(trainer, given.examples, given.prompting)
     return Collector(
         examples=given.examples,
         num_generations=trainer.num_generations,
@@ -31,7 +33,7 @@ def build_collector(trainer: Any, given: TrainerInputs, judge: Judge, audit: Jud
         completions=Completions(tokenizer, trainer.eos_token_ids, placeholder_ids(trainer.model.config)),
         verifier=partial(Verifier.configured, judge, audit, args.judging),
         # Counted in micro-batches, which a resumed run goes on counting.
-        seeds=lambda: GroupSeeds(args.seed, trainer._step, trainer.accelerator.process_index),
+        seeds=lambda: GroupSeeds(args.seed, trainer._step),
         stage2=args.stage2,
         mixing=args.objective.mixing,
         retry_prompt=RetryPrompt(
@@ -42,9 +44,10 @@ def build_collector(trainer: Any, given: TrainerInputs, judge: Judge, audit: Jud
             trainer.eos_token_ids,
         ),
         dynamic_sampling=args.dynamic_sampling,
-        cursor=RefillCursor(len(given.examples), args.seed + trainer.accelerator.process_index),
+        cursor=RefillCursor(len(given.examples), args.seed),
         processes=trainer.accelerator.num_processes,
         any_process=trainer.processes.any,
+        share_out=trainer.processes.share_out,
         rewards=_rewards(trainer, given) if given.rewards else None,
     )
 

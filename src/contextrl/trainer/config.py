@@ -18,6 +18,7 @@ from contextrl.objective.settings import ObjectiveSettings
 from contextrl.policy.settings import PromptSettings
 from contextrl.rollout.settings import DynamicSamplingSettings, Stage2Settings
 from contextrl.settings import Section, validated
+from contextrl.trainer.launched import check_joined, prepare_to_join
 from contextrl.trainer.ranges import check_numbers
 from contextrl.trainer.settings import RecordSettings
 from contextrl.trainer.vllm_settings import check_vllm_arguments
@@ -91,6 +92,7 @@ class ContextRLConfig(GRPOConfig):
         for name, section in SECTIONS.items():
             setattr(self, name, _as_section(section, getattr(self, name), name))
         check_numbers(vars(self))
+        prepare_to_join(use_cpu=self.use_cpu)
         if self.bf16 is None:
             self.bf16 = torch.cuda.is_available() and not self.use_cpu and not self.fp16
         if self.use_cpu or not torch.cuda.is_available():
@@ -98,6 +100,7 @@ class ContextRLConfig(GRPOConfig):
         self._check_batch_shape()
         self._move_evaluation()
         super().__post_init__()
+        check_joined(self)
         self._check_unsupported()
         check_vllm_arguments(self)
         self._check_choices()

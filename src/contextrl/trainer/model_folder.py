@@ -48,13 +48,23 @@ def save_model_folder(trainer: Any, folder: Path, card: str, *, base: str) -> No
     if main:
         shutil.rmtree(scratch, ignore_errors=True)
     trainer.accelerator.wait_for_everyone()
-    trainer.save_model(str(scratch))
+    _save_weights(trainer, scratch)
     trainer.accelerator.wait_for_everyone()
     if main:
         complete(scratch, card, base)
         shutil.rmtree(folder, ignore_errors=True)
         scratch.replace(folder)
     trainer.accelerator.wait_for_everyone()
+
+
+def _save_weights(trainer: Any, folder: Path) -> None:
+    """All weights, also where checkpoints keep each process's part: Trainer then saves no model at all."""
+    if getattr(trainer.accelerator.state, "fsdp_plugin", None) is None:
+        trainer.save_model(str(folder))
+        return
+    weights = trainer.accelerator.get_state_dict(trainer.model)
+    if trainer.args.should_save:
+        trainer._save(str(folder), state_dict=weights)
 
 
 def is_adapter(trainer: Any) -> bool:

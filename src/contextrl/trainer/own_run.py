@@ -14,10 +14,9 @@ from contextrl.errors import InputError
 from contextrl.judge.protocol import Judge
 from contextrl.policy.loading import has_vision
 from contextrl.records.run_directory import RunDirectory
-from contextrl.trainer.checkpoints import MARKER
+from contextrl.trainer.checkpoints import MARKER, check_resumable
 from contextrl.trainer.config import ContextRLConfig
 from contextrl.trainer.inputs import TrainerInputs, held_out_rows
-from contextrl.trainer.refusals import check_checkpoint
 from contextrl.trainer.run import RunRecord, TrainingRun
 from contextrl.trainer.run_log import tracker_metrics
 from contextrl.trainer.run_settings import as_yaml, check_same_run, run_settings
@@ -127,7 +126,7 @@ class OwnRun:
     def _checkpoint(self, wanted: str | Path | bool | None) -> Path | None:
         last: Path | None = self.trainer.checkpoints.last()
         checkpoint = last if wanted is True else Path(str(wanted))
-        check_checkpoint(self.trainer.args, checkpoint)
+        check_resumable(self.trainer.args, checkpoint)
         if wanted is not True and checkpoint is not None:
             if not (checkpoint / MARKER).is_file():
                 raise InputError(

@@ -23,6 +23,11 @@ class Processes:
         flag = torch.tensor(float(here), device=self.accelerator.device)
         return bool(self.accelerator.reduce(flag, reduction="sum") > 0)
 
+    def share_out(self, count: int) -> tuple[int, int]:
+        """How much the processes before this one need, and all of them, where this one needs `count`."""
+        every = self.accelerator.gather(torch.tensor([count], device=self.accelerator.device)).tolist()
+        return sum(every[: self.accelerator.process_index]), sum(every)
+
     def sums(self, values: Mapping[str, torch.Tensor | float]) -> dict[str, float]:
         """Sums over processes, in one collective call."""
         device = self.accelerator.device

@@ -16,6 +16,7 @@ from contextrl.records.example import Example
 from contextrl.trainer.checkpoints import Checkpoints, CheckpointState
 from contextrl.trainer.finite import FiniteGradients, non_finite
 from contextrl.trainer.refusals import check_run
+from contextrl.trainer.sharing_out import keep_in_step
 
 
 def sft_dataset(examples: Sequence[Example], prompting: Prompting) -> Dataset:
@@ -69,13 +70,19 @@ class ReferenceSFTTrainer(SFTTrainer):
             processing_class=prompting.processor,
             **kwargs,
         )
+        keep_in_step(self, examples, prompting)
         self.add_callback(FiniteGradients(list, self.checkpoints.last))
 
     def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        """Counts trained tokens and refuses a loss that is not finite."""
-        trained = self.accelerator.reduce((inputs["labels"] != -100).sum(), reduction="sum")
+        """Counts trained tokens, of which each weighs the same, and refuses a loss that is not finite."""
+        here = (inputs["labels"] != -100).sum()
+        trained = self.accelerator.reduce(here, reduction="sum")
         self.progress.tokens_trained += int(trained)
         result = super().compute_loss(model, inputs, *args, **kwargs)
+        if self.accelerator.num_processes > 1 and kwargs.get("num_items_in_batch") is None:
+            # A process's loss is the mean over its own tokens, and gradients are averaged over processes.
+            share = here * self.accelerator.num_processes / trained
+            result = (result[0] * share, *result[1:]) if isinstance(result, tuple) else result * share
         loss = result[0] if isinstance(result, tuple) else result
         if not torch.isfinite(loss):
             raise non_finite(f"the loss is {loss.item()}", self.state.global_step + 1, self.checkpoints.last())

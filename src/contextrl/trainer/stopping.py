@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 import torch
+from accelerate.utils import gather_object
 
 from contextrl.errors import InputError, ServiceError
 from contextrl.records.verdict import Verdict
@@ -68,12 +69,16 @@ class Stopping:
             ServiceError: otherwise; says why and how to go on.
         """
         trainer = self.trainer
+        step = trainer.state.global_step
+        saved = (self.checkpoints.at(step) / MARKER).exists()
+        # What went wrong on one process is what every process tells; whether to save is for the first to say.
+        found = gather_object([(reason if cause is not None else "", saved)])
+        reason, saved = next((told for told, _ in found if told), reason), found[0][1]
         set_random_states(start.random)
         trainer.restore_state(start.counted)
         # In the middle of an accumulation there is nothing to save: its gradients would be lost.
         at_boundary = trainer._step % max(trainer.current_gradient_accumulation_steps, 1) == 0
-        step = trainer.state.global_step
-        if step and at_boundary and not (self.checkpoints.at(step) / MARKER).exists():
+        if step and at_boundary and not saved:
             trainer._save_checkpoint(trainer.model, None)
         on = (
             f"The last checkpoint is {self.checkpoints.last() or 'none yet'}: mend the {who} and run again with "

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from accelerate.utils import DistributedType
+from torch.distributed.tensor import DTensor
 from trl.models import unwrap_model_for_generation
 
 from contextrl.engines.host import PolicyHost
@@ -65,8 +66,10 @@ class SharedPrefixEngine:
     def parameters_are_sharded(self) -> bool:
         """All processes must run the same forwards, because each brings a part of the parameters."""
         kind = self.host.accelerator.distributed_type
-        return kind == DistributedType.FSDP or (
-            kind == DistributedType.DEEPSPEED and not self.host.args.ds3_gather_for_generation
+        return (
+            kind == DistributedType.FSDP
+            or (kind == DistributedType.DEEPSPEED and not self.host.args.ds3_gather_for_generation)
+            or any(isinstance(parameter, DTensor) for parameter in self.host.model.parameters())
         )
 
     @contextmanager

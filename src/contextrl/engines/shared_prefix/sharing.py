@@ -63,7 +63,7 @@ class Sharing:
             sharing.blocks = BlockAttention.of(config, host.accelerator.device, dtype, sharing.warn_of_blocks)
             for model in (host.model, host.ref_model):
                 if model is not None:
-                    install(underlying(model).config.get_text_config())
+                    install(underlying(host.accelerator.unwrap_model(model)).config.get_text_config())
         return sharing
 
     @property

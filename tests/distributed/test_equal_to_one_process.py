@@ -1,0 +1,71 @@
+"""Two processes train what one does: the same groups, rewards and weights, by every method."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from launching import TORCHRUN, finished
+from method_runs import METHODS, run
+from test_launch_settings import FSDP2
+
+from contextrl.records.jsonl import read_objects
+
+
+@pytest.fixture(scope="module")
+def two(tiny_policy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All methods, one after the other, in two processes."""
+    folder = tmp_path_factory.mktemp("two")
+    done = finished([*TORCHRUN, "method_runs.py", str(tiny_policy), str(folder)])
+    assert done.returncode == 0, done.stderr[-3000:]
+    return folder
+
+
+def groups(folder: Path) -> list[tuple[Any, ...]]:
+    """What each group drew, was judged and rewarded, over all processes."""
+    rows = [row for path in sorted(folder.glob("groups*.jsonl")) for row in read_objects(path)]
+    found = []
+    for row in rows:
+        attempts = [(a["stage"], a["text"], a["reward"]) for a in row["attempts"]]
+        found.append((row["step"], row["example_id"], attempts))
+    return sorted(found, key=repr)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_groups_rewards_and_weights_are_those_of_one_process(
+    method: str, two: Path, tiny_policy: Path, tmp_path: Path
+) -> None:
+    run(tiny_policy, tmp_path, method, 1)
+    if method != "sft":
+        found, expected = groups(two / method), groups(tmp_path)
+        assert found == expected
+        assert len(list((two / method).glob("groups*.jsonl"))) == 2
+    logs = [json.loads((folder / "log.json").read_text(encoding="utf-8")) for folder in (two / method, tmp_path)]
+    losses = [[row["loss"] for row in log if "loss" in row] for log in logs]
+    assert losses[0] == pytest.approx(losses[1], abs=2e-6)
+    weights = [torch.load(folder / "weights.pt", weights_only=True) for folder in (two / method, tmp_path)]
+    for name, tensor in weights[1].items():
+        torch.testing.assert_close(weights[0][name], tensor, rtol=0, atol=5e-6, msg=lambda m, n=name: f"{n}: {m}")
+    if method == "contextrl":
+        retries = {
+            path.name: sum(a["stage"] == 2 for g in read_objects(path) for a in g["attempts"])
+            for path in (two / method).glob("groups*.jsonl")
+        }
+        assert len(set(retries.values())) == 2, f"processes must differ in how many retries they have: {retries}"
+
+
+def test_a_model_that_is_shared_out_trains_the_same(two: Path, tiny_policy: Path, tmp_path: Path) -> None:
+    """FSDP2: a process whose rows have no picture keeps in step with one that looks at some."""
+    file = tmp_path / "fsdp2.yaml"
+    file.write_text(FSDP2.format(machines=1, processes=2).replace("bf16", "'no'"), encoding="utf-8")
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(file)]
+    done = finished([*launch, "method_runs.py", str(tiny_policy), str(tmp_path), "contextrl"])
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert groups(tmp_path / "contextrl") == groups(two / "contextrl")
+    found, expected = (torch.load(folder / "contextrl" / "weights.pt", weights_only=True) for folder in (tmp_path, two))
+    for name, tensor in expected.items():
+        torch.testing.assert_close(found[name], tensor, rtol=0, atol=5e-6, msg=lambda m, n=name: f"{n}: {m}")
