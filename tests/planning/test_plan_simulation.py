@@ -35,7 +35,8 @@ def shape(billions: float) -> ModelShape:
     cost = ModelCost(2.0 * parameters, 1e9, 5e5)
     activations = ActivationShape(2.5e5, 1.6e4, 0, 0, 0, 0, 0)
     size = 4.0 * parameters
-    return ModelShape("m", parameters, parameters, size, size, 3e9, 36, 4096, 150_000, 73_728, 0, 1, 1, False, False, 0.0, 0.0, cost, activations)  # fmt: skip
+    sizes = (parameters, parameters, size, size, 3e9, 36, 4096, 150_000, 73_728, 0, 1, 1)
+    return ModelShape("m", *sizes, False, False, 0.0, 0.0, cost, activations)
 
 
 def a_run(**changes: object) -> PlannedRun:

@@ -56,9 +56,6 @@ def plan(
     settings = load_config(config, set_ or [])
     console = Console()
     with status(Console(stderr=True), "Looking at the model"):
-        from contextrl.commands.cli import quiet_libraries
-
-        quiet_libraries()
         from contextrl.commands.plan_tables import show
         from contextrl.commands.planned_run import Asked, assumptions_from, planned_run
         from contextrl.planning.plan import make_plan
