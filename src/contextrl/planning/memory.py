@@ -143,7 +143,7 @@ def _present(parts: dict[str, float]) -> dict[str, float]:
 def ways_that_fit(run: PlannedRun, lora: ModelShape | None, lora_optimizer: float) -> dict[str, float]:
     """Peak bytes of a card under each way of sharing, and with LoRA where the run trains all weights."""
     ways: tuple[Way, ...] = ("ddp", "fsdp2", "zero3")
-    found = {way: memory(replace(run, way=way)).peak for way in ways}
+    found: dict[str, float] = {way: memory(replace(run, way=way)).peak for way in ways}
     if lora is not None:
         on = replace(run, policy=lora, optimizer_bytes=lora_optimizer, reference=False)
         found |= {f"LoRA, {way}": memory(replace(on, way=way)).peak for way in ways[:2]}
