@@ -149,7 +149,7 @@ def _tower_block(vision: Any, dtype: torch.dtype, *, autocast: bool) -> tuple[fl
 
 
 def _tower_ends(vision: Any, hidden: int, dtype: torch.dtype, *, autocast: bool) -> float:
-    """Bytes of a patch: its pixels and place, what mergers keep, and its share of the tokens that it becomes."""
+    """Bytes of a patch: its pixels, what mergers keep, and its share of the tokens that it becomes."""
     if vision is None:
         return 0.0
     own, compute = dtype.itemsize, torch.bfloat16.itemsize if autocast else dtype.itemsize
@@ -158,7 +158,8 @@ def _tower_ends(vision: Any, hidden: int, dtype: torch.dtype, *, autocast: bool)
     values = getattr(vision, "in_channels", 3) * side**2 * getattr(vision, "temporal_patch_size", 1)
     mergers = 1 + len(getattr(vision, "deepstack_visual_indexes", None) or ())
     tokens = mergers * hidden * own / getattr(vision, "spatial_merge_size", 1) ** 2
-    return float(values * own + width * own + mergers * 4 * width * compute + tokens)
+    # Those between blocks take what the next block keeps anyway.
+    return float(values * own + (3 * mergers + 1) * width * compute + tokens)
 
 
 def _saved(config: Any, dtype: torch.dtype, depth: int, autocast: bool) -> list[float]:
