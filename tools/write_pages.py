@@ -354,6 +354,13 @@ def _parameter_default(parameter: Any) -> str:
     return f"`{default.value if isinstance(default, Enum) else default}`"
 
 
+def scale_figures() -> str:
+    """The paper's run on several numbers of cards."""
+    from contextrl.commands.plan_page import figures
+
+    return figures()
+
+
 #: Name to what stands between its markers.
 BLOCKS: dict[str, Callable[[], str]] = {
     "settings": settings,
@@ -367,6 +374,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "evaluation": evaluation_record,
     "example": example_record,
     "commands": commands,
+    "scale-figures": scale_figures,
 }
 
 

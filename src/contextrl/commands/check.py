@@ -11,10 +11,11 @@ from rich.markup import escape
 
 from contextrl.commands.config import RunConfig
 from contextrl.commands.dry_run import Sheet, described_judge, say_batch, say_learning_rate, say_method
-from contextrl.commands.memory import describe_memory, memory_parts
+from contextrl.commands.memory import describe_memory
 from contextrl.commands.prepare import Prepared, Problems, ask_judge, prepare
 from contextrl.console import progress_bar, status
 from contextrl.data.problems import RowsError, by_kind
+from contextrl.errors import InputError
 from contextrl.policy.lengths import PromptLength, prompt_lengths, prompt_text
 from contextrl.records.example import Example
 from contextrl.records.run_directory import RunDirectory
@@ -150,7 +151,11 @@ def _say_training(sheet: Sheet, ready: Prepared, lengths: Sequence[PromptLength]
     say_learning_rate(sheet, args, steps)
     if ready.skeleton is not None:
         longest = max((length.tokens for length in lengths), default=config.data.max_prompt_tokens)
-        sheet.say("memory", describe_memory(memory_parts(ready.skeleton, args, longest)))
+        pictures = max((sum(length.pictures) for length in lengths), default=0)
+        try:
+            sheet.say("memory", describe_memory(ready.skeleton, config, args, longest, pictures))
+        except InputError as error:  # of a model's own code
+            sheet.unchecked.append(f"memory: {error}")
 
 
 def _show_prompts(ready: Prepared, console: Console) -> None:

@@ -23,6 +23,7 @@ from contextrl.commands.init import init
 from contextrl.commands.interrupts import EXIT_CODE, CalmGroup, terminate_as_interrupt
 from contextrl.commands.judge_cli import app as judge_app
 from contextrl.commands.miniature_cli import app as miniature_app
+from contextrl.commands.plan_cli import plan
 from contextrl.commands.program import program
 from contextrl.commands.report_cli import report
 from contextrl.commands.reproduce_cli import reproduce
@@ -43,6 +44,7 @@ app = typer.Typer(
 )
 
 app.command()(init)
+app.command()(plan)
 app.command()(report)
 app.command()(reproduce)
 app.add_typer(judge_app, name="judge", help="Verify responses, measure a judge, serve the miniature's.")

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any, Literal
 
+from torch.nn import Embedding
+
 from contextrl.engines.shared_prefix.flex import BLOCK
 from contextrl.engines.shared_prefix.support import underlying
 from contextrl.policy.prompts import Prompts
@@ -45,23 +47,26 @@ class ModelCost:
         """Counted from a model's parameters and config."""
         base = underlying(model)
         text, vision = base.config.get_text_config(), getattr(base.config, "vision_config", None)
-        head, embedding = _size(base.get_output_embeddings().weight), _size(base.get_input_embeddings().weight)
-        tower = sum(_size(p) for name, p in base.named_parameters() if "vis" in name)
-        every = sum(_size(p) for p in base.parameters())
-        tied = base.get_output_embeddings().weight is base.get_input_embeddings().weight
-        matrices = every - tower - embedding - (0 if tied else head)
+        token, tower, merged = _matrices(base)
+        head = _size(base.get_output_embeddings().weight)
         width = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
         pair = 4.0 * text.num_hidden_layers * text.num_attention_heads * width
         if vision is None or not tower:
-            return ModelCost(2.0 * matrices, 2.0 * head, pair)
+            return ModelCost(2.0 * token, 2.0 * head, pair)
         # Vision configs have no common form; what is missing counts as nothing.
         side = getattr(vision, "patch_size", 14)
         area = side**2 if isinstance(side, int) else prod(side)
         channels = getattr(vision, "in_channels", getattr(vision, "num_channels", 3))
         patch = float(channels * area * getattr(vision, "temporal_patch_size", 1))
         depth = getattr(vision, "depth", getattr(vision, "num_hidden_layers", 0))
-        image_pair = 4.0 * depth * getattr(vision, "hidden_size", 0)
-        return ModelCost(2.0 * matrices, 2.0 * head, pair, 2.0 * tower / patch, image_pair, patch)
+        within = 4.0 * getattr(vision, "hidden_size", 0)
+        # Qwen2.5-VL attends to whole pictures in some layers only, elsewhere to windows.
+        full = getattr(vision, "fullatt_block_indexes", None)
+        whole = depth if full is None else len(full)
+        window = 0 if full is None else (vision.window_size // side) ** 2
+        of_patch = 2.0 * (tower + merged / getattr(vision, "spatial_merge_size", 1) ** 2)
+        of_patch += within * (depth - whole) * window
+        return ModelCost(2.0 * token, 2.0 * head, pair, of_patch / patch, within * whole, patch)
 
     def images(self, prompts: Prompts) -> float:
         """The vision tower on each prompt's images."""
@@ -149,6 +154,30 @@ def _tiles(prefix: int, lengths: Sequence[int], blocks: int) -> int:
         shared = block + 1 if block < border else border if has_branch[block] else 0
         count += shared + max(0, block + 1 - max(first[block], shared))
     return count
+
+
+def _matrices(base: Any) -> tuple[float, float, float]:
+    """Elements of matrices that a decoder's token meets, a patch in the vision tower, and a merged patch at its end.
+
+    Of a mixture's experts those count that a token is sent to; tables that are only looked up, and the head, do not.
+    """
+    text = base.config.get_text_config()
+    experts = getattr(text, "num_experts", None) or getattr(text, "num_local_experts", None)
+    met = (getattr(text, "num_experts_per_tok", None) or 1) / experts if experts else 1.0
+    tables = {id(base.get_input_embeddings().weight), id(base.get_output_embeddings().weight)}
+    tables |= {id(weight) for table in base.modules() if isinstance(table, Embedding) for weight in table.parameters()}
+    token = tower = merged = 0.0
+    for name, weight in base.named_parameters():
+        dimensions = len(getattr(weight, "ds_shape", weight.shape))
+        if id(weight) in tables or dimensions < 2:
+            continue
+        if "vis" not in name:
+            token += _size(weight) * (met if dimensions == 3 else 1.0)
+        elif "merger" in name:
+            merged += _size(weight)
+        else:
+            tower += _size(weight)
+    return token, tower, merged
 
 
 def _size(parameter: Any) -> int:

@@ -1,0 +1,1 @@
+"""What a run takes of memory, time and money, worked out before anybody pays: arithmetic, and a small simulation."""
