@@ -33,7 +33,7 @@ RECIPES = {name: path for name, path in shipped_configs().items() if not name.st
 WITHOUT_GPU = ("launch.*", "train.use_vllm", "train.vllm_*")
 #: Where things are in a test.
 PLACES = ("run_dir", "model.path", "data.train", "data.eval", "judge.base_url", "judge.model", "judge.cache")
-#: Sizes: two steps of two groups, responses of SHORT tokens and what is measured in them, a few rows to evaluate.
+#: Sizes: two steps of one group, responses of SHORT tokens and what is measured in them, a few rows to evaluate.
 SIZES = (
     "train.use_cpu",
     "train.max_steps",
@@ -48,7 +48,7 @@ SIZES = (
 )
 SHORT = 32
 #: Rows; in SFT they are also those of one step, so that two epochs are two steps.
-ROWS = 16
+ROWS = 8
 
 
 @pytest.fixture(scope="module")
@@ -75,10 +75,10 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def policies(tiny_policy: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def policies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """By class, as the names of recipes begin."""
     folder = tmp_path_factory.mktemp("policies")
-    return {"qwen3-vl": tiny_policy, "qwen2.5-vl": build_checkpoint("qwen2.5-vl", folder / "qwen2.5-vl")}
+    return {name: build_checkpoint(name, folder / name) for name in ("qwen3-vl", "qwen2.5-vl")}
 
 
 def small(recipe: Path, places: dict[str, Any]) -> dict[str, Any]:
@@ -136,7 +136,6 @@ def test_a_recipe_runs(
     if recorded["method"] == "sft":
         return
     groups = list(read_objects(run / "groups.jsonl"))
-    # 16 samples of one process are two prompts x 8, before DAPO's refill.
     assert {group["step"] for group in groups} == {1, 2}
     assert all(line["judge/calls"] > 0 and line["judge/unscored"] == 0 for line in steps)
     retried = sum(line["stage2/attempts"] for line in steps)
@@ -176,13 +175,13 @@ def test_a_wrong_recipe_would_be_found(
     key: str,
     value: Any,
     named: str,
-    tiny_policy: Path,
+    policies: dict[str, Path],
     rows: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    places = {"run_dir": str(tmp_path / "run"), "model.path": str(tiny_policy), "data.train": str(rows)}
+    places = {"run_dir": str(tmp_path / "run"), "model.path": str(policies["qwen3-vl"]), "data.train": str(rows)}
     raw = small(RECIPES["qwen3-vl-8b/contextrl"], places)
     raw[section][key] = value
     config = tmp_path / "wrong.yaml"
