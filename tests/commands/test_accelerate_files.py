@@ -19,7 +19,7 @@ KINDS = {"ddp": DistributedType.MULTI_GPU, "fsdp2": DistributedType.FSDP, "zero3
 
 
 def launched(name: str) -> Any:
-    """Arguments of `accelerate launch --config_file FILE -m contextrl`, with the file's values in, as it resolves them."""
+    """Arguments of `accelerate launch --config_file FILE -m contextrl`, as it resolves them with the file."""
     given = ["--config_file", str(FILES[name]), "--main_process_port", "0", "-m", "contextrl"]
     arguments, _, _ = _validate_launch_command(launch_command_parser().parse_args(given))
     return arguments

@@ -241,7 +241,7 @@ def test_the_judge_can_read_a_whole_response_and_has_time_to_reply(name: str) ->
     assert judge.timeouts.read >= judge.sampling.max_tokens / 25
     assert judge.timeouts.total >= 2 * judge.timeouts.read
     fleet = (CONFIGS / "judge" / "fleet.sh").read_text(encoding="utf-8")
-    said = {key: value for key, value in re.findall(r"^(\w+)=\$\{\w+:-([^}]*)\}", fleet, re.MULTILINE)}
+    said = dict(re.findall(r"^(\w+)=\$\{\w+:-([^}]*)\}", fleet, re.MULTILINE))
     assert said["MODEL"] == judge.model
     assert int(said["MAX_NUM_SEQS"]) >= judge.max_concurrency
     assert [int(url.split(":")[2].partition("/")[0]) for url in judge.base_urls] == [
