@@ -21,6 +21,8 @@ from contextrl.commands.sources import run_examples
 from contextrl.errors import InputError, ServiceError
 
 ROOT = Path(__file__).parents[2]
+#: Of shipped files; the wheel and the source archive name each.
+SUFFIXES = {".yaml", ".yml", ".txt", ".sh", ".sbatch"}
 
 
 @pytest.fixture(autouse=True)
@@ -272,9 +274,9 @@ def test_a_judge_s_name_is_asked_for(server: tuple[str, list[str]]) -> None:
 
 def test_shipped_configurations_are_the_package_s_and_the_repository_leads_there() -> None:
     assert (ROOT / "configs").resolve() == CONFIGS.resolve()
-    patterns = [f"configs/**/*{suffix}" for suffix in (".yaml", ".txt")]
+    patterns = [f"configs/**/*{suffix}" for suffix in SUFFIXES]
     assert all(pattern in (ROOT / "pyproject.toml").read_text() for pattern in patterns)
-    assert {path.suffix for path in CONFIGS.rglob("*") if path.is_file()} == {".yaml", ".txt"}
+    assert {path.suffix for path in CONFIGS.rglob("*") if path.is_file()} == SUFFIXES
 
 
 def test_they_are_listed_with_a_word_each() -> None:

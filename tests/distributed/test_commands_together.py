@@ -70,9 +70,6 @@ def test_a_killed_process_ends_the_run_which_goes_on_as_if_nothing_had_happened(
         while not complete_checkpoints(run / "checkpoints"):
             assert started.poll() is None
             time.sleep(0.05)
-        second = finished([*OURS, *arguments, "--resume"], timeout=60)
-        assert second.returncode == 2
-        assert "a run directory that no other run is writing" in second.stderr
         children = Path(f"/proc/{started.pid}/task/{started.pid}/children").read_text(encoding="utf-8").split()
         os.kill(int(children[1]), signal.SIGKILL)
         _, errors = started.communicate(timeout=60)

@@ -64,24 +64,31 @@ def init(
 
 
 def shipped_table() -> Table:
-    from contextrl.commands.shipped_configs import shipped_configs, what_it_is
+    from contextrl.commands.shipped_configs import shipped_configs, shipped_files, what_it_is
 
     table = Table(title="Shipped configurations: contextrl init NAME [OUT.yaml]")
     table.add_column("name", no_wrap=True)
     table.add_column("what it is")
-    for name, path in shipped_configs().items():
-        table.add_row(name, escape(what_it_is(path)))
+    for listed in (shipped_configs(), shipped_files()):
+        for name, path in listed.items():
+            table.add_row(name, escape(what_it_is(path)))
+        table.add_section()
     return table
 
 
 def _copied(given: list[str], console: Console) -> None:
-    from contextrl.commands.shipped_configs import shipped_config
+    from contextrl.commands.shipped_configs import shipped_config, shipped_files
 
     source = shipped_config(given[0])
-    out = _free(given[1:], given[0].strip("/").replace("/", "-"))
+    is_run = source not in shipped_files().values()
+    name = given[0].strip("/").replace("/", "-")
+    out = _free(given[1:], name) if is_run else _free(given[1:], Path(name).stem, (source.suffix,))
     _write(out, source.read_text(encoding="utf-8"))
     console.print(f"Wrote {escape(str(out))}", soft_wrap=True)
-    _say_next(out, console)
+    if is_run:
+        _say_next(out, console)
+    else:
+        console.print("Next: its first lines say how it is used", soft_wrap=True)
 
 
 def _from_data(
@@ -105,7 +112,7 @@ def _from_data(
     _say_next(out, console)
 
 
-def _free(given: list[str], name: str) -> Path:
+def _free(given: list[str], name: str, suffixes: tuple[str, ...] = (".yaml", ".yml")) -> Path:
     """The file to write.
 
     Raises:
@@ -113,9 +120,9 @@ def _free(given: list[str], name: str) -> Path:
     """
     if len(given) > 1:
         raise InputError("one file to write", found=" ".join(given), where="init")
-    out = Path(given[0]) if given else Path(f"{name.removesuffix('.yaml')}.yaml")
-    if out.suffix not in (".yaml", ".yml"):
-        raise InputError("a file ending in .yaml", found=str(out), where="init")
+    out = Path(given[0]) if given else Path(f"{name.removesuffix('.yaml')}{suffixes[0]}")
+    if out.suffix not in suffixes:
+        raise InputError(f"a file ending in {suffixes[0]}", found=str(out), where="init")
     if out.exists() or out.is_symlink():
         raise InputError("a new file", found="one that is there", where=str(out), fix="Name another, or move it away")
     return out

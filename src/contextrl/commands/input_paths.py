@@ -3,6 +3,7 @@
 - In a YAML file the inputs (`data.train`, `data.eval`, `model.path`, `judge.prompts`) are relative to that file's
   folder. Where nothing is there, but in the working directory, that is taken, and one line says so.
 - So is code (`judge.path`, `rewards[].path`): a module that lies in that folder.
+- `configs/...` that is in neither place is the file that the package ships: copies of its configurations name them.
 - `--set` and other options are relative to the working directory, and so is what a run writes (`run_dir`).
 - Pictures in a file of rows are relative to that file's folder.
 
@@ -18,6 +19,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from contextrl.commands.shipped_configs import CONFIGS
 from contextrl.commands.user_code import code_path
 from contextrl.plugins import DATA, MODELS
 from contextrl.settings import CODE_PATH, INPUT_PATH, Section, section_in
@@ -76,6 +78,9 @@ def input_path(value: str, folder: Path, *, source: str = "", key: str = "") -> 
         if source and beside != here and _is_there(here) and not _same(beside, here):
             _log.warning("%s: %s is the one beside %s, not the one in the working directory", key, value, source)
         return str(beside)
+    shipped = CONFIGS / value.removeprefix("configs/")
+    if value.startswith("configs/") and _is_there(shipped) and (not _is_there(here) or _same(shipped, here)):
+        return str(shipped)
     if not _is_there(here):
         return value
     if source:
