@@ -111,7 +111,7 @@ CLIPPED_HIGH = _metric("clip_ratio/high_mean", "Share of tokens whose ratio the 
 CLIPPED = _metric("clip_ratio/region_mean", "Share of tokens whose ratio a clip holds.")
 SHARED_PREFIX_USED = _metric("shared_prefix/used", "Share of scoring passes that read each prompt once.")
 ENGINE_PREFIX_CACHE_HITS = _metric(
-    "engine/prefix_cache_hits", "vLLM: share of the tokens of a rollout's prompts that the engine had read before."
+    "engine/prefix_cache_hits", "Share of the tokens of a rollout's prompts that the engine had read before."
 )
 
 # ---- TRL's and transformers' own -------------------------------------------------------------------------------------
