@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# vLLM on a CPU: the judge's client against a real server, and a judge that sees images. Called by `make vllm`.
+# vLLM on a CPU: the trainer beside it, rollouts by it, and servers of it. Called by `make vllm`.
 #
-# Installs vLLM into an environment of its own, together with what contextrl needs. Runs the trainer's tests there, beside
-# vLLM and with the transformers that it asks for; rollouts by vLLM inside the trainer (tests/vllm_rollouts); then serves
-# SmolLM2-135M (the protocol) and the miniature's learned judge (verdicts) for tests/vllm_servers. Ends with 0 when all passed or when this machine cannot run it, which it
-# says in a line that begins with SKIPPED; with 1 when anything failed.
+# Installs vLLM into an environment of its own, together with what contextrl needs. Runs the trainer's tests there, with the
+# transformers that vLLM asks for; rollouts by vLLM inside the trainer (every file of tests/vllm_rollouts); then serves
+# SmolLM2-135M (the protocol), the miniature's learned judge (verdicts) and a trained model for tests/vllm_servers. Ends with
+# 0 when all passed or when this machine cannot run it, which it says in a line that begins with SKIPPED; with 1 when
+# anything failed.
 #
 #   CONTEXTRL_VLLM_HOME      where the environment is kept (4 GB); default .venv-vllm
 #   CONTEXTRL_VLLM_PYTHON    its Python, 3.11 to 3.13; default the project's own
