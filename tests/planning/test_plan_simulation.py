@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import replace
 
@@ -91,13 +92,13 @@ def test_sequences_beyond_the_places_wait() -> None:
 def test_equal_lengths_and_no_judge_are_the_closed_form(count: int) -> None:
     run = a_run(count=count, micro_batches=16)
     alone = sampling(run).seconds + scoring(run).seconds + learning(run).seconds + syncing(run)
-    assert simulate(run).seconds == pytest.approx(alone, rel=0.01)
+    assert simulate(run, overlap=True).seconds == pytest.approx(alone, rel=0.01)
 
 
 def test_lengths_that_vary_agree_on_average_of_many_engines() -> None:
     """One engine with 512 rows: its longest response is the quantile that the closed form takes, within a tenth."""
     run = assuming(a_run(count=1, rows=8, micro_batches=64), spread=0.8)
-    rollout = simulate(run, steps=20).rollout
+    rollout = simulate(run, overlap=True, steps=20).rollout
     assert rollout == pytest.approx(sampling(run).seconds, rel=0.1)
 
 
@@ -105,16 +106,31 @@ def test_a_starved_rollout_is_as_long_as_its_judge() -> None:
     judge = JudgeSetup(shape(32), asked=True, replicas=1, cards=2, places=4, reply=700)
     run = a_run(judge=judge)
     assert judging(run).seconds > 3 * sampling(run).seconds
-    rollout = simulate(run).rollout
+    rollout = simulate(run, overlap=True).rollout
     assert judging(run).seconds == pytest.approx(rollout - sampling(run).seconds, rel=0.1)
 
 
 def test_judges_hide_behind_sampling_where_there_are_enough() -> None:
     run = assuming(a_run(judge=JudgeSetup(shape(32), True, 1, 2, 64, 700)), spread=0.8)
-    few, many = (simulate(replace(run, judge=replace(run.judge, replicas=n))) for n in (1, 16))
+    few, many = (simulate(replace(run, judge=replace(run.judge, replicas=n)), overlap=True) for n in (1, 16))
     assert many.rollout < few.rollout
     plan = make_plan(run)
-    assert plan.simulated.seconds < plan.serial
+    assert plan.overlapped.seconds < plan.serial
+    assert plan.overlapped.seconds < plan.simulated.seconds
+
+
+def test_without_overlap_parts_follow_one_another() -> None:
+    """With equal lengths the sum of the parts: verdicts after the last sample, retries after the last verdict."""
+    run = a_run(judge=JudgeSetup(None, True, 1, 1, 64, 700), stage2=True)
+    run = assuming(run, all_negative=1.0, judge_seconds=7.0)
+    waves = math.ceil(run.samples / 64)
+    retries = math.ceil(run.samples * run.retries / 64)
+    parts = (
+        sampling(run).seconds + second_stage(run).seconds + 7.0 * (waves + retries + (waves if run.judge.apart else 0))
+    )
+    assert simulate(run, overlap=False).rollout == pytest.approx(parts, rel=0.05)
+    dynamic = assuming(a_run(judge=JudgeSetup(shape(32), True, 1, 2, 64, 700)), spread=0.8)
+    assert simulate(dynamic, overlap=False).seconds > simulate(dynamic, overlap=True).seconds
 
 
 def test_as_many_replicas_as_sampling_wants_and_not_one_fewer() -> None:
@@ -131,22 +147,23 @@ def test_a_judge_without_a_model_takes_its_seconds() -> None:
     """128 calls, 64 at once, 15 s each, after one group's samples that are all equally long: 30 s."""
     run = a_run(judge=JudgeSetup(None, True, 1, 1, 64, 700))
     assert judging(run).seconds == 30.0
-    assert simulate(run).rollout - sampling(run).seconds == pytest.approx(30.0, rel=0.02)
+    assert simulate(run, overlap=True).rollout - sampling(run).seconds == pytest.approx(30.0, rel=0.02)
 
 
 def test_all_negative_groups_take_a_second_stage() -> None:
     none, all_ = (assuming(a_run(stage2=True), all_negative=share) for share in (0.0, 1.0))
     assert second_stage(none).seconds == 0
-    assert simulate(none).recovered == 0
-    assert simulate(all_).recovered == all_.groups
-    added = simulate(all_).rollout - simulate(none).rollout
+    assert simulate(none, overlap=True).recovered == 0
+    assert simulate(all_, overlap=True).recovered == all_.groups
+    added = simulate(all_, overlap=True).rollout - simulate(none, overlap=True).rollout
     assert added == pytest.approx(second_stage(all_).seconds, rel=0.05)
 
 
 def test_seeds_decide_and_nothing_else() -> None:
     run = assuming(a_run(stage2=True), spread=0.8, all_negative=0.3)
     state = random.getstate()
-    assert simulate(run, seed=1) == simulate(run, seed=1) != simulate(run, seed=2)
+    first, again, other = (simulate(run, overlap=True, seed=seed) for seed in (1, 1, 2))
+    assert first == again != other
     assert random.getstate() == state
 
 

@@ -69,7 +69,7 @@ def _sizes(plans: list[Plan]) -> str:
                 f"{run.groups} x {run.generations}",
                 f"{run.steps:,}",
                 f"{_rounded(plan.simulated.seconds)} s",
-                f"{_rounded(plan.serial)} s",
+                f"{_rounded(plan.overlapped.seconds)} s",
                 f"{_rounded(plan.hours)} h",
                 _rounded(plan.card_hours),
                 f"{_rounded(plan.cost)} $",
@@ -77,7 +77,13 @@ def _sizes(plans: list[Plan]) -> str:
             ]
         )
     head = ["cards that train", "judges: replicas x cards", "prompts x G a step", "steps", "a step, simulated"]
-    head += ["one part after another", "the run", "card-hours, judges too", f"cost at {PRICE} $", "bottleneck"]
+    head += [
+        "judged while others are sampled",
+        "the run",
+        "card-hours, judges too",
+        f"cost at {PRICE} $",
+        "bottleneck",
+    ]
     return f"## The run\n\n{_table(head, rows)}"
 
 

@@ -123,8 +123,11 @@ def _step(plan: Plan) -> Table:
         counts = [amount(value) if value else "" for value in (phase.read, phase.written, phase.flops)]
         table.add_row(name, *counts, seconds(phase.seconds), f"{share:.0%}")
     table.add_section()
-    table.add_row("one after another", "", "", "", seconds(plan.serial), "")
-    table.add_row("with overlap (simulated)", "", "", "", seconds(plan.simulated.seconds), "")
+    table.add_row("all of them", "", "", "", seconds(plan.serial), "")
+    table.add_row("simulated", "", "", "", seconds(plan.simulated.seconds), "")
+    table.add_row(
+        "simulated, were groups judged while others are sampled", "", "", "", seconds(plan.overlapped.seconds), ""
+    )
     return table
 
 

@@ -16,8 +16,6 @@ from contextrl.planning.speed import Phase, judge_work, judging, learning, sampl
 #: Names of phases, in their order.
 SAMPLING, JUDGE, STAGE2, SCORING, LEARNING, SYNC = "sampling", "judge", "stage 2", "scoring", "learning", "sync"
 _HOUR = 3600.0
-#: Share of the rollout that a judge may add before more replicas are advised.
-_SLACK = 0.05
 
 
 @dataclass(frozen=True)
@@ -27,7 +25,7 @@ class Plan:
     Attributes:
         run: in numbers; memory: of one card; ways: peak bytes of a card by way of sharing.
         phases: parts of a step, each as if it were alone.
-        simulated: a step with overlap.
+        simulated: a step as the trainer works; overlapped: one whose groups are judged while others are sampled.
         bottleneck: the phase that decides; replicas: judge replicas with which sampling does not wait, None where the
             judge is no server of ours.
         price: of a card and hour, None where none was given.
@@ -38,6 +36,7 @@ class Plan:
     ways: dict[str, float]
     phases: dict[str, Phase]
     simulated: SimulatedStep
+    overlapped: SimulatedStep
     bottleneck: str
     replicas: int | None
     warnings: tuple[str, ...]
@@ -108,6 +107,7 @@ class Plan:
                 "phases": {name: asdict(phase) for name, phase in self.phases.items()},
                 "serial_seconds": self.serial,
                 "simulated": asdict(self.simulated),
+                "overlapped": asdict(self.overlapped),
             },
             "hours": self.hours,
             "gpu_hours": self.card_hours,
@@ -155,7 +155,8 @@ def make_plan(
         memory=memory(run),
         ways=ways_that_fit(run, lora, lora_optimizer),
         phases=phases,
-        simulated=simulate(run, steps=steps, seed=seed),
+        simulated=simulate(run, overlap=False, steps=steps, seed=seed),
+        overlapped=simulate(run, overlap=True, steps=steps, seed=seed),
         bottleneck=max(phases, key=lambda name: phases[name].seconds),
         replicas=replicas_needed(run),
         warnings=(),
@@ -194,9 +195,8 @@ def _warnings(plan: Plan) -> list[str]:
         found.append(f"vLLM's cache holds {share:.0%} of a step's samples at once: the others wait for places")
     if plan.replicas is not None and run.judge.shape is not None and plan.replicas > run.judge.replicas:
         more = plan.replicas * run.judge.cards
-        late = plan.simulated.judge_waiting > _SLACK * plan.simulated.rollout
         found.append(
-            f"the judge is slower than sampling{'' if late else ' (their overlap hides it)'}: {plan.replicas} replicas "
+            f"the judge is slower than sampling: {plan.replicas} replicas "
             f"of {run.judge.cards} {run.gpu.name} ({more} in all) keep up, {run.judge.replicas} planned "
             "(judge.base_url takes a list)"
         )

@@ -1,8 +1,8 @@
 """A step as events: engines, judges and learner, each group on its way through them (SimPy).
 
-Groups are judged as soon as they are complete, and retried while others are still sampled or judged; the policy learns
-when all are done. Closed form and simulation share what a decoding step takes; waiting, tails and overlap are what the
-simulation adds.
+As the trainer works, all groups are sampled, then judged, then retried, and the policy learns when all are done. With
+overlap a group is judged as soon as it is complete, and retried while others are still sampled or judged. Closed form
+and simulation share what a decoding step takes; waiting, tails and overlap are what the simulation adds.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ class _FixedLatency:
 class _Step:
     """One rollout: its groups, engines and judges."""
 
-    def __init__(self, run: PlannedRun, seed: int) -> None:
+    def __init__(self, run: PlannedRun, seed: int, *, overlap: bool) -> None:
         self.run, self.random, self.env = run, random.Random(seed), simpy.Environment()
         server, count = policy_server(run)
         self.server = server
@@ -150,10 +150,31 @@ class _Step:
             self.judges = [ContinuousBatching(self.env, self.judge) for _ in range(run.judge.replicas)]
         self.sampled = self.retried = 0.0
         self._next_judge = 0
+        self.overlap = overlap
+        self._reached = [0.0] * run.groups
+        self._barriers: dict[float, Any] = {}
 
     def roll_out(self) -> None:
-        groups = [self.env.process(self._group(n)) for n in range(self.run.groups)]
+        groups = [self.env.process(self._whole(n)) for n in range(self.run.groups)]
         self.env.run(until=simpy.AllOf(self.env, groups))
+
+    def _whole(self, number: int) -> Events:
+        yield from self._group(number)
+        self._reach(number, math.inf)
+
+    def _meet(self, number: int, phase: float) -> Events:
+        """Without overlap, wait until every group has come as far or is done."""
+        if not self.overlap:
+            barrier = self._barriers.setdefault(phase, self.env.event())
+            self._reach(number, phase)
+            yield barrier
+
+    def _reach(self, number: int, phase: float) -> None:
+        self._reached[number] = phase
+        slowest = min(self._reached)
+        for reached, barrier in self._barriers.items():
+            if reached <= slowest and not barrier.triggered:
+                barrier.succeed()
 
     def _length(self) -> float:
         lengths, spread = self.run.lengths, self.run.assumptions.spread
@@ -173,7 +194,9 @@ class _Step:
             ]
             yield simpy.AllOf(self.env, samples)
             self.sampled = max(self.sampled, self.env.now)
+            yield from self._meet(number, 2 * n + 1)
             yield from self._judged(run.generations, read_picture=True)
+            yield from self._meet(number, 2 * n + 2)
             if n == run.dynamic or self.random.random() >= run.assumptions.no_spread:
                 break
         if not run.stage2 or self.random.random() >= run.assumptions.all_negative:
@@ -181,10 +204,12 @@ class _Step:
         self.retried += 1
         if run.judge.apart:
             yield from self._judged(run.generations, read_picture=False)
+            yield from self._meet(number, 2 * run.dynamic + 3)
         count = run.generations * run.retries
         added = max(run.retry_prompt - lengths.prompt, 1.0)
         again = read_flops(run.policy, added, after=lengths.prompt) / self.server.read_rate
         yield simpy.AllOf(self.env, [engine.submit(again, run.retry_prompt, self._length()) for _ in range(count)])
+        yield from self._meet(number, 2 * run.dynamic + 4)
         yield from self._judged(count, read_picture=False)
 
     def _judged(self, calls: int, *, read_picture: bool) -> Events:
@@ -205,10 +230,11 @@ class _Step:
         yield simpy.AllOf(self.env, verdicts)
 
 
-def simulate(run: PlannedRun, *, steps: int = 3, seed: int = 0) -> SimulatedStep:
+def simulate(run: PlannedRun, *, overlap: bool, steps: int = 3, seed: int = 0) -> SimulatedStep:
     """Means over a few steps.
 
     Args:
+        overlap: groups are judged and retried while others are still sampled.
         steps: that are simulated; each has lengths and all-negative groups of its own.
     """
     if run.generations == 1:
@@ -217,7 +243,7 @@ def simulate(run: PlannedRun, *, steps: int = 3, seed: int = 0) -> SimulatedStep
     fixed = scoring(run).seconds + learning(run).seconds + syncing(run)
     found = []
     for number in range(steps):
-        step = _Step(run, seed * 1000 + number)
+        step = _Step(run, seed * 1000 + number, overlap=overlap)
         step.roll_out()
         found.append((step, float(step.env.now)))
     mean_of = [
