@@ -16,6 +16,9 @@ from meter import Clock, attempt, measure  # noqa: E402
 
 from report import markdown  # noqa: E402
 
+# Its files have names that others have too.
+sys.path.remove(str(FOLDER))
+
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, object], str]:

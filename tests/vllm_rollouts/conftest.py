@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib.metadata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-if importlib.util.find_spec("vllm") is None:
+try:
+    importlib.metadata.version("vllm")
+except importlib.metadata.PackageNotFoundError:
     collect_ignore_glob = ["test_*.py"]
 
 

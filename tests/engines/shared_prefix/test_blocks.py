@@ -196,10 +196,10 @@ def test_a_cpu_has_no_blocks_and_says_nothing() -> None:
     assert told == []
 
 
-def test_who_turns_compilation_off_is_not_warned(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch._dynamo.config, "disable", True)
+def test_who_turns_compilation_off_is_not_warned() -> None:
     told: list[str] = []
-    assert attention_of("cuda", told) is None
+    with torch._dynamo.config.patch(disable=True):
+        assert attention_of("cuda", told) is None
     assert told == []
 
 

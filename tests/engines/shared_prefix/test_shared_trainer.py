@@ -157,12 +157,12 @@ def two_steps(trainer: ContextRLTrainer) -> None:
         trainer._step += 1
 
 
-def wrong_scores(*_: Any) -> Any:
+def wrong_scores(*_: Any, **__: Any) -> Any:
     completions = _[3]
     return torch.full(completions.shape, -7.0), None
 
 
-def failing(*_: Any) -> Any:
+def failing(*_: Any, **__: Any) -> Any:
     raise TypeError("forward() got an unexpected keyword argument 'shared_prefix'")
 
 
