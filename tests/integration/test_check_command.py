@@ -200,6 +200,7 @@ def test_an_adapter_that_is_trained_on_counts_as_one(
     for file in own.policy.glob("*"):
         if not (adapter / file.name).exists() and file.name not in ("config.json", "model.safetensors"):
             shutil.copyfile(file, adapter / file.name)
+    capsys.readouterr()
     code, out, err = run(capsys, monkeypatch, "check", str(own.config([row(0)], model={"path": str(adapter)})))
     assert (code, err) == (0, "")
     named = get_peft_model(load_policy(str(own.policy)), LoraConfig(r=2, target_modules=targets))
