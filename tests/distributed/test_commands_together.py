@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from launching import HERE, TORCHRUN, environment, finished, train
+from launching import HERE, environment, finished, train
 from safetensors.torch import load_file
 from test_launch_settings import FSDP2
+from two_processes import TORCHRUN
 
 from contextrl.records.jsonl import read_objects
 from contextrl.trainer.checkpoints import complete_checkpoints

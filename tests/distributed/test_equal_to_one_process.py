@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 import torch
-from launching import TORCHRUN, finished
+from launching import finished
 from method_runs import METHODS, run
 from test_launch_settings import FSDP2
+from two_processes import TORCHRUN
 
 from contextrl.records.jsonl import read_objects
 

@@ -10,8 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from contextrl.commands.cli import app
-from contextrl.commands.planned_run import assumptions_from
 from contextrl.errors import InputError
+from contextrl.planning.assumptions import assumptions_from
 from contextrl.planning.gpus import gpus
 
 MINIATURE = "configs/miniature/contextrl.yaml"

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from runs import SETTINGS, FunctionEngine, ScriptedJudge, build_trainer, loader_rows
+from two_processes import on_two_processes
 
 from contextrl.judge.protocol import JudgeRequest
 from contextrl.rollout.groups import Group
@@ -145,17 +143,9 @@ def test_micro_batches_of_any_size_train_the_same(tiny_policy: Path, tmp_path: P
 def test_two_processes_train_what_one_does(tiny_policy: Path, tmp_path: Path) -> None:
     """One of them has mixed groups and the other has not: its rows must not be outvoted, nor outvote."""
     expected = weights_after(tiny_policy, tmp_path / "one", per_device_train_batch_size=8)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    done = subprocess.run(
-        [*command, "mixed_on_two_processes.py", str(tiny_policy), str(tmp_path / "two")],
-        cwd=Path(__file__).parent,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
+    on_two_processes(
+        Path(__file__).with_name("mixed_on_two_processes.py"), str(tiny_policy), str(tmp_path / "two"), timeout=180
     )
-    assert done.returncode == 0, done.stderr[-3000:]
     found = torch.load(tmp_path / "two" / "weights.pt", weights_only=True)
     for name, tensor in expected.items():
         torch.testing.assert_close(found[name], tensor, rtol=0, atol=2e-6, msg=lambda m, name=name: f"{name}: {m}")

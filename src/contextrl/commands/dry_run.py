@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import yaml
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
-from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, Qwen2VLImageProcessorPil
+from transformers import Qwen2VLImageProcessorPil
 from transformers.optimization import get_scheduler
 
 from contextrl.commands.arguments import training_arguments
@@ -22,8 +21,10 @@ from contextrl.commands.models import model_config, policy_folder
 from contextrl.commands.sources import held_out_examples, training_examples
 from contextrl.errors import InputError
 from contextrl.judge.settings import JudgeConfig, as_list
+from contextrl.launchers import processes_started
 from contextrl.plugins import DATA, EVALUATIONS
-from contextrl.policy.loading import has_vision, limit_pixels, shipped_config
+from contextrl.policy.loading import config_folder, has_vision, limit_pixels
+from contextrl.policy.skeleton import skeleton
 from contextrl.records.secrets import without_secrets
 from contextrl.trainer.checks import prompt_room
 
@@ -84,15 +85,13 @@ def dry_run(config: RunConfig, console: Console) -> None:
 def _say_model(sheet: Sheet, config: RunConfig) -> Any:
     """The policy's configuration, where its files are here or shipped."""
     path = policy_folder(config.model.path)
-    folder = path if Path(path).is_dir() else shipped_config(path)
+    folder = config_folder(path)
     if folder is None:
         sheet.say("policy", f"{path}: a hub id")
         sheet.unchecked.append(f"model.path: the configuration of {path} is not here")
         return None
     model = model_config(str(folder), trust_remote_code=config.model.trust_remote_code)
-    kind = AutoModelForImageTextToText if has_vision(model) else AutoModelForCausalLM
-    with torch.device("meta"):
-        parameters = sum(weight.numel() for weight in kind.from_config(model).parameters())
+    parameters = sum(weight.numel() for weight in skeleton(model).parameters())
     adapter = f", LoRA on it: {config.model.lora}" if config.model.lora else ""
     sheet.say("policy", f"{path}: {model.model_type}, {parameters / 1e9:.2f}B parameters{adapter}")
     if has_vision(model):
@@ -181,7 +180,7 @@ def say_method(sheet: Sheet, config: RunConfig, args: Any) -> None:
 def say_batch(sheet: Sheet, config: RunConfig, args: Any, rows: int | None) -> int | None:
     """Optimizer steps of the whole run on as many processes as this one is of."""
     group = 1 if config.method == "sft" else int(args.num_generations)
-    own = int(os.environ.get("WORLD_SIZE", "1"))
+    own = processes_started()
     steps: int | None = int(args.max_steps) if args.max_steps > 0 else None
     for processes in dict.fromkeys((own, *PROCESSES)):
         samples = args.per_device_train_batch_size * args.gradient_accumulation_steps * processes

@@ -57,7 +57,8 @@ def plan(
     console = Console()
     with status(Console(stderr=True), "Looking at the model"):
         from contextrl.commands.plan_tables import show
-        from contextrl.commands.planned_run import Asked, assumptions_from, planned_run
+        from contextrl.commands.planned_run import Asked, planned_run
+        from contextrl.planning.assumptions import assumptions_from
         from contextrl.planning.plan import make_plan
 
         assumed = assumptions_from([*([] if mfu is None else [f"mfu={mfu}"]), *(assume or [])])

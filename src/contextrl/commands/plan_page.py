@@ -11,7 +11,7 @@ from contextrl.commands.shipped_configs import CONFIGS
 from contextrl.planning.assumptions import Assumptions, meanings
 from contextrl.planning.gpus import gpu_named, gpus
 from contextrl.planning.plan import Plan, limit, make_plan
-from contextrl.planning.run import Engine, PlannedRun
+from contextrl.planning.run import PlannedRun
 
 #: The paper's rows, the rent of a card and hour that is reckoned with, and the sizes of the page.
 ROWS, PRICE, SIZES = 29_000, 2.5, (8, 64, 512)
@@ -20,13 +20,12 @@ _CARD = "h100"
 
 
 def paper_run() -> tuple[PlannedRun, Plan]:
-    """The shipped recipe on eight cards, sharded, with vLLM beside the trainer."""
+    """The shipped recipe on eight cards."""
     config = load_config(CONFIGS / "qwen3-vl-8b" / "contextrl.yaml")
     asked = Asked(gpu_named(_CARD, where="--gpu"), count=SIZES[0], way="fsdp2", judge_replicas=2, rows=ROWS)
     planned = planned_run(config, asked, Assumptions())
-    engine = Engine("colocate", share=0.5, parallel=1, sleeps=True)
-    run = replace(planned.run, engine=engine, scoring=2)
-    return run, make_plan(run, lora=planned.lora, lora_optimizer=planned.lora_optimizer, price=PRICE)
+    plan = make_plan(planned.run, lora=planned.lora, lora_optimizer=planned.lora_optimizer, price=PRICE)
+    return planned.run, plan
 
 
 def scaled(run: PlannedRun, count: int) -> PlannedRun:

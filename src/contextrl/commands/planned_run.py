@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-from peft import get_peft_model
-from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
-
 from contextrl.commands.arguments import chat_template_kwargs, training_arguments
 from contextrl.commands.config import RunConfig
+from contextrl.commands.launch_config import read_accelerate_file
 from contextrl.commands.models import model_config, policy_folder
 from contextrl.commands.sources import training_examples
-from contextrl.errors import InputError, nearest_key
+from contextrl.errors import InputError
 from contextrl.judge.settings import as_list
 from contextrl.planning.assumptions import Assumptions
 from contextrl.planning.gpus import Gpu
@@ -27,9 +24,9 @@ from contextrl.planning.shape import NO_ACTIVATIONS, ModelShape
 from contextrl.plugins import DATA
 from contextrl.policy.adapters import lora_config, saved_lora
 from contextrl.policy.lengths import prompt_lengths
-from contextrl.policy.loading import freeze_vision, has_vision, load_processor, shipped_config
+from contextrl.policy.loading import config_folder, freeze_vision, load_processor, shipped_ids
 from contextrl.policy.prompting import Prompting
-from contextrl.records.yaml_files import read_yaml
+from contextrl.policy.skeleton import in_dtype, skeleton, with_adapter
 from contextrl.trainer.room import checkpoint_size
 
 #: Rows whose prompts are measured.
@@ -70,65 +67,16 @@ def skeleton_of(path: str, *, trust_remote_code: bool = False) -> Any:
     Raises:
         InputError: its configuration is not here.
     """
-    folder = path if Path(path).is_dir() else shipped_config(path)
+    folder = config_folder(path)
     if folder is None:
-        known = ", ".join(f"{file.parent.parent.name}/{file.parent.name}" for file in _shipped())
         raise InputError(
-            f"a folder with a model, or a hub id whose configuration is shipped ({known})",
+            f"a folder with a model, or a hub id whose configuration is shipped ({', '.join(shipped_ids())})",
             found=f"{path}, whose configuration is not here",
             where="model.path",
             fix="Put its config.json into a folder and name that (planning asks no hub)",
         )
     config = model_config(str(folder), trust_remote_code=trust_remote_code)
-    kind = AutoModelForImageTextToText if has_vision(config) else AutoModelForCausalLM
-    with torch.device("meta"):
-        return kind.from_config(config, trust_remote_code=trust_remote_code)
-
-
-def _shipped() -> list[Path]:
-    from contextrl.policy import loading
-
-    return sorted(loading._MODEL_CONFIGS.glob("*/*/config.json"))
-
-
-def assumptions_from(given: Sequence[str]) -> Assumptions:
-    """`name=value`, each a field of Assumptions.
-
-    Raises:
-        InputError: an unknown name (with the nearest), or a value that makes no sense.
-    """
-    known = [one.name for one in fields(Assumptions)]
-    values: dict[str, float] = {}
-    shares = {"mfu", "prefill_mfu", "decode_bandwidth", "link_share", "reserved", "all_negative", "no_spread", "kept"}
-    may_be_zero = {
-        "reserved",
-        "all_negative",
-        "no_spread",
-        "kept",
-        "spread",
-        "workspace",
-        "step_overhead",
-        "plain_overhead",
-        "prompt_text",
-        "judge_text",
-    }
-    for text in given:
-        name, separator, value = text.partition("=")
-        name = name.strip().replace("-", "_")
-        if not separator or name not in known:
-            raise InputError(
-                "NAME=VALUE of an assumption", found=f"{text!r}{nearest_key(name, known)}", where="--assume"
-            )
-        try:
-            number = float(value)
-        except ValueError:
-            number = math.nan
-        most = 1.0 if name in shares else math.inf
-        if not (0 <= number <= most and math.isfinite(number)) or (number == 0 and name not in may_be_zero):
-            expected = "a share from 0 to 1" if name in shares else "a number above 0"
-            raise InputError(expected, found=repr(value), where=f"--assume {name}")
-        values[name] = number
-    return Assumptions(**values)
+    return skeleton(config, trust_remote_code=trust_remote_code)
 
 
 def planned_run(config: RunConfig, asked: Asked, assumed: Assumptions) -> Planned:
@@ -215,18 +163,14 @@ def run_of(
 def _policy(config: RunConfig, args: Any, lora: Any, autocast: bool) -> tuple[ModelShape, float]:
     """The policy's shape and the bytes of its optimizer on one process."""
     path = policy_folder(config.model.path)
-    skeleton = skeleton_of(path, trust_remote_code=config.model.trust_remote_code)
-    wanted = config.model.dtype or "float32"
-    skeleton = skeleton.to(skeleton.config.dtype if wanted == "auto" else getattr(torch, wanted))
+    model = in_dtype(skeleton_of(path, trust_remote_code=config.model.trust_remote_code), config.model.dtype)
     if config.model.freeze_vision:
-        freeze_vision(skeleton)
-    adapter = lora_config(lora, skeleton) or saved_lora(path)
+        freeze_vision(model)
+    adapter = lora_config(lora, model) or saved_lora(path)
     if adapter is not None:
-        adapter.init_lora_weights = True
-        with torch.device("meta"):
-            skeleton = get_peft_model(skeleton, adapter)
-    shape = model_shape(skeleton, config.model.path, autocast=autocast)
-    return shape, float(checkpoint_size(skeleton, args).optimizer)
+        model = with_adapter(model, adapter)
+    shape = model_shape(model, config.model.path, autocast=autocast)
+    return shape, float(checkpoint_size(model, args).optimizer)
 
 
 def _lengths(
@@ -273,12 +217,11 @@ def _measured(config: RunConfig, rows: Sequence[Any]) -> Any:
 
 def _shared_out(config: RunConfig, asked: Asked, notes: list[str]) -> tuple[int, Way]:
     """Processes and what shares the model out: the command line's, the configuration's, or one and DDP."""
-    launch: Any = getattr(config, "launch", None)
-    file = getattr(launch, "accelerate", None)
-    of_file = read_yaml(Path(file), "an accelerate file") if file and Path(file).is_file() else {}
-    count = asked.count or getattr(launch, "processes", None) or int((of_file or {}).get("num_processes", 1))
-    way = asked.way or _WAYS.get(str((of_file or {}).get("distributed_type", "")), "ddp")
-    if asked.way is None and not file and count > 1:
+    settings = config.launch.resolved()
+    kind = read_accelerate_file(settings.accelerate)["distributed_type"] if settings.accelerate else ""
+    count = asked.count or (settings.processes or 1) * (settings.machines or 1)
+    way = asked.way or _WAYS.get(str(kind), "ddp")
+    if asked.way is None and settings.accelerate is None and count > 1:
         notes.append(
             "no launch.accelerate says how the model is shared out: DDP, a whole copy on each card (--parallel)"
         )
@@ -311,7 +254,7 @@ def _judge(config: RunConfig, asked: Asked, assumed: Assumptions, *, sft: bool) 
         return JudgeSetup()
     shape = None
     name = str(judge.model or "")
-    if Path(name).is_dir() or shipped_config(name) is not None:
+    if config_folder(name) is not None:
         shape = model_shape(skeleton_of(name), name, autocast=True, activations=NO_ACTIVATIONS)
         shape = replace(shape, adapter=False)
     most = judge.sampling.max_tokens

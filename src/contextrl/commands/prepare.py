@@ -12,8 +12,6 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 import torch
-from peft import get_peft_model
-from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
 
 from contextrl.commands.arguments import chat_template_kwargs, training_arguments
 from contextrl.commands.config import RunConfig
@@ -28,6 +26,7 @@ from contextrl.policy.adapters import check_lora, lora_config, saved_lora
 from contextrl.policy.loading import has_vision, load_processor
 from contextrl.policy.processor import check_processor
 from contextrl.policy.prompting import Prompting
+from contextrl.policy.skeleton import in_dtype, skeleton, with_adapter
 from contextrl.records.example import Example
 from contextrl.records.verdict import Verdict
 from contextrl.rollout.rewards import reward_functions
@@ -155,18 +154,15 @@ def _read_policy(ready: Prepared) -> None:
     prompting = Prompting(processor, ready.config.data.system_prompt, chat_template_kwargs(ready.config))
     prompting.check()
     ready.prompting = prompting
-    skeleton = _skeleton(ready)
-    adapter = None if skeleton is None else lora_config(model.lora, skeleton)
+    bare = _skeleton(ready)
+    adapter = None if bare is None else lora_config(model.lora, bare)
     if ready.args is not None:
         kind = architecture(ready.policy_path, ready.policy)
         check_adapter(ready.policy_path, kind, ready.policy, ready.args, adapter)
     adapter = adapter or saved_lora(ready.policy_path)
-    if skeleton is not None and adapter is not None:
-        # Others compute on the weights, which are not there.
-        adapter.init_lora_weights = True
-        with torch.device("meta"):
-            skeleton = get_peft_model(skeleton, adapter)
-    ready.skeleton = skeleton
+    if bare is not None and adapter is not None:
+        bare = with_adapter(bare, adapter)
+    ready.skeleton = bare
 
 
 def _skeleton(ready: Prepared) -> Any:
@@ -175,19 +171,16 @@ def _skeleton(ready: Prepared) -> Any:
     None where a model's code is not made for that: it is looked at when its weights are loaded.
     """
     kind = architecture(ready.policy_path, ready.policy)
-    auto = AutoModelForImageTextToText if ready.vision else AutoModelForCausalLM
-    trust = ready.config.model.trust_remote_code
+    wanted = ready.config.model
     try:
-        with torch.device("meta"):
-            if kind is None:
-                skeleton = auto.from_config(ready.policy, trust_remote_code=trust)
-            else:
-                skeleton = kind(copy.deepcopy(ready.policy))
+        if kind is None:
+            found = skeleton(ready.policy, trust_remote_code=wanted.trust_remote_code)
+        else:
+            with torch.device("meta"):
+                found = kind(copy.deepcopy(ready.policy))
     except Exception:  # whatever that code raises
         return None
-    wanted = ready.config.model.dtype or "float32"
-    dtype = ready.policy.dtype if wanted == "auto" else getattr(torch, wanted)
-    return skeleton.to(dtype or torch.float32)
+    return in_dtype(found, wanted.dtype)
 
 
 def _read_rows(ready: Prepared) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from contextrl.engines.host import PolicyHost
@@ -19,16 +20,13 @@ class PolicyEngines:
 
     Attributes:
         sharing: whether prompts are read once per group, and why not.
+        rest: called when a rollout is sampled; an engine that holds memory of its own gives it back.
     """
 
     engine: Engine
     scorer: PromptScorer
     sharing: Sharing
-
-    def rest(self) -> None:
-        """Called when a rollout is sampled: an engine that holds memory of its own may give it back."""
-        if isinstance(self.engine, VLLMEngine):
-            self.engine.rest()
+    rest: Callable[[], None] = lambda: None
 
 
 def build_engines(host: PolicyHost) -> PolicyEngines:
@@ -40,7 +38,8 @@ def build_engines(host: PolicyHost) -> PolicyEngines:
     sharing = Sharing.of(host)
     scorer = PromptScorer(host, sharing)
     if host.args.use_vllm:
-        return PolicyEngines(VLLMEngine(host, scorer), scorer, sharing)
+        vllm = VLLMEngine(host, scorer)
+        return PolicyEngines(vllm, scorer, sharing, vllm.rest)
     plain = TransformersEngine(host)
     engine: Engine = plain if sharing.way == "separate" else SharedPrefixEngine(host, sharing, scorer, plain)
     return PolicyEngines(engine, scorer, sharing)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from transformers import GenerationConfig
+
+from contextrl.launchers import rank
 
 logger = logging.getLogger("contextrl.policy")
 
@@ -58,7 +59,7 @@ def own_settings_only(model: Any) -> Iterator[None]:
     checkpoint = base.generation_config
     name = str(base.config._name_or_path or type(base).__name__)
     ignored = ignored_settings(checkpoint)
-    if ignored and name not in _named and int(os.environ.get("RANK", "0")) == 0:
+    if ignored and name not in _named and rank() == 0:
         _named.add(name)
         logger.warning(
             "generation_config.json of %s is ignored in sampling and evaluation: %s. To sample with them, set "

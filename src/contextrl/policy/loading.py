@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -67,9 +68,17 @@ def load_policy(path: str, *, trainable: bool = False, **init_kwargs: Any) -> An
 
 def shipped_config(path: str) -> Path | None:
     """Folder with the configuration files of a hub id that the shipped recipes name, without weights or vocabulary."""
-    folder = _MODEL_CONFIGS / path
-    known = {str(file.parent.relative_to(_MODEL_CONFIGS)) for file in _MODEL_CONFIGS.glob("*/*/config.json")}
-    return folder if path in known else None
+    return _MODEL_CONFIGS / path if path in shipped_ids() else None
+
+
+def shipped_ids() -> list[str]:
+    """Hub ids whose configuration files are shipped."""
+    return sorted(str(file.parent.relative_to(_MODEL_CONFIGS)) for file in _MODEL_CONFIGS.glob("*/*/config.json"))
+
+
+def config_folder(path: str) -> Path | None:
+    """The folder with a model's configuration that can be read without a network: itself, or the shipped one."""
+    return Path(path) if Path(path).is_dir() else shipped_config(path)
 
 
 def base_of(path: str) -> str | None:
@@ -83,6 +92,12 @@ def base_of(path: str) -> str | None:
 def is_model(folder: Path) -> bool:
     """Whether a folder holds a model or an adapter."""
     return any((folder / name).is_file() for name in ("config.json", "adapter_config.json"))
+
+
+def positions(config: Any) -> int:
+    """Tokens that a model's language model has positions for; a very large number where nothing bounds them."""
+    limit = getattr(config.get_text_config(), "max_position_embeddings", None)
+    return int(limit) if limit else sys.maxsize
 
 
 def has_vision(config: Any) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from math import ceil
@@ -18,6 +17,7 @@ from contextrl.data.loading import load_examples, rows_to_examples, undecoded_ro
 from contextrl.data.problems import problems_error
 from contextrl.data.validation import ValidExamples, load_valid_examples
 from contextrl.errors import InputError
+from contextrl.policy.loading import positions
 from contextrl.policy.processor import check_processor
 from contextrl.policy.prompting import Prompting
 from contextrl.policy.vision import check_features
@@ -126,8 +126,7 @@ def _check_processed(model: Any, config: Any, examples: Sequence[Example], promp
 
 def prompt_room(config: Any, new_tokens: int) -> int:
     """Positions that a prompt may take in the language model when `new_tokens` are to follow it."""
-    limit = getattr(config.get_text_config(), "max_position_embeddings", None)
-    return (int(limit) if limit else sys.maxsize) - new_tokens
+    return positions(config) - new_tokens
 
 
 def check_prompts(prompting: Prompting, examples: Sequence[Example], limit: int) -> None:

@@ -14,6 +14,7 @@ import torch
 from accelerate.utils import DistributedType
 from PIL import Image
 
+from contextrl.engines.shared_prefix.support import underlying
 from contextrl.policy.prompting import Prompting
 from contextrl.records.example import Example
 from contextrl.trainer.processes import Processes
@@ -32,18 +33,11 @@ def keep_in_step(trainer: Any, examples: Sequence[Example], prompting: Prompting
         return
     kinds = {bool(example.images) for example in examples}
     for model in filter(None, (trainer.model, getattr(trainer, "ref_model", None))):
-        inner = _innermost(model)
+        inner = underlying(trainer.accelerator.unwrap_model(model))
         # transformers' generate then goes on until every process has ended; accelerate does not tell it.
         inner._is_fsdp_managed_module = trainer.accelerator.distributed_type == DistributedType.FSDP
         if len(kinds) == 2:
             StandInPicture(inner, blank_picture(prompting), Processes(trainer.accelerator)).hook_in()
-
-
-def _innermost(model: Any) -> Any:
-    """Without wrappers and adapters."""
-    while hasattr(model, "module"):
-        model = model.module
-    return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
 def blank_picture(prompting: Prompting) -> dict[str, torch.Tensor]:

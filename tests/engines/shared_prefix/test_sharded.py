@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
+
+from two_processes import on_two_processes
 
 
 def test_sharded_parameters_score_and_sample_alike() -> None:
     """accelerate offers FSDP2 on accelerators only, so torch's own `fully_shard` wraps the model."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    done = subprocess.run(
-        [*command, "sharded_processes.py"],
-        cwd=Path(__file__).parent,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.count("equal") == 2
+    printed = on_two_processes(Path(__file__).with_name("sharded_processes.py"), timeout=90)
+    assert printed.count("equal") == 2

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from fake_backend import IMAGE, FakeClient, answered, prompts_of
+from two_processes import on_two_processes
 
 from contextrl.engines.vllm.backend import CacheCounts, together
 from contextrl.engines.vllm.requests import EngineMismatchError, Request, check_read, requests_of
@@ -47,17 +45,7 @@ def test_unequal_counts_of_processes(counts: tuple[int, ...]) -> None:
 
 def test_two_processes_and_a_server(tmp_path: Path) -> None:
     """Over gloo; the server is a fake one that names what it was asked in its samples."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    done = subprocess.run(
-        [*command, "server_on_two_processes.py", str(tmp_path)],
-        cwd=Path(__file__).parent,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    on_two_processes(Path(__file__).with_name("server_on_two_processes.py"), str(tmp_path), timeout=180)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["right-0", "right-1"]
 
 

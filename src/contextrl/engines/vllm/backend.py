@@ -71,13 +71,12 @@ def shared(result: Callable[[], Any], *, main: bool, broadcast: Callable[[Any], 
     Args:
         broadcast: the main process's object, on every process.
     """
-    payload: tuple[Any, Exception | None] = (None, None)
+    value, failure = None, None
     if main:
         try:
-            payload = (result(), None)
+            value = result()
         except Exception as error:
-            payload = (None, error)
-    value, failure = payload if main else (None, None)
+            failure = error
     value, message = broadcast((value, None if failure is None else str(failure)))
     if failure is not None:
         raise failure if isinstance(failure, ContextRLError) else ServiceError(message) from failure

@@ -60,27 +60,25 @@ class ColocatedBackend:
 
     def generate(self, requests: Sequence[Request], options: Mapping[str, Any]) -> list[Answer]:
         """See `Backend`."""
+        # Those that share a vLLM wake it together, whoever has something to ask.
+        if self.sleeps and (requests or self._group is not None):
+            self.llm.wake_up(tags=["kv_cache"])
         if self._group is None:
             return self._answers(list(requests), options=options)
-        if self.sleeps:
-            self.llm.wake_up(tags=["kv_cache"])
         # A small collective of an adapter's gradients may still be going on beside vLLM's own (trl#3671).
         torch.distributed.barrier()
         rank = torch.distributed.get_rank(group=self._group)
         return together(requests, rank, self._gathered, partial(self._answers, options=options))
 
     def _gathered(self, requests: list[Request]) -> list[Any]:
-        opened = [Request(r.ids, tuple(open_image(i) for i in r.images), r.samples, r.seed) for r in requests]
         every: list[Any] = [None] * torch.distributed.get_world_size(group=self._group)
-        torch.distributed.all_gather_object(every, opened, group=self._group)
+        torch.distributed.all_gather_object(every, [request.opened() for request in requests], group=self._group)
         return every
 
     def _answers(self, requests: list[Request], *, options: Mapping[str, Any]) -> list[Answer]:
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
-        if self.sleeps and requests and self._group is None:
-            self.llm.wake_up(tags=["kv_cache"])
         engine = self.llm.llm_engine
         places: dict[str, list[tuple[int, int]]] = {}
         order: list[str] = []

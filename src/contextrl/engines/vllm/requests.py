@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from contextrl.data.images import open_image
 from contextrl.errors import ContextRLError, InputError
 from contextrl.policy.prompts import Prompts
 from contextrl.rollout.sampling import Draws, Sampled
@@ -30,6 +31,10 @@ class Request:
     images: tuple[Any, ...]
     samples: int
     seed: int
+
+    def opened(self) -> Request:
+        """With the images themselves, for another process."""
+        return replace(self, images=tuple(open_image(image) for image in self.images))
 
 
 @dataclass(frozen=True)

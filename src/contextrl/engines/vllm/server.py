@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from accelerate.utils import broadcast_object_list, gather_object
 
-from contextrl.data.images import open_image
 from contextrl.engines.host import PolicyHost
 from contextrl.engines.vllm.backend import CacheCounts, shared, together
 from contextrl.engines.vllm.requests import Answer, EngineMismatchError, Request, checked_runs
@@ -60,10 +59,9 @@ class ServerBackend:
 
     def generate(self, requests: Sequence[Request], options: Mapping[str, Any]) -> list[Answer]:
         """See `Backend`."""
-        opened = [Request(r.ids, tuple(open_image(i) for i in r.images), r.samples, r.seed) for r in requests]
         every = partial(self._answers, options=options)
         return together(
-            opened,
+            [request.opened() for request in requests],
             self.accelerator.process_index,
             lambda here: gather_object([here]),
             lambda flat: self._from_main(partial(every, flat)),
@@ -138,13 +136,12 @@ def connect(host: PolicyHost, settings: VLLMSettings) -> Any:
         ServiceError: it does not answer.
         InputError: it is set up otherwise, with the command that starts it.
     """
-    backend_main = bool(host.accelerator.is_main_process)
     client: list[Any] = [None]
 
     def connected() -> None:
         client[0] = _connected(host, settings)
 
-    shared(connected, main=backend_main, broadcast=_broadcast)
+    shared(connected, main=bool(host.accelerator.is_main_process), broadcast=_broadcast)
     return client[0]
 
 

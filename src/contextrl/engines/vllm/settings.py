@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import torch
 
 from contextrl.engines.host import PolicyHost
+from contextrl.policy.loading import has_vision, positions
 
 #: What `train.generation_kwargs` may hold: what vLLM's SamplingParams has under the same name and meaning, and the
 #: tokens that are never sampled, which transformers calls so.
@@ -50,7 +50,7 @@ class VLLMSettings:
     def of(host: PolicyHost) -> VLLMSettings:
         """From a trainer whose model is loaded."""
         model = host.accelerator.unwrap_model(host.model)
-        vision = getattr(model.config, "vision_config", None) is not None
+        vision = has_vision(model.config)
         token = getattr(model.config, "image_token_id", None)
         return VLLMSettings(
             path=str(model.name_or_path),
@@ -70,8 +70,8 @@ def needed_length(args: Any, config: Any) -> int:
         config: the policy's transformers config, whose positions bound it; None if it is not known.
     """
     longest: int = max(args.prompts.max_prompt_tokens, args.stage2.max_context_tokens if args.stage2.in_use else 0)
-    positions: Any = None if config is None else getattr(config.get_text_config(), "max_position_embeddings", None)
-    return min(longest + int(args.max_completion_length), int(positions) if positions else sys.maxsize)
+    wanted = longest + int(args.max_completion_length)
+    return wanted if config is None else min(wanted, positions(config))
 
 
 def engine_dtype(model: Any, args: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -146,7 +147,7 @@ class Loaded:
         Raises:
             EngineMismatchError: names them.
         """
-        twice = sorted({name for name in self.sent if self.sent.count(name) > 1}) if self._repeats() else []
+        twice = sorted(name for name, times in Counter(self.sent).items() if times > 1)
         left = sorted(set(held) - self.taken)
         for names, problem in (
             (twice, "were sent twice"),
@@ -158,6 +159,3 @@ class Loaded:
                     f"{len(names)} weights {problem}: {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}. vLLM "
                     "would sample from another policy than the one that is trained"
                 )
-
-    def _repeats(self) -> bool:
-        return len(set(self.sent)) < len(self.sent)

@@ -14,6 +14,7 @@ from contextrl.judge.llm.endpoints import EndpointPool
 from contextrl.judge.llm.judge import LLMJudge, Member
 from contextrl.judge.llm.prompts import PromptSet
 from contextrl.judge.settings import BudgetConfig, JudgeConfig
+from contextrl.launchers import processes_started
 from contextrl.records.verdict import ReferenceContext
 
 
@@ -28,7 +29,7 @@ def llm_judge(config: JudgeConfig, context: ReferenceContext | None = None) -> L
     Raises:
         InputError: prompts or key are not as they must be.
     """
-    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    processes = processes_started()
     api_key = os.environ.get(config.api_key_env) or None
     if api_key is not None and not (api_key.isascii() and api_key.isprintable()):
         raise InputError("a key in printable ASCII", found="something else", where=f"the variable {config.api_key_env}")
