@@ -18,6 +18,7 @@ from rich.logging import RichHandler
 from rich.markup import escape
 from rich.table import Table
 
+from contextrl.commands.data_cli import app as data_app
 from contextrl.commands.ending import end_with
 from contextrl.commands.init import init
 from contextrl.commands.interrupts import EXIT_CODE, CalmGroup, terminate_as_interrupt
@@ -47,6 +48,7 @@ app.command()(init)
 app.command()(plan)
 app.command()(report)
 app.command()(reproduce)
+app.add_typer(data_app, name="data", help="Look at rows before they are trained on.")
 app.add_typer(judge_app, name="judge", help="Verify responses, measure a judge, serve the miniature's.")
 app.add_typer(miniature_app, name="miniature", help="The built-in miniature's base policy, made anew.")
 
