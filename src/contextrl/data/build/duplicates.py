@@ -1,0 +1,324 @@
+"""Near-duplicates within the set, and rows that a benchmark has too: taken out, each with its partner and why."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+import tempfile
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from contextrl.data.build.benchmark_hashes import Benchmarks, picture_key, text_bands
+from contextrl.data.build.candidates import Candidate, Dropped
+from contextrl.data.build.fingerprints import (
+    PICTURE_TYPE,
+    Array,
+    bands,
+    key_of,
+    picture_prints,
+    plain_text,
+    row_type,
+    scheme,
+    text_print,
+)
+from contextrl.data.build.finish_settings import DuplicateSettings
+from contextrl.data.build.near import led, mixed, picture_bands, picture_near, runs, text_near
+from contextrl.data.build.pipeline import Context, WholeStep
+from contextrl.disk import writing
+from contextrl.records.example import ANSWER_TYPES
+
+#: Rows whose fingerprints are one file: what a kill can cost each process.
+CHUNK = 1_000
+_SHOWN = np.dtype([("row", "<u4"), ("key", "<u8")])
+SAME, NEAR, PICTURE, QUESTION = (
+    "same question and pictures",
+    "near question and pictures",
+    "a benchmark's picture",
+    "a benchmark's question",
+)
+
+
+class Duplicates(WholeStep):
+    """The step; of duplicates, the one that has a solution stays, then the one that comes first.
+
+    Same pictures with another question are no duplicates, nor is the same question about other pictures.
+
+    Args:
+        settings: what counts as near.
+        scratch: folder of fingerprints, which a killed build uses again.
+    """
+
+    name = "duplicates"
+
+    def __init__(self, settings: DuplicateSettings, scratch: Path) -> None:
+        self.settings, self.scratch = settings, scratch
+        self._notes: dict[str, Any] = {}
+
+    def identity(self) -> Mapping[str, Any]:
+        settings = self.settings.model_dump(mode="json", exclude={"workers", "benchmarks"})
+        folder = Path(self.settings.benchmarks)
+        files = sorted(folder.glob("*.jsonl")) if self.settings.benchmarks else []
+        hashes = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+        return {**settings, "benchmarks": hashes, "scheme": scheme(self.settings.permutations)}
+
+    def notes(self) -> Mapping[str, Any]:
+        return self._notes
+
+    def whole(self, candidates: Callable[[], Iterator[Candidate]], context: Context) -> Iterator[Candidate | Dropped]:
+        benchmarks = Benchmarks(Path(self.settings.benchmarks), self.settings) if self.settings.benchmarks else None
+        with suppress(FileExistsError), writing(self.scratch):
+            self.scratch.mkdir(parents=True, exist_ok=True)
+        files = list(_Prints(self.settings, self.scratch, context).make(candidates))
+        with tempfile.TemporaryDirectory(dir=self.scratch) as folder:
+            found = _Search(self.settings, files, Path(folder)).run(benchmarks)
+            partners = _ids_at(candidates(), {one.partner for one in found.values() if one.benchmark is None})
+            self._notes = {"rows": found.rows, "benchmarks": benchmarks.files if benchmarks else []}
+            for place, candidate in enumerate(candidates()):
+                one = found.get(place)
+                if one is None:
+                    yield candidate
+                else:
+                    other = partners[one.partner] if one.benchmark is None else one.benchmark
+                    yield Dropped(candidate.id, one.reason, f"{other} ({one.how})")
+
+
+@dataclass(frozen=True)
+class _Removed:
+    """Why a row is removed.
+
+    Attributes:
+        partner: place of the row that stays; of a benchmark's item nothing.
+        benchmark: the item's name.
+        how: how near they are.
+    """
+
+    reason: str
+    how: str
+    partner: int = -1
+    benchmark: str | None = None
+
+
+class _Findings(dict[int, _Removed]):
+    rows = 0
+
+
+def _ids_at(candidates: Iterator[Candidate], places: set[int]) -> dict[int, str]:
+    return {place: candidate.id for place, candidate in enumerate(candidates) if place in places}
+
+
+class _Prints:
+    """Fingerprints in files: `00000-rows.npy`, `-shown.npy` (which row shows which picture), `-pictures.npy`.
+
+    A file's name has the hash of what it was made from, so that only what fits is used again.
+    """
+
+    def __init__(self, settings: DuplicateSettings, scratch: Path, context: Context) -> None:
+        self.settings, self.scratch, self.context = settings, scratch, context
+
+    def make(self, candidates: Callable[[], Iterator[Candidate]]) -> Iterator[Path]:
+        """Stems of the files, in order."""
+        workers = self.settings.workers or os.cpu_count() or 1
+        seen = set[int]()
+        chain = hashlib.sha256(json.dumps(scheme(self.settings.permutations), sort_keys=True).encode())
+        rows = candidates()
+        under_way: deque[tuple[Path, Future[None] | None]] = deque()
+        # Forked workers would inherit locks of whatever threads there are.
+        with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+            number = 0
+            while chunk := list(islice(rows, CHUNK)):
+                for one in chunk:
+                    chain.update(one.as_line().encode("utf-8", "surrogatepass"))
+                stem = self.scratch / f"{number:05}-{chain.hexdigest()[:16]}"
+                new = _unseen(chunk, seen)
+                args = (stem, chunk, new, self.context.pictures.folder, self.settings.permutations)
+                if _file(stem, "rows").is_file():
+                    under_way.append((stem, None))
+                elif workers == 1 or (number == 0 and len(chunk) < CHUNK):
+                    _write_prints(*args)
+                    under_way.append((stem, None))
+                else:
+                    under_way.append((stem, pool.submit(_write_prints, *args)))
+                if len(under_way) > 2 * workers:
+                    yield _finished(*under_way.popleft())
+                number += 1
+            while under_way:
+                yield _finished(*under_way.popleft())
+
+
+def _finished(stem: Path, work: Future[None] | None) -> Path:
+    if work is not None:
+        work.result()
+    return stem
+
+
+def _file(stem: Path, name: str) -> Path:
+    return stem.with_name(f"{stem.name}-{name}.npy")
+
+
+def _unseen(chunk: Sequence[Candidate], seen: set[int]) -> list[str]:
+    """Pictures that no row before has shown."""
+    names = []
+    for candidate in chunk:
+        for name in candidate.images:
+            if (key := picture_key(name)) not in seen:
+                seen.add(key)
+                names.append(name)
+    return names
+
+
+def _write_prints(stem: Path, chunk: Sequence[Candidate], new: Sequence[str], store: Path, permutations: int) -> None:
+    rows = np.zeros(len(chunk), row_type(permutations))
+    shown = []
+    for place, one in enumerate(chunk):
+        text = text_print(one.question, permutations)
+        row = rows[place]
+        row["minhash"], row["exact"], row["signs"], row["words"] = text.minhash, text.exact, text.signs, text.words
+        row["answer"], row["kind"] = key_of(plain_text(one.answer)), ANSWER_TYPES.index(one.answer_type)
+        row["pictures"], row["solved"] = len(one.images), bool(one.solution)
+        shown += [(place, picture_key(name)) for name in one.images]
+    pictures = picture_prints((picture_key(name), store / name) for name in new)
+    # Rows come last: they are there only with the others.
+    for name, array in (("pictures", pictures), ("shown", np.array(shown, _SHOWN)), ("rows", rows)):
+        path = _file(stem, name)
+        partial = path.with_suffix(".partial")
+        with writing(path), partial.open("wb") as file:
+            np.save(file, array, allow_pickle=False)
+        partial.replace(path)
+
+
+class _Search:
+    """Looks for what is near, over tables on disk."""
+
+    def __init__(self, settings: DuplicateSettings, stems: Sequence[Path], folder: Path) -> None:
+        self.settings, self.found = settings, _Findings()
+        counts = [len(_read(stem, "rows")) for stem in stems]
+        self.rows: Any = np.zeros(0, row_type(settings.permutations))
+        if stems:
+            self.rows = np.lib.format.open_memmap(  # type: ignore[no-untyped-call]
+                folder / "rows.npy", "w+", row_type(settings.permutations), (sum(counts),)
+            )
+        starts = np.cumsum([0, *counts])
+        shown, pictures = [np.zeros(0, _SHOWN)], [np.zeros(0, PICTURE_TYPE)]
+        for stem, start in zip(stems, starts[:-1], strict=True):
+            part = _read(stem, "rows")
+            self.rows[start : start + len(part)] = part
+            places = _read(stem, "shown")
+            places["row"] += np.uint32(start)
+            shown.append(places)
+            pictures.append(_read(stem, "pictures"))
+        self.shown, self.pictures = np.concatenate(shown), np.concatenate(pictures)
+        self.found.rows = len(self.rows)
+
+    def run(self, benchmarks: Benchmarks | None) -> _Findings:
+        """All that is to be removed, by place."""
+        if benchmarks is not None:
+            self._contaminated(benchmarks)
+        gone = np.zeros(len(self.rows), bool)
+        gone[list(self.found)] = True
+        # A row with a solution comes first, then the earlier one.
+        order = np.lexsort((np.arange(len(self.rows)), ~self.rows["solved"]))
+        order = order[~gone[order]]
+        shown = self._shown_keys()[order]
+        first = self._same(order, shown)
+        self._near(order[first], shown[first])
+        return self.found
+
+    def _contaminated(self, benchmarks: Benchmarks) -> None:
+        hits: dict[int, tuple[int, float]] = {}
+        if self.settings.benchmark_pictures != "off":
+            hits = {int(one["key"]): hit for one in self.pictures if (hit := benchmarks.picture(one)) is not None}
+        for row, key in self.shown:
+            hit, place = hits.get(int(key)), int(row)
+            if hit is None or place in self.found:
+                continue
+            likeness = benchmarks.similarity(hit[0], self.rows["minhash"][place])
+            if self.settings.benchmark_pictures == "any_question" or likeness >= self.settings.text_similarity:
+                how = f"{hit[1]:.0f} of 256 bits differ, text {likeness:.2f}"
+                self.found[place] = _Removed(PICTURE, how, benchmark=benchmarks.names[hit[0]])
+        for place, row in enumerate(self.rows):
+            if place not in self.found and (near := benchmarks.text(row["minhash"], row)) is not None:
+                self.found[place] = _Removed(QUESTION, f"text {near[1]:.2f}", benchmark=benchmarks.names[near[0]])
+
+    def _shown_keys(self) -> Array:
+        """`[rows]`: a hash of the pictures that a row shows, near pictures counting as one."""
+        limits = self.settings.picture_distance, self.settings.colour_distance
+        lead = np.arange(len(self.pictures))
+        near = picture_near(self.pictures, *limits)
+        earlier: dict[int, int] = {}
+        for band in picture_bands(self.pictures):
+            for run in runs(band):
+                for place, leader, _ in led(run, near):
+                    earlier[place] = min(leader, earlier.get(place, leader))
+        for place in sorted(earlier):
+            lead[place] = lead[earlier[place]]
+        by_key = np.argsort(self.pictures["key"], kind="stable")
+        spots = by_key[np.searchsorted(self.pictures["key"], self.shown["key"], sorter=by_key)]
+        keys = np.zeros(len(self.rows), np.uint64)
+        for row, leader in zip(self.shown["row"], lead[spots], strict=True):
+            keys[row] = key_of(keys[row], leader)
+        return keys
+
+    def _same(self, order: Array, shown: Array) -> Array:
+        """Removes equal texts with the same pictures; returns the places in `order` of what is left."""
+        left = np.ones(len(order), bool)
+        for run in runs(mixed(self.rows["exact"][order], shown)):
+            first = self.rows[order[run[0]]]
+            left[run[1:]] = False
+            for place in order[run[1:]]:
+                same = self.rows[place]["answer"] == first["answer"] or self.rows[place]["kind"] != first["kind"]
+                how = "equal" if same else "equal, with another answer"
+                self.found[int(place)] = _Removed(SAME, how, int(order[run[0]]))
+        return np.flatnonzero(left)
+
+    def _near(self, order: Array, shown: Array) -> None:
+        """Removes near texts with the same pictures, in the order of their right to stay."""
+        minhash, near = self.rows["minhash"], text_near(self.rows["minhash"], self.settings.text_similarity)
+        apart = [shown, self.rows["signs"][order]] if self.settings.same_signs else [shown]
+        group, pairs = mixed(*apart), dict[int, dict[int, float]]()
+        worded = order[self.rows["words"][order] > 0]
+        group = group[self.rows["words"][order] > 0]
+        count, width = bands(self.settings.text_similarity, self.settings.permutations)
+        for start in range(0, count * width, width):
+            keys = mixed(group, next(iter(text_bands(minhash[worded, start : start + width], 1, width))))
+            for run in runs(keys):
+                for place, leader, similarity in led(run, lambda one, others: self._alike(near, worded, one, others)):
+                    pairs.setdefault(place, {})[leader] = similarity
+        gone = set[int]()
+        for place in sorted(pairs):
+            kept = [(leader, how) for leader, how in sorted(pairs[place].items()) if leader not in gone]
+            if kept:
+                gone.add(place)
+                leader, how = kept[0]
+                removed = _Removed(NEAR, f"text {how:.2f}", int(worded[leader]))
+                self.found[int(worded[place])] = removed
+        self._follow()
+
+    def _alike(self, near: Any, worded: Array, one: int, others: Array) -> Array:
+        place, places = int(worded[one]), worded[others]
+        found: Array = near(place, places)
+        if self.settings.same_answers and len(places):
+            row, rows = self.rows[place], self.rows[places]
+            differ = (rows["kind"] == row["kind"]) & (rows["answer"] != row["answer"])
+            found = np.where(differ, np.nan, found)
+        return found
+
+    def _follow(self) -> None:
+        """The partner of what is removed stays: where it was removed later, it is that one's partner."""
+        for place, one in list(self.found.items()):
+            further = self.found.get(one.partner)
+            if further is not None:
+                self.found[place] = _Removed(one.reason, one.how, further.partner, further.benchmark)
+
+
+def _read(stem: Path, name: str) -> Array:
+    return np.asarray(np.load(_file(stem, name), allow_pickle=False))

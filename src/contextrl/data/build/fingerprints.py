@@ -1,0 +1,210 @@
+"""What of a question and of a picture tells near ones: MinHash (datasketch) and perceptual hash (imagehash)."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.metadata
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from contextrl.data.images import open_image
+from contextrl.records.example import ImageHandle
+
+#: Characters of a shingle; bits of a side of a picture's hash, and cells of a side of its thumbnail.
+SHINGLE, HASH_SIDE, THUMB_SIDE = 5, 16, 8
+#: 64-bit words of a picture's hash.
+HASH_WORDS = HASH_SIDE * HASH_SIDE // 64
+#: Seed of the permutations: hashes of all builds and of benchmarks are of one family.
+_SEED = 1
+#: Grey levels between the lightest and the darkest cell below which a picture is of one colour: its hash is noise.
+_PLAIN = 4
+#: Longest side, in pixels, to which a picture is downscaled with care, and below which it is averaged no further.
+_SIDE, _LEAST_SIDE = 512, 128
+_LETTERS = re.compile(r"\\(?:text|mathrm|mathbf|mathit|rm|bf)\b|\\[!,;:]|\\[()\[\]]|[${}]")
+_MARKER = re.compile(r"<image(?:[ _]?\d+)?>|<image\|>", re.IGNORECASE)
+_COMMANDS = {
+    r"^\circ": "°",
+    r"^{\circ}": "°",
+    r"\circ": "°",
+    r"\degree": "°",
+    r"\angle": "∠",
+    r"\triangle": "△",
+    r"\parallel": "∥",
+    r"\perp": "⊥",
+    r"\times": "×",
+    r"\cdot": "·",
+    r"\leq": "≤",
+    r"\geq": "≥",
+}
+_SIGNS = re.compile(r"\d+(?:\.\d+)?|(?<![^\W\d_])(?:[A-Z]|[b-hj-z])(?![^\W\d_])")
+
+PICTURE_TYPE = np.dtype(
+    [
+        ("key", "<u8"),
+        ("hash", "<u8", (HASH_WORDS,)),
+        ("thumb", "u1", (THUMB_SIDE * THUMB_SIDE * 3,)),
+        ("plain", "?"),
+    ]
+)
+Array = NDArray[Any]
+
+
+def row_type(permutations: int) -> np.dtype[Any]:
+    """Fields of a question's fingerprint.
+
+    `exact` (the text), `signs` (its numbers and letters) and `answer` are hashes; `minhash: [permutations]`.
+    """
+    return np.dtype(
+        [
+            ("minhash", "<u4", (permutations,)),
+            ("exact", "<u8"),
+            ("signs", "<u8"),
+            ("answer", "<u8"),
+            ("kind", "u1"),
+            ("words", "<u2"),
+            ("pictures", "<u2"),
+            ("solved", "?"),
+        ]
+    )
+
+
+def scheme(permutations: int) -> dict[str, object]:
+    """What fingerprints depend on: only those of one scheme can be compared."""
+    versions = {name: importlib.metadata.version(name) for name in ("datasketch", "imagehash")}
+    return {
+        "version": 1,
+        **versions,
+        "permutations": permutations,
+        "shingle": SHINGLE,
+        "hash_side": HASH_SIDE,
+        "thumb_side": THUMB_SIDE,
+        "seed": _SEED,
+    }
+
+
+def plain_text(text: str) -> str:
+    """Text without what two copies of one question differ in: case, spaces, markers of pictures, ways of writing."""
+    return _condensed(text).casefold()
+
+
+def _condensed(text: str) -> str:
+    text = _MARKER.sub(" ", text)
+    for command, sign in _COMMANDS.items():
+        text = text.replace(command, sign)
+    return " ".join(unicodedata.normalize("NFKC", _LETTERS.sub("", text)).split())
+
+
+def key_of(*parts: object) -> int:
+    """64 bits of texts and numbers."""
+    data = "\0".join(map(str, parts)).encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little")
+
+
+@dataclass(frozen=True)
+class TextPrint:
+    """A text's fingerprint.
+
+    Attributes:
+        minhash: [permutations] of 32 bits each.
+        words: how many there are; characters of scripts that have no spaces count as one each.
+    """
+
+    minhash: Array
+    exact: int
+    signs: int
+    words: int
+
+
+def text_print(text: str, permutations: int) -> TextPrint:
+    """The fingerprint of a question."""
+    condensed = _condensed(text)
+    plain = condensed.casefold()
+    signs = sorted(sign.casefold() for sign in _SIGNS.findall(condensed))
+    words = min(len(re.findall(r"[㐀-鿿぀-ヿ]|[^\W㐀-鿿぀-ヿ]+", plain)), 65_535)
+    return TextPrint(minhash(plain, permutations), key_of(plain), key_of(*signs), words)
+
+
+def minhash(plain: str, permutations: int) -> Array:
+    """`[permutations]` of the shingles of a text that `plain_text` has given."""
+    empty, shared, scheme_name = _permutations(permutations)
+    data = plain.encode("utf-8", "surrogatepass")
+    last = max(1, len(plain) - SHINGLE + 1)
+    if len(data) == len(plain):  # ASCII: bytes are characters
+        shingles = {data[start : start + SHINGLE] for start in range(last)}
+    else:
+        shingles = {plain[start : start + SHINGLE].encode("utf-8", "surrogatepass") for start in range(last)}
+    made = empty(num_perm=permutations, seed=_SEED, permutations=shared, hashfunc=_hash32, scheme=scheme_name)
+    made.update_batch(shingles)
+    return np.asarray(made.hashvalues, dtype="<u4")
+
+
+@lru_cache(maxsize=4)
+def _permutations(count: int) -> tuple[Any, Any, str]:
+    """datasketch's class and permutations, which are made once."""
+    kind = importlib.import_module("datasketch").MinHash
+    first = kind(num_perm=count, seed=_SEED)
+    return kind, first.permutations, first.scheme
+
+
+def _hash32(data: bytes) -> int:
+    return int.from_bytes(hashlib.blake2b(data, digest_size=4).digest(), "little")
+
+
+@lru_cache(maxsize=4)
+def bands(similarity: float, permutations: int) -> tuple[int, int]:
+    """(bands, rows of a band) that miss few pairs at a similarity: what they find too many is verified afterwards."""
+    index = importlib.import_module("datasketch").MinHashLSH(
+        threshold=similarity - 0.05, num_perm=permutations, weights=(0.1, 0.9)
+    )
+    return int(index.b), int(index.r)
+
+
+def picture_print(handle: ImageHandle, key: int) -> Array:
+    """A picture's fingerprint, an array of one `PICTURE_TYPE`.
+
+    Args:
+        key: names the picture.
+
+    Raises:
+        InputError: it cannot be decoded.
+    """
+    image = open_image(handle, max_side=_SIDE)
+    image = image.reduce(max(1, min(image.size) // _LEAST_SIDE))
+    grey = image.convert("L")
+    hashed = importlib.import_module("imagehash").phash(grey, hash_size=HASH_SIDE)
+    thumb = np.asarray(image.resize((THUMB_SIDE, THUMB_SIDE), Image.Resampling.BOX))
+    darkest, lightest = cast(tuple[int, int], grey.getextrema())
+    made = np.zeros(1, PICTURE_TYPE)
+    made["key"], made["thumb"], made["plain"] = key, thumb.reshape(-1), lightest - darkest < _PLAIN
+    made["hash"] = np.packbits(hashed.hash[_BY_FREQUENCY]).view("<u8")
+    return made
+
+
+def _by_frequency() -> tuple[Array, Array]:
+    """Places of a hash's bits, low frequencies first: bands of them stay when noise changes the others."""
+    places = sorted(((i, j) for i in range(HASH_SIDE) for j in range(HASH_SIDE)), key=lambda p: (p[0] + p[1], p))
+    first, second = np.array(places).T
+    return first, second
+
+
+_BY_FREQUENCY = _by_frequency()
+
+
+def picture_prints(pictures: Iterable[tuple[int, ImageHandle]]) -> Array:
+    """Fingerprints of (key, picture): an array of `PICTURE_TYPE`."""
+    made = [picture_print(handle, key) for key, handle in pictures]
+    return np.concatenate(made) if made else np.zeros(0, PICTURE_TYPE)
+
+
+def stacked(prints: Sequence[Array], kind: np.dtype[Any]) -> Array:
+    """Arrays of one type as one."""
+    return np.concatenate(prints) if prints else np.zeros(0, kind)
