@@ -143,7 +143,7 @@ class _Division:
             taken = {cell: min(size, wanted) for cell, size in sizes.items()}
         else:
             taken = self._divided(sizes, wanted, asked, depth)
-        classes = dict(zip(self.settings.by, path, strict=False))
+        classes: dict[str, str] = dict(zip(self.settings.by, path, strict=False))
         self.table[spot] = TableRow(self.group, classes, asked, sum(sizes.values()), sum(taken.values()))
         return taken
 
@@ -162,7 +162,7 @@ class _Division:
             if inner is not None:
                 taken |= self.divide(inner, amounts[name], shares[name], depth + 1)
             elif shares[name]:  # asked for, and nothing is there
-                known = dict(zip(self.settings.by, (*next(iter(sizes))[:depth], name), strict=False))
+                known: dict[str, str] = dict(zip(self.settings.by, (*next(iter(sizes))[:depth], name), strict=False))
                 self.table.append(TableRow(self.group, known, shares[name], 0, 0))
         return taken
 

@@ -1,4 +1,4 @@
-"""Benchmarks as files of hashes: nothing of their questions and pictures is in them, so that anybody may pass them on."""
+"""Benchmarks as files of hashes: no question and no picture is in them, so that anybody may pass them on."""
 
 from __future__ import annotations
 

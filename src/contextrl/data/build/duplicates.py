@@ -204,7 +204,7 @@ class _Search:
         counts = [len(_read(stem, "rows")) for stem in stems]
         self.rows: Any = np.zeros(0, row_type(settings.permutations))
         if stems:
-            self.rows = np.lib.format.open_memmap(  # type: ignore[no-untyped-call]
+            self.rows = np.lib.format.open_memmap(
                 folder / "rows.npy", "w+", row_type(settings.permutations), (sum(counts),)
             )
         starts = np.cumsum([0, *counts])

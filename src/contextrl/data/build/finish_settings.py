@@ -61,30 +61,30 @@ class BalanceGroup(Section):
     rows: int | None = Field(default=None, ge=1)
     """Rows that are wanted; None: as many as there can be with its classes by number right in their shares."""
 
-    sources: list[str] = []
+    sources: list[str] = Field(default_factory=list)
     """Names of sources whose rows belong to it; empty: all."""
 
-    tasks: list[Task] = []
+    tasks: list[Task] = Field(default_factory=list)
     """Tasks whose rows belong to it; empty: all."""
 
-    answer_types: list[AnswerType] = []
+    answer_types: list[AnswerType] = Field(default_factory=list)
     """Answer types whose rows belong to it; empty: all."""
 
 
 class BalanceSettings(Section):
     """Which rows are taken, so that the set has the sizes and shares that are wanted."""
 
-    groups: list[BalanceGroup] = [BalanceGroup(name="all")]
+    groups: list[BalanceGroup] = Field(default_factory=lambda: [BalanceGroup(name="all")], min_length=1)
     """A row belongs to the first group that it fits; one that fits none is left out."""
 
-    by: list[Feature] = ["right", "task", "source", "answer_type"]
+    by: list[Feature] = Field(default_factory=lambda: ["right", "task", "source", "answer_type"])
     """What a group is divided by, in this order: each class of the first is divided by the second, and so on."""
 
-    shares: dict[Feature, dict[str, Share]] = {}
+    shares: dict[Feature, dict[str, Share]] = Field(default_factory=dict)
     """Weights of classes by feature: `right: {"0": 1, "1": 2}`; a class that is not named gets none. A feature that is
     not named: its classes are of one size."""
 
-    exact: list[Feature] = ["right"]
+    exact: list[Feature] = Field(default_factory=lambda: ["right"])
     """Features whose classes never get more than their share when others run short; of the other features, a class that
     has too few leaves room to the others."""
 

@@ -1,0 +1,248 @@
+"""The set on disk: Parquet shards that `contextrl train` reads as they are, a manifest and a data card.
+
+The same candidates give the same bytes: there are no dates, and no names of machines.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.metadata
+import json
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from contextrl.data.build.candidates import Candidate
+from contextrl.data.build.data_card import data_card
+from contextrl.data.build.finish_settings import WritingSettings
+from contextrl.data.build.pictures import PictureStore
+from contextrl.data.build.pipeline import Counts
+from contextrl.disk import writing
+from contextrl.errors import InputError
+from contextrl.records.files import scratch_name, write_atomically
+from contextrl.records.jsonl import read_objects
+
+MANIFEST, CARD, REMOVED = "manifest.json", "README.md", "removed.jsonl"
+#: Rows of a row group: what a reader holds at once.
+_GROUP = 64
+_PACKAGES = ("contextrl", "pyarrow", "pillow", "numpy", "datasketch", "imagehash")
+#: What a row is counted by, for the manifest and the card.
+_COUNTED = ("source", "task", "answer_type", "right", "reference", "licence")
+
+
+@dataclass(frozen=True)
+class BuildRecord:
+    """What is told of how the set came about.
+
+    Attributes:
+        seed: of the build.
+        recipe: its settings, without what is of one machine.
+        steps: (name, counts), in order.
+        folder: of the build, whose `steps/` hold what each step dropped; None: there is no list of what was removed.
+    """
+
+    seed: int = 0
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    steps: Sequence[tuple[str, Counts]] = ()
+    folder: Path | None = None
+
+
+def write_set(
+    out: Path,
+    candidates: Callable[[], Iterator[Candidate]],
+    settings: WritingSettings,
+    pictures: PictureStore,
+    record: BuildRecord,
+) -> dict[str, Any]:
+    """Write a set: `train-00000.parquet`, ..., `manifest.json`, `README.md`, `removed.jsonl`, perhaps `pictures/`.
+
+    The manifest comes last: a folder that has one is whole. What an earlier build left of these files is replaced.
+
+    Args:
+        candidates: in the order in which they are written; each has a reference solution.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        InputError: there are none, one has no solution, or two have one id; nothing is written then.
+        DiskError: the disk would not take it.
+    """
+    counts = _checked(candidates())
+    with suppress(FileExistsError), writing(out):
+        out.mkdir(parents=True, exist_ok=True)
+        for path in (out / MANIFEST, *out.glob("train-*.parquet")):
+            path.unlink(missing_ok=True)
+        if settings.pictures == "embedded" and (out / "pictures").is_dir():
+            shutil.rmtree(out / "pictures")
+    shards = _Shards(out, settings, pictures)
+    for one in candidates():
+        shards.put(one)
+    shards.close()
+    _write_removed(out / REMOVED, record)
+    manifest = {
+        "format": 1,
+        "name": settings.name,
+        "seed": record.seed,
+        "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
+        "rows": sum(counts["source"].values()),
+        "counts": counts,
+        "pictures": {"how": settings.pictures, "shown": shards.shown, "files": len(shards.names)},
+        "steps": [{"name": name, **asdict(step)} for name, step in record.steps],
+        "recipe": record.recipe,
+    }
+    write_atomically(out / CARD, data_card(manifest, settings))
+    names = [*shards.files, CARD, REMOVED]
+    manifest["files"] = {name: {"sha256": _hash(out / name), "bytes": (out / name).stat().st_size} for name in names}
+    write_atomically(out / MANIFEST, json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+    return manifest
+
+
+def _checked(candidates: Iterable[Candidate]) -> dict[str, dict[str, int]]:
+    """How many rows there are of each kind."""
+    counts: dict[str, Counter[str]] = {name: Counter() for name in _COUNTED}
+    seen = set[str]()
+    for one in candidates:
+        if not one.solution.strip():
+            fix = "Keep the sources' own solutions, or have references sampled"
+            raise InputError("a reference solution", found="none", where=f"candidate {one.id!r}", fix=fix)
+        if one.id in seen:
+            raise InputError("an id that no other candidate has", found=repr(one.id), where="the build's last step")
+        seen.add(one.id)
+        for name in _COUNTED:
+            value = getattr(one, name)
+            counts[name]["" if value is None else str(value)] += 1
+    if not seen:
+        fix = "Look at the counts of each step in the build's folder, and at what was dropped there"
+        raise InputError("at least one row to write", found="none", where="the build's last step", fix=fix)
+    return {name: dict(sorted(counter.items())) for name, counter in counts.items()}
+
+
+class _Shards:
+    """Parquet files, one after another; each has its name when it is whole."""
+
+    def __init__(self, out: Path, settings: WritingSettings, pictures: PictureStore) -> None:
+        self.out, self.settings, self.pictures = out, settings, pictures
+        self.files, self.names, self.shown = list[str](), set[str](), 0
+        self._group: list[dict[str, Any]] = []
+        self._writer: Any = None
+        self._rows = self._bytes = self._group_bytes = 0
+        self._arrow: Any = importlib.import_module("pyarrow")
+        self._parquet: Any = importlib.import_module("pyarrow.parquet")
+
+    def put(self, one: Candidate) -> None:
+        images = [self._picture(name) for name in one.images]
+        size = sum(len(image["bytes"]) for image in images if isinstance(image, dict))
+        if self._rows and (
+            self._rows >= self.settings.shard_rows or self._bytes + size > self.settings.shard_mb * 1_000_000
+        ):
+            self._close_shard()
+        self._group.append(_row(one, images))
+        self._rows += 1
+        self._bytes += size
+        self._group_bytes += size
+        if len(self._group) >= _GROUP or self._group_bytes > 32_000_000:
+            self._write_group()
+
+    def close(self) -> None:
+        """Finish the last shard."""
+        if self._rows:
+            self._close_shard()
+
+    def _picture(self, name: str) -> Any:
+        path = self.pictures.path(name)
+        self.shown += 1
+        self.names.add(name)
+        if self.settings.pictures == "embedded":
+            return {"bytes": path.read_bytes(), "path": path.name}
+        copy = self.out / "pictures" / name
+        if not copy.is_file() or copy.stat().st_size != path.stat().st_size:
+            with writing(copy):
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                partial = copy.with_name(scratch_name(copy.name))
+                shutil.copyfile(path, partial)
+                partial.replace(copy)
+        return f"pictures/{name}"
+
+    def _write_group(self) -> None:
+        if not self._group:
+            return
+        schema = _schema(self._arrow, self.settings)
+        path = self.out / scratch_name(f"train-{len(self.files):05}.parquet")
+        with writing(path):
+            if self._writer is None:
+                self._writer = self._parquet.ParquetWriter(path, schema, compression="zstd")
+            self._writer.write_table(self._arrow.Table.from_pylist(self._group, schema=schema))
+        self._group, self._group_bytes = [], 0
+
+    def _close_shard(self) -> None:
+        self._write_group()
+        name = f"train-{len(self.files):05}.parquet"
+        with writing(self.out / name):
+            self._writer.close()
+            (self.out / scratch_name(name)).replace(self.out / name)
+        self.files.append(name)
+        self._writer, self._rows, self._bytes = None, 0, 0
+
+
+def _row(one: Candidate, images: list[Any]) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "question": one.question,
+        "images": images,
+        "solution": one.solution,
+        "answer": one.answer,
+        "answer_type": one.answer_type,
+        "task": one.task,
+        "source": one.source,
+        "image_ids": [Path(name).stem for name in one.images],
+        "licence": one.licence,
+        "reference": one.reference,
+        "tried": one.tried,
+        "right": one.right,
+        "language": one.language,
+        "ratings": json.dumps(dict(one.ratings), sort_keys=True, ensure_ascii=False),
+        "origin": json.dumps(dict(one.origin), sort_keys=True, ensure_ascii=False, default=str),
+    }
+
+
+def _schema(arrow: Any, settings: WritingSettings) -> Any:
+    """Columns; what the hub's viewer needs to show embedded pictures stands beside them."""
+    embedded = settings.pictures == "embedded"
+    image = arrow.struct([("bytes", arrow.binary()), ("path", arrow.string())]) if embedded else arrow.string()
+    texts = ("id", "question", "solution", "answer", "answer_type", "task", "source")
+    more = ("licence", "reference", "language", "ratings", "origin")
+    columns = [(name, arrow.string()) for name in texts]
+    columns.insert(2, ("images", arrow.list_(image)))
+    columns += [("image_ids", arrow.list_(arrow.string()))]
+    columns += [(name, arrow.string()) for name in more[:2]]
+    columns += [("tried", arrow.int64()), ("right", arrow.int64())]
+    columns += [(name, arrow.string()) for name in more[2:]]
+    string = {"dtype": "string", "_type": "Value"}
+    features: dict[str, Any] = {name: string for name, _ in columns}
+    features |= {name: {"dtype": "int64", "_type": "Value"} for name in ("tried", "right")}
+    features["images"] = {"feature": {"_type": "Image"} if embedded else string, "_type": "List"}
+    features["image_ids"] = {"feature": string, "_type": "List"}
+    return arrow.schema(columns, metadata={"huggingface": json.dumps({"info": {"features": features}})})
+
+
+def _write_removed(path: Path, record: BuildRecord) -> None:
+    """All that any step dropped, a line each: step, id, reason, detail (the partner of a duplicate)."""
+    partial = path.with_name(scratch_name(path.name))
+    with writing(path):
+        with partial.open("w", encoding="utf-8", errors="replace") as file:
+            for dropped in sorted((record.folder / "steps").glob("*/dropped-*.jsonl")) if record.folder else ():
+                step = dropped.parent.name.partition("-")[2]
+                for line in read_objects(dropped):
+                    file.write(json.dumps({"step": step, **line}, ensure_ascii=False, sort_keys=True) + "\n")
+        partial.replace(path)
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
