@@ -32,7 +32,11 @@ from contextrl.data.build.pictures import PictureStore
 from contextrl.data.build.pipeline import Context
 
 _TARGET = 250_000
-_WORDS = [a + b for a in "ba ce di fo gu ha je ki lo mu na pe".split() for b in "ral sen tim vos wer x yan zel".split()]
+_WORDS = [
+    a + b
+    for a in ["ba", "ce", "di", "fo", "gu", "ha", "je", "ki", "lo", "mu", "na", "pe"]
+    for b in ["ral", "sen", "tim", "vos", "wer", "x", "yan", "zel"]
+]
 
 
 def question(number: int) -> str:

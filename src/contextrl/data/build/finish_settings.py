@@ -12,6 +12,7 @@ from contextrl.settings import INPUT_PATH, OPERATIONAL, Section
 
 #: What rows can be balanced by.
 Feature = Literal["right", "task", "source", "answer_type"]
+_BY: tuple[Feature, ...] = ("right", "task", "source", "answer_type")
 Share = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
@@ -77,14 +78,14 @@ class BalanceSettings(Section):
     groups: list[BalanceGroup] = Field(default_factory=lambda: [BalanceGroup(name="all")], min_length=1)
     """A row belongs to the first group that it fits; one that fits none is left out."""
 
-    by: list[Feature] = Field(default_factory=lambda: ["right", "task", "source", "answer_type"])
+    by: list[Feature] = Field(default_factory=lambda: list(_BY))
     """What a group is divided by, in this order: each class of the first is divided by the second, and so on."""
 
     shares: dict[Feature, dict[str, Share]] = Field(default_factory=dict)
     """Weights of classes by feature: `right: {"0": 1, "1": 2}`; a class that is not named gets none. A feature that is
     not named: its classes are of one size."""
 
-    exact: list[Feature] = Field(default_factory=lambda: ["right"])
+    exact: list[Feature] = Field(default_factory=lambda: list(_BY[:1]))
     """Features whose classes never get more than their share when others run short; of the other features, a class that
     has too few leaves room to the others."""
 
