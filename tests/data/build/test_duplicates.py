@@ -224,3 +224,11 @@ def test_generator_of_rows_is_read_anew(bench: Bench) -> None:
     step = Duplicates(DuplicateSettings(workers=1), bench.folder / "prints")
     outcomes = list(step.whole(rows, Context(0, bench.store)))
     assert [isinstance(one, Dropped) for one in outcomes] == [False, False, True]
+
+
+def test_a_benchmark_without_pictures_says_nothing_of_pictures(bench: Bench, tmp_path: Path) -> None:
+    hashes = tmp_path / "hashes"
+    hashes.mkdir()
+    write_hashes(hashes / "texts.jsonl", [("1", LONG.format(70), [])])
+    rows = [row("a", "What is it?", bench.picture(drawing(7))), row("b", LONG.format(70))]
+    assert bench.removed(rows, benchmarks=str(hashes)) == {"b": (QUESTION, "texts:1")}

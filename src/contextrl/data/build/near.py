@@ -79,7 +79,7 @@ def picture_distances(one: Any, others: Array, distance: int, colours: int) -> A
 
 def picture_bands(pictures: Array) -> Iterator[Array]:
     """Sixteen bands of 16 bits of each picture's hash."""
-    for words in pictures["hash"].view("<u2").reshape(len(pictures), 16).T if len(pictures) else ():
+    for words in pictures["hash"].view("<u2").reshape(len(pictures), 16).T:
         yield np.ascontiguousarray(words)
 
 
