@@ -1,0 +1,84 @@
+"""A question on its way to the training set."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from contextrl.errors import InputError
+from contextrl.records.example import AnswerType, Task
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One question with all that the steps have found out about it.
+
+    Attributes:
+        id: unique in the build: the source's name and the row's own id or number.
+        question: with `<image>` markers where the source says where a picture belongs, else without.
+        answer: the final answer.
+        source: the source's name in the recipe.
+        licence: of the row, as its source states it.
+        images: names of its pictures in the build's store, in order.
+        solution: the reference solution; empty until there is one.
+        reference: how the solution came about: `source` (people or the source's own), `sampled` (a model's, chosen
+            among right ones); empty where there is none.
+        ratings: the source's ratings by name.
+        language: as a two-letter code; empty where nobody has looked.
+        tried: responses of the policy that were judged; None where none were.
+        right: how many of them were right.
+        origin: the source's own fields that are worth keeping (dataset within it, split, row).
+    """
+
+    id: str
+    question: str
+    answer: str
+    answer_type: AnswerType
+    task: Task
+    source: str
+    licence: str = ""
+    images: tuple[str, ...] = ()
+    solution: str = ""
+    reference: str = ""
+    ratings: Mapping[str, float] = field(default_factory=dict)
+    language: str = ""
+    tried: int | None = None
+    right: int | None = None
+    origin: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_line(self) -> str:
+        """One line of JSON, always the same bytes for the same candidate."""
+        return json.dumps(asdict(self), ensure_ascii=False, sort_keys=True) + "\n"
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A candidate that a step takes out.
+
+    Attributes:
+        reason: a few words, the same for all that are dropped for the same cause: they are counted by it.
+        detail: what is special about this one.
+    """
+
+    id: str
+    reason: str
+    detail: str = ""
+
+    def as_line(self) -> str:
+        return json.dumps(asdict(self), ensure_ascii=False, sort_keys=True) + "\n"
+
+
+_FIELDS = {one.name for one in fields(Candidate)}
+
+
+def candidate_of(line: Mapping[str, Any], where: str) -> Candidate:
+    """What `Candidate.as_line` wrote.
+
+    Raises:
+        InputError: it is no such line.
+    """
+    if not _FIELDS >= line.keys() or "id" not in line:
+        raise InputError("a candidate of a build", found=", ".join(map(str, line))[:120], where=where)
+    return Candidate(**{**line, "images": tuple(line.get("images", ()))})

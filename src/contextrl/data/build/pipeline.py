@@ -1,0 +1,270 @@
+"""Steps one after another, each with its parts on disk: what is done is kept, and a build goes on where it was.
+
+A step that gives candidates (`UnitsStep`) goes on after its last part; one that looks at one candidate at a time
+(`EachStep`) turns a part of its input into the part of the same number; one that needs all of them (`WholeStep`) is
+done or not. Parts have their names only when they are whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from contextrl.data.build.candidates import Candidate, Dropped, candidate_of
+from contextrl.data.build.pictures import PictureStore
+from contextrl.records.files import write_atomically
+from contextrl.records.jsonl import read_objects
+
+#: Candidates of a part: what a kill can cost.
+PART = 1_000
+_DONE = "done.json"
+
+
+@dataclass(frozen=True)
+class Context:
+    """What every step may use.
+
+    Attributes:
+        seed: of the build; a step draws from `draws(...)`, never from a generator that others move.
+        pictures: of the build.
+        advance: told how many candidates have been seen to.
+    """
+
+    seed: int
+    pictures: PictureStore
+    advance: Callable[[int], None] = lambda _: None
+
+    def draw(self, *names: object) -> int:
+        """A number of 64 bits that depends on the seed and on what it is for, and on nothing else."""
+        text = json.dumps([self.seed, *map(str, names)])
+        return int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:8], "big")
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What a step did.
+
+    Attributes:
+        taken: candidates that it was given.
+        given: candidates that it gave.
+        dropped: how many by reason.
+        notes: figures of the step's own.
+    """
+
+    taken: int = 0
+    given: int = 0
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Step(ABC):
+    """One step; `name` is its folder's and its section's in the recipe."""
+
+    name: str
+
+    @abstractmethod
+    def identity(self) -> Mapping[str, Any]:
+        """Everything that its outcome depends on besides its input: settings, versions of libraries, prompts' hashes."""
+
+
+class EachStep(Step):
+    """Looks at one candidate at a time."""
+
+    @abstractmethod
+    def each(self, candidates: Iterable[Candidate], context: Context) -> Iterator[Candidate | Dropped]:
+        """One outcome for each candidate, in order. A candidate that nobody could see to (a server that is gone)
+        raises, and its part is made again next time.
+        """
+
+
+class WholeStep(Step):
+    """Needs all candidates; streams what it can."""
+
+    @abstractmethod
+    def whole(
+        self, candidates: Callable[[], Iterator[Candidate]], context: Context
+    ) -> Iterator[Candidate | Dropped]:
+        """Outcomes in any order, the same with every run.
+
+        Args:
+            candidates: reads all of them anew each time it is called.
+        """
+
+    def notes(self) -> Mapping[str, Any]:
+        """Figures of its own, after it has run."""
+        return {}
+
+
+class UnitsStep(Step):
+    """Gives candidates of its own, unit by unit (a unit is a source): the first step."""
+
+    @abstractmethod
+    def units(self) -> Sequence[str]:
+        """Their names, in order."""
+
+    @abstractmethod
+    def unit(self, name: str, context: Context) -> Iterator[Candidate | Dropped]:
+        """A unit's outcomes, in the same order with every run: those that are on disk are passed over."""
+
+
+class Pipeline:
+    """A build's steps on disk.
+
+    Args:
+        folder: of the build; `steps/01-import/part-00000.jsonl`, `.../dropped-00000.jsonl`, `.../done.json`.
+        steps: in order; the first gets no candidates.
+        context: see `Context`.
+    """
+
+    def __init__(self, folder: Path, steps: Sequence[Step], context: Context) -> None:
+        self.folder, self.steps, self.context = folder, steps, context
+
+    def run(self, on_step: Callable[[Step, int | None], Context] | None = None) -> list[Counts]:
+        """Run what is not done; a step whose settings or input have changed is done again, and all after it.
+
+        Args:
+            on_step: told each step and how many candidates it gets (None: not known); gives the context to use.
+
+        Returns:
+            Counts of each step.
+
+        Raises:
+            ContextRLError: what a step raises; what is done is kept.
+        """
+        identity, earlier, counts = "", None, list[Counts]()
+        for number, step in enumerate(self.steps, start=1):
+            folder = self.folder / "steps" / f"{number:02}-{step.name}"
+            identity = _hash([identity, step.name, step.identity(), self.context.seed])
+            done = _done(folder, identity)
+            if done is None:
+                context = self.context if on_step is None else on_step(step, counts[-1].given if counts else None)
+                done = _Work(folder, identity, earlier).run(step, context)
+            counts.append(done)
+            earlier = folder
+        return counts
+
+    def outcome(self) -> Iterator[Candidate]:
+        """Candidates of the last step."""
+        return read_parts(self.folder / "steps" / f"{len(self.steps):02}-{self.steps[-1].name}")
+
+
+def read_parts(folder: Path) -> Iterator[Candidate]:
+    """All candidates that a step gave."""
+    for path in sorted(folder.glob("part-*.jsonl")):
+        yield from read_part(path)
+
+
+def read_part(path: Path) -> Iterator[Candidate]:
+    for number, line in enumerate(read_objects(path), start=1):
+        yield candidate_of(line, f"{path}, line {number}")
+
+
+class _Work:
+    """One step's folder while it is being filled."""
+
+    def __init__(self, folder: Path, identity: str, earlier: Path | None) -> None:
+        self.folder, self.identity, self.earlier = folder, identity, earlier
+
+    def run(self, step: Step, context: Context) -> Counts:
+        self._begin()
+        if isinstance(step, EachStep):
+            self._each(step, context)
+            notes: Mapping[str, Any] = {}
+        elif isinstance(step, UnitsStep):
+            self._units(step, context)
+            notes = {}
+        elif isinstance(step, WholeStep):
+            self._whole(step, context)
+            notes = step.notes()
+        else:
+            raise TypeError(f"{type(step).__name__} is none of the three kinds of steps")
+        counts = self._count(notes)
+        record = {"identity": self.identity, "settings": step.identity(), **asdict(counts), "sha256": self._hashes()}
+        write_atomically(self.folder / _DONE, json.dumps(record, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+        return counts
+
+    def _begin(self) -> None:
+        """Keep the parts of the same work; forget those of another."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        mark = self.folder / "identity"
+        if not mark.is_file() or mark.read_text(encoding="utf-8") != self.identity:
+            for path in self.folder.iterdir():
+                path.unlink()
+            write_atomically(mark, self.identity)
+
+    def _each(self, step: EachStep, context: Context) -> None:
+        assert self.earlier is not None
+        for part in sorted(self.earlier.glob("part-*.jsonl")):
+            number = part.stem.removeprefix("part-")
+            candidates = list(read_part(part))
+            if not (self.folder / part.name).is_file():
+                self._write(number, step.each(candidates, context))
+            context.advance(len(candidates))
+
+    def _units(self, step: UnitsStep, context: Context) -> None:
+        for place, name in enumerate(step.units()):
+            whole = self.folder / f"unit-{place:03}.done"
+            if whole.is_file():
+                continue
+            done = len(list(self.folder.glob(f"part-{place:03}-*.jsonl")))
+            outcomes = islice(step.unit(name, context), done * PART, None)
+            self._in_parts(outcomes, context, f"{place:03}-", done)
+            write_atomically(whole, name)
+
+    def _whole(self, step: WholeStep, context: Context) -> None:
+        earlier = self.earlier
+
+        def candidates() -> Iterator[Candidate]:
+            return iter(()) if earlier is None else read_parts(earlier)
+
+        self._in_parts(step.whole(candidates, context), context)
+
+    def _in_parts(
+        self, outcomes: Iterator[Candidate | Dropped], context: Context, prefix: str = "", number: int = 0
+    ) -> None:
+        while part := list(islice(outcomes, PART)):
+            self._write(f"{prefix}{number:05}", part)
+            context.advance(len(part))
+            number += 1
+
+    def _write(self, number: str, outcomes: Iterable[Candidate | Dropped]) -> None:
+        """A part and what was dropped from it; the part comes last, so that it is there only with the other."""
+        given: list[str] = []
+        dropped: list[str] = []
+        for outcome in outcomes:
+            (dropped if isinstance(outcome, Dropped) else given).append(outcome.as_line())
+        write_atomically(self.folder / f"dropped-{number}.jsonl", "".join(dropped))
+        write_atomically(self.folder / f"part-{number}.jsonl", "".join(given))
+
+    def _count(self, notes: Mapping[str, Any]) -> Counts:
+        given = sum(1 for _ in read_parts(self.folder))
+        reasons: Counter[str] = Counter()
+        for path in sorted(self.folder.glob("dropped-*.jsonl")):
+            reasons.update(str(line["reason"]) for line in read_objects(path))
+        return Counts(given + sum(reasons.values()), given, dict(sorted(reasons.items())), notes)
+
+    def _hashes(self) -> dict[str, str]:
+        paths = sorted(self.folder.glob("part-*.jsonl"))
+        return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+
+
+def _done(folder: Path, identity: str) -> Counts | None:
+    """The counts of a step that is done with these settings and this input."""
+    path = folder / _DONE
+    if not path.is_file():
+        return None
+    record = json.loads(path.read_text(encoding="utf-8"))
+    if record.get("identity") != identity:
+        return None
+    return Counts(record["taken"], record["given"], record["dropped"], record["notes"])
+
+
+def _hash(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
