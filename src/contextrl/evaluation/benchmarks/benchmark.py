@@ -23,6 +23,9 @@ from contextrl.evaluation.benchmarks.items import (
 from contextrl.evaluation.benchmarks.metrics import Metrics
 from contextrl.evaluation.benchmarks.steps import Step
 
+#: The key under which a row tells the configuration or split that it was read from, beside its own columns.
+CONFIG = "_config"
+
 
 class Benchmark(ABC):
     """Rows to prompts, responses to marks, marks to figures; stateless.
@@ -52,7 +55,8 @@ class Benchmark(ABC):
         """A row's question; None for rows that the benchmark does not score (text-only versions, an empty answer).
 
         Args:
-            position: of the row in its split, from 0.
+            position: of the row among all that are read, from 0; `row[CONFIG]` names its configuration, None where a
+                local copy does not tell.
 
         Raises:
             InputError: the row lacks a column, or one is not what it must be.

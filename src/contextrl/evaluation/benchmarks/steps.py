@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from contextrl.evaluation.benchmarks.items import Mark, failed
 
-
 NO_JUDGE = failed("no judge: give --judge-url and --judge-model")
 
 
