@@ -13,6 +13,7 @@ Protocol = Literal["official", "vlmevalkit"]
 #: A protocol's scorer, or `robust`: rules that read what a response says where a protocol's rule is known to misread.
 Scorer = Literal["official", "vlmevalkit", "robust"]
 Family = Literal["perception", "reasoning"]
+How = Literal["rule", "judge", "random", "unresolved", "failed"]
 PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
 
 
@@ -98,7 +99,7 @@ class Mark:
 
     score: float | None
     extracted: str | None = None
-    how: Literal["rule", "judge", "random", "unresolved", "failed"] = "rule"
+    how: How = "rule"
     label: str = ""
     detail: str = ""
 
