@@ -83,7 +83,7 @@ class Items:
             raise InputError("at least one row", found="none", where=self._place())
 
     def _item(self, row: RawRow, config: str | None, position: int) -> Item | None:
-        item = self.benchmark.item({**row.columns, CONFIG: config}, position)
+        item = self.benchmark.item({CONFIG: config, **row.columns}, position)
         if item is None or self.data is None:
             return item
         return _in_folder(item, row, self.data if self.data.is_dir() else self.data.parent)
