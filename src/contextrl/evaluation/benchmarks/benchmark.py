@@ -23,7 +23,8 @@ from contextrl.evaluation.benchmarks.items import (
 from contextrl.evaluation.benchmarks.metrics import Metrics
 from contextrl.evaluation.benchmarks.steps import Step
 
-#: The key under which a row tells the configuration or split that it was read from, beside its own columns; a row that has one of its own keeps it.
+#: The key under which a row tells the configuration or split that it was read from, beside its own columns; a row that
+#: has one of its own keeps it.
 CONFIG = "_config"
 
 
