@@ -40,6 +40,8 @@ class Benchmark(ABC):
         headline: the metric that stands for the benchmark.
         scorers: what its responses can be scored by; `robust` where a protocol's rule is known to misread.
         notes: by scorer, what a reader of its figures must know: traps that are reproduced, columns that are inferred.
+        judge_prompts: by scorer, the prompts (of `prompts/`) that a judge may be asked with; their hash is part of a
+            result.
     """
 
     name: ClassVar[str]
@@ -50,6 +52,7 @@ class Benchmark(ABC):
     headline: ClassVar[str]
     scorers: ClassVar[tuple[Scorer, ...]] = ("official", "vlmevalkit", "robust")
     notes: ClassVar[Mapping[Scorer, str]] = {}
+    judge_prompts: ClassVar[Mapping[Scorer, tuple[str, ...]]] = {}
 
     @abstractmethod
     def item(self, row: Mapping[str, Any], position: int) -> Item | None:
