@@ -23,7 +23,8 @@ from contextrl.evaluation.benchmarks.items import (
 from contextrl.evaluation.benchmarks.metrics import Metrics
 from contextrl.evaluation.benchmarks.steps import Step
 
-#: The key under which a row tells the configuration or split that it was read from, beside its own columns; a row that has one of its own keeps it.
+#: The key under which a row tells the configuration or split that it was read from, beside its own columns; a row that
+#: has one of its own keeps it.
 CONFIG = "_config"
 
 
@@ -39,6 +40,8 @@ class Benchmark(ABC):
         headline: the metric that stands for the benchmark.
         scorers: what its responses can be scored by; `robust` where a protocol's rule is known to misread.
         notes: by scorer, what a reader of its figures must know: traps that are reproduced, columns that are inferred.
+        judge_prompts: by scorer, the prompts (of `prompts/`) that a judge may be asked with; their hash is part of a
+            result.
     """
 
     name: ClassVar[str]
@@ -49,6 +52,7 @@ class Benchmark(ABC):
     headline: ClassVar[str]
     scorers: ClassVar[tuple[Scorer, ...]] = ("official", "vlmevalkit", "robust")
     notes: ClassVar[Mapping[Scorer, str]] = {}
+    judge_prompts: ClassVar[Mapping[Scorer, tuple[str, ...]]] = {}
 
     @abstractmethod
     def item(self, row: Mapping[str, Any], position: int) -> Item | None:
