@@ -1,0 +1,222 @@
+"""Option letters: the options of a row, and which of them a response finally says.
+
+The reading commits where the response does: `Based on the image, the answer is D` is D, a change of mind counts as its
+last commitment, the option's own text counts as its letter. Several letters without a commitment, a refusal and a
+response that was cut off before its answer are none, never a guess.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import string
+import unicodedata
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from contextrl.answers import extract_answer
+from contextrl.answers.extraction import after_thinking
+from contextrl.answers.wrapping import boxed, unwrap, visible
+from contextrl.errors import InputError
+from contextrl.evaluation.benchmarks.items import Mark, Response
+
+LETTERS = string.ascii_uppercase
+#: What comes last in a response is what it says: nothing before is searched where it states no answer.
+_TAIL_CHARS = 4_000
+#: Responses of one line and at most so many characters are their answer, cut off or not.
+_BARE_CHARS = 20
+#: Follows a response that was cut off: its last line is not its answer.
+_CUT_OFF = "\n[the response was cut off here]"
+_ONE_OR_SEVERAL = re.compile(r"[A-J](?:, [A-J])*")
+#: Sentences end at their mark, and where a change of mind begins.
+_SENTENCE_END = re.compile(
+    r"[.!?](?=\s|$)|[。！？\n]|(?=\b(?:no,?\s+wait|wait|actually|sorry|on\s+second\s+thought)\b)|(?=不对|其实|更正)",
+    re.IGNORECASE,
+)
+_CLAUSE_END = re.compile(r"[,;:，；：]|\bbut\b|\band\b|但|而")
+_LETTER = r"(?P<letter>[A-I])(?![\w'’])"
+_OPEN, _CLOSE = r"[(（\[【\"'“‘「*]{1,3}", r"[.,]?[)）\]】\"'”’」*]"
+_NOUN = (
+    r"(?i:\b(?:options?|choices?|answers?|letters?|figures?|images?|pictures?|box|shapes?|diagrams?|patterns?|statements?"
+    r"|graphs?)\s+|选项|选择|答案|图形?)"
+)
+#: After these a lone letter at a clause's end is an option.
+_SAYS = (
+    r"(?i:\b(?:is|be|or|and|it['’]s|that['’]s|say|guess|so|therefore|thus|hence|choose|pick|select|with|as|means|wait|actually"
+    r"|no)\b|[:：,，→⇒]|=>|<|是|选|为|即)"
+)
+_FITS = r"(?:fits?|match(?:es)?|works?|completes?|follows|is\s+the\s+(?:odd|only|best|right|correct|most|closest))\b"
+_MENTION = re.compile(
+    rf"{_NOUN}\s*(?:{_OPEN})?{_LETTER}"
+    rf"|{_OPEN}{_LETTER.replace('letter', 'marked')}{_CLOSE}"
+    rf"|{_SAYS}[\s<]*{_LETTER.replace('letter', 'said')}(?=\s*(?:[.,;:!>。，；！)]|$))"
+    rf"|(?<![\w'’]){_LETTER.replace('letter', 'fitting')}(?=\s+{_FITS})",
+    re.MULTILINE,
+)
+_DENIED_BEFORE = re.compile(
+    r"\b(?:not|never|neither|nor|no longer|cannot|rules?\s+out|ruled\s+out|ruling\s+out|eliminat\w+|exclud\w+|reject\w*"
+    r"|unlike|unable|if|whether|unless|instead\s+of|rather\s+than)\b|n['’]t\b|不|没|非|无法|排除|如果|是否|若",
+    re.IGNORECASE,
+)
+_DENIED_AFTER = re.compile(
+    r"[\s)\]\"'”’*]*(?:(?:is|are|was|were|can|could|does|do|did|seems?|looks?|would|has|must\s+be)\s*)?"
+    r"(?:\w+ly\s+)?(?:not\b|n['’]t\b|cannot\b|wrong|incorrect|false|ruled\s+out|eliminated|excluded|impossible|out\b"
+    r"|fails|不|没|错|排除|可排除|被排除)",
+    re.IGNORECASE,
+)
+#: What is said after one of these is what the response comes to.
+_CONCLUDES = re.compile(
+    r"\b(?:so|thus|hence|therefore|finally|actually|wait|no|conclu\w+|overall|in\s+the\s+end|best|only|remaining|left"
+    r"|final|correct|fits?|match(?:es)?)\b|因此|所以|故|综上|最终|其实|不对|应该",
+    re.IGNORECASE,
+)
+_REFUSES = re.compile(
+    r"\b(?:not|cannot|unable|sorry|neither|nor|none|whether|if|or|might|may|could|perhaps|maybe|unclear|unsure)\b"
+    r"|n['’]t\b|不|没|无法|是否|可能|或者?|如果|抱歉",
+    re.IGNORECASE,
+)
+_ANSWER_IS = re.compile(
+    r"(?:\banswers?\s*(?:is|was|:|would\s+be|should\s+be|must\s+be)|答案(?:应该|应)?(?:是|为|[:：]))\s*:?\s*([^\n]{1,400})",
+    re.IGNORECASE,
+)
+_WORDS = re.compile(r"[\s\"'“”‘’`*_$\\(){}\[\]（）【】]+")
+
+
+def option_columns(row: Mapping[str, Any]) -> dict[str, str]:
+    """Options of a row that has a column for each, as VLMEvalKit's tables do: empty cells are none."""
+    found = {letter: row.get(letter) for letter in LETTERS}
+    return {
+        letter: str(value)
+        for letter, value in found.items()
+        if not isinstance(value, bool)
+        and isinstance(value, str | int | float)
+        and not (isinstance(value, float) and math.isnan(value))
+        and str(value).strip()
+    }
+
+
+def choice_mark(response: Response, answer: str, options: Mapping[str, str]) -> Mark:
+    """Whether a response finally says the right letter."""
+    letters = read_choice(response, options)
+    if len(letters) != 1:
+        return Mark(0.0, ", ".join(sorted(letters)) or None, how="unresolved")
+    (letter,) = letters
+    return Mark(float(letter == answer), letter)
+
+
+def read_choice(response: Response, options: Mapping[str, str]) -> frozenset[str]:
+    """The letters that a response finally says; none where it leaves its choice open.
+
+    Args:
+        options: texts by letter; a text may be empty where only the letter is known.
+    """
+    text = spoken(response)
+    if text is None:
+        return frozenset()
+    stated = extract_answer(text, "choice")
+    if stated is not None:
+        return frozenset(stated.split(", ")) if _ONE_OR_SEVERAL.fullmatch(stated) else frozenset()
+    if text.endswith(_CUT_OFF):
+        return frozenset()
+    tail = visible(unicodedata.normalize("NFKC", text[-_TAIL_CHARS:]))
+    return mentioned(tail, options.keys()) or _by_text(tail, options)
+
+
+def spoken(response: Response) -> str | None:
+    """What a response says after its thoughts; marked where it was cut off; None for nothing."""
+    text = after_thinking(response.text)
+    if text is None:
+        return None
+    text = text.strip()
+    bare = "\n" not in text and len(text) <= _BARE_CHARS
+    return text + _CUT_OFF if response.truncated and not bare else text
+
+
+def mentioned(text: str, letters: Iterable[str]) -> frozenset[str]:
+    """The one option that a text speaks of without rejecting it, in all or in its concluding sentence."""
+    known = set(letters)
+    last: tuple[str, set[str]] | None = None
+    every: set[str] = set()
+    for sentence in _SENTENCE_END.split(text):
+        found = {letter for letter in _accepted(sentence) if letter in known}
+        if found:
+            last = (sentence, found)
+            every |= found
+    if last is None:
+        return frozenset()
+    sentence, found = last
+    if len(every) == 1 or (len(found) == 1 and _CONCLUDES.search(sentence)):
+        return frozenset(found)
+    return frozenset()
+
+
+def _accepted(sentence: str) -> Iterable[str]:
+    for match in _MENTION.finditer(sentence):
+        before = _CLAUSE_END.split(sentence[max(0, match.start() - 80) : match.start()])[-1]
+        if not _DENIED_BEFORE.search(before) and not _DENIED_AFTER.match(sentence, match.end()):
+            yield match["letter"] or match["marked"] or match["said"] or match["fitting"]
+
+
+def _by_text(text: str, options: Mapping[str, str]) -> frozenset[str]:
+    """The option whose own text a response says: as its stated answer, its only one, or in its conclusion."""
+    plain = {letter: _plain(value) for letter, value in options.items()}
+    plain = {letter: value for letter, value in plain.items() if value}
+    if len(set(plain.values())) < len(plain):
+        return frozenset()  # the same text twice tells no letter
+    stated = [value for _, value in sorted(boxed(text))] + [match[1] for match in _ANSWER_IS.finditer(text)]
+    for value in [text, *reversed(stated)]:
+        said = _plain(value)
+        for letter, option in plain.items():
+            if said == option:
+                return frozenset({letter})
+    if stated and (found := _contained(stated[-1], plain)):
+        return found
+    sentences = [sentence for sentence in _SENTENCE_END.split(text) if sentence.strip()]
+    if (found := _contained(text, plain)) and not any(_open(sentence, plain) for sentence in sentences):
+        return found
+    if sentences and _CONCLUDES.search(sentences[-1]) and not _open(sentences[-1], plain):
+        return _contained(sentences[-1], plain)
+    return frozenset()
+
+
+def _contained(text: str, plain: Mapping[str, str]) -> frozenset[str]:
+    """The only option whose words stand in a text; words of a longer option are its own."""
+    said = f" {_plain(text)} "
+    found = set()
+    for letter, option in sorted(plain.items(), key=lambda pair: -len(pair[1])):
+        edges = rf"(?<![\w.]){re.escape(option)}(?![\w]|\.\d)" if option[:1].isascii() else re.escape(option)
+        masked, count = re.subn(edges, "\0", said)
+        if count:
+            found.add(letter)
+            said = masked
+    return frozenset(found) if len(found) == 1 else frozenset()
+
+
+def _open(sentence: str, plain: Mapping[str, str]) -> bool:
+    """Whether a sentence denies or doubts, the options' own words aside."""
+    said = _plain(sentence)
+    for option in sorted(plain.values(), key=len, reverse=True):
+        said = said.replace(option, "\0")
+    return "\0" in said and _REFUSES.search(said) is not None
+
+
+def _plain(value: str) -> str:
+    """Words alone, in lower case, without quotes, brackets and dollar signs."""
+    return " ".join(_WORDS.sub(" ", unwrap(visible(unicodedata.normalize("NFKC", value))).casefold()).split()).strip(
+        ".,;:。 "
+    )
+
+
+def letter_of(row: Mapping[str, Any], column: str, where: str, known: Iterable[str]) -> str:
+    """A row's right option.
+
+    Raises:
+        InputError: the column is no letter among those known.
+    """
+    letters = [*known]
+    value = row.get(column)
+    text = value.strip().strip("().").upper() if isinstance(value, str) else None
+    if text not in letters:
+        found = "no such column" if column not in row else repr(value)[:60]
+        raise InputError(f"one of {', '.join(letters)}", found=found, where=f"{where}, column {column!r}")
+    return text
