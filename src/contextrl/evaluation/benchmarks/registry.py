@@ -6,8 +6,19 @@ import re
 
 from contextrl.errors import InputError, nearest_key
 from contextrl.evaluation.benchmarks.benchmark import Benchmark
+from contextrl.evaluation.benchmarks.hallusionbench import HallusionBench
+from contextrl.evaluation.benchmarks.hrbench import HRBench8K
+from contextrl.evaluation.benchmarks.mme_realworld import MMERealWorldLite
+from contextrl.evaluation.benchmarks.mmstar import MMStar
+from contextrl.evaluation.benchmarks.simplevqa import SimpleVQA
 
-_ALL: tuple[type[Benchmark], ...] = ()
+_ALL: tuple[type[Benchmark], ...] = (
+    SimpleVQA,
+    MMStar,
+    HallusionBench,
+    HRBench8K,
+    MMERealWorldLite,
+)
 #: In table 1's order.
 BENCHMARKS: dict[str, Benchmark] = {one.name: one() for one in _ALL}
 #: What names several at once.
