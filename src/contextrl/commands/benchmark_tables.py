@@ -46,14 +46,17 @@ def _lines(
     benchmark: Benchmark, row: Mapping[str, Any], controls: list[str], *, robust: bool
 ) -> Iterator[tuple[str, ...]]:
     """A benchmark's lines; its counts stand in the first."""
-    for position, (metric, heading) in enumerate(benchmark.columns.items()):
-        title = benchmark.title if heading == benchmark.title else f"{benchmark.title} {heading}"
+    counts = (str(row["n"]), str(row["n_failed"] or ""))
+    several = len(benchmark.columns) > 1
+    if several:
+        yield (escape(benchmark.title), *[""] * (1 + robust + len(controls)), *counts)
+    for metric, heading in benchmark.columns.items():
+        title = f"  {heading}" if several else benchmark.title
         cells = [figure(row, metric)]
         if robust:
             cells.append(figure(row.get("robust", {}), metric))
         cells += [figure(row.get("controls", {}).get(control, {}), metric, interval=False) for control in controls]
-        counts = (str(row["n"]), str(row["n_failed"] or "")) if position == 0 else ("", "")
-        yield (escape(title), *cells, *counts)
+        yield (escape(title), *cells, *(("", "") if several else counts))
 
 
 def figure(row: Mapping[str, Any], metric: str, *, interval: bool = True) -> str:
