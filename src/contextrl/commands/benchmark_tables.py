@@ -14,7 +14,7 @@ from contextrl.evaluation.benchmarks.registry import BENCHMARKS
 from contextrl.records.evaluation import NOTHING
 
 #: Headings of the controls, which stand side by side.
-_CONTROLS = {"blank-image": "blank", "shuffled-image": "shuffled", "no-question": "unasked"}
+_CONTROLS = {"blank-image": "blank", "shuffled-image": "other's", "no-question": "unasked"}
 
 
 def benchmark_tables(results: Mapping[str, Any]) -> Iterator[Table]:
@@ -34,7 +34,7 @@ def benchmark_tables(results: Mapping[str, Any]) -> Iterator[Table]:
     )
     table.add_column("benchmark", overflow="fold")
     shown = [protocol, *(["robust"] if robust else []), *(_CONTROLS.get(control, control) for control in controls)]
-    for heading in (*shown, "n", "failed"):
+    for heading in (*shown, "n", "fail"):
         table.add_column(heading, justify="right", no_wrap=True)
     for name, row in rows.items():
         for line in _lines(BENCHMARKS[name], row, controls, robust=robust):
