@@ -28,10 +28,9 @@ def benchmark_tables(results: Mapping[str, Any]) -> Iterator[Table]:
     protocol = next(iter(rows.values()))["protocol"]
     controls = list(dict.fromkeys(control for row in rows.values() for control in row.get("controls", {})))
     robust = any("robust" in row for row in rows.values())
-    table = Table(
-        title=f"Protocol {protocol}: percent, ± half of the 95 % interval", title_justify="left", box=box.SIMPLE
-    )
-    table.add_column("benchmark", overflow="fold")
+    title = f"Protocol {protocol}: percent, ± half of the 95 % interval"
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
+    table.add_column("benchmark", no_wrap=True)
     shown = [protocol, *(["robust"] if robust else []), *(_CONTROLS.get(control, control) for control in controls)]
     for heading in (*shown, "n", "fail"):
         table.add_column(heading, justify="right", no_wrap=True)
