@@ -95,7 +95,7 @@ class Comparison:
         missing: by model and family, benchmarks without which there is no average.
         differences: of every model from the baseline.
         names: by benchmark, its protocol and scorer.
-        not_scored: by model and benchmark, questions without a score.
+        scored, not_scored: by model and benchmark, questions with and without a score.
         shared: by benchmark, questions that all have.
         notes: what a reader must know.
     """
@@ -107,6 +107,7 @@ class Comparison:
     missing: Mapping[tuple[str, Family], Sequence[str]]
     differences: Sequence[Difference]
     names: Mapping[str, tuple[str, str]]
+    scored: Mapping[tuple[str, str], int]
     not_scored: Mapping[tuple[str, str], int]
     shared: Mapping[str, int] = field(default_factory=dict)
     notes: Sequence[str] = ()
@@ -149,6 +150,7 @@ def compare(results: Sequence[ResultSet], *, resamples: int = 2000, seed: int = 
         missing={key: names for key, names in missing.items() if names},
         differences=[replace(one, adjusted=p) for one, p in zip(found, adjusted, strict=True)],
         names={name: (out.protocol, out.scorer) for one in results for name, out in one.outcomes.items()},
+        scored={(one.label, name): len(out.judged) for one in results for name, out in one.outcomes.items()},
         not_scored={(one.label, name): out.n_failed for one in results for name, out in one.outcomes.items()},
         shared=shared,
         notes=notes,
