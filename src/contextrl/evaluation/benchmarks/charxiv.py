@@ -9,20 +9,21 @@ from pathlib import PurePosixPath
 from typing import Any, ClassVar
 
 from contextrl.answers import answers_equal, extract_answer
-from contextrl.answers.extraction import after_thinking
 from contextrl.answers.wrapping import unwrap
 from contextrl.data.pictures import picture
 from contextrl.errors import InputError
 from contextrl.evaluation.benchmarks.benchmark import Benchmark, text_of
+from contextrl.evaluation.benchmarks.choices import spoken
 from contextrl.evaluation.benchmarks.items import Item, Mark, Protocol, Response, Scored, Scorer, Source
 from contextrl.evaluation.benchmarks.metrics import Metric, Metrics, accuracy
 from contextrl.evaluation.benchmarks.prompts import prompt, shown
 from contextrl.evaluation.benchmarks.replies import (
+    ANSWER_KEYS,
     another_seed,
+    answer_and_score,
     asked,
     counted_wrong,
     extraction,
-    grade_of,
     object_of,
     text_of_reply,
 )
@@ -38,20 +39,20 @@ CLASSES = {
 #: What the authors' `constants.py` has after a question, by the kind of its answer, their spelling included.
 _INSTRUCTIONS = {
     TEXT_IN_CHART: (
-        "\n    * Your final answer must be grounded to some text that is explicitly written and relevant to the question "
-        "in the chart.\n    * If you need to answer multiple terms, separate them with commas.\n    * Unless specified in "
-        "the question (such as answering with a letter), you are required to answer the full names of subplots and/or "
-        "labels by default.\n    "
+        "\n    * Your final answer must be grounded to some text that is explicitly written and relevant to the "
+        "question in the chart.\n    * If you need to answer multiple terms, separate them with commas.\n    * Unless "
+        "specified in the question (such as answering with a letter), you are required to answer the full names of "
+        "subplots and/or labels by default.\n    "
     ),
     TEXT_IN_GENERAL: (
         "\n    * If there are options in the question, your final answer must conform to one of the options.\n    * If "
-        "there are additional instructions in the question, follow them accordingly.\n    * If there are neither options "
-        "nor additional instructions, you are allowed to respond with a short phrase only.\n    "
+        "there are additional instructions in the question, follow them accordingly.\n    * If there are neither "
+        "options nor additional instructions, you are allowed to respond with a short phrase only.\n    "
     ),
     NUMBER_IN_CHART: (
-        "\n    * Your final answer must be grounded to a number that is exlicitly written and relevant to the question in "
-        "the chart, even if it's an approximate value.\n    * You are allowed to extract numbers within some text when "
-        "needed.\n    "
+        "\n    * Your final answer must be grounded to a number that is exlicitly written and relevant to the "
+        "question in the chart, even if it's an approximate value.\n    * You are allowed to extract numbers within "
+        "some text when needed.\n    "
     ),
 }
 _RUBRICS = {
@@ -61,14 +62,13 @@ _RUBRICS = {
     NUMBER_IN_GENERAL: "charxiv_number",
 }
 #: Where VLMEvalKit's grading prompt has the question and its answer: after the examples.
+_QUESTION = "* Question: "
 _GRADED = re.compile(
-    r"\* Question: (?P<question>(?:(?!\* Question: ).)*)\n\s*\* Ground Truth: (?P<answer>.*?)\n\s*\* Response: \{PREDICTION\}",
-    re.DOTALL,
+    r"(?P<question>.*?)\n\s*\* Ground Truth: (?P<answer>.*?)\n\s*\* Response: \{PREDICTION\}", re.DOTALL
 )
 _PREDICTION = "{PREDICTION}"
 #: The authors' and VLMEvalKit's sampling of the judge: its seed, how often it is asked, the length of its replies.
 _SEED, _TRIES, _MAX_TOKENS, _MOST_TOKENS = 42, 10, 256, 1024
-_KEYS = ("extracted_answer", "extract_answer")
 #: A response longer than this states its answer somewhere, and is no answer itself.
 _BARE_CHARS = 200
 
@@ -97,14 +97,14 @@ class CharXivRQ(Benchmark):
         "official": "Instruction and rubric follow the kind of answer (reasoning_a_type). Graded by a judge (the "
         "authors': gpt-4o-2024-05-13) at temperature 0, seed 42, ten times at most, in replies of 256 to 1,024 tokens; "
         "the rubrics' rules and reply format are the authors', their text is ours. A judgement that failed is counted "
-        "apart here; the authors score it -1 and count it as wrong. Chart and general are unweighted means of their two "
-        "classes (inferred from table 1).",
-        "vlmevalkit": "Graded by a judge at temperature 0, ten times at most, with the row's own grading_query where it "
-        "has one, else with a rubric of ours by the authors' rules; fences around a reply are accepted, and both "
+        "apart here; the authors score it -1 and count it as wrong. Chart and general are unweighted means of their "
+        "two classes (inferred from table 1).",
+        "vlmevalkit": "Graded by a judge at temperature 0, ten times at most, with the row's own grading_query where "
+        "it has one, else with a rubric of ours by the authors' rules; fences around a reply are accepted, and both "
         "extracted_answer and extract_answer. A judgement that failed is wrong, as there. Chart and general are "
         "unweighted means of their two classes (inferred from table 1).",
-        "robust": "Numbers, yes and no, and answers that are the reference word for word are compared by rule; all else "
-        "is graded by a judge with the official rubrics. An empty response is wrong without one.",
+        "robust": "Numbers, yes and no, and answers that are the reference word for word are compared by rule; all "
+        "else is graded by a judge with the official rubrics. An empty response is wrong without one.",
     }
 
     def item(self, row: Mapping[str, Any], position: int) -> Item | None:
@@ -141,7 +141,7 @@ class CharXivRQ(Benchmark):
         )
         if scorer == "vlmevalkit":
             return asked(question, _as_vlmevalkit, tries=_TRIES, unread=counted_wrong())
-        return asked(question, _graded, tries=_TRIES, again=_longer)
+        return asked(question, answer_and_score, tries=_TRIES, again=_longer)
 
     def summarise(self, scored: Sequence[Scored], scorer: Scorer) -> Metrics:
         del scorer
@@ -186,11 +186,11 @@ def _of_table(row: Mapping[str, Any], where: str) -> tuple[str, dict[str, Any]]:
         InputError: the grading prompt does not tell the question and its answer.
     """
     query, question = text_of(row, "grading_query", where), text_of(row, "question", where)
-    found = [*_GRADED.finditer(query)]
-    if not found:
+    found = _GRADED.match(query.rpartition(_QUESTION)[2]) if _QUESTION in query else None
+    if found is None:
         expected = "a grading prompt that ends in '* Question: ...', '* Ground Truth: ...', '* Response: {PREDICTION}'"
         raise InputError(expected, found=repr(query[-60:]), where=f"{where}, column 'grading_query'")
-    bare, answer, kind = found[-1]["question"], found[-1]["answer"].strip(), _kind(row, "inst_category", where)
+    bare, answer, kind = found["question"], found["answer"].strip(), _kind(row, "inst_category", where)
     is_prefix = question.startswith(bare)
     columns = {
         "question": bare if is_prefix else question,
@@ -212,20 +212,12 @@ def _grading_prompt(item: Item, response: Response, scorer: Scorer) -> str:
     )
 
 
-def _graded(reply: str) -> Mark | None:
-    """`{"extracted_answer": ..., "score": 0 or 1}`, under either of the authors' two names."""
-    fields = object_of(reply) or {}
-    score = grade_of(fields.get("score"))
-    key = next((key for key in _KEYS if key in fields), None)
-    return None if score is None or key is None else Mark(score, extraction(fields[key]), how="judge")
-
-
 def _as_vlmevalkit(reply: str) -> Mark | None:
     """The same; an object without the two keys is not asked again there."""
     fields = object_of(reply)
-    if fields is not None and ("score" not in fields or not any(key in fields for key in _KEYS)):
+    if fields is not None and ("score" not in fields or not any(key in fields for key in ANSWER_KEYS)):
         return counted_wrong("the judge's reply lacks a key")
-    return _graded(reply)
+    return answer_and_score(reply)
 
 
 def _longer(ask: Ask, reply: str) -> Ask | None:
@@ -240,15 +232,17 @@ def _longer(ask: Ask, reply: str) -> Ask | None:
 
 def _by_rule(item: Item, response: Response) -> Mark | None:
     """What needs no judge: no answer, a number, yes or no, the reference and nothing else."""
-    spoken, wanted, kind = after_thinking(response.text), str(item.columns["answer"]), item.columns["kind"]
-    if spoken is None or not spoken.strip():
+    text, wanted, kind = spoken(response), str(item.columns["answer"]), item.columns["kind"]
+    if text is None:
         return Mark(0.0, how="unresolved")
     is_yes_no = wanted.casefold().strip(". ") in ("yes", "no")
     if kind in (NUMBER_IN_CHART, NUMBER_IN_GENERAL) or is_yes_no:
-        said = None if response.truncated else extract_answer(spoken, "yes_no" if is_yes_no else "number")
-        same = None if said is None else answers_equal(said, wanted, "yes_no" if is_yes_no else "number")
+        said = extract_answer(text, "yes_no" if is_yes_no else "number")
+        if said is None:
+            return Mark(0.0, how="unresolved") if response.truncated else None
+        same = answers_equal(said, wanted, "yes_no" if is_yes_no else "number")
         return None if same is None else Mark(float(same), extraction(said))
-    if len(spoken) > _BARE_CHARS + len(wanted):
+    if len(text) > _BARE_CHARS + len(wanted):
         return None
-    said = unwrap(spoken)
+    said = unwrap(text)
     return Mark(1.0, extraction(said)) if said and said.casefold() == unwrap(wanted).casefold() else None
