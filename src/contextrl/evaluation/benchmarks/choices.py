@@ -33,6 +33,10 @@ _SENTENCE_END = re.compile(
     r"[.!?](?=\s|$)|[。！？\n]|(?=\b(?:no,?\s+wait|wait|actually|sorry|on\s+second\s+thought)\b)|(?=不对|其实|更正)",
     re.IGNORECASE,
 )
+#: A change of mind within a sentence.
+_TURN = re.compile(
+    r"[ \t]?[,;—–-]{1,2}[ \t]?(?=(?:no,?\s+wait|wait|actually|sorry|scratch\s+that|i\s+mean)\b)", re.IGNORECASE
+)
 _CLAUSE_END = re.compile(r"[,;:，；：]|\bbut\b|\band\b|但|而")
 _LETTER = r"(?P<letter>[A-I])(?![\w'’])"
 _OPEN, _CLOSE = r"[(（\[【\"'“‘「*]{1,3}", r"[.,]?[)）\]】\"'”’」*]"
@@ -113,7 +117,7 @@ def read_choice(response: Response, options: Mapping[str, str]) -> frozenset[str
     text = spoken(response)
     if text is None:
         return frozenset()
-    stated = extract_answer(text, "choice")
+    stated = extract_answer(_TURN.sub(". ", text), "choice")
     if stated is not None:
         return frozenset(stated.split(", ")) if _ONE_OR_SEVERAL.fullmatch(stated) else frozenset()
     if text.endswith(_CUT_OFF):
