@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.markup import escape
 
+from contextrl.commands.compare_cli import compare
 from contextrl.commands.ending import end_with
 from contextrl.commands.eval_cli import eval_
 from contextrl.commands.init import init
@@ -41,6 +42,7 @@ app = typer.Typer(
     help="ContextRL (arXiv 2602.22623): RL post-training of vision-language models, judged with the full solution.",
 )
 
+app.command()(compare)
 app.command()(init)
 app.command("eval")(eval_)
 app.command()(plan)
