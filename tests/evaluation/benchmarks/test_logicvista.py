@@ -189,10 +189,14 @@ def test_vlmevalkit_asks_five_times_and_warmer_each_time(reply: str, answer: str
 
 
 def test_official_is_wrong_after_five_replies_that_nobody_can_read() -> None:
-    asked = []
-    found = finish(step("The second one.", "official"), lambda ask: asked.append(ask) or "no idea")  # type: ignore[func-returns-value]
-    assert found.score == 0
-    assert len(asked) == 5
+    seeds = []
+
+    def answered(ask: Ask) -> str:
+        seeds.append(ask.seed)
+        return "no idea"
+
+    assert finish(step("The second one.", "official"), answered).score == 0
+    assert seeds == [0, 1, 2, 3, 4]
 
 
 def test_the_prompt_is_the_bare_question() -> None:

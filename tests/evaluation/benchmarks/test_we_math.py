@@ -32,8 +32,8 @@ def mark(text: str, scorer: Scorer, answer: str) -> Mark:
 
 
 #: (response, right letter, official, vlmevalkit without a judge, robust), worked out from the rules: official is the
-#: first character after the last "Answer" without <>:. ; VLMEvalKit's rule spares <> (so `<<B>>` is no letter to it, and
-#: `<<(B)>>` is), and where it reads nothing the official one does.
+#: first character after the last "Answer" without <>:. ; VLMEvalKit's rule spares <> (so `<<B>>` is no letter to it,
+#: and `<<(B)>>` is), and where it reads nothing the official one does.
 GOLDEN = [
     ("<Thought process>: <<Base times height.>> <Answer>: <<B>>", "B", 1, 1, 1),
     ("<Thought process>: <<Base times height.>>\n<Answer>: <<B. 1,200 cm²>>", "B", 1, 1, 1),
@@ -119,6 +119,9 @@ OPTIONS = [
     ("A. 300, 400;B. 400, 300; C. No correct answer", ["300, 400", "400, 300", "No correct answer"]),
     ("A. 3, 5, 4; B. 30, 50, 40.; C. none", ["3, 5, 4", "30, 50, 40.", "none"]),
     ("A.①  ; B. ②  ;C. ③;D. ④;E. ⑤;F. ⑥;G. No", ["①", "②", "③", "④", "⑤", "⑥", "No"]),
+    ("A. to shape ;C.; B. up to ;C.  ;C. right to ;C. ;D. none", ["to shape ;C.", "up to ;C.", "right to ;C.", "none"]),
+    ("A. ①; ③;B. ②; ③;C. ②", ["①; ③", "②; ③", "②"]),
+    ("A. 45° B. 60° ;C. 120°", ["45°", "60°", "120°"]),
     ("A. 10;\nB. 15 cm;\nC. 31.4 cm", ["10", "15 cm", "31.4 cm"]),
 ]
 
