@@ -29,7 +29,7 @@ _TAIL_CHARS = 2_000
 #: Responses of one line and at most so many characters are their answer, cut off or not.
 _BARE_CHARS = 20
 #: Follows a response that was cut off: its last line is not its answer.
-_CUT_OFF = "\n[the response was cut off here]"
+CUT_OFF = "\n[the response was cut off here]"
 _ONE_OR_SEVERAL = re.compile(r"[A-J](?:, [A-J])*")
 _SENTENCE_END = re.compile(r"[.!?](?=\s|$)|[。！？\n]|(?=不对|其实|更正)")
 #: A change of mind within a sentence.
@@ -121,7 +121,7 @@ def read_choice(response: Response, options: Mapping[str, str]) -> frozenset[str
     stated = extract_answer(text, "choice")
     if stated is not None:
         return frozenset(stated.split(", ")) if _ONE_OR_SEVERAL.fullmatch(stated) else frozenset()
-    if text.endswith(_CUT_OFF):
+    if text.endswith(CUT_OFF):
         return frozenset()
     tail = visible(unicodedata.normalize("NFKC", text[-_TAIL_CHARS:]))
     plain = {letter: words for letter, value in options.items() if (words := _words(unwrap(value)))}
@@ -141,7 +141,7 @@ def spoken(response: Response) -> str | None:
         return None
     text = text[-_SPOKEN_CHARS:].strip()
     bare = "\n" not in text and len(text) <= _BARE_CHARS
-    return text + _CUT_OFF if response.truncated and not bare else text
+    return text + CUT_OFF if response.truncated and not bare else text
 
 
 def mentioned(text: str, letters: Iterable[str]) -> frozenset[str]:

@@ -53,10 +53,12 @@ class HallusionBench(Benchmark):
     family = "perception"
     source = Source(
         hub="lmms-lab/HallusionBench",
-        split="image+non_image",
+        split="image",
         rows=1129,
         licence="BSD-3-Clause",
         columns=(*_KEYS, "question", "gt_answer", "gt_answer_details"),
+        configs=("image", "non_image"),
+        by_split=True,
     )
     columns: ClassVar[Mapping[str, str]] = {"a_acc": "aAcc", "f_acc": "fAcc", "q_acc": "qAcc"}
     headline = "a_acc"

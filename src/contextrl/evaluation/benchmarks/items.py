@@ -25,6 +25,8 @@ class Source:
         hub: owner/name at the hub.
         configs: its configurations, read one after another; `None` is the default one.
         split: of each configuration.
+        by_split: whether what `configs` names are splits of the default configuration.
+        files: how the parquet files of each of `configs` begin at the hub, where they do not begin with its name.
         revision: commit that the scorers were written against; None where none is known.
         rows: how many questions are scored.
         licence: as its authors state it.
@@ -38,6 +40,8 @@ class Source:
     columns: tuple[str, ...]
     configs: tuple[str | None, ...] = (None,)
     revision: str | None = None
+    by_split: bool = False
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

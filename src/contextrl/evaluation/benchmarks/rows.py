@@ -100,16 +100,17 @@ class Items:
 
     def _of(self, config: str | None) -> Rows:
         source = self.benchmark.source
+        split = config if source.by_split and config is not None else source.split
         if self.data is not None:
-            yield from Place(str(self._by_config(config) or self.data), source.split).rows()
+            yield from Place(str(self._by_config(config) or self.data), split).rows()
             return
-        spec = source.hub if config is None else f"{source.hub}:{config}"
+        spec = source.hub if config is None or source.by_split else f"{source.hub}:{config}"
         try:
-            yield from Place(spec, source.split, source.revision).rows()
+            yield from Place(spec, split, source.revision).rows()
         except (InputError, ServiceError) as error:
             revision = source.revision or "the newest one"
             raise ServiceError(
-                f"{self.benchmark.title}: {spec}, split {source.split}, revision {revision} could not be read: {error} "
+                f"{self.benchmark.title}: {spec}, split {split}, revision {revision} could not be read: {error} "
                 f"Download it where there is a network (hf download {source.hub} --repo-type dataset), "
                 "and give the folder as --data DIR"
             ) from error
@@ -118,9 +119,16 @@ class Items:
         """The part of a local copy that is a configuration's; None where it is in one piece."""
         if self.data is None or config is None or not self.data.is_dir():
             return None
+        source = self.benchmark.source
+        if source.by_split and (self.data / "dataset_dict.json").is_file():
+            return self.data
         names = [self.data / config, *(self.data / f"{config}{suffix}" for suffix in FILE_SUFFIXES)]
-        parts = [path for path in names if path.exists()] or sorted(self.data.glob(f"{config}-*.parquet"))
-        return parts[0] if parts else None
+        if parts := [path for path in names if path.exists()]:
+            return parts[0]
+        begins = dict(zip(source.configs, source.files, strict=False)).get(config, config)
+        # As the hub's repositories have them: several files of one split, often in a folder `data`.
+        patterns = [self.data / f"{begins}-*.parquet", self.data / "data" / f"{begins}-*.parquet"]
+        return next((pattern for pattern in patterns if any(pattern.parent.glob(pattern.name))), None)
 
     def _place(self) -> str:
         return str(self.data) if self.data is not None else self.benchmark.source.hub
