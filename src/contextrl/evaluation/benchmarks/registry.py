@@ -11,6 +11,7 @@ from contextrl.evaluation.benchmarks.hallusionbench import HallusionBench
 from contextrl.evaluation.benchmarks.hrbench import HRBench8K
 from contextrl.evaluation.benchmarks.logicvista import LogicVista
 from contextrl.evaluation.benchmarks.mathverse import MathVerse
+from contextrl.evaluation.benchmarks.mathvista import MathVista
 from contextrl.evaluation.benchmarks.mme_realworld import MMERealWorldLite
 from contextrl.evaluation.benchmarks.mmstar import MMStar
 from contextrl.evaluation.benchmarks.simplevqa import SimpleVQA
@@ -23,6 +24,7 @@ _ALL: tuple[type[Benchmark], ...] = (
     HRBench8K,
     MMERealWorldLite,
     MathVerse,
+    MathVista,
     LogicVista,
     WeMath,
     CharXivRQ,
