@@ -125,6 +125,18 @@ def test_json_is_of_numbers_between_0_and_1(found: Comparison) -> None:
     assert "paper" not in comparison_json(found, paper=False)
 
 
+def test_a_title_stands_once_above_its_columns() -> None:
+    """Headings are the part alone, the title with the part, or the title with what the paper adds to it."""
+    columns = {"worst": "DynaMath worst", "average": "overall", "third": "DynaMath-mini"}
+    of_it = outcome([1.0, 0.0], benchmark=Made(name="dynamath", title="DynaMath", family="reasoning", columns=columns))
+    found = compare([ResultSet(label, {"dynamath": of_it}) for label in "ab"])
+    lines = [line.split() for line in printed(found).splitlines()]
+    above = lines.index(["worst", "overall", "mini", "average"])
+    assert lines[above - 1] == ["DynaMath", "DynaMath-"]
+    header = comparison_markdown(found).partition("\n")[0]
+    assert header == "| reasoning | DynaMath worst | DynaMath overall | DynaMath-mini | average |"
+
+
 def test_what_a_reader_must_know_is_told() -> None:
     first, second = mathvista(10), mathvista(30)
     robust = Made(name="made", title="Made", family="reasoning", columns={"accuracy": "Made"})

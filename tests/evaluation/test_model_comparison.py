@@ -190,6 +190,21 @@ def test_a_group_is_compared_whole_or_not_at_all() -> None:
     assert (apart.value, apart.n) == (-1.0, 2), "the second group alone: right for A, wrong for B"
 
 
+@pytest.mark.parametrize(
+    ("first", "second"), [([None] * 3, [None] * 3), ([1.0, None], [None, 1.0]), ([], [1.0]), ([], [])]
+)
+def test_without_a_shared_question_nothing_is_compared(first: list[float | None], second: list[float | None]) -> None:
+    found = two(outcome(first), outcome(second))
+    assert found.differences == []
+    assert "nothing is compared" in found.notes[0]
+
+
+def test_one_question_says_nothing() -> None:
+    apart = two(outcome([0.0]), outcome([1.0])).difference("B", "made", "accuracy", "perception")
+    assert apart is not None
+    assert (apart.value, apart.p, apart.holds) == (1.0, 1.0, False)
+
+
 def test_other_data_are_told() -> None:
     found = two(outcome(RIGHT_20), outcome(RIGHT_20, question="another"))
     assert "20 questions of the same id have different texts" in found.notes[0]

@@ -192,6 +192,21 @@ def test_plain_files_of_answers(tmp_path: Path, kind: str) -> None:
     assert (found.form, texts(found), found.missing) == ("contextrl", {"q-a": HOSTILE, "q-b": "B"}, ["q-c"])
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"q-a": {"response": "A"}, "q-b": {"response": "B"}},
+        {"rows": [{"id": "q-a", "response": "A"}, {"id": "q-b", "response": "B"}]},
+    ],
+    ids=["by id", "a list within"],
+)
+@pytest.mark.parametrize("indent", [None, 2])
+def test_rows_within_one_object(tmp_path: Path, content: dict[str, Any], indent: int | None) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(content, indent=indent))
+    assert texts(import_answers(path, KEYS)) == {"q-a": "A", "q-b": "B"}
+
+
 def test_whether_an_answer_was_cut_off_may_be_told(tmp_path: Path) -> None:
     rows = [{"id": "q-a", "response": "x", "truncated": True}, {"id": "q-b", "response": "x"}]
     assert [r.truncated for r in import_answers(lines(tmp_path / "a.jsonl", *rows), KEYS).responses.values()] == [1, 0]
@@ -257,6 +272,8 @@ def test_a_damaged_line_stops_no_other(tmp_path: Path) -> None:
         ([{"id": "z", "response": "x"}], "results of this benchmark, found no row of its: line 1"),
         ([{"index": 99, "prediction": "x"}], "results of this benchmark"),
         ([{"id": True, "response": "x"}], "a question's id"),
+        ([{"id": "9" * 5000, "response": "x"}], "results of this benchmark"),
+        ([{"results": {"mmstar": {"acc": 1}}, "date": "today"}], "found results, date"),
     ],
 )
 def test_what_is_refused(tmp_path: Path, rows: list[dict[str, Any]], message: str) -> None:
@@ -313,7 +330,8 @@ def test_rows_in_another_order_are_refused(tmp_path: Path) -> None:
 
 def exported() -> list[Exported]:
     def item(name: str) -> Item:
-        return Item(name, {"question": HOSTILE, "answer": "A", "choices": ["x", "y"], "index": "old", "level": 2})
+        columns = {"question": HOSTILE, "answer": "A", "choices": ["x", "y"], "index": "old", "level": 2}
+        return Item(name, {**columns, "unit": None, "precision": float("nan"), "hard": True})
 
     return [
         Exported(item("q-a"), Response(HOSTILE), Mark(1.0, "A"), 0, "10", "A"),
@@ -356,7 +374,7 @@ def test_vlmevalkit_gets_its_columns(tmp_path: Path) -> None:
     bare = [Exported(row.item, row.answer) for row in exported()]
     export_vlmevalkit(tmp_path / "a.tsv", bare, "mmstar")
     header = (tmp_path / "a.tsv").read_text(encoding="utf-8").partition("\n")[0]
-    assert header == '"index"\t"question"\t"answer"\t"choices"\t"level"\t"prediction"'
+    assert header == '"index"\t"question"\t"answer"\t"choices"\t"level"\t"unit"\t"precision"\t"hard"\t"prediction"'
     assert len(set(VLMEVALKIT_NAMES.values())) == 11
 
 

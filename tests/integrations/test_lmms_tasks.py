@@ -134,10 +134,10 @@ def test_rows_become_marks_and_marks_figures() -> None:
         "1? Answer with a letter.",
     ]
     assert Pictured.seen == [
-        (0, "first", "dict"),
-        (1, "first", "dict"),
-        (2, "second", "dict"),
-        (3, "second", "dict"),
+        (0, "first", "bytes"),
+        (1, "first", "bytes"),
+        (2, "second", "bytes"),
+        (3, "second", "bytes"),
     ], "pictures are left as they are stored"
     assert utils.made_up__target(split[0]) == "A"
     marks = [utils.made_up__marks(doc, [answer], full_docs=None) for doc, answer in zip(split, answers, strict=True)]
@@ -152,6 +152,7 @@ def test_rows_become_marks_and_marks_figures() -> None:
     assert utils.made_up__robust__not_scored(lines["robust_not_scored"]) == 1.0
     assert math.isnan(utils.made_up__robust__accuracy([]))
     assert "score" not in lines["official_accuracy"][0], "lmms-eval would take it for a mean's"
+    assert "columns" not in lines["official_not_scored"][0]
 
 
 @pytest.mark.usefixtures("made")

@@ -156,8 +156,8 @@ def _heads(columns: Sequence[Column | None]) -> list[list[str]]:
         if column is None:
             heads.append([_AVERAGE])
             continue
-        title = _broken(column.title) if column.benchmark != before else []
-        heads.append(title if column.heading == column.title else [*title, column.heading])
+        title, part = _title_and_part(column)
+        heads.append([*(_broken(title) if column.benchmark != before or not part else []), *([part] if part else [])])
         before = column.benchmark
     tallest = max(len(head) for head in heads)
     return [[""] * (tallest - len(head)) + head for head in heads]
@@ -195,9 +195,15 @@ def _plain_table(title: str) -> Table:
 
 
 def _heading(column: Column | None) -> str:
-    if column is None:
-        return _AVERAGE
-    return column.title if column.heading == column.title else f"{column.title} {column.heading}"
+    return _AVERAGE if column is None else " ".join(_title_and_part(column)).strip()
+
+
+def _title_and_part(column: Column) -> tuple[str, str]:
+    """A benchmark's title, and which of its figures; a heading may hold the title already."""
+    if not column.heading.startswith(column.title):
+        return column.title, column.heading
+    rest = column.heading.removeprefix(column.title)
+    return (column.title, rest.strip()) if rest[:1] in ("", " ") else (column.heading, "")
 
 
 def _cell(found: Comparison, label: str, family: Family, column: Column | None) -> str:

@@ -238,7 +238,7 @@ def _differences(
         kept = _shared_questions(outcomes)
         shared[name] = len(next(iter(kept.values())))
         notes += _notes(outcomes, kept)
-        if baseline.label not in outcomes:
+        if baseline.label not in outcomes or not shared[name]:
             continue
         metrics = {one: out.benchmark.summarise(kept[one], out.scorer) for one, out in outcomes.items()}
         for other in outcomes:
@@ -293,7 +293,9 @@ def _notes(outcomes: Mapping[str, Outcome], kept: Mapping[str, Sequence[Scored]]
     all_ids = {one.item.id for outcome in outcomes.values() for one in outcome.scored}
     count = len(next(iter(kept.values())))
     notes = []
-    if count < len(all_ids):
+    if not count:
+        notes.append(f"{title}: no question has a score of all, so that nothing is compared")
+    elif count < len(all_ids):
         notes.append(
             f"{title}: differences are over the {count} questions that all have a score for; {len(all_ids) - count} "
             "that one lacks, with those that belong to them, are left out"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -154,6 +155,8 @@ def _number(text: str) -> Cell:
 
 
 def _cell(value: object) -> Cell:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None  # neither JSON nor a workbook has it
     if value is None or (isinstance(value, str | int | float) and not isinstance(value, bool)):
         return value
     return json.dumps(value, ensure_ascii=False)

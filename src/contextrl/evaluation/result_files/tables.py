@@ -66,13 +66,19 @@ def result_rows(path: Path) -> Iterator[ResultRow | InputError]:
 
 
 def _json_result_rows(path: Path, spec: str) -> Iterator[ResultRow | InputError]:
-    first = next(json_lines(path), None)
-    if first is not None and first.object is not None:
+    lines = json_lines(path)
+    first, second = next(lines, None), next(lines, None)
+    if first is not None and first.object is not None and (second is not None or _is_row(first.object)):
         return (_line_row(line, spec) for line in json_lines(path))
     return (
         row if isinstance(row, InputError) else ResultRow(row.where, row.columns)
         for row in json_rows(path, spec, "test")
     )
+
+
+def _is_row(value: Mapping[str, object]) -> bool:
+    """Whether a file's only object is a row, and not a table of rows."""
+    return not all(isinstance(part, dict | list) for part in value.values())
 
 
 def _line_row(line: JsonLine, spec: str) -> ResultRow | InputError:

@@ -25,6 +25,8 @@ from contextrl.integrations.lmms_eval.judging import mark_of
 POSITION = "_position"
 SCORERS: tuple[Scorer, ...] = ("official", "robust")
 NOT_SCORED = "not_scored"
+#: What `not_scored` tells of a question.
+_WHY = ("id", "how", "detail", "value")
 Document = Mapping[str, Any]
 #: A question, its answer's mark, and all that a figure needs. The score is not called so: lmms-eval would give every
 #: figure the standard error of a mean of scores, which figures over groups of questions are not.
@@ -49,7 +51,11 @@ def _of_a_row(benchmark: Benchmark, function: Callable[..., Any]) -> Callable[..
 
 
 def _rows(benchmark: Benchmark, dataset: Any) -> Any:
-    """A split with its rows' positions and configurations, pictures left as they are stored."""
+    """A split with its rows' positions and configurations, pictures as the bytes that are stored.
+
+    A picture that cannot be decoded then concerns its row alone; and lmms-eval copies none into its samples, as it does
+    with datasets' own form of bytes.
+    """
     datasets = importlib.import_module("datasets")
     for name, feature in dataset.features.items():
         if isinstance(feature, datasets.Image):
@@ -58,7 +64,18 @@ def _rows(benchmark: Benchmark, dataset: Any) -> Any:
     if len(configs) > 1 and CONFIG not in dataset.features:
         # They follow each other and are of one size.
         dataset = dataset.add_column(CONFIG, [configs[position * len(configs) // count] for position in range(count)])
-    return dataset.add_column(POSITION, list(range(count)))
+    return dataset.add_column(POSITION, list(range(count))).with_transform(_plain)
+
+
+def _plain(batch: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
+    return {name: [_stored(value) for value in values] for name, values in batch.items()}
+
+
+def _stored(value: Any) -> Any:
+    """Bytes, else the path, of a picture as datasets stores it; other values are themselves."""
+    if isinstance(value, dict) and value.keys() == {"bytes", "path"}:
+        return value["path"] if value["bytes"] is None else value["bytes"]
+    return value
 
 
 def _read(benchmark: Benchmark, doc: Document) -> Item | InputError | None:
@@ -95,7 +112,8 @@ def _marks(benchmark: Benchmark, doc: Document, results: Sequence[str], *_: Any)
             line = _line(Scored(item, mark_of(benchmark.score(item, Response(results[0]), scorer))))
         else:
             line = _line(Scored(Item(f"row {doc[POSITION]}", {}), failed(str(item))))
-        found |= {f"{scorer}_{metric}": line for metric in (*benchmark.columns, NOT_SCORED)}
+        found |= {f"{scorer}_{metric}": line for metric in benchmark.columns}
+        found[f"{scorer}_{NOT_SCORED}"] = {name: part for name, part in line.items() if name in _WHY}
     return found
 
 
