@@ -2,8 +2,9 @@
 
     python benchmarks/benchmark_scoring.py [--predictions 100000] [--json FILE]
 
-Responses are of the kinds that models give: a letter, a sentence, a worked solution of 1,500 characters, a box, a refusal, an
-answer that was cut off. Each is scored by its protocol and robustly, then all figures are made with their intervals.
+Responses are of the kinds that models give: a letter, a sentence, a worked solution of 1,500 characters, a box, a
+refusal, an answer that was cut off. Each is scored by its protocol and robustly, then all figures are made with their
+intervals.
 """
 
 from __future__ import annotations

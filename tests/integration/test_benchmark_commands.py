@@ -148,6 +148,28 @@ def test_answers_from_elsewhere_are_scored(
     assert row["form"] == "lmms-eval"
 
 
+@pytest.mark.parametrize(("form", "pattern"), [("lmms-eval", "samples_*.jsonl"), ("vlmevalkit", "made_*.tsv")])
+def test_answers_go_to_another_harness_and_come_back(
+    form: str,
+    pattern: str,
+    says_a: str,
+    data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    common = ("--benchmark", "mme-realworld-lite", "--data", str(data), "--json")
+    out = str(tmp_path / "out")
+    assert run_main(monkeypatch, "eval", MODEL, "--base-url", says_a, *common, "--export", form, "--output", out) == 0
+    first = figures(capsys)["mme-realworld-lite"]
+    (written,) = (tmp_path / "out" / "mme-realworld-lite" / "official").glob(pattern)
+    again = ("--predictions", str(written), "--output", str(tmp_path / "again"))
+    assert run_main(monkeypatch, "eval", "theirs", *common, *again) == 0
+    second = figures(capsys)["mme-realworld-lite"]
+    assert second["form"] == form
+    assert [second[key] for key in ("perception", "reasoning", "n")] == [first["perception"], first["reasoning"], ROWS]
+
+
 def test_models_are_compared_question_by_question(
     says_a: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from contextrl.commands.config import apply_override
 from contextrl.errors import InputError
@@ -36,6 +36,7 @@ class BenchmarkOptions:
         predictions: answers made elsewhere.
         output: the folder of answers and marks.
         max_new_tokens: longest answer, where it is not the protocol's.
+        exports: other harnesses' forms that answers are written in too.
         image_max_side: larger pictures are scaled down to it, in pixels; None shows them as they are.
     """
 
@@ -52,6 +53,7 @@ class BenchmarkOptions:
     output: Path = Path("evaluations")
     max_new_tokens: int | None = None
     image_max_side: int | None = None
+    exports: Sequence[Literal["lmms-eval", "vlmevalkit"]] = ()
 
 
 def sorted_names(asked: Sequence[str]) -> tuple[list[str], list[str]]:

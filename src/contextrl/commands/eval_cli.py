@@ -97,6 +97,10 @@ def eval_(
         int | None,
         typer.Option(min=1, help="Scale larger pictures down to it, in pixels.", rich_help_panel=_ELEVEN),
     ] = None,
+    export: Annotated[
+        str | None,
+        typer.Option(help="Write answers and marks as lmms-eval, vlmevalkit or both do.", rich_help_panel=_ELEVEN),
+    ] = None,
     set_: Annotated[
         list[str] | None,
         typer.Option(
@@ -112,6 +116,7 @@ def eval_(
 
     Answers are written as they come. Whatever stops the command, the same command goes on where it stopped.
     """
+    from contextrl.commands.benchmark_exports import forms_named
     from contextrl.commands.benchmark_options import BenchmarkOptions, controls_named, protocol_named, servers
     from contextrl.commands.benchmark_options import sorted_names as sorted_by_kind
 
@@ -134,6 +139,7 @@ def eval_(
             output=output or _default_output(target),
             max_new_tokens=max_new_tokens,
             image_max_side=image_max_side,
+            exports=forms_named(export or ""),
         )
     elif base_url or judge_url or control or set_:
         fix = "Name one with --benchmark, or leave the option out"
