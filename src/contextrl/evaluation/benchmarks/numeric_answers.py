@@ -19,6 +19,7 @@ _TAIL_CHARS = 1_000
 #: Longer answers are no short ones.
 _MAX_CHARS = 200
 _FLOAT = re.compile(r"[+-]?(?:\d{1,40}(?:\.\d{0,40})?|\.\d{1,40})")
+_NOTATION = re.compile(r"[0-9π]|\\pi|\bpi\b")
 _NUMBER = re.compile(r"-?(?:\d+(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|-?\.\d+")
 _SENTENCE = re.compile(r"[.!?](?=\s|$)|[。！？\n]")
 _REFUSED = re.compile(
@@ -41,6 +42,9 @@ def stated(response: Response, answer_type: AnswerType) -> str | None:
     text = spoken(response)
     if text is None:
         return None
+    if text.endswith(CUT_OFF):  # its last word may be half a number
+        text = text.removesuffix(CUT_OFF)
+        text = text[: max(text.rfind(" "), text.rfind("\n"), 0)] + CUT_OFF
     said = extract_answer(text[-_TAIL_CHARS:], answer_type)
     if said is None and len(text) > _TAIL_CHARS:
         said = extract_answer(text, answer_type)
@@ -79,7 +83,7 @@ def near(said: str, truth: str, tolerance: Fraction) -> bool:
     value, true = value_of(said), value_of(truth)
     if value is not None and true is not None and abs(value - true) <= tolerance:
         return True
-    if _FLOAT.fullmatch(said.strip()):
+    if _FLOAT.fullmatch(said.strip()) or not _NOTATION.search(said):
         return False
     return answers_equal(said, truth, "number", tolerance=float(tolerance)) is True
 
