@@ -24,9 +24,9 @@ from rich.console import Console
 from rich.table import Table
 from transformers import TrainerCallback
 
-from contextrl.commands.cli import quiet_libraries
 from contextrl.commands.config import load_config
 from contextrl.commands.launch import Run
+from contextrl.commands.quiet import quiet_libraries
 from contextrl.engines.shared_prefix import engine, scorer
 from contextrl.rollout import two_stage
 from contextrl.rollout.verify import Verifier

@@ -270,7 +270,7 @@ def test_what_the_demo_prints_has_the_form_of_the_readme() -> None:
     """Figures are about; the lines are the command's."""
     from rich.console import Console
 
-    from contextrl.commands.cli import discovery_table, results_line, results_table
+    from contextrl.commands.result_tables import discovery_table, results_line, results_table
 
     shown = next(block.body for block in blocks(README) if "held-out" in block.body)
     classes = {"known": (464, 0.944, 0.884), "misconceived": (378, 0.0, 0.78), "shaky": (158, 0.0, 0.747)}

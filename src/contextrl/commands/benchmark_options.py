@@ -9,6 +9,7 @@ from typing import Any
 
 from contextrl.commands.config import apply_override
 from contextrl.errors import InputError
+from contextrl.evaluation.answering.controls import Control, control_named
 from contextrl.evaluation.benchmarks.items import PROTOCOLS, Protocol
 from contextrl.evaluation.benchmarks.registry import benchmark_names, unknown
 from contextrl.judge.settings import ServerConfig
@@ -35,12 +36,13 @@ class BenchmarkOptions:
         predictions: answers made elsewhere.
         output: the folder of answers and marks.
         max_new_tokens: longest answer, where it is not the protocol's.
+        image_max_side: larger pictures are scaled down to it, in pixels; None shows them as they are.
     """
 
     target: str
     names: Sequence[str]
     protocol: Protocol = "official"
-    controls: Sequence[str] = ()
+    controls: Sequence[Control] = ()
     data: Path | None = None
     limit: int | None = None
     seed: int = 0
@@ -49,6 +51,7 @@ class BenchmarkOptions:
     predictions: Path | None = None
     output: Path = Path("evaluations")
     max_new_tokens: int | None = None
+    image_max_side: int | None = None
 
 
 def sorted_names(asked: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -79,6 +82,15 @@ def protocol_named(name: str) -> Protocol:
         if name == protocol:
             return protocol
     raise InputError(" or ".join(PROTOCOLS), found=repr(name), where="--protocol")
+
+
+def controls_named(names: str) -> list[Control]:
+    """Controls, separated by commas.
+
+    Raises:
+        InputError: one is none.
+    """
+    return list(dict.fromkeys(control_named(name.strip()) for name in names.split(",") if name.strip()))
 
 
 def servers(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from contextrl.engines.drawing import own_numbers
 from contextrl.engines.host import PolicyHost
+from contextrl.policy.drawing import own_numbers
 from contextrl.policy.generation import own_settings_only
 from contextrl.policy.prompts import Prompts
 from contextrl.rollout.sampling import Draws, Sampled

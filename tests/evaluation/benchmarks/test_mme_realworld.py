@@ -33,8 +33,8 @@ def mark(text: str, scorer: Scorer, answer: str) -> Mark:
 
 
 #: (response, what official reads, what vlmevalkit reads, what robust reads), worked out from the rules: the first
-#: capital A to E that is left when the prefixes are gone; else the first option that the text is a part of, `official` in
-#: the options' texts, `vlmevalkit` in "(A)" ... "(E)".
+#: capital A to E that is left when the prefixes are gone; else the first option that the text is a part of, `official`
+#: in the options' texts, `vlmevalkit` in "(A)" ... "(E)".
 GOLDEN = [
     ("D", "D", "D", "D"),
     ("(D)", "D", "D", "D"),

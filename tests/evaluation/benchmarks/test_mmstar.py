@@ -68,6 +68,8 @@ GOLDEN = [
     ("The answer is A. Wait, actually it is C.", "C", 0, 0, 1),
     ("The answer is A. Wait, actually it is C.", "A", 1, 0, 0),
     ("I think it's A, no wait, it is B.", "B", 0, 0, 1),
+    ("The answer is B, no wait, it is C.", "C", 0, 0, 1),
+    ("The answer is B - sorry, it's C.", "C", 0, 0, 1),
     ("A or B", "A", 1, 0, 0),
     ("A or B", "B", 0, 0, 0),
     ("It could be A. It could also be D.", "D", 0, 0, 0),

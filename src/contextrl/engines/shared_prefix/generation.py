@@ -17,10 +17,10 @@ from transformers import GenerationConfig
 from transformers.cache_utils import DynamicCache
 from transformers.generation import logits_process
 
-from contextrl.engines.drawing import drawn, uniforms
 from contextrl.engines.shared_prefix.attention import untouched_mask
 from contextrl.engines.shared_prefix.decoding import CausalPrefix, OwnStates, PrefixStates, SharedDecoding
 from contextrl.engines.shared_prefix.prompts import EncodedPrompts
+from contextrl.policy.drawing import drawn, uniforms
 from contextrl.policy.prompts import left_pad
 
 

@@ -11,7 +11,8 @@ import math
 import re
 import string
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from contextrl.answers import extract_answer
@@ -21,37 +22,39 @@ from contextrl.errors import InputError
 from contextrl.evaluation.benchmarks.items import Mark, Response
 
 LETTERS = string.ascii_uppercase
-#: What comes last in a response is what it says: nothing before is searched where it states no answer.
-_TAIL_CHARS = 4_000
+#: What is searched for a statement, from the end.
+_SPOKEN_CHARS = 20_000
+#: Where nothing is stated, the end says it, or nothing does.
+_TAIL_CHARS = 2_000
 #: Responses of one line and at most so many characters are their answer, cut off or not.
 _BARE_CHARS = 20
 #: Follows a response that was cut off: its last line is not its answer.
 CUT_OFF = "\n[the response was cut off here]"
 _ONE_OR_SEVERAL = re.compile(r"[A-J](?:, [A-J])*")
-#: Sentences end at their mark, and where a change of mind begins.
-_SENTENCE_END = re.compile(
-    r"[.!?](?=\s|$)|[。！？\n]|(?=\b(?:no,?\s+wait|wait|actually|sorry|on\s+second\s+thought)\b)|(?=不对|其实|更正)",
+_SENTENCE_END = re.compile(r"[.!?](?=\s|$)|[。！？\n]|(?=不对|其实|更正)")
+#: A change of mind within a sentence.
+_TURN = re.compile(
+    r"(?:[ \t]?[,;—–-]{1,2}[ \t]?|[ \t])(?=(?:no,?[ ]+wait|wait[ ,]|actually|sorry|scratch[ ]+that|i[ ]+mean)\b)",
     re.IGNORECASE,
 )
 _CLAUSE_END = re.compile(r"[,;:，；：]|\bbut\b|\band\b|但|而")
-_LETTER = r"(?P<letter>[A-I])(?![\w'’])"
-_OPEN, _CLOSE = r"[(（\[【\"'“‘「*]{1,3}", r"[.,]?[)）\]】\"'”’」*]"
-_NOUN = (
-    r"(?i:\b(?:options?|choices?|answers?|letters?|figures?|images?|pictures?|box|shapes?|diagrams?|patterns?|statements?"
-    r"|graphs?)\s+|选项|选择|答案|图形?)"
+#: A letter that stands alone.
+_LETTER = re.compile(r"(?<![A-Za-z0-9_'’\\])[A-I](?![A-Za-z0-9_'’])")
+_OPENED, _CLOSED = tuple("(（[【\"'“‘「*"), re.compile(r"[.,]?[)）\]】\"'”’」*]")
+_NOUN = re.compile(
+    r"(?:\b(?:options?|choices?|answers?|letters?|figures?|images?|pictures?|box|shapes?|diagrams?|patterns?|statements?"
+    r"|graphs?)\s+|选项|选择|答案|图形?)\s*[(（\[【\"'“‘「*]{0,3}$",
+    re.IGNORECASE,
 )
-#: After these a lone letter at a clause's end is an option.
-_SAYS = (
-    r"(?i:\b(?:is|be|or|and|it['’]s|that['’]s|say|guess|so|therefore|thus|hence|choose|pick|select|with|as|means|wait|actually"
-    r"|no)\b|[:：,，→⇒]|=>|<|是|选|为|即)"
+#: After these a letter at a clause's end is an option.
+_SAYS = re.compile(
+    r"(?:\b(?:is|be|or|and|it['’]s|that['’]s|say|guess|so|therefore|thus|hence|choose|pick|select|with|as|means|wait"
+    r"|actually|no|to)|[:：,，→⇒]|=>|<|是|选|为|即)[\s<]*$",
+    re.IGNORECASE,
 )
-_FITS = r"(?:fits?|match(?:es)?|works?|completes?|follows|is\s+the\s+(?:odd|only|best|right|correct|most|closest))\b"
-_MENTION = re.compile(
-    rf"{_NOUN}\s*(?:{_OPEN})?{_LETTER}"
-    rf"|{_OPEN}{_LETTER.replace('letter', 'marked')}{_CLOSE}"
-    rf"|{_SAYS}[\s<]*{_LETTER.replace('letter', 'said')}(?=\s*(?:[.,;:!>。，；！)]|$))"
-    rf"|(?<![\w'’]){_LETTER.replace('letter', 'fitting')}(?=\s+{_FITS})",
-    re.MULTILINE,
+_CLAUSE_ENDS = re.compile(r"\s*(?:[.,;:!>。，；！)]|$)")
+_FITS = re.compile(
+    r"\s+(?:fits?|match(?:es)?|works?|completes?|follows|is\s+the\s+(?:odd|only|best|right|correct|most|closest))\b"
 )
 _DENIED_BEFORE = re.compile(
     r"\b(?:not|never|neither|nor|no longer|cannot|rules?\s+out|ruled\s+out|ruling\s+out|eliminat\w+|exclud\w+|reject\w*"
@@ -76,7 +79,8 @@ _REFUSES = re.compile(
     re.IGNORECASE,
 )
 _ANSWER_IS = re.compile(
-    r"(?:\banswers?\s*(?:is|was|:|would\s+be|should\s+be|must\s+be)|答案(?:应该|应)?(?:是|为|[:：]))\s*:?\s*([^\n]{1,400})",
+    r"(?:\banswers?\s*(?:is|was|:|would\s+be|should\s+be|must\s+be)|答案(?:应该|应)?(?:是|为|[:：])|<answer>)\s*:?\s*"
+    r"([^\n<]{1,400})",
     re.IGNORECASE,
 )
 _WORDS = re.compile(r"[\s\"'“”‘’`*_$\\(){}\[\]（）【】]+")
@@ -113,13 +117,21 @@ def read_choice(response: Response, options: Mapping[str, str]) -> frozenset[str
     text = spoken(response)
     if text is None:
         return frozenset()
+    text = _TURN.sub(". ", text)
     stated = extract_answer(text, "choice")
     if stated is not None:
         return frozenset(stated.split(", ")) if _ONE_OR_SEVERAL.fullmatch(stated) else frozenset()
     if text.endswith(CUT_OFF):
         return frozenset()
     tail = visible(unicodedata.normalize("NFKC", text[-_TAIL_CHARS:]))
-    return mentioned(tail, options.keys()) or _by_text(tail, options)
+    plain = {letter: words for letter, value in options.items() if (words := _words(unwrap(value)))}
+    if len(set(plain.values())) < len(plain):
+        plain = {}  # the same text twice tells no letter
+    return (
+        _stated_text(tail, plain)
+        or mentioned(tail, options.keys())
+        or (_said_text(tail, plain) if plain else frozenset())
+    )
 
 
 def spoken(response: Response) -> str | None:
@@ -127,13 +139,15 @@ def spoken(response: Response) -> str | None:
     text = after_thinking(response.text)
     if text is None:
         return None
-    text = text.strip()
+    text = text[-_SPOKEN_CHARS:].strip()
     bare = "\n" not in text and len(text) <= _BARE_CHARS
     return text + CUT_OFF if response.truncated and not bare else text
 
 
 def mentioned(text: str, letters: Iterable[str]) -> frozenset[str]:
     """The one option that a text speaks of without rejecting it, in all or in its concluding sentence."""
+    if not _LETTER.search(text):
+        return frozenset()
     known = set(letters)
     last: tuple[str, set[str]] | None = None
     every: set[str] = set()
@@ -150,61 +164,87 @@ def mentioned(text: str, letters: Iterable[str]) -> frozenset[str]:
     return frozenset()
 
 
-def _accepted(sentence: str) -> Iterable[str]:
-    for match in _MENTION.finditer(sentence):
-        before = _CLAUSE_END.split(sentence[max(0, match.start() - 80) : match.start()])[-1]
-        if not _DENIED_BEFORE.search(before) and not _DENIED_AFTER.match(sentence, match.end()):
-            yield match["letter"] or match["marked"] or match["said"] or match["fitting"]
+def _accepted(sentence: str) -> Iterator[str]:
+    for match in _LETTER.finditer(sentence):
+        before, end = sentence[max(0, match.start() - 80) : match.start()], match.end()
+        near = before[-24:]
+        speaks = (
+            (near.endswith(_OPENED) and _CLOSED.match(sentence, end))
+            or (_CLAUSE_ENDS.match(sentence, end) and _SAYS.search(near))
+            or _FITS.match(sentence, end)
+            or _NOUN.search(near)
+        )
+        if speaks and not _DENIED_AFTER.match(sentence, end):
+            clause = _CLAUSE_END.split(before.rstrip(" ,:："))[-1]
+            if not _DENIED_BEFORE.search(clause):
+                yield match[0]
 
 
-def _by_text(text: str, options: Mapping[str, str]) -> frozenset[str]:
-    """The option whose own text a response says: as its stated answer, its only one, or in its conclusion."""
-    plain = {letter: _plain(value) for letter, value in options.items()}
-    plain = {letter: value for letter, value in plain.items() if value}
-    if len(set(plain.values())) < len(plain):
-        return frozenset()  # the same text twice tells no letter
+def _stated_text(text: str, plain: Mapping[str, str]) -> frozenset[str]:
+    """The option whose own text is all of the response, or of its last box, or stands in its stated answer."""
+    if not plain:
+        return frozenset()
     stated = [value for _, value in sorted(boxed(text))] + [match[1] for match in _ANSWER_IS.finditer(text)]
-    for value in [text, *reversed(stated)]:
-        said = _plain(value)
+    short = [text] if len(text) <= 2 * max(map(len, plain.values())) + 40 else []
+    for value in [*short, *reversed(stated)]:
+        said = _words(unwrap(value))
         for letter, option in plain.items():
             if said == option:
                 return frozenset({letter})
-    if stated and (found := _contained(stated[-1], plain)):
-        return found
+    return _contained(_words(stated[-1]), plain) if stated and not _open(stated[-1], plain) else frozenset()
+
+
+def _said_text(text: str, plain: Mapping[str, str]) -> frozenset[str]:
+    """The only option whose own text a response says without doubt, in all or in its concluding sentence."""
+    found = _contained(_words(text), plain)
     sentences = [sentence for sentence in _SENTENCE_END.split(text) if sentence.strip()]
-    if (found := _contained(text, plain)) and not any(_open(sentence, plain) for sentence in sentences):
+    if found and not any(_open(sentence, plain) for sentence in sentences):
         return found
     if sentences and _CONCLUDES.search(sentences[-1]) and not _open(sentences[-1], plain):
-        return _contained(sentences[-1], plain)
+        return _contained(_words(sentences[-1]), plain)
     return frozenset()
 
 
-def _contained(text: str, plain: Mapping[str, str]) -> frozenset[str]:
+def _contained(said: str, plain: Mapping[str, str]) -> frozenset[str]:
     """The only option whose words stand in a text; words of a longer option are its own."""
-    said = f" {_plain(text)} "
     found = set()
     for letter, option in sorted(plain.items(), key=lambda pair: -len(pair[1])):
-        edges = rf"(?<![\w.]){re.escape(option)}(?![\w]|\.\d)" if option[:1].isascii() else re.escape(option)
-        masked, count = re.subn(edges, "\0", said)
-        if count:
-            found.add(letter)
-            said = masked
+        start = said.find(option)
+        while start >= 0:
+            end = start + len(option)
+            if _is_whole(said, start, end):
+                found.add(letter)
+                said = f"{said[:start]}\0{said[end:]}"
+                end = start + 1
+            start = said.find(option, end)
     return frozenset(found) if len(found) == 1 else frozenset()
 
 
+def _is_whole(said: str, start: int, end: int) -> bool:
+    """Whether what stands between is no part of a word or number: 5,000 is none of 15,000, and 2 none of 2.5 or -2."""
+    left, right = said[max(0, start - 2) : start], said[end : end + 2]
+    if said[start].isascii() and said[start].isalnum() and left[-1:].isascii() and left[-1:].isalnum():
+        return False
+    if said[end - 1].isascii() and said[end - 1].isalnum() and right[:1].isascii() and right[:1].isalnum():
+        return False
+    if said[start].isdigit() and (left[-1:] in ("-", "−") or (left[-1:] in (".", ",", "/") and left[:1].isdigit())):
+        return False
+    return not (said[end - 1].isdigit() and right[:1] in (".", ",", "/", "%") and (right == "%" or right[1:].isdigit()))
+
+
 def _open(sentence: str, plain: Mapping[str, str]) -> bool:
-    """Whether a sentence denies or doubts, the options' own words aside."""
-    said = _plain(sentence)
+    """Whether a sentence denies or doubts an option, the options' own words aside."""
+    said = _words(sentence)
     for option in sorted(plain.values(), key=len, reverse=True):
         said = said.replace(option, "\0")
     return "\0" in said and _REFUSES.search(said) is not None
 
 
-def _plain(value: str) -> str:
+@lru_cache(maxsize=8192)
+def _words(value: str) -> str:
     """Words alone, in lower case, without quotes, brackets and dollar signs."""
-    return " ".join(_WORDS.sub(" ", unwrap(visible(unicodedata.normalize("NFKC", value))).casefold()).split()).strip(
-        ".,;:。 "
-    )
+    plain = unicodedata.normalize("NFKC", visible(value[:_TAIL_CHARS])).casefold()
+    return " ".join(_WORDS.sub(" ", plain).split()).strip(".,;:。 ")
 
 
 def letter_of(row: Mapping[str, Any], column: str, where: str, known: Iterable[str]) -> str:

@@ -11,10 +11,11 @@ from contextrl.evaluation.benchmarks.choices import LETTERS
 _HEADER = re.compile(r"(?:\b(?:options|choices)|选项)\s*[:：]", re.IGNORECASE)
 #: What stands around a letter, by style: an opening and what closes it. A list keeps to one style.
 _STYLES = (("[(（]", "[)）]"), ("", "[:：]"), ("", "[.．]"), ("", "[)）]"), ("", "、"))
-#: No letter, number, bracket or backslash before: `(A:`, `1A.` and `\\A` begin no option.
+#: No letter, number, bracket or backslash before: `(A:`, `1A.` and `\\A` begin no option; nor does one without a text
+#: before the next, `to shape C.; D. ...`.
 _BEFORE = r"(?<![A-Za-z0-9(\\])"
 _MARKERS = {
-    letter: tuple(re.compile(rf"{_BEFORE}{opening}{letter}{closing}") for opening, closing in _STYLES)
+    letter: tuple(re.compile(rf"{_BEFORE}{opening}{letter}{closing}(?!\s*[;；])") for opening, closing in _STYLES)
     for letter in LETTERS
 }
 #: Questions are short: nothing is looked for beyond.

@@ -20,13 +20,14 @@ from contextrl.evaluation.benchmarks.steps import Ask, Step
 NONE = "Z"
 #: Prompts of the judge, for `Benchmark.judge_prompts`.
 JUDGE_PROMPTS = ("mcq_match", "mcq_match_zh")
-#: Part of every benchmark's note.
-NOTE = (
+#: Parts of every benchmark's note.
+RULE_NOTE = (
     "The rule of the paper's time: one option letter among the last four words, or one option's text; without the "
     'expression "answer is X" of June 2026. Otherwise a judge names the most similar option (three tries), and where '
-    "it names none a random option or none counts, drawn by seed and question: see counts.random. Without a judge "
-    "it is wrong. The judge's text is ours, with the same examples and reply format."
+    "it names none a random option or none counts, drawn by seed and question: see counts.random. The judge's text is "
+    "ours, with the same examples and reply format."
 )
+NOTE = f"{RULE_NOTE} Where there is no judge, what the rule cannot read is wrong."
 _SPACES = str.maketrans(dict.fromkeys(".()[],:;!*#{}", " "))
 _REFUSALS = (
     "Sorry, I can't help with images of people yet.",
@@ -37,6 +38,8 @@ _REFUSALS = (
 _NO_RESPONSE = "Failed to obtain answer via API"
 _CHINESE = re.compile("[\u4e00-\u9fff]")
 _TRIES = 3
+#: What an answer that the rule cannot read comes to where there is no judge.
+WITHOUT_JUDGE = Mark(0.0, how="unresolved", detail="no judge")
 
 
 def mcq_prompt(question: str, options: Mapping[str, str], *, hint: str | None = None, instruction: bool = True) -> str:
@@ -61,7 +64,15 @@ def inferred_option(answer: str, options: Mapping[str, str]) -> str | None:
 
 
 def matched(
-    response: str, answer: str, options: Mapping[str, str], question: str, *, key: str, seed: int, prompt_name: str = ""
+    response: str,
+    answer: str,
+    options: Mapping[str, str],
+    question: str,
+    *,
+    key: str,
+    seed: int,
+    prompt_name: str = "",
+    without: Mark = WITHOUT_JUDGE,
 ) -> Step:
     """Score a response by the rule, or else by a judge that matches it with the options.
 
@@ -69,6 +80,7 @@ def matched(
         answer: the right letter.
         key: the item's, unique among all benchmarks: with `seed` it draws the random option.
         prompt_name: of the judge's prompt; by default one in the question's language.
+        without: the mark where there is no judge.
     """
     if (letter := inferred_option(response, options)) is not None:
         return _mark(letter, answer, "rule")
@@ -82,7 +94,7 @@ def matched(
 
     drawn = random.Random(f"{seed} {key}").choice([*options, NONE])
     unread = Mark(float(drawn == answer), drawn, how="random")
-    first = Ask(text, then=lambda _: unread, seed=seed, without=Mark(0.0, how="unresolved", detail="no judge"))
+    first = Ask(text, then=lambda _: unread, seed=seed, without=without)
     return asked(first, read, tries=_TRIES, unread=unread)
 
 

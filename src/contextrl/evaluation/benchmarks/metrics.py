@@ -1,6 +1,7 @@
 """Figures of a benchmark with intervals that know which of its questions belong together.
 
-Dimension legend: U units (questions, figures, seed questions: what a figure is a mean over), K clusters, R resamples.
+Dimension legend: U units (questions, figures, seed questions: what a figure is a mean over), K clusters, T kinds of
+clusters, R resamples.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from contextrl.statistics.bootstrap import cluster_draws, percentile_interval
+from contextrl.statistics.bootstrap import percentile_interval
 
 Array = npt.NDArray[np.float64]
 
@@ -62,7 +63,9 @@ class Metric:
         clusters = self.clusters
         if not clusters:
             return (float("nan"), float("nan"))
-        figures = self.under(cluster_draws(len(clusters), resamples=resamples, seed=seed).astype(float))
+        kinds, counts = kinds_of(self.sums(clusters).reshape(-1, len(clusters)).T)
+        totals = kind_draws(counts, resamples=resamples, seed=seed) @ kinds
+        figures = self.of(totals.T.reshape(len(self.parts), 2, resamples))
         told = figures[~np.isnan(figures)]
         return percentile_interval(told) if len(told) else (float("nan"), float("nan"))
 
@@ -72,15 +75,43 @@ class Metric:
         Args:
             clusters: of the weights' columns, by default the metric's own.
         """
-        place = {cluster: k for k, cluster in enumerate(self.clusters if clusters is None else clusters)}
-        ratios = []
-        for part in self.parts:
-            sums = np.zeros((2, len(place)))
-            for unit in part:
-                sums[:, place[unit.cluster]] += (unit.numerator, unit.denominator)
-            with np.errstate(invalid="ignore", divide="ignore"):
-                ratios.append((weights @ sums[0]) / (weights @ sums[1]))
-        return self.combine(ratios) if ratios else np.full(len(weights), np.nan)
+        return self.of(self.sums(self.clusters if clusters is None else clusters) @ weights.T)
+
+    def sums(self, clusters: Sequence[str]) -> Array:
+        """Numerators and denominators of each part, summed by cluster: `[parts, 2, K]`."""
+        place = {cluster: k for k, cluster in enumerate(clusters)}
+        sums = np.zeros((len(self.parts), 2, len(place)))
+        for n, part in enumerate(self.parts):
+            at = [place[unit.cluster] for unit in part]
+            for row, values in enumerate(([u.numerator for u in part], [u.denominator for u in part])):
+                sums[n, row] = np.bincount(at, weights=values, minlength=len(place)) if part else 0
+        return sums
+
+    def of(self, totals: Array) -> Array:
+        """The figure of numerators and denominators: `[parts, 2, R]` to `[R]`; NaN where a denominator is 0."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            ratios = [part[0] / part[1] for part in totals]
+        return self.combine(ratios) if ratios else np.full(totals.shape[-1], np.nan)
+
+
+def kinds_of(rows: Array) -> tuple[Array, npt.NDArray[np.int64]]:
+    """Clusters that add the same, taken together: there are few kinds, so that resampling them is quick.
+
+    Args:
+        rows: `[K, M]`, what each cluster adds to M sums.
+
+    Returns:
+        The kinds `[T, M]`, and how many clusters are of each `[T]`.
+    """
+    kinds, counts = np.unique(rows, axis=0, return_counts=True)
+    return kinds, counts.astype(np.int64)
+
+
+def kind_draws(counts: npt.NDArray[np.int64], *, resamples: int, seed: int) -> Array:
+    """How often each kind is drawn when as many clusters are drawn as there are: `[R, T]`."""
+    rng = np.random.default_rng(seed)
+    total = int(counts.sum())
+    return rng.multinomial(total, counts / total, size=resamples).astype(float)
 
 
 def accuracy(scores: Iterable[tuple[str, float | None]]) -> Metric:

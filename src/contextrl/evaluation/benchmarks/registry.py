@@ -6,8 +6,29 @@ import re
 
 from contextrl.errors import InputError, nearest_key
 from contextrl.evaluation.benchmarks.benchmark import Benchmark
+from contextrl.evaluation.benchmarks.charxiv import CharXivRQ
+from contextrl.evaluation.benchmarks.hallusionbench import HallusionBench
+from contextrl.evaluation.benchmarks.hrbench import HRBench8K
+from contextrl.evaluation.benchmarks.logicvista import LogicVista
+from contextrl.evaluation.benchmarks.mathverse import MathVerse
+from contextrl.evaluation.benchmarks.mathvista import MathVista
+from contextrl.evaluation.benchmarks.mme_realworld import MMERealWorldLite
+from contextrl.evaluation.benchmarks.mmstar import MMStar
+from contextrl.evaluation.benchmarks.simplevqa import SimpleVQA
+from contextrl.evaluation.benchmarks.we_math import WeMath
 
-_ALL: tuple[type[Benchmark], ...] = ()
+_ALL: tuple[type[Benchmark], ...] = (
+    SimpleVQA,
+    MMStar,
+    HallusionBench,
+    HRBench8K,
+    MMERealWorldLite,
+    MathVerse,
+    MathVista,
+    LogicVista,
+    WeMath,
+    CharXivRQ,
+)
 #: In table 1's order.
 BENCHMARKS: dict[str, Benchmark] = {one.name: one() for one in _ALL}
 #: What names several at once.

@@ -20,6 +20,8 @@ from contextrl.judge.llm.parsing import MAX_REPLY_CHARS, without_reasoning, writ
 
 #: Longer extractions are no final answer.
 MAX_EXTRACTED_CHARS = 2_000
+#: Names of the extracted answer: CharXiv's prompt has both.
+ANSWER_KEYS = ("extracted_answer", "extract_answer")
 
 #: Reads a reply; None where it cannot be read.
 Reader = Callable[[str], Step | None]
@@ -83,6 +85,14 @@ def grade_of(value: object) -> float | None:
     if isinstance(value, str):
         return {"0": 0.0, "1": 1.0}.get(value.strip())
     return float(value) if isinstance(value, bool | int | float) and value in (0, 1) else None
+
+
+def answer_and_score(reply: str) -> Mark | None:
+    """The mark of `{"extracted_answer": ..., "score": 0 or 1}`, also where the first key is `extract_answer`."""
+    fields = object_of(reply) or {}
+    score = grade_of(fields.get("score"))
+    key = next((key for key in ANSWER_KEYS if key in fields), None)
+    return None if score is None or key is None else Mark(score, extraction(fields[key]), how="judge")
 
 
 def extraction(value: object) -> str:

@@ -26,7 +26,7 @@ class Items:
         limit: so many questions, drawn by whole clusters; None is all.
         seed: of that draw.
         sick: after an iteration, what is wrong with rows that could not be read, by their place.
-        left_out: after an iteration, rows that the benchmark does not score.
+        by_position: after an iteration, the id of each row in order; None for one that is not scored or cannot be read.
     """
 
     benchmark: Benchmark
@@ -34,7 +34,7 @@ class Items:
     limit: int | None = None
     seed: int = 0
     sick: dict[str, str] = field(default_factory=dict)
-    left_out: int = 0
+    by_position: list[str | None] = field(default_factory=list)
     _chosen: set[str] | None = None
 
     def __iter__(self) -> Iterator[Item]:
@@ -59,7 +59,7 @@ class Items:
 
     def _all(self) -> Iterator[Item]:
         """Every row's question. What one row lacks stops no other."""
-        self.sick, self.left_out = {}, 0
+        self.sick, self.by_position = {}, []
         seen: dict[str, str] = {}
         none = True
         for position, (config, row) in enumerate(self._rows()):
@@ -73,9 +73,10 @@ class Items:
             except InputError as error:
                 where = row.where if isinstance(row, RawRow) else f"row {position + 1}"
                 self.sick[where] = str(error)
+                self.by_position.append(None)
                 continue
+            self.by_position.append(None if item is None else item.id)
             if item is None:
-                self.left_out += 1
                 continue
             seen[item.id] = row.where
             yield item

@@ -10,7 +10,7 @@ import torch
 from runs import SETTINGS, ScriptedJudge, build_trainer
 from scipy.stats import chisquare
 
-from contextrl.engines.drawing import OwnNumbers, drawn, uniforms
+from contextrl.policy.drawing import OwnNumbers, drawn, uniforms
 from contextrl.rollout.sampling import Draws
 from contextrl.rollout.seeds import GroupSeeds, retry_seed
 
