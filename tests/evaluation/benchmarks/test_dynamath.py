@@ -215,6 +215,11 @@ def test_prompts_are_the_protocols() -> None:
     )
 
 
+def test_without_its_question_the_options_stay() -> None:
+    assert BENCHMARK.without_question(B).columns["question"] == "Choices: (A) yes (B) no"
+    assert BENCHMARK.without_question(float_("5")).columns["question"] == ""
+
+
 def test_truncated_responses_give_no_answer() -> None:
     for cut in (
         '{"solution": "so 5", "short answer": "1',

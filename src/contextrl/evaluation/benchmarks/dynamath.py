@@ -128,6 +128,10 @@ class DynaMath(Benchmark):
         asked = _OFFICIAL_FLOAT if answer_type == _FLOAT else ""
         return f"## Question\n{question}{asked}{_OFFICIAL_GUIDE}{_EXAMPLE}"
 
+    def without_question(self, item: Item) -> Item:
+        """The options that the question's text ends with stay."""
+        return replace(item, columns={**item.columns, "question": split_options(item.columns["question"]).tail})
+
     def score(self, item: Item, response: Response, scorer: Scorer, *, seed: int = 0) -> Step:
         if scorer == "official":
             return _official(item, response.text)
