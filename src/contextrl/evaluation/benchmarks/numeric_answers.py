@@ -7,7 +7,8 @@ import re
 from collections.abc import Sequence
 from fractions import Fraction
 
-from contextrl.answers import answers_equal, extract_answer
+from contextrl.answers import answers_equal
+from contextrl.answers.extraction import read_answer
 from contextrl.answers.numbers import parse_number
 from contextrl.answers.wrapping import unwrap, visible
 from contextrl.evaluation.benchmarks.choices import CUT_OFF, spoken
@@ -19,13 +20,24 @@ _TAIL_CHARS = 1_000
 #: Longer answers are no short ones.
 _MAX_CHARS = 200
 _FLOAT = re.compile(r"[+-]?(?:\d{1,40}(?:\.\d{0,40})?|\.\d{1,40})")
+#: What most responses end with, read without the whole grammar of answers: nothing after it can take it back.
+_ENDING = re.compile(
+    r"(?:(?:\b(?:the|final|correct) answer(?: is|:)|\banswer:|答案(?:是|为|：|:))\s?(?:\*\*|\$)?|^)"
+    r"(-?\d{1,3}(?:,\d{3})+(?:\.\d+)?|-?\d{1,20}(?:\.\d{1,20})?)(?:\*\*|\$)?[.。]?\Z"
+    r"|\\boxed\{(-?\d{1,20}(?:\.\d{1,20})?)\}\$?\.?\Z",
+    re.IGNORECASE,
+)
+_ENDING_CHARS = 80
+_NOTATION = re.compile(r"[0-9π]|\\pi|\bpi\b")
 _NUMBER = re.compile(r"-?(?:\d+(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|-?\.\d+")
 _SENTENCE = re.compile(r"[.!?](?=\s|$)|[。！？\n]")
 _REFUSED = re.compile(
-    r"\b(?:cannot|can not|unable|sorry|unclear|impossible|not (?:possible|sure|certain|clear|enough)|maybe|perhaps|or"
-    r"|either|between|approximately between)\b|n['’]t\b|无法|不能|不确定|或",
+    r"\b(?:cannot|can not|unable|sorry|unclear|impossible|not|neither|nor|maybe|perhaps|or"
+    r"|either|between|without|if|too (?:blurry|small|dark|unclear)|no (?:image|picture|figure|chart|graph))\b"
+    r"|n['’]t\b|无法|不能|不确定|或|如果",
     re.IGNORECASE,
 )
+_PLEASANTRY = re.compile(r"\b(?:hope|let me know|feel free|thank|happy to)\b", re.IGNORECASE)
 _LIST = re.compile(r"\[([^\[\]\n]{0,400})\]")
 _PART = re.compile(r"\d+(?:\.\d+)?|\.\d+|[^\W\d_]+|[^\s\w]|_")
 _OPEN = re.compile(
@@ -34,30 +46,36 @@ _OPEN = re.compile(
 
 
 def stated(response: Response, answer_type: AnswerType) -> str | None:
-    """The answer that a response finally states; None where it states none, or was cut off before.
+    """The answer that a response finally states, several boxes of one statement joined; None where it states none.
 
-    A number may be the only one of the last sentence ("There are 4 apples."). Never raises.
+    A response that was cut off states what stands before its last word. A number may be the only one of the last
+    sentence ("There are 4 apples."). Never raises.
     """
     text = spoken(response)
     if text is None:
         return None
-    said = extract_answer(text[-_TAIL_CHARS:], answer_type)
+    ending = _ENDING.search(text[-_ENDING_CHARS:]) if answer_type == "number" else None
+    if ending is not None and (ending[1] or text.count("\\boxed") == 1):
+        return ending[1] or ending[2]
+    if text.endswith(CUT_OFF):  # its last word may be half a number
+        text = text.removesuffix(CUT_OFF)
+        text = text[: max(text.rfind(" "), text.rfind("\n"), 0)] + CUT_OFF
+    said = read_answer(text[-_TAIL_CHARS:], answer_type)
     if said is None and len(text) > _TAIL_CHARS:
-        said = extract_answer(text, answer_type)
-    if said is None and answer_type == "number" and not text.endswith(CUT_OFF):
+        said = read_answer(text, answer_type)
+    if said is not None:
+        return ", ".join(said.boxes) if len(set(said.boxes)) > 1 else said.value
+    if answer_type == "number" and not text.endswith(CUT_OFF):
         return _only_number(visible(text[-_TAIL_CHARS:]))
-    return said
+    return None
 
 
 def _only_number(text: str) -> str | None:
-    """The number of the last sentence that has one, if it is the only one there, or what it comes to (`= 12`)."""
-    sentences = [sentence for sentence in _SENTENCE.split(text) if sentence.strip()]
+    """The only number of the last sentence, or what it comes to (`= 12`)."""
+    sentences = [one for one in _SENTENCE.split(text) if one.strip() and not _PLEASANTRY.search(one)]
     if not sentences or _REFUSED.search(sentences[-1]):
         return None
-    with_numbers = [sentence for sentence in sentences if _NUMBER.search(sentence)]
-    if not with_numbers:
-        return None
-    result = re.split(r"[=≈]", with_numbers[-1])[-1]
+    result = re.split(r"[=≈]", sentences[-1])[-1]
     found = set(_NUMBER.findall(result))
     return found.pop() if len(found) == 1 else None
 
@@ -77,9 +95,10 @@ def near(said: str, truth: str, tolerance: Fraction) -> bool:
     Never raises.
     """
     value, true = value_of(said), value_of(truth)
-    if value is not None and true is not None and abs(value - true) <= tolerance:
-        return True
-    if _FLOAT.fullmatch(said.strip()):
+    if value is not None and true is not None:
+        shares = (value, value / 100) if "%" in said or "percent" in said.lower() else (value,)
+        return any(abs(share - true) <= tolerance for share in shares)
+    if not _NOTATION.search(said):
         return False
     return answers_equal(said, truth, "number", tolerance=float(tolerance)) is True
 

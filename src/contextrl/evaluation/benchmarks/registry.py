@@ -7,6 +7,7 @@ import re
 from contextrl.errors import InputError, nearest_key
 from contextrl.evaluation.benchmarks.benchmark import Benchmark
 from contextrl.evaluation.benchmarks.charxiv import CharXivRQ
+from contextrl.evaluation.benchmarks.dynamath import DynaMath
 from contextrl.evaluation.benchmarks.hallusionbench import HallusionBench
 from contextrl.evaluation.benchmarks.hrbench import HRBench8K
 from contextrl.evaluation.benchmarks.logicvista import LogicVista
@@ -28,6 +29,7 @@ _ALL: tuple[type[Benchmark], ...] = (
     LogicVista,
     WeMath,
     CharXivRQ,
+    DynaMath,
 )
 #: In table 1's order.
 BENCHMARKS: dict[str, Benchmark] = {one.name: one() for one in _ALL}

@@ -49,15 +49,17 @@ _GOES_ON = re.compile(
 _JUDGED = re.compile(
     r"\b(?:statement|claim|assertion|sentence|description|caption|title|proposition|premise|conclusion|answer|question"
     r"|hypothesis|it|this|that)\b.{0,80}?\b(?:is|was|are)(?P<not>n['’]t|\s+not)?"
-    r"(?:\s+(?:\w+ly|in fact|indeed|also|thus|still|considered))?$",
+    r"(?:\s+(?:\w+ly|in fact|indeed|also|thus|still|considered))?$"
+    r"|\b(?:it|that|this)['’]s(?P<not_so>\s+not)?(?:\s+(?:\w+ly|in fact|indeed|also))?$",
 )
 _JUDGED_GOES_ON = re.compile(r"(?:that|because|since|as|based|according|in|for this|given|when)\b")
 _CONDITION = re.compile(
-    r"\b(?:if|whether|unless|suppose|supposing|assuming|otherwise|might|may|could|would)\b.{0,80}$", re.IGNORECASE
+    r"\b(?:if|whether|unless|suppose|supposing|assuming|otherwise|might|may|could|would"
+    r"|(?:hard|difficult|impossible|unable) to)\b.{0,80}$",
 )
 _WOULD_BE = re.compile(r"\b(?:would|should|must) (?:then |therefore |thus )?(?:be|say)(?: an?)?$")
 _SAID = re.compile(r"\b(?:you|one|some|many|people|someone|others)\b")
-_NOT = re.compile(r"\bnot$")
+_NOT = re.compile(r"(?:\b(?:is |would )?not|\b(?:can|could|is|would)n['’]t|\bcan['’]t|\bcannot)(?: be)?$")
 
 _ZH_NO = "不是的?|不对|不正确|错误的?|错的?|否|没有|并非|不(?![一-鿿])|いいえ"
 _ZH_YES = "是的?|对的?|正确的?|没错|有|はい"
@@ -65,7 +67,7 @@ _ZH_ENDS = r"[.,;:!?\n()（）。，；：！？、\s]"
 _ZH_MARKUP = "[*_“”\"'‘’「」]{0,4}"
 _ZH = re.compile(
     rf"(?:^|(?<={_ZH_ENDS})|(?<=[*“\"'‘「]))"
-    r"(?:所以|因此|故|那么|最终)?(?:(?:我的)?(?:最终)?(?:答案|结论|回答)(?:应该|应|就)?(?:是|为)?|应该|应为|我认为)?"
+    r"(?:所以|因此|故|那么|最终|但是|但|不过|然而)?(?:其实|实际上|应该说)?(?:(?:我的)?(?:最终)?(?:答案|结论|回答)(?:应该|应|就)?(?:是|为)?|应该|应为|我认为)?"
     rf"[：:]?{_ZH_MARKUP}(?:(?P<no>{_ZH_NO})|(?P<yes>{_ZH_YES})){_ZH_MARKUP}(?=$|{_ZH_ENDS})"
 )
 _ZH_JUDGED = re.compile(
@@ -76,9 +78,9 @@ _ZH_NOT = re.compile(r"不|并非|没")
 _ZH_CONDITION = re.compile(r"如果|是否|若|假如|假设")
 _RETRACTED = re.compile(
     r"(?:^|[.!?\n,;—–(-])\s*(?:but\s+|oh,?\s+|no,?\s+)?(?:wait|hold on|hmm+|correction|scratch that|strike that"
-    r"|on (?:second thoughts?|reflection)|let me (?:re\w+|correct|look again))\b"
+    r"|on (?:second thoughts?|reflection)|let me (?:re-?\w+|correct|look again))\b"
     r"|\b(?:i (?:was wrong|was mistaken|made a mistake|misread|misspoke)|my mistake"
-    r"|(?:that|my (?:\w+ )?answer)(?:['’]s| is| was) (?:wrong|incorrect|not (?:right|correct)))\b"
+    r"|my (?:\w+ )?answer (?:is|was) (?:wrong|incorrect|not (?:right|correct)))\b"
     r"|等等|等一下|我错了|更正|重新看",
 )
 
@@ -208,7 +210,7 @@ def _about_statement(right: bool, before: str, rest: str) -> tuple[bool, bool] |
     judged = _JUDGED.search(before)
     if judged is None or (rest and not _JUDGED_GOES_ON.match(rest)):
         return None
-    return right != (judged["not"] is not None), re.search(r"\banswer\b", before) is not None
+    return right != (bool(judged["not"] or judged["not_so"])), re.search(r"\banswer\b", before) is not None
 
 
 def _chinese(text: str) -> Iterator[_Commitment]:
