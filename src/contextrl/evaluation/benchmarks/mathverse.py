@@ -52,13 +52,18 @@ _CONCLUDES = re.compile(
     re.IGNORECASE,
 )
 _SAYS = re.compile(
-    r"(?:\b(?:is|are|equals?|be)\b|[=≈是为])\s*(?:(?:about|approximately|around|roughly|exactly|only|thus|therefore)\s+)?",
+    r"(?:\b(?:is|are|equals?|be)\b|[=≈是为])\s*(?:(?:equal\s+to|about|approximately|around|roughly|exactly|only|thus|therefore)\s+)?",
     re.IGNORECASE,
 )
 _DOUBTS = re.compile(
     r"\b(?:or|not|if|maybe|perhaps|might|may|could|cannot|either|neither|between|unless|whether)\b|n['’]t\b|不|没|或|如果",
     re.IGNORECASE,
 )
+#: An only line that is a sentence is no value: `So, $AB = 5$` would be a list of two.
+_IS_SENTENCE = re.compile(
+    r"\b(?:so|thus|hence|therefore|no|yes|it|is|are|we|if|to|of|by|as|be|but)\b|\?|因此|所以|故", re.IGNORECASE
+)
+_DELIMITERS = re.compile(r"\$|\\[()\[\]]|\*\*")
 #: A last sentence, and what it says, that are long enough to be more than a value.
 _SENTENCE_CHARS, _VALUE_CHARS = 300, 60
 #: A longer response that declines somewhere may answer elsewhere.
@@ -267,7 +272,9 @@ def _mathematics(response: Response, answer: str) -> Mark:
         return Mark(0.0, how="unresolved")
     said = None
     for kind in ("math", "number"):
-        found = extract_answer(text, kind) or _concluded(text)
+        found = extract_answer(text, kind)
+        if found is None or _IS_SENTENCE.search(found):
+            found = _concluded(text)
         if found is None:
             continue
         said = extraction(found)
@@ -280,7 +287,7 @@ def _mathematics(response: Response, answer: str) -> Mark:
 def _concluded(text: str) -> str | None:
     """The number that a last sentence comes to: of `So the length is about 22.3 metres.`, or of an only sentence."""
     sentences = [sentence for sentence in _SENTENCE_END.split(text[-2 * _SENTENCE_CHARS :]) if sentence.strip()]
-    last = sentences[-1].strip()
+    last = _DELIMITERS.sub("", sentences[-1]).strip() if sentences else ""
     is_only = len(sentences) == 1 and len(text) <= _SENTENCE_CHARS
     if len(last) > _SENTENCE_CHARS or _DOUBTS.search(last) or not (is_only or _CONCLUDES.match(last)):
         return None
