@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, ClassVar, Literal
 
 from contextrl.answers import answers_equal, extract_answer
+from contextrl.answers.numbers import parse_number
 from contextrl.data.pictures import picture
 from contextrl.evaluation.benchmarks.benchmark import Benchmark, text_of
 from contextrl.evaluation.benchmarks.choices import choice_mark, spoken
@@ -44,6 +45,27 @@ _DECLINES = re.compile(
     r"|\bi (?:do not|don['’]t) know|无法(?:确定|回答|判断|求)|不知道|抱歉",
     re.IGNORECASE,
 )
+_SENTENCE_END = re.compile(r"(?<=[.!?。！？])\s+|(?<=[。！？])|\n+")
+_CONCLUDES = re.compile(
+    r"\W{0,4}(?:and\s+)?(?:so|thus|hence|therefore|finally|consequently|overall|in\s+conclusion|因此|所以|故)\b"
+    r"|\W{0,4}(?:因此|所以|故)",
+    re.IGNORECASE,
+)
+_SAYS = re.compile(
+    r"(?:\b(?:is|are|equals?|be)\b|[=≈是为])\s*(?:(?:equal\s+to|about|approximately|around|roughly|exactly|only|thus|therefore)\s+)?",
+    re.IGNORECASE,
+)
+_DOUBTS = re.compile(
+    r"\b(?:or|not|if|maybe|perhaps|might|may|could|cannot|either|neither|between|unless|whether)\b|n['’]t\b|不|没|或|如果",
+    re.IGNORECASE,
+)
+#: An only line that is a sentence is no value: `So, $AB = 5$` would be a list of two.
+_IS_SENTENCE = re.compile(
+    r"\b(?:so|thus|hence|therefore|no|yes|it|is|are|we|if|to|of|by|as|be|but)\b|\?|因此|所以|故", re.IGNORECASE
+)
+_DELIMITERS = re.compile(r"\$|\\[()\[\]]|\*\*")
+#: A last sentence, and what it says, that are long enough to be more than a value.
+_SENTENCE_CHARS, _VALUE_CHARS = 300, 60
 #: A longer response that declines somewhere may answer elsewhere.
 _DECLINES_CHARS = 300
 
@@ -251,6 +273,8 @@ def _mathematics(response: Response, answer: str) -> Mark:
     said = None
     for kind in ("math", "number"):
         found = extract_answer(text, kind)
+        if found is None or _IS_SENTENCE.search(found):
+            found = _concluded(text)
         if found is None:
             continue
         said = extraction(found)
@@ -258,3 +282,15 @@ def _mathematics(response: Response, answer: str) -> Mark:
         if same is not None:
             return Mark(float(same), said)
     return Mark(0.0, said, how="unresolved")
+
+
+def _concluded(text: str) -> str | None:
+    """The number that a last sentence comes to: of `So the length is about 22.3 metres.`, or of an only sentence."""
+    sentences = [sentence for sentence in _SENTENCE_END.split(text[-2 * _SENTENCE_CHARS :]) if sentence.strip()]
+    last = _DELIMITERS.sub("", sentences[-1]).strip() if sentences else ""
+    is_only = len(sentences) == 1 and len(text) <= _SENTENCE_CHARS
+    if len(last) > _SENTENCE_CHARS or _DOUBTS.search(last) or not (is_only or _CONCLUDES.match(last)):
+        return None
+    said = [match.end() for match in _SAYS.finditer(last)]
+    value = last[said[-1] :].rstrip(".。!！* ") if said else ""
+    return value if len(value) <= _VALUE_CHARS and parse_number(value) is not None else None
