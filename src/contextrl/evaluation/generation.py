@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -130,7 +131,7 @@ def generate_batch(
     training = model.training
     model.eval()
     try:
-        with own_settings_only(model), own_numbers(model, draws.seeds if draws else ()):
+        with own_settings_only(model), own_numbers(model, draws.seeds) if draws else nullcontext():
             output = model.generate(**inputs.tensors, generation_config=config, logits_processor=processors)
     finally:
         model.train(training)

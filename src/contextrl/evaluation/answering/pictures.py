@@ -30,7 +30,7 @@ def picture_url(handle: ImageHandle, max_side: int | None = None) -> str:
     """
     data = encoded_bytes(handle)
     if data is not None:
-        image = image_from_bytes(data, where=str(handle) if isinstance(handle, Path) else "image")
+        image = _opened(handle, data)
         if _as_meant(image) and (max_side is None or max(image.size) <= max_side):
             return _url(data, _PLAIN[str(image.format)])
     picture = open_image(handle, max_side)
@@ -63,14 +63,14 @@ def upright_size(handle: ImageHandle) -> tuple[int, int]:
     Raises:
         InputError: its header is unreadable.
     """
-    data = encoded_bytes(handle)
-    if data is None:
-        assert isinstance(handle, Image.Image)
-        image = handle
-    else:
-        image = image_from_bytes(data, where=str(handle) if isinstance(handle, Path) else "image")
+    image = handle if isinstance(handle, Image.Image) else _opened(handle, encoded_bytes(handle) or b"")
     width, height = image.size
     return (height, width) if _orientation(image) >= _LYING else (width, height)
+
+
+def _opened(handle: ImageHandle, data: bytes) -> Image.Image:
+    """The picture with its header read."""
+    return handle if isinstance(handle, Image.Image) else image_from_bytes(data, where=str(handle))
 
 
 def _as_meant(image: Image.Image) -> bool:

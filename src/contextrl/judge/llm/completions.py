@@ -66,13 +66,17 @@ class Settled(Generic[K]):
 
 
 def conversation_json(prompt: str, *, system: str = "", image_urls: Sequence[str] = ()) -> str:
-    """A conversation of one user's turn, pictures before the text."""
-    content: str | list[dict[str, Any]] = prompt
-    if image_urls:
-        pictures = [{"type": "image_url", "image_url": {"url": url}} for url in image_urls]
-        content = [*pictures, {"type": "text", "text": prompt}]
-    turns = [{"role": "system", "content": system}] if system else []
-    return json.dumps([*turns, {"role": "user", "content": content}])
+    """A conversation of one user's turn, pictures before the text.
+
+    Args:
+        image_urls: `data:` addresses as `base64` writes them; they are put in as they are, since they are long.
+    """
+    pictures = [f'{{"type": "image_url", "image_url": {{"url": "{url}"}}}}' for url in image_urls]
+    text = json.dumps(prompt)
+    if pictures:
+        text = f'[{", ".join(pictures)}, {{"type": "text", "text": {text}}}]'
+    first = f'{{"role": "system", "content": {json.dumps(system)}}}, ' if system else ""
+    return f'[{first}{{"role": "user", "content": {text}}}]'
 
 
 class Completions:
