@@ -175,6 +175,47 @@ def test_chinese_options(text: str, letters: str) -> None:
     assert read_choice(Response(text), CHINESE) == frozenset(letters)
 
 
+#: Options of measures, and of colours of which one stands in another.
+MEASURES = {"A": "12 cm", "B": "12.5 cm", "C": "$\\frac{3}{4}$", "D": "1,200", "E": "25%"}
+COLOURS = {"A": "red", "B": "green", "C": "dark green", "D": "blue"}
+FURTHER = [
+    ("12.5", MEASURES, "B"),
+    ("12", MEASURES, "A"),
+    ("The length is 12.5 cm", MEASURES, "B"),
+    ("The length is $12.5\\,\\text{cm}$.", MEASURES, "B"),
+    ("3/4", MEASURES, "C"),
+    ("0.75", MEASURES, "C"),
+    ("\\boxed{\\frac34}", MEASURES, "C"),
+    ("The answer is 1200.", MEASURES, "D"),
+    ("\\boxed{1{,}200}", MEASURES, "D"),
+    ("25 %", MEASURES, "E"),
+    ("12.4", MEASURES, ""),
+    ("dark green", COLOURS, "C"),
+    ("The car is dark green.", COLOURS, "C"),
+    ("It is not red, it is blue.", COLOURS, "D"),
+    ("The car is green, not dark green.", COLOURS, "B"),
+    ("Is it red? No, blue.", COLOURS, "D"),
+    ("It could be red or blue.", COLOURS, ""),
+    ("Is it blue?", COLOURS, ""),
+    ("If it were blue, the light would be on.", COLOURS, ""),
+    ("Probably D", COLOURS, "D"),
+    ("Not A, not B, not C. D.", COLOURS, "D"),
+    ("Between A and D, D is better.", COLOURS, "D"),
+    ("Ans. D", COLOURS, "D"),
+    ("✅ D", COLOURS, "D"),
+    ("A. red - incorrect\nB. green - incorrect\nC. dark green - wrong\nD. blue - correct", COLOURS, "D"),
+    ("A. red ❌\nB. green ✅\nC. dark green ❌\nD. blue ❌", COLOURS, "B"),
+    ("In picture A, the car is blue.", COLOURS, "D"),
+    ("In picture A, the car fits.", dict.fromkeys("ABCD", ""), "A"),
+    ("Point A lies on the road. The car is blue.", COLOURS, "D"),
+]
+
+
+@pytest.mark.parametrize(("text", "options", "letters"), FURTHER)
+def test_texts_and_numbers_of_options(text: str, options: dict[str, str], letters: str) -> None:
+    assert read_choice(Response(text), options) == frozenset(letters)
+
+
 NUMBERS = {"A": "5", "B": "15", "C": "1,500", "D": "-5", "E": "1/5"}
 
 

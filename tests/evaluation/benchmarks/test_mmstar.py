@@ -83,7 +83,7 @@ GOLDEN = [
     ("Final answer: D\n", "D", 0, 1, 1),
     ("Dog", "D", 1, 0, 0),
     ("E", "A", 0, 0, 0),
-    ("The animal is not a dog but a cat.", "A", 0, 0, 0),
+    ("The animal is not a dog but a cat.", "A", 0, 0, 1),
 ]
 
 
