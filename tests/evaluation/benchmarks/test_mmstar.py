@@ -191,6 +191,11 @@ def test_nothing_raises(text: str) -> None:
         assert without_judge(BENCHMARK.score(item(), Response(text), scorer)).score in (0.0, 1.0)
 
 
+def test_an_id_that_no_file_can_hold_still_draws() -> None:
+    step = BENCHMARK.score(item(index="\ud800"), Response("hard to say, really"), "vlmevalkit")
+    assert finish(step, lambda _: "").how == "random"
+
+
 def test_made_rows() -> None:
     items = [BENCHMARK.item(one, n) for n, one in enumerate(mmstar())]
     assert [one.columns["options"]["D"] for one in items if one] == ["none"] * 20
