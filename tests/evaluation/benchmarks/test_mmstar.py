@@ -83,7 +83,7 @@ GOLDEN = [
     ("Final answer: D\n", "D", 0, 1, 1),
     ("Dog", "D", 1, 0, 0),
     ("E", "A", 0, 0, 0),
-    ("The animal is not a dog but a cat.", "A", 0, 0, 0),
+    ("The animal is not a dog but a cat.", "A", 0, 0, 1),
 ]
 
 
@@ -189,6 +189,11 @@ def test_a_sick_row_is_refused(changes: dict[str, Any]) -> None:
 def test_nothing_raises(text: str) -> None:
     for scorer in BENCHMARK.scorers:
         assert without_judge(BENCHMARK.score(item(), Response(text), scorer)).score in (0.0, 1.0)
+
+
+def test_an_id_that_no_file_can_hold_still_draws() -> None:
+    step = BENCHMARK.score(item(index="\ud800"), Response("hard to say, really"), "vlmevalkit")
+    assert finish(step, lambda _: "").how == "random"
 
 
 def test_made_rows() -> None:

@@ -15,15 +15,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
-from contextrl.answers import extract_answer
+from contextrl.answers import answers_equal, extract_answer
 from contextrl.answers.extraction import after_thinking
 from contextrl.answers.wrapping import boxed, unwrap, visible
 from contextrl.errors import InputError
 from contextrl.evaluation.benchmarks.items import Mark, Response
 
 LETTERS = string.ascii_uppercase
-#: What is searched for a statement, from the end.
-_SPOKEN_CHARS = 20_000
+#: What is searched for a statement, from the end; the last part of it first.
+_SPOKEN_CHARS, _LAST_CHARS = 8_000, 800
+#: Nothing before this is the first line of what is searched.
+_ELLIPSIS = "...\n"
 #: Where nothing is stated, the end says it, or nothing does.
 _TAIL_CHARS = 2_000
 #: Responses of one line and at most so many characters are their answer, cut off or not.
@@ -41,28 +43,31 @@ _CLAUSE_END = re.compile(r"[,;:，；：]|\bbut\b|\band\b|但|而")
 #: A letter that stands alone.
 _LETTER = re.compile(r"(?<![A-Za-z0-9_'’\\])[A-I](?![A-Za-z0-9_'’])")
 _OPENED, _CLOSED = tuple("(（[【\"'“‘「*"), re.compile(r"[.,]?[)）\]】\"'”’」*]")
-_NOUN = re.compile(
-    r"(?:\b(?:options?|choices?|answers?|letters?|figures?|images?|pictures?|box|shapes?|diagrams?|patterns?|statements?"
-    r"|graphs?)\s+|选项|选择|答案|图形?)\s*[(（\[【\"'“‘「*]{0,3}$",
+_NOUN_END = r"\s*[(（\[【\"'“‘「*]{0,3}$"
+_NOUN = re.compile(rf"(?:\b(?:options?|choices?|answers?|letters?)\s+|选项|选择|答案){_NOUN_END}", re.IGNORECASE)
+#: What is shown with letters: options where these have no texts of their own.
+_FIGURE = re.compile(
+    r"(?:\b(?:figures?|images?|pictures?|box|shapes?|diagrams?|patterns?|statements?|graphs?)\s+|图形?)" + _NOUN_END,
     re.IGNORECASE,
 )
 #: After these a letter at a clause's end is an option.
 _SAYS = re.compile(
-    r"(?:\b(?:is|be|or|and|it['’]s|that['’]s|say|guess|so|therefore|thus|hence|choose|pick|select|with|as|means|wait"
+    r"(?:\b(?:is|be|or|and|it['’]s|that['’]s|say|guess|so|therefore|thus|hence|choose|pick|select|think|leaves|probably|likely|maybe|with|as|means|wait"
     r"|actually|no|to)|[:：,，→⇒]|=>|<|是|选|为|即)[\s<]*$",
     re.IGNORECASE,
 )
-_CLAUSE_ENDS = re.compile(r"\s*(?:[.,;:!>。，；！)]|$)")
+_CLAUSE_ENDS = re.compile(r"[ \t]*(?:[.,;:!>。，；！)\n]|$)")
 _FITS = re.compile(
-    r"\s+(?:fits?|match(?:es)?|works?|completes?|follows|is\s+the\s+(?:odd|only|best|right|correct|most|closest))\b"
+    r"\s+(?:is\s+better|fits?|match(?:es)?|works?|completes?|follows|is\s+the\s+(?:odd|only|best|right|correct|most|closest))\b"
 )
+_JOINED = re.compile(r"[ \t)]*(?:/|[,，、]|\bor\b|\band\b|或|和|还是)[ \t(]*[A-I](?![A-Za-z0-9_'’])")
 _DENIED_BEFORE = re.compile(
     r"\b(?:not|never|neither|nor|no longer|cannot|rules?\s+out|ruled\s+out|ruling\s+out|eliminat\w+|exclud\w+|reject\w*"
-    r"|unlike|unable|if|whether|unless|instead\s+of|rather\s+than)\b|n['’]t\b|不|没|非|无法|排除|如果|是否|若",
+    r"|unlike|unable|if|whether|unless|between|instead\s+of|rather\s+than)\b|n['’]t\b|不|没|非|无法|排除|如果|是否|若",
     re.IGNORECASE,
 )
 _DENIED_AFTER = re.compile(
-    r"[\s)\]\"'”’*]*(?:(?:is|are|was|were|can|could|does|do|did|seems?|looks?|would|has|must\s+be)\s*)?"
+    r"[ \t)\]\"'”’*]*(?:(?:is|are|was|were|can|could|does|do|did|seems?|looks?|would|has|must\s+be)\s*)?"
     r"(?:\w+ly\s+)?(?:not\b|n['’]t\b|cannot\b|wrong|incorrect|false|ruled\s+out|eliminated|excluded|impossible|out\b"
     r"|fails|不|没|错|排除|可排除|被排除)",
     re.IGNORECASE,
@@ -74,7 +79,7 @@ _CONCLUDES = re.compile(
     re.IGNORECASE,
 )
 _REFUSES = re.compile(
-    r"\b(?:not|cannot|unable|sorry|neither|nor|none|whether|if|or|might|may|could|perhaps|maybe|unclear|unsure)\b"
+    r"\b(?:not|no|incorrect|wrong|false|cannot|unable|sorry|neither|nor|none|whether|if|or|might|may|could|perhaps|maybe|unclear|unsure)\b"
     r"|n['’]t\b|不|没|无法|是否|可能|或者?|如果|抱歉",
     re.IGNORECASE,
 )
@@ -83,7 +88,27 @@ _ANSWER_IS = re.compile(
     r"([^\n<]{1,400})",
     re.IGNORECASE,
 )
-_WORDS = re.compile(r"[\s\"'“”‘’`*_$\\(){}\[\]（）【】]+")
+_BARE = re.compile(r"[\s*_(\[\"'“`$（#✅✔✓→=>-]{0,6}([A-Ia-i])[\s*_)\]\"'”`$.。）]{0,6}")
+_BOX_CHARS = 160
+_END = r"[\s*_)\]\"'”`$.。）}]{0,8}$"
+_BOX = re.compile(rf"\\boxed\s?\{{\s?(?:\\text(?:bf)?\s?\{{)?\(?([A-I])\)?\s?\}}\\?{_END}")
+_ANSWER_LAST = re.compile(
+    r"(?:\b[Aa]ns(?:wer|\.)?|ANSWER|\boption|答案)(?:\s(?:is|would\sbe|should\sbe|must\sbe)|是|为)?\s?[:：]?[\s*_(\[\"'“`$（]{0,6}"
+    rf"([A-I]){_END}"
+)
+_CHANGED = re.compile(
+    r"\b(?:wait|actually|sorry|scratch\sthat|i\smean|no)\b[\s,.:]{0,3}(?:no,?\s)?(?:(?:it|that)(?:['’]s|\sis)\s)?(?:option\s)?"
+    rf"[\s*_(\[\"'“`$（]{{0,6}}((?-i:[A-I])){_END}",
+    re.IGNORECASE,
+)
+#: As `_SENTENCE_END`, with a question's mark kept.
+_SENTENCES = re.compile(r"(?<=[.!?])(?=\s|$)|(?<=[。！？\n])|(?=不对|其实|更正)")
+_NUMBER_CHARS = 60
+_RIGHT = re.compile(r"\b(?:correct|right|yes|true|matches|fits)\b|[✓✔✅]|正确", re.IGNORECASE)
+#: One character for each option, in place of its words.
+_MASKS = {letter: chr(0xE000 + place) for place, letter in enumerate(LETTERS)}
+_OPTION_LINE = re.compile(r"[\s*(（-]{0,4}([A-I])[.):：）]")
+_WORDS = re.compile(r"(?:\\(?:text|mathrm|[,;! ])|[\s\"'“”‘’`*_$\\(){}\[\]（）【】])+")
 
 
 def option_columns(row: Mapping[str, Any]) -> dict[str, str]:
@@ -117,21 +142,65 @@ def read_choice(response: Response, options: Mapping[str, str]) -> frozenset[str
     text = spoken(response)
     if text is None:
         return frozenset()
-    text = _TURN.sub(". ", text)
-    stated = extract_answer(text, "choice")
+    plain = {letter: words for letter, value in options.items() if (words := _words(value))}
+    if len(text) <= _LAST_CHARS and (whole := _same(_words(text), plain)):
+        return whole
+    whole_text, text = text, _without_echo(text)
+    if (letter := _plainly(text)) is not None:
+        return frozenset({letter})
+    stated = _stated(text)
     if stated is not None:
         return frozenset(stated.split(", ")) if _ONE_OR_SEVERAL.fullmatch(stated) else frozenset()
     if text.endswith(CUT_OFF):
         return frozenset()
-    tail = visible(unicodedata.normalize("NFKC", text[-_TAIL_CHARS:]))
-    plain = {letter: words for letter, value in options.items() if (words := _words(unwrap(value)))}
+    tail = visible(unicodedata.normalize("NFKC", _TURN.sub(". ", text[-_TAIL_CHARS:])))
     if len(set(plain.values())) < len(plain):
         plain = {}  # the same text twice tells no letter
     return (
         _stated_text(tail, plain)
-        or mentioned(tail, options.keys())
-        or (_said_text(tail, plain) if plain else frozenset())
+        or _as_number(tail, options)
+        or mentioned(tail, options.keys(), figures=all(len(words) < 2 for words in plain.values()))
+        or _said_text(tail, plain)
+        or _by_verdicts(whole_text)
     )
+
+
+def _plainly(text: str) -> str | None:
+    """The letter of the commonest answers, which need no search: `C`, `(c)`, `the answer is **C**.`, `\\boxed{C}`."""
+    if len(text) <= _BARE_CHARS and (bare := _BARE.fullmatch(text)):
+        return bare[1].upper()
+    end = text[-_BOX_CHARS:]
+    if (box := _BOX.search(end)) and end.count("boxed") == 1:
+        return box[1]
+    last = _ANSWER_LAST.search(end) or _CHANGED.search(end)
+    return last[1] if last and not _DENIED_BEFORE.search(end[: last.start()]) else None
+
+
+def _without_echo(text: str) -> str:
+    """The text without a list of all options at its end: a question repeated says nothing."""
+    lines = text.split("\n") if "\n" in text else []
+    letters: list[str] = []
+    while lines and (match := _OPTION_LINE.match(lines[-1])):
+        letters.insert(0, match[1])
+        lines.pop()
+    return "\n".join(lines) if len(letters) > 1 and letters == [*LETTERS[: len(letters)]] else text
+
+
+def _same(said: str, plain: Mapping[str, str]) -> frozenset[str]:
+    """The only option that is word for word what is said; one letter as an option's text is a letter."""
+    found = [letter for letter, option in plain.items() if option == said and len(said) > 1]
+    return frozenset(found) if len(found) == 1 else frozenset()
+
+
+def _stated(text: str) -> str | None:
+    """What `extract_answer` finds, in the last part of a response, or else in all of it."""
+    if len(text) > _LAST_CHARS:
+        cut = text[-_LAST_CHARS:]
+        begin = _SENTENCE_END.search(cut)
+        last = _TURN.sub(". ", _ELLIPSIS + cut[begin.end() if begin else 0 :])
+        if (stated := extract_answer(last, "choice")) is not None:
+            return stated
+    return extract_answer(_TURN.sub(". ", text), "choice")
 
 
 def spoken(response: Response) -> str | None:
@@ -144,69 +213,108 @@ def spoken(response: Response) -> str | None:
     return text + CUT_OFF if response.truncated and not bare else text
 
 
-def mentioned(text: str, letters: Iterable[str]) -> frozenset[str]:
-    """The one option that a text speaks of without rejecting it, in all or in its concluding sentence."""
-    if not _LETTER.search(text):
-        return frozenset()
+def mentioned(text: str, letters: Iterable[str], *, figures: bool) -> frozenset[str]:
+    """The one option that a text speaks of without rejecting it, in all or in its concluding sentence.
+
+    Args:
+        figures: whether `figure A` is an option.
+    """
     known = set(letters)
-    last: tuple[str, set[str]] | None = None
-    every: set[str] = set()
-    for sentence in _SENTENCE_END.split(text):
-        found = {letter for letter in _accepted(sentence) if letter in known}
-        if found:
-            last = (sentence, found)
-            every |= found
-    if last is None:
+    found = [(place, letter) for place, letter in _accepted(text, figures) if letter in known]
+    if len({letter for _, letter in found}) == 1:
+        return frozenset({found[0][1]})
+    if not found:
         return frozenset()
-    sentence, found = last
-    if len(every) == 1 or (len(found) == 1 and _CONCLUDES.search(sentence)):
-        return frozenset(found)
-    return frozenset()
+    breaks = [match.end() for match in _SENTENCE_END.finditer(text, 0, found[-1][0])]
+    start = breaks[-1] if breaks else 0
+    last = {letter for place, letter in found if place >= start}
+    sentence = _SENTENCE_END.split(text[start:], maxsplit=1)[0]
+    return frozenset(last) if len(last) == 1 and _CONCLUDES.search(sentence) else frozenset()
 
 
-def _accepted(sentence: str) -> Iterator[str]:
-    for match in _LETTER.finditer(sentence):
-        before, end = sentence[max(0, match.start() - 80) : match.start()], match.end()
+def _accepted(text: str, figures: bool) -> Iterator[tuple[int, str]]:
+    """Letters that are spoken of as options and not rejected, with their places."""
+    for match in _LETTER.finditer(text):
+        before, end = text[max(0, match.start() - 80) : match.start()], match.end()
         near = before[-24:]
         speaks = (
-            (near.endswith(_OPENED) and _CLOSED.match(sentence, end))
-            or (_CLAUSE_ENDS.match(sentence, end) and _SAYS.search(near))
-            or _FITS.match(sentence, end)
+            (near.endswith(_OPENED) and _CLOSED.match(text, end))
+            or (_CLAUSE_ENDS.match(text, end) and _SAYS.search(near))
+            or _FITS.match(text, end)
+            or _JOINED.match(text, end)
             or _NOUN.search(near)
+            or (figures and _FIGURE.search(near))
+            or (_CLAUSE_ENDS.match(text, end) and not _SENTENCE_END.split(before)[-1].strip())
         )
-        if speaks and not _DENIED_AFTER.match(sentence, end):
-            clause = _CLAUSE_END.split(before.rstrip(" ,:："))[-1]
+        if speaks and not _DENIED_AFTER.match(text, end):
+            sentence = _SENTENCE_END.split(before)[-1]
+            clause = _CLAUSE_END.split(sentence.rstrip(" ,:："))[-1]
             if not _DENIED_BEFORE.search(clause):
-                yield match[0]
+                yield match.start(), match[0]
 
 
 def _stated_text(text: str, plain: Mapping[str, str]) -> frozenset[str]:
-    """The option whose own text is all of the response, or of its last box, or stands in its stated answer."""
+    """The option whose own text is a box, or a stated answer, or stands in the last of them."""
     if not plain:
         return frozenset()
     stated = [value for _, value in sorted(boxed(text))] + [match[1] for match in _ANSWER_IS.finditer(text)]
-    short = [text] if len(text) <= 2 * max(map(len, plain.values())) + 40 else []
-    for value in [*short, *reversed(stated)]:
+    for value in reversed(stated):
         said = _words(unwrap(value))
-        for letter, option in plain.items():
-            if said == option:
-                return frozenset({letter})
-    return _contained(_words(stated[-1]), plain) if stated and not _open(stated[-1], plain) else frozenset()
+        if same := [letter for letter, option in plain.items() if option == said]:
+            return frozenset(same)
+    found = _found(stated[-1], plain) if stated else frozenset()
+    return found if len(found) == 1 else frozenset()
 
 
 def _said_text(text: str, plain: Mapping[str, str]) -> frozenset[str]:
-    """The only option whose own text a response says without doubt, in all or in its concluding sentence."""
-    found = _contained(_words(text), plain)
-    sentences = [sentence for sentence in _SENTENCE_END.split(text) if sentence.strip()]
-    if found and not any(_open(sentence, plain) for sentence in sentences):
-        return found
-    if sentences and _CONCLUDES.search(sentences[-1]) and not _open(sentences[-1], plain):
-        return _contained(_words(sentences[-1]), plain)
+    """The only option whose own text a response says without denial or doubt, in all or in its concluding sentence."""
+    sentences = [sentence for sentence in _SENTENCES.split(text) if sentence.strip()]
+    said = [_found(sentence, plain) for sentence in sentences]
+    every = frozenset().union(*said)
+    if len(every) == 1:
+        return every
+    return said[-1] if sentences and len(said[-1]) == 1 and _CONCLUDES.search(sentences[-1]) else frozenset()
+
+
+def _found(sentence: str, plain: Mapping[str, str]) -> frozenset[str]:
+    """Options whose texts stand in clauses that neither deny nor doubt."""
+    said, found = _masked(_words(sentence), plain)
+    if not found or sentence.rstrip().endswith(("?", "？")):
+        return frozenset()
+    clauses = [clause for clause in _CLAUSE_END.split(said) if not _REFUSES.search(clause)]
+    return frozenset(letter for letter in found if any(_MASKS[letter] in clause for clause in clauses))
+
+
+def _as_number(text: str, options: Mapping[str, str]) -> frozenset[str]:
+    """The only option that equals the number which a response is, or states last."""
+    stated = [text] if len(text) <= _NUMBER_CHARS else []
+    stated += [match[1] for match in _ANSWER_IS.finditer(text)][-1:] + [value for _, value in sorted(boxed(text))][-1:]
+    for value in stated:
+        if len(value) <= _NUMBER_CHARS and any(character.isdigit() for character in value):
+            said = value.rstrip(" .")
+            found = [letter for letter, option in options.items() if answers_equal(said, option, "number")]
+            if len(found) == 1:
+                return frozenset(found)
     return frozenset()
 
 
+def _by_verdicts(text: str) -> frozenset[str]:
+    """The only option of a list at the end that is marked as right: `C. a car - correct`."""
+    right = set()
+    for line in text.split("\n")[-12:]:
+        if (match := _OPTION_LINE.match(line)) and _RIGHT.search(line) and not _REFUSES.search(line):
+            right.add(match[1])
+    return frozenset(right) if len(right) == 1 else frozenset()
+
+
 def _contained(said: str, plain: Mapping[str, str]) -> frozenset[str]:
-    """The only option whose words stand in a text; words of a longer option are its own."""
+    """The only option whose words stand in a text."""
+    _, found = _masked(said, plain)
+    return frozenset(found) if len(found) == 1 else frozenset()
+
+
+def _masked(said: str, plain: Mapping[str, str]) -> tuple[str, set[str]]:
+    """A text with a mark for each option's words, and those options; words of a longer option are its own."""
     found = set()
     for letter, option in sorted(plain.items(), key=lambda pair: -len(pair[1])):
         start = said.find(option)
@@ -214,10 +322,10 @@ def _contained(said: str, plain: Mapping[str, str]) -> frozenset[str]:
             end = start + len(option)
             if _is_whole(said, start, end):
                 found.add(letter)
-                said = f"{said[:start]}\0{said[end:]}"
+                said = f"{said[:start]}{_MASKS[letter]}{said[end:]}"
                 end = start + 1
             start = said.find(option, end)
-    return frozenset(found) if len(found) == 1 else frozenset()
+    return said, found
 
 
 def _is_whole(said: str, start: int, end: int) -> bool:
@@ -230,14 +338,6 @@ def _is_whole(said: str, start: int, end: int) -> bool:
     if said[start].isdigit() and (left[-1:] in ("-", "−") or (left[-1:] in (".", ",", "/") and left[:1].isdigit())):
         return False
     return not (said[end - 1].isdigit() and right[:1] in (".", ",", "/", "%") and (right == "%" or right[1:].isdigit()))
-
-
-def _open(sentence: str, plain: Mapping[str, str]) -> bool:
-    """Whether a sentence denies or doubts an option, the options' own words aside."""
-    said = _words(sentence)
-    for option in sorted(plain.values(), key=len, reverse=True):
-        said = said.replace(option, "\0")
-    return "\0" in said and _REFUSES.search(said) is not None
 
 
 @lru_cache(maxsize=8192)

@@ -92,7 +92,7 @@ def matched(
         said = inferred_option(text_of_reply(reply), options)
         return None if said is None else _mark(said, answer, "judge")
 
-    drawn = random.Random(f"{seed} {key}").choice([*options, NONE])
+    drawn = random.Random(f"{seed} {key}".encode("utf-8", "backslashreplace")).choice([*options, NONE])
     unread = Mark(float(drawn == answer), drawn, how="random")
     first = Ask(text, then=lambda _: unread, seed=seed, without=without)
     return asked(first, read, tries=_TRIES, unread=unread)
