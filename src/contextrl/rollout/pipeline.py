@@ -121,11 +121,12 @@ class Judging:
         # The main thread's own: parts without an answer, parts in doubt, verdicts that stand.
         self._answers: queue.SimpleQueue[tuple[list[Part], list[Part], BaseException | None]] = queue.SimpleQueue()
         self._asked, self._doubtful, self._stand = 0, list[Part](), list[Verdict]()
-        self._closed = False
+        self._submitted, self._closed = 0, False
 
     def submit(self, part: Part) -> None:
         """Have a part judged whose samples have ended."""
         self._asked += 1
+        self._submitted += 1
         with self._lock:
             self._queued.append(part)
         self._start(self._judge)
@@ -145,8 +146,14 @@ class Judging:
         """Parts whose verdicts do not stand yet."""
         return self._asked + len(self._doubtful)
 
-    def take(self, *, wait: bool) -> list[Part]:
-        """Parts whose verdicts stand now; with `wait`, after the next answer.
+    @property
+    def expected(self) -> float:
+        """Seconds until the last verdict, if the parts that are left take as long as those before them."""
+        settled = self._submitted - self.left
+        return self.seconds * self.left / settled if settled else 0.0
+
+    def take(self, timeout: float | None = None) -> list[Part]:
+        """Parts whose verdicts stand now, after the next answer or so many seconds.
 
         Raises:
             BaseException: what a thread has met.
@@ -154,12 +161,11 @@ class Judging:
         done: list[Part] = []
         while self._asked:
             try:
-                settled, doubtful, failure = self._answers.get(block=wait)
+                settled, doubtful, failure = self._answers.get(timeout=0 if done else timeout)
             except queue.Empty:
                 break
             if failure is not None:
                 raise failure
-            wait = False
             done += settled
             self._asked -= len(settled) + len(doubtful)
             self._doubtful += doubtful
@@ -252,6 +258,7 @@ class Pipeline:
     sample: Sampling
     seconds: dict[str, float]
     threads: Threads
+    _stage1: float = field(init=False, default=0.0)
 
     def run(self, groups: Sequence[Group]) -> None:
         """Sample, judge, retry and mix unsampled groups, in place. A judge that is gone is in `verifier.failure`."""
@@ -275,21 +282,16 @@ class Pipeline:
         attempts = [(parts[group.example.id], attempt) for group in groups for attempt in group.attempts]
         started = time.perf_counter()
         self._draw(first_draws(groups), attempts, judging)
-        self.seconds[names.TIME_STAGE1] += time.perf_counter() - started
+        self._stage1 = time.perf_counter() - started
+        self.seconds[names.TIME_STAGE1] += self._stage1
         judging.close()
 
     def _retry(self, first: Judging, second: Judging) -> None:
-        """Stage 2 in waves: of the groups that are judged, while others are judged.
-
-        A wave waits until half of what is left is there. Decoding few samples takes as long as decoding many, and so
-        there are never more waves than halvings.
-        """
+        """Stage 2, where it pays in waves: of the groups that are judged, while others are judged."""
         waited, begun = 0.0, 0.0
         while first.left:
             pause = time.perf_counter()
-            wave = first.take(wait=False)
-            while first.left > len(wave):
-                wave += first.take(wait=True)
+            wave = self._wave(first)
             waited += time.perf_counter() - pause
             if self.settings.in_use and self.verifier.failure is None:
                 begun = begun or time.perf_counter()
@@ -297,10 +299,25 @@ class Pipeline:
         second.close()
         pause = time.perf_counter()
         while second.left:
-            second.take(wait=True)
+            second.take()
         now = time.perf_counter()
         self.seconds[names.TIME_JUDGE_WAITING] += waited + now - pause
         self.seconds[names.TIME_STAGE2] += now - begun if begun else 0.0
+
+    def _wave(self, judging: Judging) -> list[Part]:
+        """What is judged, once waiting for the rest would take longer than sampling another wave afterwards.
+
+        An engine needs hardly longer for the retries of many groups than for those of one. As long as stage 1 took is
+        what a wave is taken to take; nobody waits longer than that for an answer that does not come.
+        """
+        wave = judging.take(0)
+        until = time.perf_counter() + self._stage1
+        while judging.left and (not wave or judging.expected < self._stage1):
+            left = until - time.perf_counter()
+            if wave and left <= 0:
+                break
+            wave += judging.take(max(left, 0) if wave else None)
+        return wave
 
     def _sample_retries(self, parts: Sequence[Part], judging: Judging) -> None:
         places: list[int] = []
