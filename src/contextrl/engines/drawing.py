@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import torch
-from transformers import LogitsProcessor
+from transformers import LogitsProcessor, StoppingCriteriaList
 from transformers.generation import GenerationMode
 
 
@@ -47,6 +47,30 @@ class OwnNumbers(LogitsProcessor):
         return torch.full_like(scores, float("-inf")).scatter(1, tokens[:, None], 0.0)
 
 
+class Announced(StoppingCriteriaList):
+    """Stopping criteria that say which rows have just ended; `generate` keeps all rows to the end.
+
+    Args:
+        criteria: `generate`'s own.
+        start: length of what comes before the first token.
+        ended: takes a row's number and its new tokens.
+    """
+
+    def __init__(self, criteria: StoppingCriteriaList, start: int, ended: Callable[[int, list[int]], None]) -> None:
+        super().__init__(criteria)
+        self.start, self.ended = start, ended
+        self._told: set[int] = set()
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: Any) -> torch.Tensor:
+        """[B] whether each row has ended."""
+        done = super().__call__(input_ids, scores, **kwargs)
+        for row in done.nonzero()[:, 0].tolist():
+            if row not in self._told:
+                self._told.add(row)
+                self.ended(row, input_ids[row, self.start :].tolist())
+        return done  # type: ignore[no-any-return]
+
+
 def _sample(
     model: Any,
     input_ids: torch.Tensor,
@@ -55,11 +79,14 @@ def _sample(
     generation_config: Any,
     *,
     seeds: Sequence[int],
+    ended: Callable[[int, list[int]], None] | None,
     **kwargs: Any,
 ) -> torch.Tensor:
     """Transformers' own sampling, after all that `generate` puts before it; a `custom_generate`."""
     room = stopping_criteria.max_length - input_ids.size(1)
     logits_processor.append(OwnNumbers(uniforms(seeds, room, input_ids.device), input_ids.size(1)))
+    if ended is not None:
+        stopping_criteria = Announced(stopping_criteria, input_ids.size(1), ended)
     # It asks the global generator all the same, which others go on from.
     with torch.random.fork_rng([] if input_ids.device.type == "cpu" else [input_ids.device]):
         sampled: torch.Tensor = model._sample(
@@ -73,17 +100,22 @@ def _sample(
 
 
 @contextmanager
-def own_numbers(model: Any, seeds: Sequence[int]) -> Iterator[None]:
+def own_numbers(
+    model: Any, seeds: Sequence[int], ended: Callable[[int, list[int]], None] | None = None
+) -> Iterator[None]:
     """Let a model's `generate` draw each row with its own seed, where it draws at all.
 
     Args:
         model: unwrapped, with or without adapters.
+        ended: told of each row that has ended, with its new tokens, where it is drawn.
     """
     generate = model.generate
 
     def seeded(*args: Any, **kwargs: Any) -> Any:
         draws = kwargs["generation_config"].get_generation_mode() == GenerationMode.SAMPLE
-        return generate(*args, **kwargs, **({"custom_generate": partial(_sample, seeds=seeds)} if draws else {}))
+        return generate(
+            *args, **kwargs, **({"custom_generate": partial(_sample, seeds=seeds, ended=ended)} if draws else {})
+        )
 
     model.generate = seeded
     try:

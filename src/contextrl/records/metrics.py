@@ -131,6 +131,10 @@ TOKEN_ACCURACY = _metric(
 TIME_STAGE1 = _metric("time/stage1", "Seconds of sampling in stage 1.")
 TIME_JUDGE = _metric("time/judge", "Seconds of judging stage 1.")
 TIME_STAGE2 = _metric("time/stage2", "Seconds of stage 2, judging of retries included.")
+TIME_JUDGE_WAITING = _metric(
+    "time/judge_waiting", "Seconds in which nothing could be sampled before the judge had answered."
+)
+TIME_ENGINE_IDLE = _metric("time/engine_idle", "Seconds of rollouts in which nothing was sampled, for any reason.")
 TIME_SCORE = _metric("time/score", "Seconds of the old and the reference pass.")
 TIME_TRAIN_TOTAL = _metric("time/train_total", "Seconds of training so far.")
 TIME_EVAL_TOTAL = _metric("time/eval_total", "Seconds of evaluation so far.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -29,6 +29,10 @@ class Draws:
         return len(self.prompt_of)
 
 
+#: Told of a sample as soon as it has ended: its place among what is drawn, and its ids. Called while others are drawn.
+Ended = Callable[[int, list[int]], None]
+
+
 @dataclass(frozen=True)
 class Sampled:
     """What an engine has drawn.
@@ -51,8 +55,12 @@ class Reading(Protocol):
         """What it has read, with positions where the engine computes them."""
         ...
 
-    def sample(self, draws: Draws) -> Sampled:
-        """Draw what is asked for, in its order."""
+    def sample(self, draws: Draws, ended: Ended | None = None) -> Sampled:
+        """Draw what is asked for, in its order.
+
+        Args:
+            ended: called at most once per sample; an engine that only knows at the end need not call it.
+        """
         ...
 
 

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -61,7 +61,14 @@ class Decoder(Protocol):
 
 @torch.no_grad()
 def generate(
-    model: Any, samples: Samples, decoder: Decoder, config: GenerationConfig, pad_token_id: int, *, synced: bool = False
+    model: Any,
+    samples: Samples,
+    decoder: Decoder,
+    config: GenerationConfig,
+    pad_token_id: int,
+    *,
+    synced: bool = False,
+    ended: Callable[[int, list[int]], None] | None = None,
 ) -> list[list[int]]:
     """Tokens of B samples, each up to and including its stop token.
 
@@ -70,6 +77,7 @@ def generate(
         decoder: computes the logits.
         config: as for `generate`; one sequence per row, no beams.
         synced: parameters are sharded over processes, so that all must step until the last has ended.
+        ended: told of each sample that has ended, with its tokens, while others go on.
     """
     ids = [
         [*samples.encoded.prompts.ids[n], *extra] for n, extra in zip(samples.prompt_of, samples.suffixes, strict=True)
@@ -77,7 +85,7 @@ def generate(
     contexts = left_pad(ids, pad_token_id).to(samples.encoded.device)
     lengths = torch.tensor([len(row) for row in ids], device=contexts.device)
     columns = torch.arange(contexts.size(1), device=contexts.device)
-    state = _Decoding(decoder, synced, samples.seeds)
+    state = _Decoding(decoder, synced, samples.seeds, ended)
     model.generate(
         input_ids=contexts,
         attention_mask=(columns >= contexts.size(1) - lengths[:, None]).long(),
@@ -95,6 +103,7 @@ class _Decoding:
     decoder: Decoder
     synced: bool
     seeds: Sequence[int]
+    ended: Callable[[int, list[int]], None] | None = None
     sampled: torch.Tensor | None = None
     counts: torch.Tensor | None = None
 
@@ -130,6 +139,10 @@ def decode(
             tokens = scores.argmax(-1)
         sequences[alive, end - 1] = tokens
         ended = stopping_criteria(sequences[alive, :end], scores)
+        if decoding.ended is not None:
+            # Its count says whether a sample has ended before, and goes on for other processes' sake.
+            for row in alive[ended & (counts[alive] == room)].tolist():
+                decoding.ended(row, sequences[row, start:end].tolist())
         # Clamped, not set: a sample that goes on for other processes' sake has ended before.
         counts[alive[ended]] = counts[alive[ended]].clamp(max=end - start)
         if not _any_alive(not bool(ended.all()), decoding.synced, input_ids.device):

@@ -17,7 +17,7 @@ from contextrl.engines.vllm.settings import VLLMSettings, plain_options, samplin
 from contextrl.errors import InputError
 from contextrl.policy.prompts import Prompts
 from contextrl.records import metrics as names
-from contextrl.rollout.sampling import Draws, Sampled
+from contextrl.rollout.sampling import Draws, Ended, Sampled
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class VLLMReading:
     engine: VLLMEngine
     prompts: Prompts
 
-    def sample(self, draws: Draws) -> Sampled:
-        """See `Reading`."""
+    def sample(self, draws: Draws, ended: Ended | None = None) -> Sampled:  # noqa: ARG002
+        """See `Reading`; all samples end together."""
         return self.engine.sample(self.prompts, draws)
 
 
