@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from runs import FunctionEngine, FunctionReading, ScriptedJudge, build_trainer
+from two_processes import on_two_processes
 
 from contextrl.errors import ServiceError
 from contextrl.judge.protocol import JudgeRequest
@@ -96,6 +97,18 @@ class RandomJudge(ScriptedJudge):
         return Verdict(status, answer_correct=right, process_correct=right, mistake_report=report, usage=usage)
 
 
+class Noticing(ScriptedJudge):
+    """Says when it is asked for the first time."""
+
+    def __init__(self, rule: Any) -> None:
+        super().__init__(rule)
+        self.asked = threading.Event()
+
+    def judge(self, requests: Sequence[JudgeRequest]) -> list[Verdict]:
+        self.asked.set()
+        return super().judge(requests)
+
+
 def collector_of(policy: Path, folder: Path, judge: Any, before: Any = None, **settings: Any) -> Collector:
     trainer = build_trainer(policy, folder, judge, **settings)
     trainer.collector.engine = StreamingEngine(trainer.eos_token_ids[0], before)  # type: ignore[assignment]
@@ -151,18 +164,13 @@ def test_results_are_those_of_one_after_the_other(
 
 def test_a_group_is_judged_while_others_are_sampled(tiny_policy: Path, tmp_path: Path) -> None:
     """The engine does not go on with the second group before the first one's verdicts are asked for."""
-    asked = threading.Event()
-
-    class Noticing(ScriptedJudge):
-        def judge(self, requests: Sequence[JudgeRequest]) -> list[Verdict]:
-            asked.set()
-            return super().judge(requests)
+    judge = Noticing(lambda request: "correct")
 
     def before(draws: Draws, n: int) -> None:
         if draws.prompt_of[n] == 1:
-            assert asked.wait(WAIT), "nobody was asked about the first group"
+            assert judge.asked.wait(WAIT), "nobody was asked about the first group"
 
-    collector = collector_of(tiny_policy, tmp_path, Noticing(lambda request: "correct"), before)
+    collector = collector_of(tiny_policy, tmp_path, judge, before)
     assert [group.kind for group in collector.collect([0, 1]).groups] == ["solved", "solved"]
 
 
@@ -258,3 +266,10 @@ def test_engines_tell_of_each_sample_once_and_early(shared_prefix: bool, tiny_po
     lengths = [len(ids) for _, ids in told]
     assert lengths == sorted(lengths), "in the order in which they end"
     assert len(set(lengths)) > 1
+
+
+def test_two_processes_overlap_too(tiny_policy: Path, tmp_path: Path) -> None:
+    """Equal to one after the other, early, and in the same collectives, also where one has nothing to retry."""
+    on_two_processes(
+        Path(__file__).with_name("overlap_on_two_processes.py"), str(tiny_policy), str(tmp_path), timeout=180
+    )

@@ -108,7 +108,7 @@ class Collector:
         any_process: whether a condition holds on any of them.
         share_out: how a refill's rows are shared out over them.
         rewards: functions beside the judge, None for none.
-        overlap: judge while others are sampled, where one process samples by itself.
+        overlap: judge while others are sampled.
     """
 
     examples: Sequence[Example]
@@ -180,24 +180,32 @@ class Collector:
             reading = self.engine.read(self.build_prompts(examples))
             groups = unsampled_groups(examples, rows, seeds, reading.prompts, self.num_generations)
         sample = partial(self._sample, rollout, reading)
-        if self.overlap and self.processes == 1:
-            pipeline = Pipeline(
-                rollout.verifier, self.stage2, self.retry_prompt, self.mixing, sample, rollout.seconds, self._threads
-            )
-            pipeline.run(groups)
+        if self.overlap:
+            Pipeline(
+                rollout.verifier,
+                self.stage2,
+                self.retry_prompt,
+                self.mixing,
+                sample,
+                self.any_process,
+                self.processes == 1,
+                rollout.seconds,
+                self._threads,
+            ).run(groups)
             self._check_judge(rollout.verifier)
         else:
             self._one_after_the_other(rollout, groups, sample)
         return groups
 
     def _one_after_the_other(self, rollout: Rollout, groups: list[Group], sample: Sample) -> None:
-        """Sampling that processes enter together: stage 1, then the judge, then stage 2, of all groups."""
+        """Stage 1, then the judge, then stage 2, of all groups: what the pipeline's results are those of."""
         with rollout.timed(names.TIME_STAGE1):
             sample_groups(groups, sample)
         with rollout.timed(names.TIME_JUDGE), rollout.timed(names.TIME_JUDGE_WAITING):
             judge_groups(groups, rollout.verifier, reports=self.stage2.asks_for_reports)
         self._check_judge(rollout.verifier)
         if self.stage2.in_use:
+            sampling, started = rollout.sampling, time.perf_counter()
             with rollout.timed(names.TIME_STAGE2):
                 recover(
                     groups,
@@ -208,6 +216,8 @@ class Collector:
                     any_process=self.any_process,
                     mixing=self.mixing,
                 )
+            spent = time.perf_counter() - started
+            rollout.seconds[names.TIME_JUDGE_WAITING] += max(0.0, spent - (rollout.sampling - sampling))
             self._check_judge(rollout.verifier)
 
     def _sample(

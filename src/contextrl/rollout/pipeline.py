@@ -3,6 +3,9 @@
 The main thread samples; threads ask the judge. A part is what is judged together: the groups of one example, because
 equal responses to it are asked about once. What is decided over a whole stage (`Verifier.insist`) waits for its last
 verdict. So every result is that of `judge_groups` and `recover`, whoever answers first.
+
+Threads that ask take part in nothing collective, so processes that train together overlap too. They enter the sampling
+of retries together, and therefore in one wave: which of a process's groups are judged by when is no other's knowledge.
 """
 
 from __future__ import annotations
@@ -12,7 +15,8 @@ import queue
 import threading
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from contextrl.objective.settings import Mixing
@@ -25,6 +29,7 @@ from contextrl.rollout.recovery import RetryPrompt
 from contextrl.rollout.sampling import Draws
 from contextrl.rollout.settings import Stage2Settings
 from contextrl.rollout.two_stage import (
+    AnyProcess,
     Retry,
     first_draws,
     plan_retries,
@@ -248,6 +253,8 @@ class Pipeline:
 
     Attributes:
         sample: continues the prompts that the groups are in the order of.
+        any_process: whether a condition holds on any process.
+        waves: groups may be retried while others are judged, because this process samples by itself.
         seconds: times of the rollout, to add to.
     """
 
@@ -256,6 +263,8 @@ class Pipeline:
     retry_prompt: RetryPrompt
     mixing: Mixing
     sample: Sampling
+    any_process: AnyProcess
+    waves: bool
     seconds: dict[str, float]
     threads: Threads
     _stage1: float = field(init=False, default=0.0)
@@ -269,7 +278,6 @@ class Pipeline:
         finally:
             first.stop()
             second.stop()
-            self.seconds[names.TIME_JUDGE] += first.seconds
         for group in groups:
             if group.retries:
                 mix_group(group, self.mixing, self.settings.max_positives)
@@ -288,21 +296,43 @@ class Pipeline:
 
     def _retry(self, first: Judging, second: Judging) -> None:
         """Stage 2, where it pays in waves: of the groups that are judged, while others are judged."""
-        waited, begun = 0.0, 0.0
-        while first.left:
-            pause = time.perf_counter()
-            wave = self._wave(first)
-            waited += time.perf_counter() - pause
-            if self.settings.in_use and self.verifier.failure is None:
+        started = time.perf_counter()
+        begun = None
+        for wave in self._waves(first):
+            # Where one process has lost its judge none of them goes on, and each says so when all are here.
+            if self.any_process(self.verifier.failure is not None) or not self.settings.in_use:
+                continue
+            retries = self._planned(wave)
+            if self.any_process(bool(retries)):
                 begun = begun or time.perf_counter()
-                self._sample_retries(wave, second)
+                draws = retry_draws([n for n, _, _ in retries], [retry for _, _, retry in retries])
+                self._draw(draws, [(part, retry.attempt) for _, part, retry in retries], second)
         second.close()
-        pause = time.perf_counter()
-        while second.left:
-            second.take()
-        now = time.perf_counter()
-        self.seconds[names.TIME_JUDGE_WAITING] += waited + now - pause
-        self.seconds[names.TIME_STAGE2] += now - begun if begun else 0.0
+        with self._waiting():
+            while second.left:
+                second.take()
+        begun, ended = begun or time.perf_counter(), time.perf_counter()
+        self.seconds[names.TIME_JUDGE] += begun - started
+        self.seconds[names.TIME_STAGE2] += ended - begun
+
+    @contextmanager
+    def _waiting(self) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        self.seconds[names.TIME_JUDGE_WAITING] += time.perf_counter() - started
+
+    def _waves(self, judging: Judging) -> Iterator[list[Part]]:
+        """Judged parts, those together that are to be retried together."""
+        if not self.waves:
+            every: list[Part] = []
+            with self._waiting():
+                while judging.left:
+                    every += judging.take()
+            yield every
+        while judging.left:
+            with self._waiting():
+                wave = self._wave(judging)
+            yield wave
 
     def _wave(self, judging: Judging) -> list[Part]:
         """What is judged, once waiting for the rest would take longer than sampling another wave afterwards.
@@ -319,20 +349,16 @@ class Pipeline:
             wave += judging.take(max(left, 0) if wave else None)
         return wave
 
-    def _sample_retries(self, parts: Sequence[Part], judging: Judging) -> None:
-        places: list[int] = []
-        retries: list[tuple[Part, Retry]] = []
-        for part in sorted(parts, key=lambda part: min(part.groups)):
-            again = Part(part.groups)
-            for n, group in part.groups.items():
-                again.retries += plan_retries(group, self.settings, self.retry_prompt, self.mixing)
-                places += [n] * (len(again.retries) + len(retries) - len(places))
-            for retry in again.retries:
+    def _planned(self, parts: Sequence[Part]) -> list[tuple[int, Part, Retry]]:
+        """Retries of judged parts, in the order of their groups: the group's place, what is judged with it, itself."""
+        found: list[tuple[int, Part, Retry]] = []
+        again = {part: Part(part.groups) for part in parts}
+        for n, part in sorted(((n, part) for part in parts for n in part.groups), key=lambda place: place[0]):
+            for retry in plan_retries(part.groups[n], self.settings, self.retry_prompt, self.mixing):
                 retry.group.retries.append(retry.attempt)
-            retries += [(again, retry) for retry in again.retries]
-        if retries:
-            draws = retry_draws(places, [retry for _, retry in retries])
-            self._draw(draws, [(part, retry.attempt) for part, retry in retries], judging)
+                again[part].retries.append(retry)
+                found.append((n, again[part], retry))
+        return found
 
     def _draw(self, draws: Draws, attempts: Sequence[tuple[Part, Attempt]], judging: Judging) -> None:
         """Fill attempts, and have a part judged when its last one has ended."""
