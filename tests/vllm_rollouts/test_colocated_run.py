@@ -29,8 +29,8 @@ def run(policy: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     steps: list[dict[str, Any]] = []
     sample = trainer.engines.engine.sample
 
-    def spying(prompts: Any, draws: Any) -> Any:
-        sampled = sample(prompts, draws)
+    def spying(prompts: Any, draws: Any, ended: Any = None) -> Any:
+        sampled = sample(prompts, draws, ended)
         steps.append(
             {"step": trainer.state.global_step, "prompts": prompts, "draws": draws, "sampled": sampled}
             | {"gap": trained_gap(trainer, prompts, draws, sampled)}

@@ -129,10 +129,15 @@ TOKEN_ACCURACY = _metric(
 # ---- time ------------------------------------------------------------------------------------------------------------
 
 TIME_STAGE1 = _metric("time/stage1", "Seconds of sampling in stage 1.")
-TIME_JUDGE = _metric("time/judge", "Seconds of judging stage 1.")
+TIME_JUDGE = _metric(
+    "time/judge",
+    "Seconds of judging stage 1 in which nothing was sampled, before stage 2; judging beside sampling adds none. "
+    "Reward functions included.",
+)
 TIME_STAGE2 = _metric("time/stage2", "Seconds of stage 2, judging of retries included.")
 TIME_JUDGE_WAITING = _metric(
-    "time/judge_waiting", "Seconds in which nothing could be sampled before the judge had answered."
+    "time/judge_waiting",
+    "Seconds in which nothing could be sampled before the judge had answered: parts of `time/judge` and `time/stage2`.",
 )
 TIME_ENGINE_IDLE = _metric("time/engine_idle", "Seconds of rollouts in which nothing was sampled, for any reason.")
 TIME_SCORE = _metric("time/score", "Seconds of the old and the reference pass.")

@@ -353,7 +353,7 @@ class Pipeline:
         """Retries of judged parts, in the order of their groups: the group's place, what is judged with it, itself."""
         found: list[tuple[int, Part, Retry]] = []
         again = {part: Part(part.groups) for part in parts}
-        for n, part in sorted(((n, part) for part in parts for n in part.groups), key=lambda place: place[0]):
+        for n, part in sorted(((n, one) for one in parts for n in one.groups), key=lambda place: place[0]):
             for retry in plan_retries(part.groups[n], self.settings, self.retry_prompt, self.mixing):
                 retry.group.retries.append(retry.attempt)
                 again[part].retries.append(retry)

@@ -39,8 +39,18 @@ def test_unequal_counts_of_processes(counts: tuple[int, ...]) -> None:
         [Request([10 * rank + n], (), n % 3 + 1, 7 * n) for n in range(count)] for rank, count in enumerate(counts)
     ]
     for rank, own in enumerate(every):
-        got = together(own, rank, lambda _: every, lambda flat: [answered(request) for request in flat])
+        told: dict[int, Any] = {}
+
+        def answer(flat: list[Request], tell: Any) -> list[Any]:
+            answers = [answered(request) for request in flat]
+            for place in reversed(range(len(flat))):
+                tell(place, answers[place])
+            return answers
+
+        got = together(own, rank, lambda _, every=every: every, answer, told.__setitem__)
         assert got == [answered(request) for request in own]
+        assert [told[n] for n in sorted(told)] == got, "of its own, and of no others"
+        assert together(own, rank, lambda _, every=every: every, answer) == got
 
 
 def test_two_processes_and_a_server(tmp_path: Path) -> None:
@@ -76,7 +86,7 @@ def test_pictures_that_a_server_scales_otherwise_are_refused() -> None:
 
 def _opened(client: FakeClient, requests: list[Request]) -> Any:
     server = backend(client)
-    return server._answers(requests, options=OPTIONS)
+    return server._answers(requests, None, options=OPTIONS)
 
 
 def test_a_server_that_fails_is_a_service_that_fails() -> None:

@@ -18,17 +18,24 @@ class CacheCounts:
     found: float = 0.0
 
 
+#: Told of an answer while others are on their way: its request's place, and itself. On the thread that asks.
+Told = Callable[[int, Answer], None]
+
+
 class Backend(Protocol):
     """One vLLM. Every process calls the same methods in the same order."""
 
     #: Whether weights that it has are gone, so that they must be loaded again whatever the policy has done.
     forgot_weights: bool
 
-    def generate(self, requests: Sequence[Request], options: Mapping[str, Any]) -> list[Answer]:
+    def generate(
+        self, requests: Sequence[Request], options: Mapping[str, Any], told: Told | None = None
+    ) -> list[Answer]:
         """Samples of this process's requests, of which there may be none, in their order.
 
         Args:
             options: SamplingParams by name, without `n` and `seed`.
+            told: see `Told`; at most once for each request.
         """
         ...
 
@@ -50,18 +57,28 @@ Gather = Callable[[Any], list[Any]]
 
 
 def together(
-    requests: Sequence[Request], rank: int, gather: Gather, answer: Callable[[list[Request]], list[Answer]]
+    requests: Sequence[Request],
+    rank: int,
+    gather: Gather,
+    answer: Callable[[list[Request], Told], list[Answer]],
+    told: Told | None = None,
 ) -> list[Answer]:
     """Answers to this process's requests, where all processes' requests are answered at once.
 
     Args:
         rank: of this process among those that `gather` asks. They may have different numbers of requests, or none.
-        answer: called with all requests; it gives the same on every process, or raises there.
+        answer: called with all requests; it gives the same on every process, or raises there. It may tell of each.
+        told: of this process's own.
     """
     every: list[list[Request]] = gather(list(requests))
     flat = [request for part in every for request in part]
     start = sum(len(part) for part in every[:rank])
-    answers = answer(flat) if flat else []
+
+    def own(place: int, answered: Answer) -> None:
+        if told is not None and start <= place < start + len(requests):
+            told(place - start, answered)
+
+    answers = answer(flat, own) if flat else []
     return answers[start : start + len(requests)]
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 from contextrl.engines.host import PolicyHost
 from contextrl.engines.shared_prefix.scorer import PromptScorer
-from contextrl.engines.vllm.backend import Backend, CacheCounts
+from contextrl.engines.vllm.backend import Backend, CacheCounts, Told
 from contextrl.engines.vllm.colocated import ColocatedBackend
 from contextrl.engines.vllm.guard import Guard
-from contextrl.engines.vllm.requests import Answer, Request, check_read, requests_of, sampled_of
+from contextrl.engines.vllm.requests import Answer, Request, check_read, is_read, requests_of, sampled_of
 from contextrl.engines.vllm.server import ServerBackend, connect
 from contextrl.engines.vllm.settings import VLLMSettings, plain_options, sampling_options
 from contextrl.errors import InputError
@@ -27,9 +28,9 @@ class VLLMReading:
     engine: VLLMEngine
     prompts: Prompts
 
-    def sample(self, draws: Draws, ended: Ended | None = None) -> Sampled:  # noqa: ARG002
-        """See `Reading`; all samples end together."""
-        return self.engine.sample(self.prompts, draws)
+    def sample(self, draws: Draws, ended: Ended | None = None) -> Sampled:
+        """See `Reading`; the samples of one request end together."""
+        return self.engine.sample(self.prompts, draws, ended)
 
 
 class VLLMEngine:
@@ -67,7 +68,7 @@ class VLLMEngine:
         """See `Engine`."""
         return VLLMReading(self, prompts)
 
-    def sample(self, prompts: Prompts, draws: Draws) -> Sampled:
+    def sample(self, prompts: Prompts, draws: Draws, ended: Ended | None = None) -> Sampled:
         """Samples of the policy as it is now. Collective."""
         self.follow_policy()
         options = sampling_options(self.host)
@@ -76,10 +77,21 @@ class VLLMEngine:
             requests = self.guard.requests(prompts, chosen, seed)
             answers = self._answers(requests, plain_options(options, self.guard.tokens()))
             self.guard.check(prompts, chosen, answers)
-        return sampled_of(self._answers(requests_of(prompts, draws), options))
+        requests = requests_of(prompts, draws)
+        firsts = [0, *accumulate(request.samples for request in requests)]
 
-    def _answers(self, requests: Sequence[Request], options: Mapping[str, Any]) -> list[Answer]:
-        answers = self.backend.generate(requests, options)
+        def told(place: int, answer: Answer) -> None:
+            # What was read otherwise ends the run when all are here; nobody is asked about it.
+            if ended is not None and is_read(requests[place], answer, self.settings.image_token):
+                for n, ids in enumerate(answer.ids):
+                    ended(firsts[place] + n, ids)
+
+        return sampled_of(self._answers(requests, options, told))
+
+    def _answers(
+        self, requests: Sequence[Request], options: Mapping[str, Any], told: Told | None = None
+    ) -> list[Answer]:
+        answers = self.backend.generate(requests, options, told)
         for request, answer in zip(requests, answers, strict=True):
             check_read(request, answer, self.settings.image_token)
         return answers
