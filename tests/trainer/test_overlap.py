@@ -268,6 +268,22 @@ def test_engines_tell_of_each_sample_once_and_early(shared_prefix: bool, tiny_po
     assert len(set(lengths)) > 1
 
 
+@pytest.mark.parametrize("settings", [{}, SETTINGS["refilled"], SETTINGS["without-stage-2"]], ids=str)
+def test_parts_of_a_rollout_do_not_count_time_twice(
+    settings: dict[str, Any], tiny_policy: Path, tmp_path: Path
+) -> None:
+    collector = collector_of(tiny_policy, tmp_path, RandomJudge(), **settings)
+    for collector.overlap in (False, True):
+        started = time.perf_counter()
+        seconds = collector.collect(ROWS).seconds
+        whole = time.perf_counter() - started
+        assert min(seconds.values()) >= 0
+        parts = [seconds[name] for name in (names.TIME_STAGE1, names.TIME_JUDGE, names.TIME_STAGE2)]
+        assert sum(parts) <= whole
+        assert 0 < seconds[names.TIME_JUDGE_WAITING] <= parts[1] + parts[2] + 1e-9
+        assert seconds[names.TIME_JUDGE_WAITING] <= seconds[names.TIME_ENGINE_IDLE] <= whole
+
+
 def test_two_processes_overlap_too(tiny_policy: Path, tmp_path: Path) -> None:
     """Equal to one after the other, early, and in the same collectives, also where one has nothing to retry."""
     on_two_processes(

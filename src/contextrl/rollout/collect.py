@@ -205,7 +205,7 @@ class Collector:
             judge_groups(groups, rollout.verifier, reports=self.stage2.asks_for_reports)
         self._check_judge(rollout.verifier)
         if self.stage2.in_use:
-            sampling, started = rollout.sampling, time.perf_counter()
+            before = rollout.seconds[names.TIME_STAGE2] - rollout.sampling
             with rollout.timed(names.TIME_STAGE2):
                 recover(
                     groups,
@@ -216,8 +216,8 @@ class Collector:
                     any_process=self.any_process,
                     mixing=self.mixing,
                 )
-            spent = time.perf_counter() - started
-            rollout.seconds[names.TIME_JUDGE_WAITING] += max(0.0, spent - (rollout.sampling - sampling))
+            without_sampling = rollout.seconds[names.TIME_STAGE2] - rollout.sampling - before
+            rollout.seconds[names.TIME_JUDGE_WAITING] += max(0.0, without_sampling)
             self._check_judge(rollout.verifier)
 
     def _sample(

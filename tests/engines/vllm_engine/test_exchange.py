@@ -78,6 +78,13 @@ def test_a_server_is_asked_once_per_prompt_with_the_expanded_run() -> None:
     assert [ids[1] for ids in answers[0].ids] == [50, 51], "choices come in the order in which they end"
 
 
+def test_a_server_tells_of_each_answer_once() -> None:
+    requests = requests_of(prompts_of(([3, 4], 0), ([5], 0)), Draws([0, 0, 1], [()] * 3, [50, 51, 8]))
+    told: list[tuple[int, Any]] = []
+    answers = backend(FakeClient()).generate(requests, OPTIONS, lambda place, answer: told.append((place, answer)))
+    assert sorted(told, key=lambda pair: pair[0]) == list(enumerate(answers))
+
+
 def test_pictures_that_a_server_scales_otherwise_are_refused() -> None:
     client = FakeClient({"picture 0.0": 5})
     with pytest.raises(EngineMismatchError, match=r"\[5\] features.*scores \[3\].*vllm serve policy"):
