@@ -179,7 +179,7 @@ class GivenReading:
     completions: list[list[int]]
     prompts: Prompts
 
-    def sample(self, draws: Draws, ended: Any = None) -> Sampled:  # noqa: ARG002
+    def sample(self, draws: Draws) -> Sampled:  # noqa: ARG002
         return Sampled(self.completions)
 
 

@@ -37,7 +37,7 @@ from contextrl.policy.prompts import Prompts
 from contextrl.records import metrics as names
 from contextrl.records.verdict import ReferenceContext, Usage, Verdict
 from contextrl.rollout.collect import Collector, Rollout
-from contextrl.rollout.sampling import Draws, Ended, Sampled
+from contextrl.rollout.sampling import Draws, Sampled
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "trainer"))
 from runs import build_trainer  # type: ignore[import-not-found]
@@ -95,13 +95,13 @@ class PacedReading:
     engine: PacedEngine
     prompts: Prompts
 
-    def sample(self, draws: Draws, ended: Ended | None = None) -> Sampled:
+    def sample(self, draws: Draws) -> Sampled:
         sampled = [tokens(seed, self.engine.end) for seed in draws.seeds]
         began, ends = time.perf_counter(), dict[int, float]()
         for index in sorted(range(len(draws)), key=lambda index: len(sampled[index])):
             time.sleep(max(0.0, began + TOKEN * len(sampled[index]) - time.perf_counter()))
-            if ended is not None:
-                ended(index, sampled[index])
+            if draws.ended is not None:
+                draws.ended(index, sampled[index])
             ends[index] = time.perf_counter() - began
         self.engine.calls.append((ends, time.perf_counter() - began))
         return Sampled(sampled)

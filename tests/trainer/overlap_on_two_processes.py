@@ -40,13 +40,13 @@ class Together(StreamingEngine):
 
 
 class TogetherReading(StreamingReading):
-    def sample(self, draws: Draws, ended: Any = None) -> Sampled:
+    def sample(self, draws: Draws) -> Sampled:
         stages: list[Any] = [None, None]
         # A stand-in is at whatever stage the other process is.
         mine = None if len(draws) == 1 else 2 if any(draws.suffixes) else 1
         torch.distributed.all_gather_object(stages, mine)
         assert len(set(stages) - {None}) == 1, "one process samples retries while the other is at stage 1"
-        return super().sample(draws, ended)
+        return super().sample(draws)
 
 
 class Mortal(RandomJudge):

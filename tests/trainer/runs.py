@@ -77,7 +77,7 @@ class FixedReading:
     ids: list[int]
     prompts: Prompts
 
-    def sample(self, draws: Draws, ended: Any = None) -> Sampled:
+    def sample(self, draws: Draws) -> Sampled:
         return Sampled([list(self.ids) for _ in draws.prompt_of])
 
 
@@ -88,7 +88,7 @@ class FunctionReading:
     prompts: Prompts
     end: int
 
-    def sample(self, draws: Draws, ended: Any = None) -> Sampled:
+    def sample(self, draws: Draws) -> Sampled:
         seen: Counter[tuple[int, str]] = Counter()
         sampled = []
         for n, suffix in zip(draws.prompt_of, draws.suffixes, strict=True):

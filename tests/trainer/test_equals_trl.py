@@ -115,8 +115,8 @@ class Recording:
     def prompts(self) -> Prompts:
         return self.reading.prompts
 
-    def sample(self, draws: Draws, ended: Any = None) -> Sampled:
-        sampled = self.reading.sample(draws, ended)
+    def sample(self, draws: Draws) -> Sampled:
+        sampled = self.reading.sample(draws)
         self.samples.append(([self.prompts.ids[n] for n in draws.prompt_of], sampled.ids))
         return sampled
 

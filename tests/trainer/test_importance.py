@@ -40,8 +40,8 @@ class TellingReading:
     def prompts(self) -> Prompts:
         return self.reading.prompts
 
-    def sample(self, draws: Draws, ended: Any = None) -> Sampled:
-        sampled = self.reading.sample(draws, ended)
+    def sample(self, draws: Draws) -> Sampled:
+        sampled = self.reading.sample(draws)
         # Retries are longer than what they retry.
         sampled = Sampled([ids if suffix else ids[:5] for ids, suffix in zip(sampled.ids, draws.suffixes, strict=True)])
         # Filled in by the test, which knows the trainer's numbers: here only how far they are apart.

@@ -50,13 +50,13 @@ class StreamingReading(FunctionReading):
         super().__init__(prompts, end)
         object.__setattr__(self, "before", before)
 
-    def sample(self, draws: Draws, ended: Any = None) -> Sampled:
+    def sample(self, draws: Draws) -> Sampled:
         sampled = super().sample(draws)
-        if ended is not None:
+        if draws.ended is not None:
             for n in range(len(draws)):
                 if self.before is not None:  # type: ignore[attr-defined]
                     self.before(draws, n)  # type: ignore[attr-defined]
-                ended(n, sampled.ids[n])
+                draws.ended(n, sampled.ids[n])
         return sampled
 
 
@@ -260,8 +260,8 @@ def test_engines_tell_of_each_sample_once_and_early(shared_prefix: bool, tiny_po
     prompts = trainer.collector.build_prompts(trainer.examples[:4])
     reading = trainer.engines.engine.read(prompts)
     told: list[tuple[int, list[int]]] = []
-    draws = Draws([n for n in range(4) for _ in range(8)], [()] * 32, range(32))
-    sampled = reading.sample(draws, lambda index, ids: told.append((index, ids)))
+    draws = Draws([n for n in range(4) for _ in range(8)], [()] * 32, range(32), lambda *of_one: told.append(of_one))
+    sampled = reading.sample(draws)
     assert sorted(told) == list(enumerate(sampled.ids))
     lengths = [len(ids) for _, ids in told]
     assert lengths == sorted(lengths), "in the order in which they end"

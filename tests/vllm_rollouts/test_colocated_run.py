@@ -29,8 +29,8 @@ def run(policy: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     steps: list[dict[str, Any]] = []
     sample = trainer.engines.engine.sample
 
-    def spying(prompts: Any, draws: Any, ended: Any = None) -> Any:
-        sampled = sample(prompts, draws, ended)
+    def spying(prompts: Any, draws: Any) -> Any:
+        sampled = sample(prompts, draws)
         steps.append(
             {"step": trainer.state.global_step, "prompts": prompts, "draws": draws, "sampled": sampled}
             | {"gap": trained_gap(trainer, prompts, draws, sampled)}
@@ -116,8 +116,8 @@ def test_groups_are_told_of_while_others_are_sampled(run: Any) -> None:
         told.append((place, ids))
         others.append(engine.backend.llm.llm_engine.has_unfinished_requests())  # type: ignore[attr-defined]
 
-    draws = Draws([n for n in range(3) for _ in range(4)], [()] * 12, [2**60 + n for n in range(12)])
-    sampled = engine.read(trainer.own_prompts(range(3))).sample(draws, ended)
+    draws = Draws([n for n in range(3) for _ in range(4)], [()] * 12, [2**60 + n for n in range(12)], ended)
+    sampled = engine.read(trainer.own_prompts(range(3))).sample(draws)
     assert sorted(told) == list(enumerate(sampled.ids))
     groups = [place // 4 for place, _ in told]
     assert groups[::4] == groups[1::4] == groups[2::4] == groups[3::4]

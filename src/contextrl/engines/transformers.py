@@ -8,7 +8,7 @@ from contextrl.engines.drawing import own_numbers
 from contextrl.engines.host import PolicyHost
 from contextrl.policy.generation import own_settings_only
 from contextrl.policy.prompts import Prompts
-from contextrl.rollout.sampling import Draws, Ended, Sampled
+from contextrl.rollout.sampling import Draws, Sampled
 
 
 @dataclass(frozen=True)
@@ -18,13 +18,13 @@ class TransformersReading:
     host: PolicyHost
     prompts: Prompts
 
-    def sample(self, draws: Draws, ended: Ended | None = None) -> Sampled:
+    def sample(self, draws: Draws) -> Sampled:
         """See `Reading`."""
         ids = [[*self.prompts.ids[n], *suffix] for n, suffix in zip(draws.prompt_of, draws.suffixes, strict=True)]
         rows = self.prompts.select(draws.prompt_of).extended(ids)
         fields = {**rows.per_token, **rows.image_tensors()}
         model = self.host.accelerator.unwrap_model(self.host.model)
-        with own_settings_only(model), own_numbers(model, draws.seeds, ended):
+        with own_settings_only(model), own_numbers(model, draws.seeds, draws.ended):
             sampled, _ = self.host._generate_single_turn(rows.ids, None, fields, 1)
         return Sampled(sampled)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from contextrl.errors import InputError, ServiceError
@@ -235,7 +235,7 @@ class Collector:
                 # Generation is collective: stand in with a prompt of our own and throw its completion away.
                 self.engine.read(self.build_prompts(self.examples[:1])).sample(Draws([0], [()], [0]))
             return []
-        sampled = reading.sample(draws, None if ended is None else hand_over)
+        sampled = reading.sample(draws if ended is None else replace(draws, ended=hand_over))
         rollout.sampling += time.perf_counter() - started
         rollout.tokens += sum(len(ids) for ids in sampled.ids)
         return self.completions.of(sampled)

@@ -23,7 +23,7 @@ from contextrl.engines.shared_prefix.sharing import Sharing
 from contextrl.engines.transformers import TransformersEngine
 from contextrl.policy.generation import own_settings_only
 from contextrl.policy.prompts import Prompts
-from contextrl.rollout.sampling import Draws, Ended, Sampled
+from contextrl.rollout.sampling import Draws, Sampled
 
 
 class SharedPrefixEngine:
@@ -112,11 +112,11 @@ class SharedReading:
         self.prompts = replace(encoded.prompts, positions=encoded.positions)
         self._states: PrefixStates | None = None
 
-    def sample(self, draws: Draws, ended: Ended | None = None) -> Sampled:
+    def sample(self, draws: Draws) -> Sampled:
         """See `Reading`."""
         self.engine.probe_once(self.encoded)
         if not self.engine.shares(draws.suffixes):
-            return self.engine.plain.read(self.prompts).sample(draws, ended)
+            return self.engine.plain.read(self.prompts).sample(draws)
         host = self.engine.host
         present = sorted(set(draws.prompt_of))
         every = len(present) == len(self.encoded)
@@ -137,7 +137,7 @@ class SharedReading:
                 host.generation_config,
                 host._tokenizer.pad_token_id,
                 synced=self.engine.parameters_are_sharded,
-                ended=ended,
+                ended=draws.ended,
             )
         if isinstance(decoder, SharedDecoder) and every and not self.engine.parameters_are_sharded:
             self._states = decoder.states

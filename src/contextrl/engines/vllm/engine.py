@@ -18,7 +18,7 @@ from contextrl.engines.vllm.settings import VLLMSettings, plain_options, samplin
 from contextrl.errors import InputError
 from contextrl.policy.prompts import Prompts
 from contextrl.records import metrics as names
-from contextrl.rollout.sampling import Draws, Ended, Sampled
+from contextrl.rollout.sampling import Draws, Sampled
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class VLLMReading:
     engine: VLLMEngine
     prompts: Prompts
 
-    def sample(self, draws: Draws, ended: Ended | None = None) -> Sampled:
+    def sample(self, draws: Draws) -> Sampled:
         """See `Reading`; the samples of one request end together."""
-        return self.engine.sample(self.prompts, draws, ended)
+        return self.engine.sample(self.prompts, draws)
 
 
 class VLLMEngine:
@@ -68,7 +68,7 @@ class VLLMEngine:
         """See `Engine`."""
         return VLLMReading(self, prompts)
 
-    def sample(self, prompts: Prompts, draws: Draws, ended: Ended | None = None) -> Sampled:
+    def sample(self, prompts: Prompts, draws: Draws) -> Sampled:
         """Samples of the policy as it is now. Collective."""
         self.follow_policy()
         options = sampling_options(self.host)
@@ -82,9 +82,9 @@ class VLLMEngine:
 
         def told(place: int, answer: Answer) -> None:
             # What was read otherwise ends the run when all are here; nobody is asked about it.
-            if ended is not None and is_read(requests[place], answer, self.settings.image_token):
+            if draws.ended is not None and is_read(requests[place], answer, self.settings.image_token):
                 for n, ids in enumerate(answer.ids):
-                    ended(firsts[place] + n, ids)
+                    draws.ended(firsts[place] + n, ids)
 
         return sampled_of(self._answers(requests, options, told))
 
