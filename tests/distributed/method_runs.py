@@ -104,6 +104,8 @@ def trainer_of(policy: Path, folder: Path, method: str, processes: int, **settin
         "lr_scheduler_type": "constant",
         "max_steps": STEPS,
         "use_cpu": False,
+        # DeepSpeed is not told by anything else that there is no accelerator.
+        "ddp_backend": "gloo" if os.environ.get("ACCELERATE_USE_DEEPSPEED") else None,
         "per_device_train_batch_size": ROWS // processes // METHODS[method].get("gradient_accumulation_steps", 1),
     }
     model, processor = load_policy(str(policy), trainable=True), load_processor(str(policy), policy_config(str(policy)))
@@ -136,7 +138,8 @@ def run(policy: Path, folder: Path, method: str, processes: int, **settings: Any
     trainer = trainer_of(policy, folder, method, processes, **settings)
     assert trainer.accelerator.num_processes == processes
     trainer.train()
-    weights = trainer.accelerator.get_state_dict(trainer.model)
+    # DeepSpeed's engine alone brings a model together that it has parted.
+    weights = trainer.accelerator.get_state_dict(trainer.deepspeed or trainer.model)
     if trainer.accelerator.is_main_process:
         torch.save({name: tensor.clone() for name, tensor in weights.items()}, folder / "weights.pt")
         (folder / "log.json").write_text(json.dumps(trainer.state.log_history), encoding="utf-8")

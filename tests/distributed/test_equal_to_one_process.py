@@ -18,7 +18,6 @@ from two_processes import TORCHRUN
 
 from contextrl.records.jsonl import read_objects
 
-
 #: What processes may differ in: how long it took, and how much padding and how many forwards their share of rows makes.
 BY_NATURE = ("step_time", "time/*", "train_runtime", "train_*_per_second", "total_flos", "shared_prefix/used")
 

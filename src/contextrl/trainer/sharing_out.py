@@ -90,16 +90,26 @@ class StandInPicture:
         self.model, self.blank, self.processes = model, blank, processes
         self._wanted = False
         self._owed: list[torch.Tensor] = []
+        self._on_embeddings: Any = None
 
     def hook_in(self) -> None:
         """Before the model is wrapped: FSDP2 then brings together what it holds itself before we are called."""
         self.model.register_forward_pre_hook(self._before, with_kwargs=True)
-        # Models embed their tokens before they look at pictures, and embeddings may be shared out on their own.
-        self.model.get_input_embeddings().register_forward_hook(self._embedded)
+        self._hook_on_embeddings()
         self.model.register_forward_hook(self._after)
+
+    def _hook_on_embeddings(self) -> None:
+        """Models embed their tokens before they look at pictures, and embeddings may be shared out on their own.
+
+        The last of the hooks there: DeepSpeed compares the order of layers between processes, the backward pass's too.
+        """
+        if self._on_embeddings is not None:
+            self._on_embeddings.remove()
+        self._on_embeddings = self.model.get_input_embeddings().register_forward_hook(self._embedded)
 
     def _before(self, _: Any, __: Any, inputs: dict[str, Any]) -> None:
         self._owed = []
+        self._hook_on_embeddings()
         sees = any(inputs.get(name) is not None for name in self.blank)
         self._wanted = self.processes.any(sees) and not sees
 
@@ -123,14 +133,20 @@ class StandInPicture:
         return outputs
 
 
+#: Of a picture's features what comes before `pooler_output`, which the language model reads.
+_BEFORE_POOLING = ("last_hidden_state", "hidden_states", "attentions")
+
+
 def _numbers_in(found: Any) -> Iterator[torch.Tensor]:
-    """Every tensor of numbers in what a model returns."""
+    """Every tensor of numbers in a picture's features that the language model reads."""
     if isinstance(found, torch.Tensor):
         if found.is_floating_point():
             yield found
     elif isinstance(found, Mapping):
-        for value in found.values():
-            yield from _numbers_in(value)
+        pooled = found.get("pooler_output") is not None
+        for name, value in found.items():
+            if not (pooled and name in _BEFORE_POOLING):
+                yield from _numbers_in(value)
     elif isinstance(found, list | tuple):
         for value in found:
             yield from _numbers_in(value)
