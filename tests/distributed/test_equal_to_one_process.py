@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from launching import finished
-from method_runs import METHODS, run
+from method_runs import METHODS, STEPS, run
 from test_launch_settings import FSDP2
 from two_processes import TORCHRUN
 
 from contextrl.records.jsonl import read_objects
+
+#: What processes may differ in: how long it took, and how much padding and how many forwards their share of rows makes.
+BY_NATURE = ("step_time", "time/*", "train_runtime", "train_*_per_second", "total_flos", "shared_prefix/used")
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +41,23 @@ def groups(folder: Path) -> list[tuple[Any, ...]]:
     return sorted(found, key=repr)
 
 
+def differing(*logs: list[dict[str, Any]]) -> list[tuple[int, str, Any, Any]]:
+    """Step, name and values of every figure that two runs have logged and that should not differ."""
+    return [
+        (found["step"], name, found.get(name), expected.get(name))
+        for found, expected in zip(*logs, strict=True)
+        for name in sorted({*found, *expected})
+        if not any(fnmatchcase(name, pattern) for pattern in BY_NATURE)
+        and not equal(found.get(name), expected.get(name))
+    ]
+
+
+def equal(found: float | None, expected: float | None) -> bool:
+    if found is None or expected is None:
+        return found is expected
+    return math.isclose(found, expected, rel_tol=2e-5, abs_tol=2e-6)
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_groups_rewards_and_weights_are_those_of_one_process(
     method: str, two: Path, tiny_policy: Path, tmp_path: Path
@@ -46,6 +68,8 @@ def test_groups_rewards_and_weights_are_those_of_one_process(
         assert found == expected
         assert len(list((two / method).glob("groups*.jsonl"))) == 2
     logs = [json.loads((folder / "log.json").read_text(encoding="utf-8")) for folder in (two / method, tmp_path)]
+    assert differing(*logs) == []
+    assert sum("loss" in row for row in logs[0]) == STEPS
     losses = [[row["loss"] for row in log if "loss" in row] for log in logs]
     assert losses[0] == pytest.approx(losses[1], abs=2e-6)
     weights = [torch.load(folder / "weights.pt", weights_only=True) for folder in (two / method, tmp_path)]

@@ -109,6 +109,14 @@ ENTROPY = _metric("entropy", "Of the policy's next token, in nats.")
 CLIPPED_LOW = _metric("clip_ratio/low_mean", "Share of tokens whose ratio the lower clip holds.")
 CLIPPED_HIGH = _metric("clip_ratio/high_mean", "Share of tokens whose ratio the upper clip holds.")
 CLIPPED = _metric("clip_ratio/region_mean", "Share of tokens whose ratio a clip holds.")
+SAMPLING_GAP = _metric(
+    "sampling/sampling_logp_difference/mean",
+    "With train.use_vllm: how far the log-probabilities of sampled tokens are from the trainer's, in nats.",
+)
+SAMPLING_RATIO = _metric(
+    "sampling/importance_sampling_ratio/mean",
+    "With train.use_vllm: mean factor that corrects for the engine, cut or masked as set.",
+)
 SHARED_PREFIX_USED = _metric("shared_prefix/used", "Share of scoring passes that read each prompt once.")
 ENGINE_PREFIX_CACHE_HITS = _metric(
     "engine/prefix_cache_hits", "Share of the tokens of a rollout's prompts that the engine had read before."

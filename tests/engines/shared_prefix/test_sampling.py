@@ -204,9 +204,7 @@ def test_with_sharded_parameters_a_finished_process_goes_on_with_one_sample(
     prompts = make_prompts("qwen3-vl", SHAPES)
     config = configured(do_sample=False)
     steps = iter([True] * 8 + [False])
-    monkeypatch.setattr(
-        "contextrl.engines.shared_prefix.generation._any_alive", lambda here, synced, device: next(steps)
-    )
+    monkeypatch.setattr("contextrl.engines.shared_prefix.generation._any_alive", lambda here, synced: next(steps))
     samples = Samples(encode_prompts(qwen, prompts, CPU), ROW[:3], [[]] * 3)
     decoder = CountingDecoder(qwen, samples, config.max_new_tokens)
     config.eos_token_id = list(range(VOCABULARY))

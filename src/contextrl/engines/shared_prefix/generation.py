@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import torch
-import torch.distributed
+from accelerate import PartialState
 from torch.nn.functional import pad
 from transformers import GenerationConfig
 from transformers.cache_utils import DynamicCache
 from transformers.generation import logits_process
 
 from contextrl.engines.drawing import drawn, uniforms
+from contextrl.engines.processes import Processes
 from contextrl.engines.shared_prefix.attention import untouched_mask
 from contextrl.engines.shared_prefix.decoding import CausalPrefix, OwnStates, PrefixStates, SharedDecoding
 from contextrl.engines.shared_prefix.prompts import EncodedPrompts
@@ -145,7 +146,7 @@ def decode(
                 decoding.ended(row, sequences[row, start:end].tolist())
         # Clamped, not set: a sample that goes on for other processes' sake has ended before.
         counts[alive[ended]] = counts[alive[ended]].clamp(max=end - start)
-        if not _any_alive(not bool(ended.all()), decoding.synced, input_ids.device):
+        if not _any_alive(not bool(ended.all()), decoding.synced):
             break
         if bool(ended.any()):
             rows = (~ended).nonzero()[:, 0]
@@ -186,12 +187,8 @@ class _Scorer:
         return self.processors(sequences, every)[alive]  # type: ignore[no-any-return]
 
 
-def _any_alive(here: bool, synced: bool, device: torch.device) -> bool:
-    if not synced:
-        return here
-    count = torch.tensor(float(here), device=device)
-    torch.distributed.all_reduce(count)
-    return bool(count.item())
+def _any_alive(here: bool, synced: bool) -> bool:
+    return Processes(PartialState()).any(here) if synced else here
 
 
 class SharedDecoder:

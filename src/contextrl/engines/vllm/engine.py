@@ -8,6 +8,7 @@ from itertools import accumulate
 from typing import Any
 
 from contextrl.engines.host import PolicyHost
+from contextrl.engines.processes import Processes
 from contextrl.engines.shared_prefix.scorer import PromptScorer
 from contextrl.engines.vllm.backend import Backend, CacheCounts, Told
 from contextrl.engines.vllm.colocated import ColocatedBackend
@@ -105,12 +106,14 @@ class VLLMEngine:
         self._loaded_step = step
 
     def rest(self) -> None:
-        """Called when a rollout is sampled: give memory back, and log how much of its prompts was read before."""
+        """Called when a rollout is sampled: give memory back, log how much of prompts was read before. Collective."""
         counts = self.backend.cache_counts()
-        asked, found = counts.asked - self._counts.asked, counts.found - self._counts.found
+        new = {"asked": counts.asked - self._counts.asked, "found": counts.found - self._counts.found}
         self._counts = counts
-        if asked > 0:
-            self.host._metrics["train"][names.ENGINE_PREFIX_CACHE_HITS].append(found / asked)
+        everywhere = Processes(self.host.accelerator).sums(new)
+        if everywhere["asked"] > 0:
+            share = everywhere["found"] / everywhere["asked"]
+            self.host._metrics["train"][names.ENGINE_PREFIX_CACHE_HITS].append(share)
         self.backend.rest()
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from contextrl.engines.host import PolicyHost
+from contextrl.engines.processes import Processes
 from contextrl.engines.shared_prefix.scorer import PromptScorer
 from contextrl.engines.vllm.requests import Answer, EngineMismatchError, Request
 from contextrl.policy.prompts import Prompts
@@ -104,6 +105,7 @@ class Guard:
 
     def __init__(self, host: PolicyHost, scorer: PromptScorer) -> None:
         self.host, self.scorer = host, scorer
+        self.processes = Processes(host.accelerator)
         self._passed: set[bool] = set()
         self.gaps: list[Gap] = []
 
@@ -117,9 +119,8 @@ class Guard:
         sampled = sorted(set(draws.prompt_of), key=lambda n: -prompts.num_images[n])
         shown = [n for n in sampled if prompts.num_images[n]][:_PROMPTS]
         plain = [n for n in sampled if not prompts.num_images[n]][:1]
-        kinds = torch.tensor([bool(plain), bool(shown)], device=self.host.accelerator.device).float()
-        kinds = self.host.accelerator.reduce(kinds, reduction="sum") > 0
-        new = {kind for kind in (False, True) if bool(kinds[int(kind)])} - self._passed
+        there = self.processes.largest([bool(plain), bool(shown)])
+        new = {kind for kind in (False, True) if there[int(kind)]} - self._passed
         if not new:
             return None
         self._passed |= new
@@ -150,12 +151,10 @@ class Guard:
         if answers:
             gap = gap_of([logps for answer in answers for logps in answer.logps], real, blank, pictures)
         self.gaps.append(gap)
-        accelerator = self.host.accelerator
-        failed = torch.tensor(float(gap.problem is not None), device=accelerator.device)
-        if bool(accelerator.reduce(failed, reduction="sum") > 0):
+        if self.processes.any(gap.problem is not None):
             problem = gap.problem or "another process has found its log-probabilities to differ from the trainer's"
             raise EngineMismatchError(f"vLLM does not sample from the policy that is trained: {problem}. {_REASONS}")
-        if accelerator.is_main_process and any(pictures) and gap.pictures <= _TELLING:
+        if self.host.accelerator.is_main_process and any(pictures) and gap.pictures <= _TELLING:
             logger.warning(
                 "Blank pictures change the policy's log-probabilities by %.2g nats per token only: whether vLLM sees "
                 "the pictures cannot be told from them.",
