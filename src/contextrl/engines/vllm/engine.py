@@ -8,10 +8,10 @@ from typing import Any
 
 from contextrl.engines.host import PolicyHost
 from contextrl.engines.shared_prefix.scorer import PromptScorer
-from contextrl.engines.vllm.backend import Backend, CacheCounts
+from contextrl.engines.vllm.backend import Backend, CacheCounts, failing_together
 from contextrl.engines.vllm.colocated import ColocatedBackend
 from contextrl.engines.vllm.guard import Guard
-from contextrl.engines.vllm.requests import Answer, Request, check_read, requests_of, sampled_of
+from contextrl.engines.vllm.requests import Answer, Request, check_read, checked_runs, requests_of, sampled_of
 from contextrl.engines.vllm.server import ServerBackend, connect
 from contextrl.engines.vllm.settings import VLLMSettings, plain_options, sampling_options
 from contextrl.errors import InputError
@@ -71,17 +71,22 @@ class VLLMEngine:
         """Samples of the policy as it is now. Collective."""
         self.follow_policy()
         options = sampling_options(self.host)
+        with failing_together():
+            requests = requests_of(prompts, draws)
+            for request in requests:
+                checked_runs(request, self.settings.image_token)
         if (chosen := self.guard.chosen(prompts, draws)) is not None:
             seed = draws.seeds[0] if len(draws) else 0
-            requests = self.guard.requests(prompts, chosen, seed)
-            answers = self._answers(requests, plain_options(options, self.guard.tokens()))
+            looked_at = self.guard.requests(prompts, chosen, seed)
+            answers = self._answers(looked_at, plain_options(options, self.guard.tokens()))
             self.guard.check(prompts, chosen, answers)
-        return sampled_of(self._answers(requests_of(prompts, draws), options))
+        return sampled_of(self._answers(requests, options))
 
     def _answers(self, requests: Sequence[Request], options: Mapping[str, Any]) -> list[Answer]:
         answers = self.backend.generate(requests, options)
-        for request, answer in zip(requests, answers, strict=True):
-            check_read(request, answer, self.settings.image_token)
+        with failing_together():
+            for request, answer in zip(requests, answers, strict=True):
+                check_read(request, answer, self.settings.image_token)
         return answers
 
     def follow_policy(self) -> None:
@@ -100,6 +105,10 @@ class VLLMEngine:
         if asked > 0:
             self.host._metrics["train"][names.ENGINE_PREFIX_CACHE_HITS].append(found / asked)
         self.backend.rest()
+
+    def close(self) -> None:
+        """Called when the run is over."""
+        self.backend.close()
 
 
 def _backend(host: PolicyHost, settings: VLLMSettings) -> Backend:
