@@ -129,7 +129,13 @@ def lost_process(error: BaseException) -> LostProcessError | None:
     return LostProcessError("another process of this run has ended, or does not answer")
 
 
-def leave() -> None:
-    """The run is over for every process: part in good order."""
+def leave(trainer: Any = None) -> None:
+    """The run is over for every process: part in good order.
+
+    Args:
+        trainer: its engine's own process groups are ended first, where it has an engine.
+    """
+    if (engines := getattr(trainer, "engines", None)) is not None:
+        engines.close()
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()

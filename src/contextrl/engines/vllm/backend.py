@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from contextrl.engines.vllm.requests import Answer, Request
+from accelerate.utils import gather_object
+
+from contextrl.engines.vllm.requests import Answer, EngineMismatchError, Request
 from contextrl.errors import ContextRLError, ServiceError
 
 
@@ -51,6 +54,10 @@ class Backend(Protocol):
         """So far, of all requests."""
         ...
 
+    def close(self) -> None:
+        """End it: nothing is sampled any more."""
+        ...
+
 
 #: Objects of all processes, by their rank.
 Gather = Callable[[Any], list[Any]]
@@ -80,6 +87,32 @@ def together(
 
     answers = answer(flat, own) if flat else []
     return answers[start : start + len(requests)]
+
+
+@contextmanager
+def failing_together() -> Iterator[None]:
+    """What is found wrong within it on one process ends the run on all of them, in the same words. Collective.
+
+    Nothing within it may be collective: another process would wait there for one that has failed.
+
+    Raises:
+        ContextRLError: this process's own; or, with its words and exit code, that of the first which has one.
+    """
+    failure: ContextRLError | None = None
+    try:
+        yield
+    except ContextRLError as error:
+        failure = error
+    found = [one for one in gather_object([failure and (str(failure), failure.exit_code)]) if one]
+    if not found:
+        return
+    words, code = found[0]
+    if failure is not None and words == str(failure):
+        failure.on_all = True
+        raise failure
+    told = EngineMismatchError(words)
+    told.exit_code, told.on_all = code, True
+    raise told from failure
 
 
 def shared(result: Callable[[], Any], *, main: bool, broadcast: Callable[[Any], Any]) -> Any:

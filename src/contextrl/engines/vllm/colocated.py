@@ -142,6 +142,10 @@ class ColocatedBackend:
         asked, found = (float(values.get(f"vllm:prefix_cache_{part}", 0.0)) for part in ("queries", "hits"))
         return CacheCounts(asked, found)
 
+    def close(self) -> None:
+        """See `Backend`. It ends the process groups of its own, for which torch's must still be there."""
+        self.llm.llm_engine.engine_core.shutdown()
+
 
 def _vllm(host: PolicyHost, settings: VLLMSettings) -> Any:
     from vllm import LLM

@@ -10,10 +10,18 @@ from typing import Any
 from contextrl.engines.host import PolicyHost
 from contextrl.engines.processes import Processes
 from contextrl.engines.shared_prefix.scorer import PromptScorer
-from contextrl.engines.vllm.backend import Backend, CacheCounts, Told
+from contextrl.engines.vllm.backend import Backend, CacheCounts, Told, failing_together
 from contextrl.engines.vllm.colocated import ColocatedBackend
 from contextrl.engines.vllm.guard import Guard
-from contextrl.engines.vllm.requests import Answer, Request, check_read, is_read, requests_of, sampled_of
+from contextrl.engines.vllm.requests import (
+    Answer,
+    Request,
+    check_read,
+    checked_runs,
+    is_read,
+    requests_of,
+    sampled_of,
+)
 from contextrl.engines.vllm.server import ServerBackend, connect
 from contextrl.engines.vllm.settings import VLLMSettings, plain_options, sampling_options
 from contextrl.errors import InputError
@@ -73,12 +81,15 @@ class VLLMEngine:
         """Samples of the policy as it is now. Collective."""
         self.follow_policy()
         options = sampling_options(self.host)
+        with failing_together():
+            requests = requests_of(prompts, draws)
+            for request in requests:
+                checked_runs(request, self.settings.image_token)
         if (chosen := self.guard.chosen(prompts, draws)) is not None:
             seed = draws.seeds[0] if len(draws) else 0
-            requests = self.guard.requests(prompts, chosen, seed)
-            answers = self._answers(requests, plain_options(options, self.guard.tokens()))
+            looked_at = self.guard.requests(prompts, chosen, seed)
+            answers = self._answers(looked_at, plain_options(options, self.guard.tokens()))
             self.guard.check(prompts, chosen, answers)
-        requests = requests_of(prompts, draws)
         firsts = [0, *accumulate(request.samples for request in requests)]
 
         def told(place: int, answer: Answer) -> None:
@@ -93,8 +104,9 @@ class VLLMEngine:
         self, requests: Sequence[Request], options: Mapping[str, Any], told: Told | None = None
     ) -> list[Answer]:
         answers = self.backend.generate(requests, options, told)
-        for request, answer in zip(requests, answers, strict=True):
-            check_read(request, answer, self.settings.image_token)
+        with failing_together():
+            for request, answer in zip(requests, answers, strict=True):
+                check_read(request, answer, self.settings.image_token)
         return answers
 
     def follow_policy(self) -> None:
@@ -115,6 +127,10 @@ class VLLMEngine:
             share = everywhere["found"] / everywhere["asked"]
             self.host._metrics["train"][names.ENGINE_PREFIX_CACHE_HITS].append(share)
         self.backend.rest()
+
+    def close(self) -> None:
+        """Called when the run is over."""
+        self.backend.close()
 
 
 def _backend(host: PolicyHost, settings: VLLMSettings) -> Backend:

@@ -15,6 +15,7 @@ import torch
 from contextrl.engines.host import PolicyHost
 from contextrl.engines.processes import Processes
 from contextrl.engines.shared_prefix.scorer import PromptScorer
+from contextrl.engines.vllm.backend import failing_together
 from contextrl.engines.vllm.requests import Answer, EngineMismatchError, Request
 from contextrl.policy.prompts import Prompts
 from contextrl.rollout.sampling import Draws
@@ -141,7 +142,7 @@ class Guard:
         Two forwards on every process, whatever it has: a sharded policy's are collective.
 
         Raises:
-            EngineMismatchError: on every process, with the numbers of one that found a difference.
+            EngineMismatchError: on every process, with the numbers of the first that found a difference.
         """
         rows = prompts.select(chosen) if chosen else prompts.select([0])
         ids = [[list(sample) for sample in answer.ids] for answer in answers] or [[[int(self.host.eos_token_ids[0])]]]
@@ -151,9 +152,11 @@ class Guard:
         if answers:
             gap = gap_of([logps for answer in answers for logps in answer.logps], real, blank, pictures)
         self.gaps.append(gap)
-        if self.processes.any(gap.problem is not None):
-            problem = gap.problem or "another process has found its log-probabilities to differ from the trainer's"
-            raise EngineMismatchError(f"vLLM does not sample from the policy that is trained: {problem}. {_REASONS}")
+        with failing_together():
+            if gap.problem is not None:
+                raise EngineMismatchError(
+                    f"vLLM does not sample from the policy that is trained: {gap.problem}. {_REASONS}"
+                )
         if self.host.accelerator.is_main_process and any(pictures) and gap.pictures <= _TELLING:
             logger.warning(
                 "Blank pictures change the policy's log-probabilities by %.2g nats per token only: whether vLLM sees "

@@ -135,6 +135,9 @@ class ServerBackend:
         text = self.client.session.get(f"{self.client.base_url}/metrics").text
         return CacheCounts(*(_counter(text, f"vllm:prefix_cache_{part}_total") for part in ("queries", "hits")))
 
+    def close(self) -> None:
+        """It was running before, and goes on."""
+
 
 def connect(host: PolicyHost, settings: VLLMSettings) -> Any:
     """A client of the server that the settings name, which is set up as the engine needs it; None off the main process.
