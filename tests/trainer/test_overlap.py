@@ -280,6 +280,7 @@ def test_parts_of_a_rollout_do_not_count_time_twice(
         assert min(seconds.values()) >= 0
         parts = [seconds[name] for name in (names.TIME_STAGE1, names.TIME_JUDGE, names.TIME_STAGE2)]
         assert sum(parts) <= whole
+        assert (parts[2] == 0) is (settings == SETTINGS["without-stage-2"])
         assert 0 < seconds[names.TIME_JUDGE_WAITING] <= parts[1] + parts[2] + 1e-9
         assert seconds[names.TIME_JUDGE_WAITING] <= seconds[names.TIME_ENGINE_IDLE] <= whole
 
