@@ -288,5 +288,5 @@ def test_parts_of_a_rollout_do_not_count_time_twice(
 def test_two_processes_overlap_too(tiny_policy: Path, tmp_path: Path) -> None:
     """Equal to one after the other, early, and in the same collectives, also where one has nothing to retry."""
     on_two_processes(
-        Path(__file__).with_name("overlap_on_two_processes.py"), str(tiny_policy), str(tmp_path), timeout=180
+        Path(__file__).with_name("overlap_on_two_processes.py"), str(tiny_policy), str(tmp_path), timeout=400
     )
