@@ -280,6 +280,7 @@ def test_parts_of_a_rollout_do_not_count_time_twice(
         assert min(seconds.values()) >= 0
         parts = [seconds[name] for name in (names.TIME_STAGE1, names.TIME_JUDGE, names.TIME_STAGE2)]
         assert sum(parts) <= whole
+        assert (parts[2] == 0) is (settings == SETTINGS["without-stage-2"])
         assert 0 < seconds[names.TIME_JUDGE_WAITING] <= parts[1] + parts[2] + 1e-9
         assert seconds[names.TIME_JUDGE_WAITING] <= seconds[names.TIME_ENGINE_IDLE] <= whole
 
@@ -287,5 +288,5 @@ def test_parts_of_a_rollout_do_not_count_time_twice(
 def test_two_processes_overlap_too(tiny_policy: Path, tmp_path: Path) -> None:
     """Equal to one after the other, early, and in the same collectives, also where one has nothing to retry."""
     on_two_processes(
-        Path(__file__).with_name("overlap_on_two_processes.py"), str(tiny_policy), str(tmp_path), timeout=180
+        Path(__file__).with_name("overlap_on_two_processes.py"), str(tiny_policy), str(tmp_path), timeout=400
     )

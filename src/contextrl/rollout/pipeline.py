@@ -311,7 +311,8 @@ class Pipeline:
         with self._waiting():
             while second.left:
                 second.take()
-        begun, ended = begun or time.perf_counter(), time.perf_counter()
+        ended = time.perf_counter()
+        begun = begun or ended
         self.seconds[names.TIME_JUDGE] += begun - started
         self.seconds[names.TIME_STAGE2] += ended - begun
 
