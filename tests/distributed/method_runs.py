@@ -149,6 +149,11 @@ def run(policy: Path, folder: Path, method: str, processes: int, **settings: Any
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
+    if os.environ.get("ACCELERATE_USE_DEEPSPEED"):
+        import deepspeed
+
+        # It would be compiled for minutes; without it gloo carries everything.
+        deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     for name in sys.argv[3:] or METHODS:
         run(Path(sys.argv[1]), Path(sys.argv[2]) / name, name, int(os.environ.get("WORLD_SIZE", "1")))
     leave()

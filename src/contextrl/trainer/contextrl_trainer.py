@@ -41,6 +41,7 @@ from contextrl.trainer.group_recorder import GroupRecorder
 from contextrl.trainer.inputs import TrainerInputs, checked_inputs, without_reward_weights
 from contextrl.trainer.own_run import OwnRun
 from contextrl.trainer.rollout_log import RolloutLog
+from contextrl.trainer.sharing_out import backward_of_part
 from contextrl.trainer.step_sums import StepSums
 from contextrl.trainer.stopping import Stopping
 from contextrl.trainer.vllm_settings import corrected, without_vllm
@@ -315,7 +316,7 @@ class ContextRLTrainer(GRPOTrainer):
         for part in parts:
             with self.accelerator.no_sync(model):  # around the forward too: it is what decides
                 loss = self._loss_of_part(model, part)
-                self.accelerator.backward(loss)
+                backward_of_part(self.accelerator, loss)
             before += loss.detach()
         return self._loss_of_part(model, last) + before
 

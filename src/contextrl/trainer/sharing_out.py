@@ -68,6 +68,18 @@ def generating(trainer: Any) -> Iterator[Any]:
             add_hooks(wrapped)
 
 
+def backward_of_part(accelerator: Any, loss: torch.Tensor) -> None:
+    """The backward pass of a part of a micro-batch, which is followed by others of the same optimizer step.
+
+    Accelerate takes every backward pass of DeepSpeed's at the end of an accumulation for the last one, and lets the
+    optimizer step; DeepSpeed divides by the micro-batches of a step, as our losses are already.
+    """
+    if accelerator.distributed_type == DistributedType.DEEPSPEED:
+        accelerator.deepspeed_engine_wrapped.backward(loss, sync_gradients=False, scale_wrt_gas=False)
+    else:
+        accelerator.backward(loss)
+
+
 def blank_picture(prompting: Prompting) -> dict[str, torch.Tensor]:
     """The features of one, as the policy's processor makes them."""
     image = Image.new("RGB", (_BLANK_SIDE, _BLANK_SIDE), "white")
