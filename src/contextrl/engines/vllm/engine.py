@@ -80,6 +80,8 @@ class VLLMEngine:
             looked_at = self.guard.requests(prompts, chosen, seed)
             answers = self._answers(looked_at, plain_options(options, self.guard.tokens()))
             self.guard.check(prompts, chosen, answers)
+            # A resumed run looks once more: what it samples, to the last bit, must not depend on that.
+            self.backend.forget()
         return sampled_of(self._answers(requests, options))
 
     def _answers(self, requests: Sequence[Request], options: Mapping[str, Any]) -> list[Answer]:
