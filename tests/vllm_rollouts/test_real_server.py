@@ -169,7 +169,7 @@ def test_another_picture_in_its_place_stops_the_run(trainer: Any) -> None:
     with pytest.raises(EngineMismatchError, match=r"vLLM does not sample from the policy that is trained: .* nats"):
         engine.sample(blank, Draws([0], [()], [1]))
     other = replace(prompts, images=[(picture(64, 64, 9),)])
-    with pytest.raises(ServiceError, match=r"features of a prompt's images, the trainer scores"):
+    with pytest.raises(EngineMismatchError, match=r"features of a prompt's images, the trainer scores"):
         engine.sample(other, Draws([0], [()], [1]))
     engine.guard._passed = {False, True}
 
