@@ -30,6 +30,15 @@ def drawn(scores: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
     return torch.searchsorted(sums, points[:, None], right=True)[:, 0]
 
 
+def unpadded(input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+    """Left-padded ids [B, P] in which a row's padding repeats its last token: nothing that the row does not say itself.
+
+    Older releases of transformers (5.17) apply a repetition penalty to the token that pads, which is often the one that
+    ends a sample: a row's distribution would depend on whether it stands beside a longer one.
+    """
+    return torch.where(attention_mask.bool(), input_ids, input_ids[:, -1:])
+
+
 class OwnNumbers(LogitsProcessor):
     """Leaves of each row's distribution the token that its own random number draws: `generate` can draw no other.
 
@@ -112,10 +121,12 @@ def own_numbers(
     generate = model.generate
 
     def seeded(*args: Any, **kwargs: Any) -> Any:
-        draws = kwargs["generation_config"].get_generation_mode() == GenerationMode.SAMPLE
-        return generate(
-            *args, **kwargs, **({"custom_generate": partial(_sample, seeds=seeds, ended=ended)} if draws else {})
-        )
+        config = kwargs["generation_config"]
+        draws = config.get_generation_mode() == GenerationMode.SAMPLE
+        if config.repetition_penalty not in (None, 1.0):
+            kwargs["input_ids"] = unpadded(kwargs["input_ids"], kwargs["attention_mask"])
+        own = {"custom_generate": partial(_sample, seeds=seeds, ended=ended)} if draws else {}
+        return generate(*args, **kwargs, **own)
 
     model.generate = seeded
     try:

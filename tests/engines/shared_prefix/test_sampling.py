@@ -68,6 +68,8 @@ def theirs(model: Any, prompts: Prompts, row: Sequence[int], suffixes: Any, conf
     chosen = prompts.select(list(row))
     chosen = chosen.extended([ids + list(s) for ids, s in zip(chosen.ids, suffixes or [[]] * len(row), strict=True)])
     inputs = chosen.padded(PAD).tensors
+    # What pads a row is nothing that it says: some releases of transformers penalise its repetition.
+    inputs["input_ids"] = torch.where(inputs["attention_mask"].bool(), inputs["input_ids"], inputs["input_ids"][:, -1:])
     config = GenerationConfig(**(config.to_dict() | {"output_scores": True, "return_dict_in_generate": True}))
     with torch.no_grad():
         found = model.generate(**inputs, generation_config=config)

@@ -60,6 +60,9 @@ class StandIn:
     def load(self, model: Any, sharding: Any) -> None:
         """It has the model."""
 
+    def forget(self) -> None:
+        """It holds nothing."""
+
     def rest(self) -> None:
         """It holds nothing."""
 

@@ -17,7 +17,7 @@ from transformers import GenerationConfig
 from transformers.cache_utils import DynamicCache
 from transformers.generation import logits_process
 
-from contextrl.engines.drawing import drawn, uniforms
+from contextrl.engines.drawing import drawn, uniforms, unpadded
 from contextrl.engines.processes import Processes
 from contextrl.engines.shared_prefix.attention import untouched_mask
 from contextrl.engines.shared_prefix.decoding import CausalPrefix, OwnStates, PrefixStates, SharedDecoding
@@ -86,10 +86,11 @@ def generate(
     contexts = left_pad(ids, pad_token_id).to(samples.encoded.device)
     lengths = torch.tensor([len(row) for row in ids], device=contexts.device)
     columns = torch.arange(contexts.size(1), device=contexts.device)
+    mask = (columns >= contexts.size(1) - lengths[:, None]).long()
     state = _Decoding(decoder, synced, samples.seeds, ended)
     model.generate(
-        input_ids=contexts,
-        attention_mask=(columns >= contexts.size(1) - lengths[:, None]).long(),
+        input_ids=unpadded(contexts, mask),
+        attention_mask=mask,
         generation_config=config,
         custom_generate=decode,
         decoding=state,

@@ -46,6 +46,10 @@ class Backend(Protocol):
         """Take the policy's weights, and forget all that was computed with the old ones."""
         ...
 
+    def forget(self) -> None:
+        """Forget what was computed of earlier prompts and pictures."""
+        ...
+
     def rest(self) -> None:
         """Give memory back until there is something to sample again."""
         ...

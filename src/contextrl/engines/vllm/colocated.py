@@ -125,6 +125,10 @@ class ColocatedBackend:
                 loaded.add(name, None)
         loaded.check(name for name, _ in target.named_parameters())
         self.forgot_weights = False
+        self.forget()
+
+    def forget(self) -> None:
+        """See `Backend`."""
         self.llm.reset_prefix_cache()
         # What the vision encoder made of an image is kept apart, and is as old as the old weights.
         self.llm.reset_mm_cache()

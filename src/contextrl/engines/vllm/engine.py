@@ -90,6 +90,8 @@ class VLLMEngine:
             looked_at = self.guard.requests(prompts, chosen, seed)
             answers = self._answers(looked_at, plain_options(options, self.guard.tokens()))
             self.guard.check(prompts, chosen, answers)
+            # A resumed run looks once more: what it samples, to the last bit, must not depend on that.
+            self.backend.forget()
         firsts = [0, *accumulate(request.samples for request in requests)]
 
         def told(place: int, answer: Answer) -> None:

@@ -115,8 +115,12 @@ class ServerBackend:
             self.client.update_named_params(self._announced, weights)
         for _ in weights:  # what gathers them is collective
             pass
-        self._from_main(self._forget)
+        self.forget()
         self.forgot_weights = False
+
+    def forget(self) -> None:
+        """See `Backend`."""
+        self._from_main(self._forget)
 
     def _forget(self) -> None:
         self.client.reset_prefix_cache()
