@@ -9,6 +9,7 @@ import asyncio
 import atexit
 import json
 import queue
+import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -60,6 +61,8 @@ class LLMJudge:
     """
 
     name = "llm"
+    #: Requests of all callers go through one loop and share the servers' limits.
+    concurrent = True
 
     def __init__(
         self,
@@ -81,6 +84,7 @@ class LLMJudge:
         self.votes, self.max_tokens = votes, max_tokens
         self._images = ImageUrls(image_max_side)
         self._loop = LoopThread("contextrl-judge")
+        self._calls, self._counting = 0, threading.Lock()
         self._under_way: dict[bytes, asyncio.Future[Reading]] = {}
         # A judge that nobody closed is closed at the end of the program, or aiohttp complains of open connections.
         atexit.register(_close_if_there, weakref.ref(self))
@@ -118,12 +122,18 @@ class LLMJudge:
         raise_if_gone([member.client for member in self.members])
 
     def _start(self, requests: Sequence[JudgeRequest], put: Callable[[tuple[int, Verdict]], None]) -> Future[None]:
-        for member in self.members:
-            member.client.revive()
+        with self._counting:
+            # Another caller's call that finds the judge gone has to see that it is.
+            if not self._calls:
+                for member in self.members:
+                    member.client.revive()
+            self._calls += 1
         return self._loop.submit(self._work_through(requests, put))
 
     def _end(self, work: Future[None]) -> None:
         work.cancel()
+        with self._counting:
+            self._calls -= 1
         if self.cache is not None:
             self.cache.flush()
 
