@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -127,23 +127,30 @@ class Asked:
             image_max_side=self.options.image_max_side,
         )
         file = AnswerFile(path, identity)
-        self._ask(file, items, len(asked), control, console)
         wanted = {item.id for item in asked}
+        self._ask(file, items, wanted, control, console)
         answers = [answer for answer in read_answers(path) if answer.id in wanted]
         responses = {answer.id: response for answer in answers if (response := answer.as_response) is not None}
         missing = {answer.id: answer.error or "no answer" for answer in answers if answer.response is None}
-        record = {"sampling": {name: value for name, value in vars(sampling).items() if value is not None}}
+        record: dict[str, Any] = {
+            "sampling": {name: value for name, value in vars(sampling).items() if value is not None}
+        }
+        if isinstance(self.model, ServerModel) and (left_out := self.model.completions.left_out):
+            record["left_out"] = list(left_out)
         return Given(responses, missing, record)
 
-    def _ask(self, file: AnswerFile, items: Items, count: int, control: Control | None, console: Console) -> None:
+    def _ask(
+        self, file: AnswerFile, items: Items, wanted: Collection[str], control: Control | None, console: Console
+    ) -> None:
         """Ask what has no answer yet."""
         benchmark = items.benchmark
         title = f"Answering {benchmark.title}" + (f", {control}" if control else "")
-        # Whose pictures a question gets depends on its neighbours, so a control sees all of them.
-        shown = items if control is None else controlled(items, control, benchmark, seed=self.options.seed)
-        asked = questions(shown, benchmark, self.options.protocol)
-        with file, progress_bar(console, title, count) as advance:
-            advance(min(file.answered, count))
+        every = items.every()
+        # Whose pictures a question gets depends on its neighbours, so a control sees all of them, asked or not.
+        shown = every if control is None else controlled(every, control, benchmark, seed=self.options.seed)
+        asked = questions((item for item in shown if item.id in wanted), benchmark, self.options.protocol)
+        with file, progress_bar(console, title, len(wanted)) as advance:
+            advance(min(file.answered, len(wanted)))
             rate = _Rate()
             for answer in answer_all(asked, self.model, file):
                 advance(1, rate.note(answer))

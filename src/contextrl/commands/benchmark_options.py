@@ -56,15 +56,15 @@ class BenchmarkOptions:
     exports: Sequence[Literal["lmms-eval", "vlmevalkit"]] = ()
 
 
-def sorted_names(asked: Sequence[str]) -> tuple[list[str], list[str]]:
-    """(benchmarks, a plug-in's evaluations) of what was asked for.
+def sorted_names(asked: str) -> tuple[list[str], list[str]]:
+    """(benchmarks, a plug-in's evaluations) of names separated by commas.
 
     Raises:
         InputError: a name that nobody knows; it gives the nearest.
     """
     benchmarks: list[str] = []
     own: list[str] = []
-    for name in asked:
+    for name in filter(None, (part.strip() for part in asked.split(","))):
         if name in EVALUATIONS:
             own.append(name)
         elif (several := benchmark_names(name)) is not None:

@@ -73,6 +73,9 @@ def remarks(results: Mapping[str, Any]) -> Iterator[str]:
         if name not in BENCHMARKS:
             continue
         benchmark = BENCHMARKS[name]
+        if row.get("left_out"):
+            fields = ", ".join(row["left_out"])
+            yield f"{benchmark.title}: the server does not know {fields}: answers were sampled without."
         for own in (row, row.get("robust")):
             if own is not None:
                 yield from _remarks_on(f"{benchmark.title} ({own['scorer']})", benchmark, own)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
 from contextrl.errors import InputError
-from contextrl.evaluation.benchmarks.items import Protocol, Scorer
-from contextrl.evaluation.benchmarks.outcome import Outcome
+
+if TYPE_CHECKING:
+    from contextrl.evaluation.benchmarks.outcome import Outcome
 
 
 def compare(
@@ -80,6 +81,7 @@ def _named(text: str) -> tuple[str, Path]:
 def _chosen(folder: Path, protocol: str | None, scorer: str | None) -> dict[str, Outcome]:
     """By benchmark, the marks of one protocol and scorer."""
     from contextrl.evaluation.benchmarks.folder import ResultFolder
+    from contextrl.evaluation.benchmarks.items import Protocol, Scorer
 
     for value, known, where in ((protocol, Protocol, "--protocol"), (scorer, Scorer, "--scorer")):
         if value is not None and value not in get_args(known):

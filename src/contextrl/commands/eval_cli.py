@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
+from contextrl.commands import eval_parameters as p
 from contextrl.commands.quiet import quiet_libraries
 from contextrl.console import status
 from contextrl.errors import InputError
@@ -21,115 +22,45 @@ if TYPE_CHECKING:
 
 #: Examples of a plug-in's or one's own rows, where nothing else is said.
 _OWN_ROWS = 1000
-_ELEVEN = "The 11 benchmarks"
 _UNUSUAL = re.compile(r"[^\w.-]+")
 
 
 def eval_(
-    target: Annotated[
-        str,
-        typer.Argument(
-            metavar="CONFIG|RUN|MODEL",
-            help="A run's YAML file, a run directory, or a model: its folder, its hub id, its name at --base-url.",
-        ),
-    ],
-    benchmark: Annotated[
-        str | None,
-        typer.Option(
-            help="Benchmarks, separated by commas: simplevqa, mmstar, ..., perception, reasoning, all; by default the "
-            "run's own evaluation, for a model `miniature`.",
-            show_default=False,
-        ),
-    ] = None,
-    data: Annotated[
-        Path | None, typer.Option(help="Your own rows, judged by answer rules; or a local copy of the benchmark.")
-    ] = None,
-    limit: Annotated[
-        int | None,
-        typer.Option(min=1, help="Examples of each benchmark; of your own rows 1,000.", show_default="all"),
-    ] = None,
-    predictions: Annotated[
-        Path | None,
-        typer.Option(
-            help="The 11: score the answers of this file (lmms-eval's, VLMEvalKit's, or lines of id and response). "
-            "Your own rows: write every response and verdict to it."
-        ),
-    ] = None,
-    allow_outside: Annotated[
-        bool, typer.Option("--allow-outside", help="Take pictures of --data from outside its folder.")
-    ] = False,
-    protocol: Annotated[
-        str,
-        typer.Option(help="official (the authors') or vlmevalkit (the paper's).", rich_help_panel=_ELEVEN),
-    ] = "official",
-    base_url: Annotated[
-        list[str] | None,
-        typer.Option(help="An OpenAI-compatible server of MODEL; may be repeated.", rich_help_panel=_ELEVEN),
-    ] = None,
-    judge_url: Annotated[
-        list[str] | None,
-        typer.Option(help="A server of the model that reads and judges answers.", rich_help_panel=_ELEVEN),
-    ] = None,
-    judge_model: Annotated[str | None, typer.Option(help="Its name there.", rich_help_panel=_ELEVEN)] = None,
-    control: Annotated[
-        str | None,
-        typer.Option(
-            help="blank-image, shuffled-image or no-question, or several with commas: what is right all the same is "
-            "guessed or leaked.",
-            rich_help_panel=_ELEVEN,
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            help="The folder of answers and marks; what is in it is gone on with. By default RUN/benchmarks or "
-            "evaluations/MODEL.",
-            rich_help_panel=_ELEVEN,
-        ),
-    ] = None,
-    seed: Annotated[
-        int, typer.Option(help="Of sampling, of what --limit draws, of random options.", rich_help_panel=_ELEVEN)
-    ] = 0,
-    max_new_tokens: Annotated[
-        int | None, typer.Option(min=1, help="Longest answer.", show_default="the protocol's", rich_help_panel=_ELEVEN)
-    ] = None,
-    image_max_side: Annotated[
-        int | None,
-        typer.Option(min=1, help="Scale larger pictures down to it, in pixels.", rich_help_panel=_ELEVEN),
-    ] = None,
-    export: Annotated[
-        str | None,
-        typer.Option(help="Write answers and marks as lmms-eval, vlmevalkit or both do.", rich_help_panel=_ELEVEN),
-    ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            help="Of a server: --set server.max_concurrency=256, --set judge.budget.calls=10000",
-            metavar="KEY=VALUE",
-            rich_help_panel=_ELEVEN,
-        ),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    target: p.Target,
+    benchmark: p.Benchmarks = None,
+    data: p.Data = None,
+    limit: p.Limit = None,
+    predictions: p.Predictions = None,
+    allow_outside: p.AllowOutside = False,
+    protocol: p.ProtocolName = "official",
+    base_url: p.BaseUrl = None,
+    judge_url: p.JudgeUrl = None,
+    judge_model: p.JudgeModel = None,
+    control: p.Controls = None,
+    output: p.Output = None,
+    seed: p.Seed = 0,
+    max_new_tokens: p.MaxNewTokens = None,
+    image_max_side: p.ImageMaxSide = None,
+    export: p.Export = None,
+    set_: p.Set = None,
+    as_json: p.AsJson = False,
 ) -> None:
     """Evaluate on held-out data: greedily on rows of your own, by either protocol on the paper's 11 benchmarks.
 
     Answers are written as they come. Whatever stops the command, the same command goes on where it stopped.
     """
+    from contextrl.commands import benchmark_options as given
     from contextrl.commands.benchmark_exports import forms_named
-    from contextrl.commands.benchmark_options import BenchmarkOptions, controls_named, protocol_named, servers
-    from contextrl.commands.benchmark_options import sorted_names as sorted_by_kind
 
-    asked = [name.strip() for name in (benchmark or "").split(",") if name.strip()]
-    eleven, own = sorted_by_kind(asked)
-    settings = None if base_url else _settings_of(target)
+    eleven, own = given.sorted_names(benchmark or "")
+    settings, options = None if base_url else _settings_of(target), None
     if eleven:
-        answering, judging = servers(target, base_url or (), judge_url or (), judge_model, set_ or ())
-        options = BenchmarkOptions(
+        answering, judging = given.servers(target, base_url or (), judge_url or (), judge_model, set_ or ())
+        options = given.BenchmarkOptions(
             target=target,
             names=eleven,
-            protocol=protocol_named(protocol),
-            controls=controls_named(control or ""),
+            protocol=given.protocol_named(protocol),
+            controls=given.controls_named(control or ""),
             data=data,
             limit=limit,
             seed=seed,
@@ -142,24 +73,22 @@ def eval_(
             exports=forms_named(export or ""),
         )
     elif base_url or judge_url or control or set_:
-        fix = "Name one with --benchmark, or leave the option out"
-        raise InputError("one of the 11 benchmarks", found=benchmark or "none", where="--benchmark", fix=fix)
+        raise _only_for_the_eleven(benchmark)
     console = Console(stderr=as_json)
     results: dict[str, Any] = {"model": target, "benchmarks": {}}
-    if own or not eleven:
-        names = own + ([str(data)] if data is not None and not eleven else [])
-        results = _own_rows(
-            target,
-            settings,
-            names if names or benchmark is not None else own_evaluation(settings),
-            limit or _OWN_ROWS,
-            None if eleven else predictions,
-            console,
-            allow_outside=allow_outside,
-        )
-    if eleven:
+    if own or options is None:
+        own += [str(data)] if data is not None and options is None else []
+        names = own if own or benchmark is not None else own_evaluation(settings)
+        written = predictions if options is None else None
+        results = _own_rows(target, settings, names, limit or _OWN_ROWS, written, console, outside=allow_outside)
+    if options is not None:
         results["benchmarks"] |= _eleven(options, settings, console)
-    _show(results, options if eleven else None, console, as_json=as_json)
+    _show(results, options, console, as_json=as_json)
+
+
+def _only_for_the_eleven(benchmark: str | None) -> InputError:
+    fix = "Name one with --benchmark, or leave the option out"
+    return InputError("one of the 11 benchmarks", found=benchmark or "none", where="--benchmark", fix=fix)
 
 
 def _settings_of(target: str) -> RunConfig | None:
@@ -190,14 +119,14 @@ def _own_rows(
     predictions: Path | None,
     console: Console,
     *,
-    allow_outside: bool,
+    outside: bool,
 ) -> dict[str, Any]:
     if not names:
         raise InputError("a benchmark or --data FILE", found="none", where="--benchmark")
     quiet_libraries()
     with status(console, "Loading torch and transformers"):
         from contextrl.commands.evaluate import evaluate_benchmarks
-    return evaluate_benchmarks(target, settings, names, limit, predictions, console, allow_outside=allow_outside)
+    return evaluate_benchmarks(target, settings, names, limit, predictions, console, allow_outside=outside)
 
 
 def _eleven(options: BenchmarkOptions, settings: RunConfig | None, console: Console) -> dict[str, Any]:

@@ -40,7 +40,7 @@ class Items:
     def __iter__(self) -> Iterator[Item]:
         if self.limit is not None and self._chosen is None:
             self._chosen = self._drawn(self.limit)
-        for item in self._all():
+        for item in self.every():
             if self._chosen is None or item.id in self._chosen:
                 yield item
 
@@ -53,12 +53,12 @@ class Items:
         """Ids of the questions drawn: clusters in an order by seed, each whole but the last."""
         order = sorted(
             (hashlib.sha256(f"{self.seed} {item.cluster or item.id}".encode()).digest(), place, item.id)
-            for place, item in enumerate(self._all())
+            for place, item in enumerate(self.every())
         )
         return {identity for _, _, identity in order[:limit]}
 
-    def _all(self) -> Iterator[Item]:
-        """Every row's question. What one row lacks stops no other."""
+    def every(self) -> Iterator[Item]:
+        """Every row's question, drawn or not. What one row lacks stops no other."""
         self.sick, self.by_position = {}, []
         seen: dict[str, str] = {}
         none = True
