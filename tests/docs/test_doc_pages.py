@@ -246,6 +246,8 @@ def test_messages_that_troubleshooting_quotes_are_said_by_the_code() -> None:
     quoted = [text for symptom in symptoms for text in re.findall(r'"([^"]+)"', symptom.replace('`"after": null`', ""))]
     assert len(quoted) > 10
     said = messages_of_the_code().replace("{field!r}", "'question'")
+    for name in ("{service}", "{naming.service}"):  # a judge's client names the judge
+        said = said.replace(name, "judge")
     ours = ("as the report says",)  # what a policy says
     assert [text for text in quoted if text not in said and text not in ours] == []
 
