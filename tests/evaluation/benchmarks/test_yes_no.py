@@ -30,6 +30,8 @@ PUT: list[tuple[str, bool | None]] = [
     ("No, yes would be wrong.", False),
     ("Yes. No is incorrect.", True),
     ("ｙｅｓ", True),
+    ("✅ Yes", True),
+    ("❌ No", False),
     ("Ｎｏ。", False),
     ("The claim that A is larger is false.", False),
     ("It is true that the bars are equal.", True),

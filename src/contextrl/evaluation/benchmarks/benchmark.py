@@ -83,7 +83,7 @@ class Benchmark(ABC):
         """All figures, table 1's columns among them; items without a score are left out of what they belong to."""
 
     def counts(self, item: Item, scorer: Scorer) -> bool:
-        """Whether a scorer's figures are over this question too; all that it leaves out are in no number of questions."""
+        """Whether a scorer's figures are over this question too; one that they leave out is not counted."""
         del item, scorer
         return True
 

@@ -41,7 +41,7 @@ _BARE_CHARS = 20
 CUT_OFF = "\n[the response was cut off here]"
 _ONE_OR_SEVERAL = re.compile(r"[A-J](?:, [A-J])*")
 #: A change of mind within a sentence.
-_TURN = re.compile(
+TURN = re.compile(
     r"(?:[ \t]?[,;—–-]{1,2}[ \t]?|[ \t])(?=(?:no,?[ ]+wait|wait[ ,]|actually|sorry|scratch[ ]+that|i[ ]+mean)\b)",
     re.IGNORECASE,
 )
@@ -56,7 +56,9 @@ _ANSWER_IS = re.compile(
     r"([^\n<]{1,400})",
     re.IGNORECASE,
 )
-_BARE = re.compile(r"[\s*_(\[\"'“`$（#✅✔✓→=>-]{0,6}([A-Ia-i])[\s*_)\]\"'”`$.。）]{0,6}")
+_BARE = re.compile(
+    r"(?i:(?:option|choice|letter|figure|image|picture|shape|graph|diagram|statement|panel)\s)?[\s*_(\[\"'“`$（#✅✔✓→=>-]{0,6}([A-Ia-i])[\s*_)\]\"'”`$.。）]{0,6}"
+)
 _BOX_CHARS = 160
 _END = r"[\s*_)\]\"'”`$.。）}]{0,8}$"
 _BOX = re.compile(rf"\\boxed\s?\{{\s?(?:\\text(?:bf)?\s?\{{)?\(?([A-I])\)?\s?\}}\\?{_END}")
@@ -126,7 +128,7 @@ def read_choice(response: Response, options: Mapping[str, str]) -> frozenset[str
         return frozenset()
     if text.endswith(CUT_OFF):
         return frozenset()
-    tail = visible(unicodedata.normalize("NFKC", _TURN.sub(". ", text[-_TAIL_CHARS:])))
+    tail = visible(unicodedata.normalize("NFKC", TURN.sub(". ", text[-_TAIL_CHARS:])))
     if len(set(plain.values())) < len(plain):
         plain = {}  # the same text twice tells no letter
     return (
@@ -170,10 +172,10 @@ def _stated(text: str) -> str | None:
     if len(text) > _LAST_CHARS:
         cut = text[-_LAST_CHARS:]
         begin = SENTENCE_END.search(cut)
-        last = _TURN.sub(". ", _ELLIPSIS + cut[begin.end() if begin else 0 :])
+        last = TURN.sub(". ", _ELLIPSIS + cut[begin.end() if begin else 0 :])
         if (stated := extract_answer(last, "choice")) is not None:
             return stated
-    return extract_answer(_TURN.sub(". ", text), "choice")
+    return extract_answer(TURN.sub(". ", text), "choice")
 
 
 def spoken(response: Response) -> str | None:

@@ -20,12 +20,12 @@ _FIGURE = re.compile(
 #: After these a letter at a clause's end is an option.
 _SAYS = re.compile(
     r"(?:\b(?:is|be|or|and|it['’]s|that['’]s|say|guess|so|thus|hence|therefore|choose|pick|select|think|leaves|maybe|\w+ly"
-    r"|with|as|means|wait|no|to)|[:：,，;；→⇒]|=>|<|是|选|为|即)[\s<]*$",
+    r"|with|as|means|wait|no|to)|[:：,，;；→⇒]|=>|<|是|选|(?<!因)为|即)[\s<]*$",
     re.IGNORECASE,
 )
 _CLAUSE_ENDS = re.compile(r"[ \t]*(?:[.,;:!>。，；！)\n]|$)")
 _FITS = re.compile(
-    r"\s+(?:is\s+better|fits?|match(?:es)?|works?|completes?|follows|is\s+the\s+(?:odd|only|best|right|correct|most|closest))\b"
+    r"\s+(?:is\s+better|fits?|match(?:es)?|works?|completes?|follows|(?:comes|is)\s+next|is\s+the\s+(?:odd|only|best|right|correct|most|closest))\b"
 )
 _REASONED = re.compile(r"\s+(?:because|since|as|over|rather|instead|though|although|given|that|which)\b")
 _QUESTION = re.compile(r"[ \t*(]*(?:is|are|was|could|can|would|does|do|what|how|or|maybe)\b", re.IGNORECASE)
@@ -59,7 +59,7 @@ _COMMITS = re.compile(
     r"(?:(?:^|[.!?;:,\n]\s*|\b(?:so|thus|hence|therefore|but|think|believe|say|guess|that)\s+)"
     r"(?:it|this|that|which|(?:(?:the|my)\s+)?(?:(?:right|correct|best|final)\s+)?(?:answer|option|choice|one))"
     r"(?:['’]s|\s+(?:is|must\s+be|should\s+be|would\s+be|has\s+to\s+be))|\b(?:choose|pick|select|say|go(?:ing)?\s+with))"
-    rf"\s+(?:\w+ly\s+)?{_LETTER_BEGINS}|(?:选择?|应?是|为)[“‘「（(]?$",
+    rf"\s+(?:\w+ly\s+)?{_LETTER_BEGINS}|(?:选择?|应?是|(?<!因)为)[“‘「（(]?$",
     re.IGNORECASE,
 )
 _HEDGED = re.compile(r"[ \t)\]*\"”’]*(?:[?？]|(?:if|unless|or|and)\b|或|和|还是)", re.IGNORECASE)
@@ -134,6 +134,7 @@ def _accepted(text: str, figures: bool) -> Iterator[tuple[int, str]]:
             or _FITS.match(text, end)
             or _JOINED.match(text, end)
             or _NOUN.search(near)
+            or (_COMMITS.search(text[max(0, match.start() - 60) : match.start()]) and not _HEDGED.match(text, end))
             or (figures and _FIGURE.search(near))
             or (_CLAUSE_ENDS.match(text, end) and not SENTENCE_END.split(before)[-1].strip())
         )

@@ -22,7 +22,7 @@ _CLAUSE_CHARS = 160
 
 _FULL_WIDTH = {0xFEE0 + code: code for code in (*range(ord("A"), ord("Z") + 1), *range(ord("a"), ord("z") + 1))}
 _ENDS = re.compile(r"[.,;:!?\n()\[\]{}<>—–。，；：！？、…|]|(?:^|\s)-+\s")
-_MARKUP = "*_`#~$\\\"'“”‘’「」《》 \t\r\u3000"
+_MARKUP = "✅✔✓☑❌✗\ufe0f*_`#~$\\\"'“”‘’「」《》 \t\r\u3000"
 #: Words that answer, and whether they say yes.
 _DIRECT = {"yes": True, "yeah": True, "yep": True, "yup": True, "no": False, "nope": False}
 _VERDICTS = {"true": True, "correct": True, "right": True, "false": False, "untrue": False, "incorrect": False}
