@@ -11,6 +11,7 @@ from PIL import Image
 from contextrl.errors import InputError
 from contextrl.evaluation.benchmarks.hallusionbench import HallusionBench, only_word
 from contextrl.evaluation.benchmarks.items import Item, Mark, Response, Scored, Scorer
+from contextrl.evaluation.benchmarks.outcome import Outcome
 from contextrl.evaluation.benchmarks.steps import Ask, finish, without_judge
 from contextrl.evaluation.benchmarks.yes_no import read_yes_no
 
@@ -285,6 +286,17 @@ def test_vlmevalkit_counts_only_questions_with_a_figure() -> None:
     assert figures["f_acc"] == pytest.approx(4 / 5)
     assert figures["q_acc"] == pytest.approx(3 / 4)  # VS ocr 0 without its wrong text-only question is right
     assert values(scored(MADE), "robust") == values(scored(MADE), "official")
+
+
+def test_questions_that_a_protocol_leaves_out_are_in_no_number_of_questions() -> None:
+    marks = scored([*MADE, ("VS", "map", "0", "0", "0", "1", None), ("VS", "map", "1", "0", "1", "1", None)])
+    told = {scorer: Outcome(BENCHMARK, "official", scorer, marks).as_json(resamples=10) for scorer in BENCHMARK.scorers}
+    assert {scorer: (one["n"], one["n_failed"]) for scorer, one in told.items()} == {
+        "official": (9, 2),
+        "vlmevalkit": (7, 1),
+        "robust": (9, 2),
+    }
+    assert sum(told["vlmevalkit"]["counts"].values()) == 8
 
 
 def test_a_failed_judgement_leaves_open_only_what_it_could_change() -> None:

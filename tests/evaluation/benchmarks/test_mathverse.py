@@ -212,6 +212,11 @@ VALUES = [
     ("5", "So, $AB = 6$.", 0),
     ("5", "So AB = 5 cm.", 1),
     ("5", "Therefore, \\(x\\) is equal to 5.", 1),
+    # What is no number is right where it equals the answer, else open.
+    ("12\\pi", "The area is 12\\pi cm^2", 1),
+    ("12\\pi", "So the area is $12π$.", 1),
+    ("12\\pi", "The area is 13\\pi cm^2", None),
+    ("2\\sqrt{3}", "So the length is 2√3.", 1),
     ("6", "5? No, 6.", None),
     ("5", "Thus 5 is less than 6", None),
     ("5", "The height is 4. The length is 5.", None),

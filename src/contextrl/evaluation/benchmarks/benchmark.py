@@ -82,6 +82,11 @@ class Benchmark(ABC):
     def summarise(self, scored: Sequence[Scored], scorer: Scorer) -> Metrics:
         """All figures, table 1's columns among them; items without a score are left out of what they belong to."""
 
+    def counts(self, item: Item, scorer: Scorer) -> bool:
+        """Whether a scorer's figures are over this question too; one that they leave out is not counted."""
+        del item, scorer
+        return True
+
     def sampling(self, protocol: Protocol) -> Sampling:
         """How responses are sampled."""
         return VLMEVALKIT if protocol == "vlmevalkit" else GREEDY

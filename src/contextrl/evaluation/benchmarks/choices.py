@@ -11,7 +11,7 @@ import math
 import re
 import string
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -20,6 +20,13 @@ from contextrl.answers.extraction import after_thinking
 from contextrl.answers.wrapping import boxed, unwrap, visible
 from contextrl.errors import InputError
 from contextrl.evaluation.benchmarks.items import Mark, Response
+from contextrl.evaluation.benchmarks.letters_in_prose import (
+    CLAUSE_END,
+    CONCLUDES,
+    DENIED_BEFORE,
+    SENTENCE_END,
+    mentioned,
+)
 
 LETTERS = string.ascii_uppercase
 #: What is searched for a statement, from the end; the last part of it first.
@@ -33,53 +40,14 @@ _BARE_CHARS = 20
 #: Follows a response that was cut off: its last line is not its answer.
 CUT_OFF = "\n[the response was cut off here]"
 _ONE_OR_SEVERAL = re.compile(r"[A-J](?:, [A-J])*")
-_SENTENCE_END = re.compile(r"[.!?](?=\s|$)|[。！？\n]|(?=不对|其实|更正)")
 #: A change of mind within a sentence.
-_TURN = re.compile(
+TURN = re.compile(
     r"(?:[ \t]?[,;—–-]{1,2}[ \t]?|[ \t])(?=(?:no,?[ ]+wait|wait[ ,]|actually|sorry|scratch[ ]+that|i[ ]+mean)\b)",
     re.IGNORECASE,
 )
-_CLAUSE_END = re.compile(r"[,;:，；：]|\bbut\b|\band\b|但|而")
-#: A letter that stands alone.
-_LETTER = re.compile(r"(?<![A-Za-z0-9_'’\\])[A-I](?![A-Za-z0-9_'’])")
-_OPENED, _CLOSED = tuple("(（[【\"'“‘「*"), re.compile(r"[.,]?[)）\]】\"'”’」*]")
-_NOUN_END = r"\s*[(（\[【\"'“‘「*]{0,3}$"
-_NOUN = re.compile(rf"(?:\b(?:options?|choices?|answers?|letters?)\s+|选项|选择|答案){_NOUN_END}", re.IGNORECASE)
-#: What is shown with letters: options where these have no texts of their own.
-_FIGURE = re.compile(
-    r"(?:\b(?:figures?|images?|pictures?|box|shapes?|diagrams?|patterns?|statements?|graphs?)\s+|图形?)" + _NOUN_END,
-    re.IGNORECASE,
-)
-#: After these a letter at a clause's end is an option.
-_SAYS = re.compile(
-    r"(?:\b(?:is|be|or|and|it['’]s|that['’]s|say|guess|so|therefore|thus|hence|choose|pick|select|think|leaves|probably|likely|maybe|with|as|means|wait"
-    r"|actually|no|to)|[:：,，→⇒]|=>|<|是|选|为|即)[\s<]*$",
-    re.IGNORECASE,
-)
-_CLAUSE_ENDS = re.compile(r"[ \t]*(?:[.,;:!>。，；！)\n]|$)")
-_FITS = re.compile(
-    r"\s+(?:is\s+better|fits?|match(?:es)?|works?|completes?|follows|is\s+the\s+(?:odd|only|best|right|correct|most|closest))\b"
-)
-_JOINED = re.compile(r"[ \t)]*(?:/|[,，、]|\bor\b|\band\b|或|和|还是)[ \t(]*[A-I](?![A-Za-z0-9_'’])")
-_DENIED_BEFORE = re.compile(
-    r"\b(?:not|never|neither|nor|no longer|cannot|rules?\s+out|ruled\s+out|ruling\s+out|eliminat\w+|exclud\w+|reject\w*"
-    r"|unlike|unable|if|whether|unless|between|instead\s+of|rather\s+than)\b|n['’]t\b|不|没|非|无法|排除|如果|是否|若",
-    re.IGNORECASE,
-)
-_DENIED_AFTER = re.compile(
-    r"[ \t)\]\"'”’*]*(?:(?:is|are|was|were|can|could|does|do|did|seems?|looks?|would|has|must\s+be)\s*)?"
-    r"(?:\w+ly\s+)?(?:not\b|n['’]t\b|cannot\b|wrong|incorrect|false|ruled\s+out|eliminated|excluded|impossible|out\b"
-    r"|fails|不|没|错|排除|可排除|被排除)",
-    re.IGNORECASE,
-)
-#: What is said after one of these is what the response comes to.
-_CONCLUDES = re.compile(
-    r"\b(?:so|thus|hence|therefore|finally|actually|wait|no|conclu\w+|overall|in\s+the\s+end|best|only|remaining|left"
-    r"|final|correct|fits?|match(?:es)?)\b|因此|所以|故|综上|最终|其实|不对|应该",
-    re.IGNORECASE,
-)
 _REFUSES = re.compile(
-    r"\b(?:not|no|incorrect|wrong|false|cannot|unable|sorry|neither|nor|none|whether|if|or|might|may|could|perhaps|maybe|unclear|unsure)\b"
+    r"\b(?:not|no|incorrect|wrong|false|cannot|unable|sorry|neither|nor|none|whether|if|or|might|may|could|perhaps|maybe|unclear|unsure"
+    r"|at\s+first|initially)\b"
     r"|n['’]t\b|不|没|无法|是否|可能|或者?|如果|抱歉",
     re.IGNORECASE,
 )
@@ -88,12 +56,14 @@ _ANSWER_IS = re.compile(
     r"([^\n<]{1,400})",
     re.IGNORECASE,
 )
-_BARE = re.compile(r"[\s*_(\[\"'“`$（#✅✔✓→=>-]{0,6}([A-Ia-i])[\s*_)\]\"'”`$.。）]{0,6}")
+_BARE = re.compile(
+    r"(?i:(?:option|choice|letter|figure|image|picture|shape|graph|diagram|statement|panel)\s)?[\s*_(\[\"'“`$（#✅✔✓→=>-]{0,6}([A-Ia-i])[\s*_)\]\"'”`$.。）]{0,6}"
+)
 _BOX_CHARS = 160
 _END = r"[\s*_)\]\"'”`$.。）}]{0,8}$"
 _BOX = re.compile(rf"\\boxed\s?\{{\s?(?:\\text(?:bf)?\s?\{{)?\(?([A-I])\)?\s?\}}\\?{_END}")
 _ANSWER_LAST = re.compile(
-    r"(?:\b[Aa]ns(?:wer|\.)?|ANSWER|\boption|答案)(?:\s(?:is|would\sbe|should\sbe|must\sbe)|是|为)?\s?[:：]?[\s*_(\[\"'“`$（]{0,6}"
+    r"(?:\b[Aa]ns(?:wer|\.)?|ANSWER|\boption|答案)(?:\s(?:is|would\sbe|should\sbe|must\sbe)|是|为)?\s?[:：]?[\s*_(\[\"'“`$（>-]{0,6}"
     rf"([A-I]){_END}"
 )
 _CHANGED = re.compile(
@@ -101,9 +71,12 @@ _CHANGED = re.compile(
     rf"[\s*_(\[\"'“`$（]{{0,6}}((?-i:[A-I])){_END}",
     re.IGNORECASE,
 )
-#: As `_SENTENCE_END`, with a question's mark kept.
+#: As `SENTENCE_END`, with a question's mark kept.
 _SENTENCES = re.compile(r"(?<=[.!?])(?=\s|$)|(?<=[。！？\n])|(?=不对|其实|更正)")
 _NUMBER_CHARS = 60
+#: In a sentence that names several options, what it comes to follows the first of these or stands before the second.
+_THEREFORE = re.compile(r"\b(?:so|thus|hence|therefore)\b|所以|因此|故")
+_BECAUSE = re.compile(r"\b(?:because|since|whereas|although|though)\b|因为|由于|虽然")
 _RIGHT = re.compile(r"\b(?:correct|right|yes|true|matches|fits)\b|[✓✔✅]|正确", re.IGNORECASE)
 #: One character for each option, in place of its words.
 _MASKS = {letter: chr(0xE000 + place) for place, letter in enumerate(LETTERS)}
@@ -149,11 +122,13 @@ def read_choice(response: Response, options: Mapping[str, str]) -> frozenset[str
     if (letter := _plainly(text)) is not None:
         return frozenset({letter})
     stated = _stated(text)
-    if stated is not None:
-        return frozenset(stated.split(", ")) if _ONE_OR_SEVERAL.fullmatch(stated) else frozenset()
+    if stated is not None and _ONE_OR_SEVERAL.fullmatch(stated):
+        return frozenset(stated.split(", "))
+    if stated is not None and len(stated) <= _BARE_CHARS:
+        return frozenset()
     if text.endswith(CUT_OFF):
         return frozenset()
-    tail = visible(unicodedata.normalize("NFKC", _TURN.sub(". ", text[-_TAIL_CHARS:])))
+    tail = visible(unicodedata.normalize("NFKC", TURN.sub(". ", text[-_TAIL_CHARS:])))
     if len(set(plain.values())) < len(plain):
         plain = {}  # the same text twice tells no letter
     return (
@@ -173,7 +148,7 @@ def _plainly(text: str) -> str | None:
     if (box := _BOX.search(end)) and end.count("boxed") == 1:
         return box[1]
     last = _ANSWER_LAST.search(end) or _CHANGED.search(end)
-    return last[1] if last and not _DENIED_BEFORE.search(end[: last.start()]) else None
+    return last[1] if last and not DENIED_BEFORE.search(end[: last.start()]) else None
 
 
 def _without_echo(text: str) -> str:
@@ -196,11 +171,11 @@ def _stated(text: str) -> str | None:
     """What `extract_answer` finds, in the last part of a response, or else in all of it."""
     if len(text) > _LAST_CHARS:
         cut = text[-_LAST_CHARS:]
-        begin = _SENTENCE_END.search(cut)
-        last = _TURN.sub(". ", _ELLIPSIS + cut[begin.end() if begin else 0 :])
+        begin = SENTENCE_END.search(cut)
+        last = TURN.sub(". ", _ELLIPSIS + cut[begin.end() if begin else 0 :])
         if (stated := extract_answer(last, "choice")) is not None:
             return stated
-    return extract_answer(_TURN.sub(". ", text), "choice")
+    return extract_answer(TURN.sub(". ", text), "choice")
 
 
 def spoken(response: Response) -> str | None:
@@ -211,46 +186,6 @@ def spoken(response: Response) -> str | None:
     text = text[-_SPOKEN_CHARS:].strip()
     bare = "\n" not in text and len(text) <= _BARE_CHARS
     return text + CUT_OFF if response.truncated and not bare else text
-
-
-def mentioned(text: str, letters: Iterable[str], *, figures: bool) -> frozenset[str]:
-    """The one option that a text speaks of without rejecting it, in all or in its concluding sentence.
-
-    Args:
-        figures: whether `figure A` is an option.
-    """
-    known = set(letters)
-    found = [(place, letter) for place, letter in _accepted(text, figures) if letter in known]
-    if len({letter for _, letter in found}) == 1:
-        return frozenset({found[0][1]})
-    if not found:
-        return frozenset()
-    breaks = [match.end() for match in _SENTENCE_END.finditer(text, 0, found[-1][0])]
-    start = breaks[-1] if breaks else 0
-    last = {letter for place, letter in found if place >= start}
-    sentence = _SENTENCE_END.split(text[start:], maxsplit=1)[0]
-    return frozenset(last) if len(last) == 1 and _CONCLUDES.search(sentence) else frozenset()
-
-
-def _accepted(text: str, figures: bool) -> Iterator[tuple[int, str]]:
-    """Letters that are spoken of as options and not rejected, with their places."""
-    for match in _LETTER.finditer(text):
-        before, end = text[max(0, match.start() - 80) : match.start()], match.end()
-        near = before[-24:]
-        speaks = (
-            (near.endswith(_OPENED) and _CLOSED.match(text, end))
-            or (_CLAUSE_ENDS.match(text, end) and _SAYS.search(near))
-            or _FITS.match(text, end)
-            or _JOINED.match(text, end)
-            or _NOUN.search(near)
-            or (figures and _FIGURE.search(near))
-            or (_CLAUSE_ENDS.match(text, end) and not _SENTENCE_END.split(before)[-1].strip())
-        )
-        if speaks and not _DENIED_AFTER.match(text, end):
-            sentence = _SENTENCE_END.split(before)[-1]
-            clause = _CLAUSE_END.split(sentence.rstrip(" ,:："))[-1]
-            if not _DENIED_BEFORE.search(clause):
-                yield match.start(), match[0]
 
 
 def _stated_text(text: str, plain: Mapping[str, str]) -> frozenset[str]:
@@ -273,7 +208,7 @@ def _said_text(text: str, plain: Mapping[str, str]) -> frozenset[str]:
     every = frozenset().union(*said)
     if len(every) == 1:
         return every
-    return said[-1] if sentences and len(said[-1]) == 1 and _CONCLUDES.search(sentences[-1]) else frozenset()
+    return said[-1] if sentences and len(said[-1]) == 1 and CONCLUDES.search(sentences[-1]) else frozenset()
 
 
 def _found(sentence: str, plain: Mapping[str, str]) -> frozenset[str]:
@@ -281,7 +216,16 @@ def _found(sentence: str, plain: Mapping[str, str]) -> frozenset[str]:
     said, found = _masked(_words(sentence), plain)
     if not found or sentence.rstrip().endswith(("?", "？")):
         return frozenset()
-    clauses = [clause for clause in _CLAUSE_END.split(said) if not _REFUSES.search(clause)]
+    accepted = _in_clauses(said, found)
+    if len(accepted) > 1:
+        for part in (_THEREFORE.split(said)[-1], _BECAUSE.split(said, maxsplit=1)[0]):
+            if part != said and len(main := _in_clauses(part, found)) == 1:
+                return main
+    return accepted
+
+
+def _in_clauses(said: str, found: Iterable[str]) -> frozenset[str]:
+    clauses = [clause for clause in CLAUSE_END.split(said) if not _REFUSES.search(clause)]
     return frozenset(letter for letter in found if any(_MASKS[letter] in clause for clause in clauses))
 
 

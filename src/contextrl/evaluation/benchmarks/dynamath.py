@@ -24,6 +24,7 @@ from contextrl.evaluation.benchmarks.prompts import prompt, shown
 from contextrl.evaluation.benchmarks.replies import text_of_reply
 from contextrl.evaluation.benchmarks.short_answers import short_answer
 from contextrl.evaluation.benchmarks.steps import Ask, Step
+from contextrl.evaluation.benchmarks.yes_no import read_yes_no
 from contextrl.records.example import AnswerType, ImageHandle
 
 VARIANTS = 10
@@ -58,6 +59,7 @@ _EXAMPLE = """{
     "solution": "[Detailed step-by-step explanation]",
     "short answer": "[Concise Answer]"
 }"""
+_YES_NO = {"yes": True, "no": False}
 _ANSWER_TYPES: Mapping[str, AnswerType] = {_FLOAT: "number", _CHOICE: "choice", _TEXT: "text"}
 #: After an object, what may put another answer in its place.
 _GOES_ON = re.compile(r"\banswer\b|\bwait\b|\bactually\b|\bcorrection\b|答案|更正", re.IGNORECASE)
@@ -275,5 +277,7 @@ def _robust(item: Item, response: Response) -> Mark:
     said = stated(response, _ANSWER_TYPES[answer_type]) if found is None else found.value
     if not said:
         return Mark(0.0, how="unresolved")
+    if answer_type == _TEXT and (wanted := _YES_NO.get(truth.strip().casefold())) is not None:
+        return Mark(float(read_yes_no(said) is wanted), said)
     same: Callable[[str, str, Fraction], bool] = near if answer_type == _FLOAT else same_text
     return Mark(float(same(said, truth, Fraction(1, 1000))), said)

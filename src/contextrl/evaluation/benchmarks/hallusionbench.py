@@ -121,10 +121,13 @@ class HallusionBench(Benchmark):
             return _mark(item, said)
         return _robust(item, response, seed)
 
+    def counts(self, item: Item, scorer: Scorer) -> bool:
+        """VLMEvalKit's table has only the questions with a figure."""
+        return scorer != "vlmevalkit" or item.columns["visual_input"] != "0"
+
     def summarise(self, scored: Sequence[Scored], scorer: Scorer) -> Metrics:
         """All, and by category, subcategory and whether a figure is the original or an altered one."""
-        if scorer == "vlmevalkit":
-            scored = [one for one in scored if one.item.columns["visual_input"] != "0"]
+        scored = [one for one in scored if self.counts(one.item, scorer)]
         figures = dict(_three(scored, ""))
         for column in ("category", "subcategory"):
             for name, part in _parts(scored, partial(_named, column)).items():

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from contextrl.data.pictures import picture
 from contextrl.errors import InputError
 from contextrl.evaluation.benchmarks.benchmark import Benchmark, text_of
-from contextrl.evaluation.benchmarks.choices import read_choice
+from contextrl.evaluation.benchmarks.choices import read_choice, spoken
 from contextrl.evaluation.benchmarks.inline_options import split_options
 from contextrl.evaluation.benchmarks.items import Item, Mark, Protocol, Response, Scored, Scorer, Source
 from contextrl.evaluation.benchmarks.metrics import Metrics, accuracy
@@ -26,6 +26,14 @@ _ANSWER = re.compile(r"[A-I](?:\s*,\s*[A-I])*|[1-9]")
 #: `Select from A-E`
 _RANGE = re.compile(r"(?<![A-Za-z])A\s*(?:[-–—]|to)\s*([B-I])(?![A-Za-z])")
 _LONE_LETTER = re.compile(r"(?<!\w)[A-I](?![\w'’])")
+#: A response of letters alone, joined by anything but a doubt.
+_LIST = re.compile(
+    r"\W{0,4}(?:(?:both|options?|(?:the\s)?(?:correct\s)?answers?(?:\s(?:is|are))?)[\s:]{1,3})?"
+    r"([^\w/?]{0,4}[A-I](?:[^\w/?]{1,8}(?:and[^\w/?]{1,4})?[A-I](?!\w)){1,8})[^\w?]{0,4}(?:(?:are|is)\s(?:correct|right)\W?)?",
+    re.IGNORECASE,
+)
+_LISTED = re.compile(r"(?<!\w)[A-I](?!\w)")
+_LIST_CHARS = 200
 _LONE_DIGIT = re.compile(r"(?<![\w.,])[1-9](?![\w%]|[.,]\d)")
 #: One-letter answers that the authors' script takes for options; it has other single characters as none.
 _OFFICIAL_LETTERS = "abcde"
@@ -152,8 +160,21 @@ def _read(item: Item, response: Response) -> list[str]:
         said = read_choice(_digits_as_letters(response), dict.fromkeys(_LETTERS, ""))
         return sorted(str(_LETTERS.index(letter) + 1) for letter in said)
     options: dict[str, str] = item.columns["options"]
+    if listed := _several(response, options):
+        return listed
     letters = _known(item.columns["question"], options, item.columns["answer"])
     return sorted(read_choice(response, {letter: options.get(letter, "") for letter in letters}))
+
+
+def _several(response: Response, options: Mapping[str, str]) -> list[str]:
+    """The letters of a response that is a list of them, with their options' texts or without: `B. two and D. four`."""
+    text = spoken(response)
+    if text is None or response.truncated or len(text) > _LIST_CHARS:
+        return []
+    for letter, words in options.items():
+        text = text.replace(f"{letter}. {words}", letter).replace(f"{letter}) {words}", letter) if words else text
+    listed = _LIST.fullmatch(text)
+    return sorted(set(_LISTED.findall(listed[1]))) if listed else []
 
 
 def _digits_as_letters(response: Response) -> Response:

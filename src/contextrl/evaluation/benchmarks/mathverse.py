@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, ClassVar, Literal
 
 from contextrl.answers import answers_equal, extract_answer
+from contextrl.answers.latex import is_prose
 from contextrl.answers.numbers import parse_number
 from contextrl.data.pictures import picture
 from contextrl.evaluation.benchmarks.benchmark import Benchmark, text_of
@@ -273,19 +274,23 @@ def _mathematics(response: Response, answer: str) -> Mark:
     said = None
     for kind in ("math", "number"):
         found = extract_answer(text, kind)
+        concluded = None
         if found is None or _IS_SENTENCE.search(found):
-            found = _concluded(text)
+            found = concluded = _concluded(text)
         if found is None:
             continue
         said = extraction(found)
         same = answers_equal(found, answer, kind)
-        if same is not None:
+        if same is not None and (same or found != concluded or parse_number(found) is not None):
             return Mark(float(same), said)
     return Mark(0.0, said, how="unresolved")
 
 
 def _concluded(text: str) -> str | None:
-    """The number that a last sentence comes to: of `So the length is about 22.3 metres.`, or of an only sentence."""
+    """What a last sentence comes to: of `So the length is about 22.3 metres.`, or of an only sentence.
+
+    What is no number (`12π cm²`) may be half of what is meant: it is right where it equals the answer, else open.
+    """
     sentences = [sentence for sentence in _SENTENCE_END.split(text[-2 * _SENTENCE_CHARS :]) if sentence.strip()]
     last = _DELIMITERS.sub("", sentences[-1]).strip() if sentences else ""
     is_only = len(sentences) == 1 and len(text) <= _SENTENCE_CHARS
@@ -293,4 +298,4 @@ def _concluded(text: str) -> str | None:
         return None
     said = [match.end() for match in _SAYS.finditer(last)]
     value = last[said[-1] :].rstrip(".。!！* ") if said else ""
-    return value if len(value) <= _VALUE_CHARS and parse_number(value) is not None else None
+    return value if len(value) <= _VALUE_CHARS and (parse_number(value) is not None or not is_prose(value)) else None

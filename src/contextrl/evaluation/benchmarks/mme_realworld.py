@@ -35,7 +35,7 @@ _PREFIXES = (
 #: Two commas are missing in the authors' list, which makes one prefix of two, twice.
 _OFFICIAL_PREFIXES = (*_PREFIXES[:4], "The best option isThe correct option is", "Best answer:Best option:")
 _LETTERS_ALONE = tuple(f"({letter})" for letter in _LETTERS)
-_ANSWER_TAG = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
+_TAG, _TAG_END = "<answer>", "</answer>"
 _FIRST_LETTER = re.compile(f"[{_LETTERS}]")
 _OPTION = re.compile(r"\s*[(（]?([A-E])[)）.:：]\s*(.*)", re.DOTALL)
 #: Longer cells are no list of five options.
@@ -103,8 +103,8 @@ class MMERealWorldLite(Benchmark):
         if scorer == "official":
             letter = _first_letter(response.text, _OFFICIAL_PREFIXES, choices)
         else:
-            tagged = _ANSWER_TAG.search(response.text)
-            said = tagged[1].strip().upper() if tagged else response.text
+            tagged = _tagged(response.text)
+            said = response.text if tagged is None else tagged.strip().upper()
             letter = _first_letter(said, _PREFIXES, _LETTERS_ALONE)
         return Mark(float(letter == answer), letter) if letter else Mark(0.0, how="unresolved")
 
@@ -117,6 +117,14 @@ class MMERealWorldLite(Benchmark):
             for name in (task, "accuracy", f"{task}/{subtask}"):
                 parts.setdefault(name, []).append((one.item.cluster or one.item.id, one.mark.score))
         return {name: accuracy(units) for name, units in parts.items()}
+
+
+def _tagged(response: str) -> str | None:
+    """What stands between the first answer tag and the one that closes it."""
+    begin = response.find(_TAG)
+    start = begin + len(_TAG)
+    end = response.find(_TAG_END, start) if begin >= 0 else -1
+    return response[start:end] if end >= 0 else None
 
 
 def _first_letter(response: str, prefixes: Sequence[str], choices: Sequence[str]) -> str | None:

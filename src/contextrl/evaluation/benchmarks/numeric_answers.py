@@ -11,7 +11,7 @@ from contextrl.answers import answers_equal
 from contextrl.answers.extraction import read_answer
 from contextrl.answers.numbers import parse_number
 from contextrl.answers.wrapping import unwrap, visible
-from contextrl.evaluation.benchmarks.choices import CUT_OFF, spoken
+from contextrl.evaluation.benchmarks.choices import CUT_OFF, TURN, spoken
 from contextrl.evaluation.benchmarks.items import Response
 from contextrl.records.example import AnswerType
 
@@ -30,6 +30,15 @@ _ENDING = re.compile(
 _ENDING_CHARS = 80
 _NOTATION = re.compile(r"[0-9π]|\\pi|\bpi\b")
 _NUMBER = re.compile(r"-?(?:\d+(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|-?\.\d+")
+#: One of them, or so many times π.
+_VALUE = re.compile(rf"(?:{_NUMBER.pattern})(?:\s?\*?\s?(?:\\pi|pi|π)(?![A-Za-z]))?")
+#: What follows a number in brackets is said beside it: `14 (in 2020)`.
+_ASIDE = re.compile(r"(?<=\w)\s?\([^()\n]{0,80}\)")
+#: `14, not 15`
+_NOT_ANOTHER = re.compile(
+    r"\s{0,3}[,;，；]?\s{0,3}(?:\b(?:but\s+|and\s+)?not\b|\brather\s+than\b|\binstead\s+of\b|而?不是)", re.IGNORECASE
+)
+_PI = re.compile(r"\s{0,3}(?:\*|×|·|\\times|\\cdot)?\s{0,3}(?:\\?(?<![A-Za-z])pi(?![A-Za-z])|π)")
 _SENTENCE = re.compile(r"[.!?](?=\s|$)|[。！？\n]")
 _REFUSED = re.compile(
     r"\b(?:cannot|can not|unable|sorry|unclear|impossible|not|neither|nor|maybe|perhaps|or"
@@ -60,11 +69,13 @@ def stated(response: Response, answer_type: AnswerType) -> str | None:
     if text.endswith(CUT_OFF):  # its last word may be half a number
         text = text.removesuffix(CUT_OFF)
         text = text[: max(text.rfind(" "), text.rfind("\n"), 0)] + CUT_OFF
+    text = TURN.sub(". ", text)
     said = read_answer(text[-_TAIL_CHARS:], answer_type)
     if said is None and len(text) > _TAIL_CHARS:
         said = read_answer(text, answer_type)
     if said is not None:
-        return ", ".join(said.boxes) if len(set(said.boxes)) > 1 else said.value
+        value = ", ".join(said.boxes) if len(set(said.boxes)) > 1 else said.value
+        return _NOT_ANOTHER.split(value, maxsplit=1)[0] if answer_type == "number" else value
     if answer_type == "number" and not text.endswith(CUT_OFF):
         return _only_number(visible(text[-_TAIL_CHARS:]))
     return None
@@ -76,8 +87,11 @@ def _only_number(text: str) -> str | None:
     if not sentences or _REFUSED.search(sentences[-1]):
         return None
     result = re.split(r"[=≈]", sentences[-1])[-1]
-    found = set(_NUMBER.findall(result))
-    return found.pop() if len(found) == 1 else None
+    for part in (result, _ASIDE.sub(" ", result)):
+        found = {match[0] for match in _VALUE.finditer(part)}
+        if len(found) == 1:
+            return found.pop()
+    return None
 
 
 def value_of(said: str) -> Fraction | None:
@@ -94,6 +108,7 @@ def near(said: str, truth: str, tolerance: Fraction) -> bool:
 
     Never raises.
     """
+    said = _PI.sub("π", said) if "π" in said or "pi" in said else said
     value, true = value_of(said), value_of(truth)
     if value is not None and true is not None:
         shares = (value, value / 100) if "%" in said or "percent" in said.lower() else (value,)

@@ -38,13 +38,18 @@ class Outcome:
         return f"{self.benchmark.title} ({self.protocol}{read})"
 
     @property
+    def counted(self) -> list[Scored]:
+        """The questions that the figures are over: some protocols leave a part of them out."""
+        return [one for one in self.scored if self.benchmark.counts(one.item, self.scorer)]
+
+    @property
     def judged(self) -> list[Scored]:
-        return [one for one in self.scored if one.mark.score is not None]
+        return [one for one in self.counted if one.mark.score is not None]
 
     @property
     def n_failed(self) -> int:
         """Questions without a score: no answer, no judgement, or a row that could not be read."""
-        return len(self.scored) - len(self.judged) + len(self.sick)
+        return len(self.counted) - len(self.judged) + len(self.sick)
 
     def metrics(self) -> Metrics:
         return self.benchmark.summarise(self.scored, self.scorer)
@@ -60,7 +65,7 @@ class Outcome:
 
     def as_json(self, *, resamples: int = 2000) -> dict[str, Any]:
         """`{metric: value, ..., n, n_failed, ci95, counts}`, and `range` where something failed."""
-        metrics = self.metrics()
+        metrics, counted = self.metrics(), self.counted
         figures: dict[str, Any] = {name: number(metric.value) for name, metric in metrics.items()}
         figures |= {
             "n": len(self.judged),
@@ -69,11 +74,11 @@ class Outcome:
             "name": f"{self.benchmark.name}/{self.scorer}",
             "protocol": self.protocol,
             "scorer": self.scorer,
-            "counts": dict(Counter(one.mark.how for one in self.scored)),
+            "counts": dict(Counter(one.mark.how for one in counted)),
         }
-        if len(self.judged) < len(self.scored):
+        if len(self.judged) < len(counted):
             figures["range"] = {name: [number(end) for end in ends] for name, ends in self.bounds().items()}
-            figures["failures"] = dict(Counter(one.mark.detail for one in self.scored if one.mark.score is None))
+            figures["failures"] = dict(Counter(one.mark.detail for one in counted if one.mark.score is None))
         if self.sick:
             figures["sick_rows"] = dict(list(self.sick.items())[:20])
         if note := self.benchmark.notes.get(self.scorer):

@@ -20,8 +20,9 @@ _MAX_PLACES = 400
 #: Characters of the clause before a word that are looked at.
 _CLAUSE_CHARS = 160
 
+_FULL_WIDTH = {0xFEE0 + code: code for code in (*range(ord("A"), ord("Z") + 1), *range(ord("a"), ord("z") + 1))}
 _ENDS = re.compile(r"[.,;:!?\n()\[\]{}<>—–。，；：！？、…|]|(?:^|\s)-+\s")
-_MARKUP = "*_`#~$\\\"'“”‘’「」《》 \t\r\u3000"
+_MARKUP = "✅✔✓☑❌✗\ufe0f*_`#~$\\\"'“”‘’「」《》 \t\r\u3000"
 #: Words that answer, and whether they say yes.
 _DIRECT = {"yes": True, "yeah": True, "yep": True, "yup": True, "no": False, "nope": False}
 _VERDICTS = {"true": True, "correct": True, "right": True, "false": False, "untrue": False, "incorrect": False}
@@ -36,8 +37,8 @@ _EITHER = re.compile(
 _EITHER_CHARS = 24
 #: What may stand before a yes or a no in its own clause.
 _LEAD = re.compile(
-    r"(?:^|\b)(?:so|therefore|thus|hence|then|but|and|well|ok|okay|actually|wait|oh|sorry|rather|finally|sure|indeed"
-    r"|definitely|probably|likely|clearly|simply|again|still|answer|response|verdict|conclusion|say|conclude"
+    r"(?:^|\b)(?:so|therefore|thus|hence|then|but|and|well|ok|okay|actually|wait|oh|sorry|rather|sure|indeed"
+    r"|\w+ly|again|still|answer|response|verdict|conclusion|say|conclude"
     r"|(?:it|which|this|that)(?:['’]s| is| would be)|(?:it['’]s|is|be) an?(?: \w+)?"
     r"|\b(?:answer|response|conclusion|verdict|reply|result)\b.{0,80}\b(?:is|be|was|remains|becomes|as|:))$",
 )
@@ -59,6 +60,8 @@ _CONDITION = re.compile(
 )
 _WOULD_BE = re.compile(r"\b(?:would|should|must) (?:then |therefore |thus )?(?:be|say)(?: an?)?$")
 _SAID = re.compile(r"\b(?:you|one|some|many|people|someone|others)\b")
+#: "Yes would be wrong" answers nothing.
+_DISMISSED = re.compile(r"(?:would be|is|was) (?:\w+ly )?(?:wrong|incorrect|false|ruled out)\b")
 _NOT = re.compile(r"(?:\b(?:is |would )?not|\b(?:can|could|is|would)n['’]t|\bcan['’]t|\bcannot)(?: be)?$")
 
 _ZH_NO = "不是的?|不对|不正确|错误的?|错的?|否|没有|并非|不(?![一-鿿])|いいえ"
@@ -121,7 +124,8 @@ def read_yes_no(text: str) -> bool | None:
 
 
 def _lowered(text: str) -> str:
-    """Lower case, no longer than it was: every place stays where it is."""
+    """Lower case, letters of full width as others, no longer than it was: every place stays where it is."""
+    text = text if text.isascii() else text.translate(_FULL_WIDTH)
     small = text.lower()
     return small if len(small) == len(text) else "".join(c.lower() if c.isascii() else c for c in text)
 
@@ -182,7 +186,7 @@ def _commitment(text: str, start: int, word: str) -> _Commitment | None:
     ending, rest = after[len(clause) : len(clause) + 1], clause.strip(_MARKUP)
     if word in ("no", "nope") and ((rest and not _GOES_ON.match(rest)) or re.match(r"[.\s]*\d", after)):
         return None  # "no cats", "No. 3"
-    if ending in ("?", "？") and not rest:
+    if (ending in ("?", "？") and not rest) or _DISMISSED.match(rest):
         return None
     before = _ENDS.split(text[max(0, start - _CLAUSE_CHARS) : start])[-1].strip(_MARKUP)
     if before and _CONDITION.search(before) and not (_WOULD_BE.search(before) and not _SAID.search(before)):
@@ -205,8 +209,8 @@ def _direct(yes: bool, before: str, rest: str) -> tuple[bool, bool] | None:
 
 def _about_statement(right: bool, before: str, rest: str) -> tuple[bool, bool] | None:
     """The same of what a statement is called."""
-    if not before:
-        return None if rest else (right, True)
+    if before in ("", "not"):
+        return None if rest else (right != bool(before), True)
     judged = _JUDGED.search(before)
     if judged is None or (rest and not _JUDGED_GOES_ON.match(rest)):
         return None
