@@ -90,8 +90,9 @@ class Telling:
     def read(self, prompts: Any) -> Telling:
         return Telling(self.inner.read(prompts))
 
-    def sample(self, *asked: Any) -> Any:
-        sampled = [ids[: 3 + sum(ids) % 13] for ids in self.inner.sample(*asked).ids]
+    def sample(self, draws: Any) -> Any:
+        # Nobody is told of samples while they are whole.
+        sampled = [ids[: 3 + sum(ids) % 13] for ids in self.inner.sample(replace(draws, ended=None)).ids]
         # About an untrained policy's own, some above and some below.
         return Sampled(sampled, [[-5.0 - (token % 9) / 6 for token in ids] for ids in sampled])
 

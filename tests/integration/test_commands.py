@@ -226,7 +226,7 @@ def test_eval_reads_a_run_a_config_and_a_model(
     assert figures["n"] == 6
     assert len(figures["process_accuracy_ci95"]) == 2
     assert len(list(read_objects(predictions))) == 6
-    assert run_main(monkeypatch, "eval", str(tiny_policy), "--benchmark", "mathvista") == 2
+    assert run_main(monkeypatch, "eval", str(tiny_policy), "--benchmark", "mathvisto") == 2
     assert "mathvista" in capsys.readouterr().err
 
 

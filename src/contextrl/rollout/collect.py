@@ -225,8 +225,10 @@ class Collector:
     ) -> list[Completion]:
         """See `two_stage.Sample` and `pipeline.Sampling`."""
         started = time.perf_counter()
+        told: dict[int, list[int]] = {}
 
         def hand_over(index: int, ids: list[int]) -> None:
+            told[index] = ids
             if ended is not None:
                 ended(index, self.completions.of(Sampled([ids]))[0])
 
@@ -236,6 +238,9 @@ class Collector:
                 self.engine.read(self.build_prompts(self.examples[:1])).sample(Draws([0], [()], [0]))
             return []
         sampled = reading.sample(draws if ended is None else replace(draws, ended=hand_over))
+        if others := [index for index, ids in told.items() if list(sampled.ids[index]) != list(ids)]:
+            # They have been judged: a verdict would be of another response than is trained on.
+            raise ValueError(f"the engine has told of samples {others[:5]} with other tokens than it returns")
         rollout.sampling += time.perf_counter() - started
         rollout.tokens += sum(len(ids) for ids in sampled.ids)
         return self.completions.of(sampled)

@@ -23,7 +23,7 @@ class Draws:
         seeds: [B] of each sample's own random numbers. Those of samples of one prompt follow one another, so that an
             engine that draws several samples per request can be told the first.
         ended: who wants to be told of samples; an engine that only knows at the end need not tell, and tells of none
-            twice.
+            twice. What it is told of a sample are the tokens that `sample` returns for it.
     """
 
     prompt_of: Sequence[int]

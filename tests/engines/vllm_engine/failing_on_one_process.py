@@ -39,7 +39,7 @@ class StandIn:
     def __init__(self, trainer: Any, shift: float, left_out: int) -> None:
         self.trainer, self.shift, self.left_out = trainer, shift, left_out
 
-    def generate(self, requests: Sequence[Request], options: Mapping[str, Any]) -> list[Answer]:
+    def generate(self, requests: Sequence[Request], options: Mapping[str, Any], told: object = None) -> list[Answer]:
         return [self._answer(request) for request in requests]
 
     def _answer(self, request: Request) -> Answer:
