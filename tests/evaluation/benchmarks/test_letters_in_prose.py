@@ -44,6 +44,20 @@ SAID = [
     ("A、B、D都不对，所以是C。", "C"),
     ("It's B, A and D are wrong.", "B"),
     ("A, B and D are wrong.", ""),
+    ("Eliminate A and B. D is not possible. Answer C.", "C"),
+    ("Not A, C or D. Then B.", "B"),
+    ("Between A and D, D is better.", "D"),
+    ("A is false, B is false, C is true, D is false.", "C"),
+    # What is said of the letter.
+    ("After considering all options, B seems the best fit.", "B"),
+    ("B seems most likely.", "B"),
+    ("B would be my answer.", "B"),
+    ("I'd lean towards B.", "B"),
+    ("I prefer B to A.", "B"),
+    ("I was going to say A but it's B.", "B"),
+    ("The most suitable option is D because A, B, and C are all alike.", "D"),
+    ("AB/DE = 2, which gives B.", "B"),
+    ("From A to B is 3 km.", ""),
     # Questions that the text asks itself, and adverbs.
     ("Is it B? No. Is it C? Yes.", "C"),
     ("Is it A? Yes.", "A"),
@@ -69,7 +83,19 @@ IN_WORDS = [
     ("At first it looks like a cat but it is a dog.", "B"),
     ("The animal appears to be a fish at first sight but is a bird.", "C"),
     ("There are a cat and a dog.", ""),
+    ("This is a dog rather than a cat.", "B"),
+    ("The options are a cat, a dog, a bird and a fish. It is a dog.", "B"),
     ("A cat or a dog, because both have fur.", ""),
+]
+
+LENGTHS = {"A": "12 cm", "B": "24 cm", "C": "3.5 cm", "D": "1200 cm"}
+RESULTS = [
+    ("12 cm + 12 cm = 24 cm", "B"),
+    ("It is 12 cm plus 12 cm, which makes 24 cm.", "B"),
+    ("7 / 2 = 3.5", "C"),
+    ("between 12 cm and 24 cm", ""),
+    ("12 m", "D"),
+    ("13 m", ""),
 ]
 
 
@@ -87,3 +113,8 @@ def test_the_letter_that_prose_commits_itself_to(response: str, letter: str) -> 
 @pytest.mark.parametrize(("response", "letter"), IN_WORDS)
 def test_the_text_that_prose_commits_itself_to(response: str, letter: str) -> None:
     assert _letters(response, ANIMALS) == letter
+
+
+@pytest.mark.parametrize(("response", "letter"), RESULTS)
+def test_the_option_that_a_sum_comes_to(response: str, letter: str) -> None:
+    assert _letters(response, LENGTHS) == letter

@@ -76,7 +76,10 @@ _SENTENCES = re.compile(r"(?<=[.!?])(?=\s|$)|(?<=[。！？\n])|(?=不对|其实
 _NUMBER_CHARS = 60
 #: In a sentence that names several options, what it comes to follows the first of these or stands before the second.
 _THEREFORE = re.compile(r"\b(?:so|thus|hence|therefore)\b|所以|因此|故")
-_BECAUSE = re.compile(r"\b(?:because|since|whereas|although|though)\b|因为|由于|虽然")
+_IT_IS = re.compile(r"\s*(?:it|this|that)(?:['’]s|\s+is)\b", re.IGNORECASE)
+_BECAUSE = re.compile(r"\b(?:rather\s+than|instead\s+of|because|since|whereas|although|though)\b|因为|由于|虽然")
+#: What a sum comes to follows.
+_RESULT = re.compile(r"[=≈]|\b(?:makes|gives|totals)\b")
 _RIGHT = re.compile(r"\b(?:correct|right|yes|true|matches|fits)\b|[✓✔✅]|正确", re.IGNORECASE)
 #: One character for each option, in place of its words.
 _MASKS = {letter: chr(0xE000 + place) for place, letter in enumerate(LETTERS)}
@@ -208,7 +211,8 @@ def _said_text(text: str, plain: Mapping[str, str]) -> frozenset[str]:
     every = frozenset().union(*said)
     if len(every) == 1:
         return every
-    return said[-1] if sentences and len(said[-1]) == 1 and CONCLUDES.search(sentences[-1]) else frozenset()
+    concludes = sentences and (CONCLUDES.search(sentences[-1]) or _IT_IS.match(sentences[-1]))
+    return said[-1] if concludes and len(said[-1]) == 1 else frozenset()
 
 
 def _found(sentence: str, plain: Mapping[str, str]) -> frozenset[str]:
@@ -233,6 +237,7 @@ def _as_number(text: str, options: Mapping[str, str]) -> frozenset[str]:
     """The only option that equals the number which a response is, or states last."""
     stated = [text] if len(text) <= _NUMBER_CHARS else []
     stated += [match[1] for match in _ANSWER_IS.finditer(text)][-1:] + [value for _, value in sorted(boxed(text))][-1:]
+    stated += [part for value in stated if len(part := _RESULT.split(value)[-1]) < len(value)]
     for value in stated:
         if len(value) <= _NUMBER_CHARS and any(character.isdigit() for character in value):
             said = value.rstrip(" .")

@@ -19,20 +19,23 @@ _FIGURE = re.compile(
 )
 #: After these a letter at a clause's end is an option.
 _SAYS = re.compile(
-    r"(?:\b(?:is|be|or|and|it['’]s|that['’]s|say|guess|so|thus|hence|therefore|choose|pick|select|think|leaves|maybe|\w+ly"
-    r"|with|as|means|wait|no|to)|[:：,，;；→⇒]|=>|<|是|选|(?<!因)为|即)[\s<]*$",
+    r"(?:\b(?:is|be|or|and|it['’]s|that['’]s|say|guess|so|then|thus|hence|therefore|choose|pick|select|think|leaves|maybe|\w+ly"
+    r"|with|as|means|gives|yields|towards?|vote|wait|no|to)|[:：,，;；→⇒]|=>|<|是|选|(?<!因)为|即)[\s<]*$",
     re.IGNORECASE,
 )
 _CLAUSE_ENDS = re.compile(r"[ \t]*(?:[.,;:!>。，；！)\n]|$)")
 _FITS = re.compile(
-    r"\s+(?:is\s+better|fits?|match(?:es)?|works?|completes?|follows|(?:comes|is)\s+next|is\s+the\s+(?:odd|only|best|right|correct|most|closest))\b"
+    r"\s+(?:is\s+better|fits?|match(?:es)?|works?|completes?|follows|(?:comes|is)\s+next|is\s+(?:right|correct|true)"
+    r"|(?:is|seems|looks|appears)\s+(?:to\s+be\s+)?(?:the\s+)?(?:odd|only|best|most\s+likely|closest|one)"
+    r"|is\s+the\s+(?:right|correct|most)|(?:is|would\s+be|will\s+be)\s+my\s+(?:final\s+)?(?:answer|choice|pick))\b"
 )
 _REASONED = re.compile(r"\s+(?:because|since|as|over|rather|instead|though|although|given|that|which)\b")
 _QUESTION = re.compile(r"[ \t*(]*(?:is|are|was|could|can|would|does|do|what|how|or|maybe)\b", re.IGNORECASE)
 _JOINED = re.compile(r"[ \t)]*(?:/|[,，、]|\bor\b|\band\b|或|和|还是)[ \t(]*[A-I](?![A-Za-z0-9_'’])")
 DENIED_BEFORE = re.compile(
     r"\b(?:not|never|neither|nor|no longer|cannot|rules?\s+out|ruled\s+out|ruling\s+out|eliminat\w+|exclud\w+|reject\w*"
-    r"|unlike|unable|(?<!other )than|if|whether|unless|between|instead\s+of|rather\s+than)\b"
+    r"|unlike|unable|(?:was|were)\s+going\s+to|wanted\s+to|prefer\w*\s.{1,20}\sto"
+    r"|(?<!other )than|if|whether|unless|between|instead\s+of|rather\s+than)\b"
     r"|\bover\s*(?:option\s*)?[(*\[]*$|n['’]t\b|不|没|非|无法|排除|如果|是否|若",
     re.IGNORECASE,
 )
@@ -49,6 +52,10 @@ _TOGETHER = re.compile(
 )
 _PLURAL = re.compile(r"[ \t)\]*]*(?:are|were|can|could|do|did|seem|look|have|都|均|不|错)")
 _NAMED = re.compile(r"(?:\b(?:is|be|say|choose|pick|select|with)|['’]s|[:：是选])\s*[(\[*]*$", re.IGNORECASE)
+#: Letters that a letter is listed with: `not A, C or D` denies all three.
+_COMMAS = r"(?:(?<![A-Za-z0-9])[A-I][)\]*]{0,3}[ ]?[,、][ ]?[(\[*]{0,3})"
+_LAST = r"(?<![A-Za-z0-9])[A-I][)\]*]{0,3}(?:,?[ ](?:and|or|nor)[ ]|和|或)[(\[*]{0,3}"
+_LISTED_BEFORE = re.compile(rf"{_COMMAS}{{0,8}}{_LAST}$"), re.compile(rf"{_COMMAS}{{1,8}}$")
 #: Questions that a text asks itself: `Is it B? No.`
 _ASKED = re.compile(
     r"[)\]*]*[?？][ \t*]*(?:(?P<yes>yes|right|correct|对|是的)|no|nope|wrong|不是|不对)\b", re.IGNORECASE
@@ -58,7 +65,8 @@ _LETTER_BEGINS = r"(?:option\s+|choice\s+|figure\s+|image\s+)?[(（\[【*\"'“�
 _COMMITS = re.compile(
     r"(?:(?:^|[.!?;:,\n]\s*|\b(?:so|thus|hence|therefore|but|think|believe|say|guess|that)\s+)"
     r"(?:it|this|that|which|(?:(?:the|my)\s+)?(?:(?:right|correct|best|final)\s+)?(?:answer|option|choice|one))"
-    r"(?:['’]s|\s+(?:is|must\s+be|should\s+be|would\s+be|has\s+to\s+be))|\b(?:choose|pick|select|say|go(?:ing)?\s+with))"
+    r"(?:['’]s|\s+(?:is|must\s+be|should\s+be|would\s+be|has\s+to\s+be))|\b(?:answer|option|choice|letter)\s+(?:is|must\s+be|should\s+be|would\s+be)"
+    r"|\b(?:choose|pick|select|prefer|say|go(?:ing)?\s+with|vote\s+for))"
     rf"\s+(?:\w+ly\s+)?{_LETTER_BEGINS}|(?:选择?|应?是|(?<!因)为)[“‘「（(]?$",
     re.IGNORECASE,
 )
@@ -140,7 +148,8 @@ def _accepted(text: str, figures: bool) -> Iterator[tuple[int, str]]:
         )
         if speaks and not _is_denied(text, end, near) and (asked is None or asked["yes"]):
             sentence = SENTENCE_END.split(before)[-1]
-            clause = CLAUSE_END.split(sentence.rstrip(" ,:："))[-1]
+            listed = _LISTED_BEFORE[_JOINED.match(text, end) is not None]
+            clause = CLAUSE_END.split(listed.sub("", sentence).rstrip(" ,:："))[-1]
             if not DENIED_BEFORE.search(clause) and (asked is not None or not _is_questioned(text, sentence, end)):
                 yield match.start(), match[0]
 

@@ -69,15 +69,15 @@ def stated(response: Response, answer_type: AnswerType) -> str | None:
     if text.endswith(CUT_OFF):  # its last word may be half a number
         text = text.removesuffix(CUT_OFF)
         text = text[: max(text.rfind(" "), text.rfind("\n"), 0)] + CUT_OFF
-    text = TURN.sub(". ", text)
-    said = read_answer(text[-_TAIL_CHARS:], answer_type)
+    tail = TURN.sub(". ", text[-_TAIL_CHARS:])
+    said = read_answer(tail, answer_type)
     if said is None and len(text) > _TAIL_CHARS:
-        said = read_answer(text, answer_type)
+        said = read_answer(TURN.sub(". ", text), answer_type)
     if said is not None:
         value = ", ".join(said.boxes) if len(set(said.boxes)) > 1 else said.value
         return _NOT_ANOTHER.split(value, maxsplit=1)[0] if answer_type == "number" else value
     if answer_type == "number" and not text.endswith(CUT_OFF):
-        return _only_number(visible(text[-_TAIL_CHARS:]))
+        return _only_number(visible(tail))
     return None
 
 
