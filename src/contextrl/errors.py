@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class ContextRLError(Exception):
@@ -33,6 +34,15 @@ class InputError(ContextRLError):
             lines.append(f"found {found}")
         message = ", ".join(lines)
         super().__init__(f"{message}. {fix}." if fix else f"{message}.")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exceptions are pickled by their message, which is not what this one is made of.
+        return _input_error, (type(self), self.expected, self.found, self.where, self.fix), self.__dict__
+
+
+def _input_error(kind: type[InputError], expected: str, found: str, where: str, fix: str) -> InputError:
+    """An error that comes from another process."""
+    return kind(expected, found=found, where=where, fix=fix)
 
 
 class ServiceError(ContextRLError):

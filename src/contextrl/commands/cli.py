@@ -15,6 +15,7 @@ from rich.logging import RichHandler
 from rich.markup import escape
 
 from contextrl.commands.compare_cli import compare
+from contextrl.commands.data_cli import app as data_app
 from contextrl.commands.ending import end_with
 from contextrl.commands.eval_cli import eval_
 from contextrl.commands.init import init
@@ -48,6 +49,7 @@ app.command("eval")(eval_)
 app.command()(plan)
 app.command()(report)
 app.command()(reproduce)
+app.add_typer(data_app, name="data", help="Look at rows before they are trained on.")
 app.add_typer(judge_app, name="judge", help="Verify responses, measure a judge, serve the miniature's.")
 app.add_typer(miniature_app, name="miniature", help="The built-in miniature's base policy, made anew.")
 

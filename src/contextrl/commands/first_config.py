@@ -13,17 +13,17 @@ from typing import Any
 
 import yaml
 
+from contextrl.commands.column_options import given_columns
 from contextrl.commands.config import RunConfig, parse_config
 from contextrl.commands.data_config import DataConfig
 from contextrl.commands.input_paths import with_input_paths
 from contextrl.commands.model_names import names_a_folder
-from contextrl.data.columns import FIELDS
 from contextrl.data.holding_out import held_out
 from contextrl.data.loading import load_examples
 from contextrl.data.proposal import Proposal, propose
 from contextrl.data.row_files import Source
 from contextrl.data.validation import validate_examples
-from contextrl.errors import InputError, ServiceError, nearest_key
+from contextrl.errors import InputError, ServiceError
 from contextrl.judge.settings import checked_urls
 from contextrl.plugins import DATA, MODELS
 from contextrl.records.example import Example
@@ -90,7 +90,7 @@ def first_config(asked: Asked, out: Path) -> FirstConfig:
     model = _Model(asked.model or DEFAULT_MODEL)
     hub = Source(asked.data).is_hub
     limit = _HUB_ROWS if hub else None
-    proposal = propose(asked.data, _columns(asked.columns), vision=model.vision, limit=limit)
+    proposal = propose(asked.data, given_columns(asked.columns), vision=model.vision, limit=limit)
     evaluation = _evaluation(asked.data, proposal, vision=model.vision, hub=hub, out=out)
     judge = _judge_lines(asked)
     text = "\n".join(
@@ -108,20 +108,6 @@ def first_config(asked: Asked, out: Path) -> FirstConfig:
     # As `train` will read it.
     parse_config(with_input_paths(parse_yaml(text), RunConfig, out.parent), where=str(out))
     return FirstConfig(f"{text}\n", _summary(asked.data, proposal, evaluation, hub=hub), proposal.notes)
-
-
-def _columns(given: Sequence[str]) -> dict[str, str]:
-    columns = {}
-    for text in given:
-        name, separator, column = text.partition("=")
-        if not separator or not column:
-            raise InputError("--column FIELD=COLUMN", found=repr(text), where="--column")
-        if name not in FIELDS:
-            raise InputError(
-                f"one of {', '.join(FIELDS)}", found=f"{name}{nearest_key(name, FIELDS)}", where="--column"
-            )
-        columns[name] = column
-    return columns
 
 
 class _Model:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 from rich.console import Console
@@ -57,16 +57,22 @@ def validate_examples(examples: Sequence[Example], *, vision: bool, where: str, 
         # All begin now: while threads decode, this one compares answers.
         begun = [checks.start(example.images) if vision else [] for example in examples]
         for example, images in zip(examples, begun, strict=True):
-            faults.append(
-                [
-                    *_missing_tower(example, vision),
-                    *_wrong_markers(example),
-                    *image_problems(images),
-                    *_reference_problems(example),
-                ]
-            )
+            faults.append(list(row_problems(example, image_problems(images), vision=vision)))
             advance(1)
     faulty_rows(examples, faults, where=where)
+
+
+def row_problems(example: Example, pictures: Iterable[str], *, vision: bool) -> Iterator[str]:
+    """What is wrong with a row, a line each.
+
+    Args:
+        pictures: what is wrong with its pictures.
+        vision: whether the model has a vision tower.
+    """
+    yield from _missing_tower(example, vision)
+    yield from _wrong_markers(example)
+    yield from pictures
+    yield from _reference_problems(example)
 
 
 def _missing_tower(example: Example, vision: bool) -> Iterator[str]:

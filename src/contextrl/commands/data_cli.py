@@ -1,0 +1,100 @@
+"""The `data` commands. torch is never imported."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from contextrl.errors import InputError
+
+if TYPE_CHECKING:
+    from contextrl.data.examination import Findings, Reading
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def main() -> None:
+    """Look at rows before they are trained on."""
+
+
+@app.command()
+def validate(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A file or folder of rows, or a hub id.")],
+    column: Annotated[
+        list[str] | None,
+        typer.Option(help="Which column holds a field: --column question=query", metavar="FIELD=COLUMN"),
+    ] = None,
+    split: Annotated[str, typer.Option(help="Of a folder, a saved dataset or a hub dataset.")] = "train",
+    answer_type: Annotated[
+        str, typer.Option(help="Of rows that name none; `auto` goes by the look of each answer.")
+    ] = "auto",
+    fix_to: Annotated[
+        Path | None,
+        typer.Option(help="Write the usable rows to this file (.jsonl or .parquet).", metavar="OUT"),
+    ] = None,
+    allow_outside: Annotated[
+        bool, typer.Option("--allow-outside", help="Take pictures from outside the rows' folder.")
+    ] = False,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; by default one for each core.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Check all rows and tell all faults, by kind, with row and line. Ends with 2 where a row is unusable."""
+    from contextrl.commands.column_options import given_columns
+    from contextrl.data.examination import Reading
+
+    columns = given_columns(column or []) or None
+    findings = _examined(Reading(file, split, columns, answer_type, allow_outside), fix_to, workers)
+    if as_json:
+        typer.echo(json.dumps(_as_json(findings, fix_to), indent=2, ensure_ascii=False))
+    else:
+        _show(findings, fix_to)
+    raise typer.Exit(0 if findings.usable == findings.rows else InputError.exit_code)
+
+
+def _examined(reading: Reading, fix_to: Path | None, workers: int | None) -> Findings:
+    from contextrl.console import Advance, progress_bar
+    from contextrl.data.examination import Looked, examine
+    from contextrl.data.raw_rows import RawRow
+    from contextrl.data.usable_rows import UsableRows
+
+    with ExitStack() as stack:
+        pictures = (reading.columns or {}).get("images") or ("images", "image")
+        names = (pictures,) if isinstance(pictures, str) else tuple(pictures)
+        usable = stack.enter_context(UsableRows(fix_to, names)) if fix_to is not None else None
+        bar: list[Advance] = []
+
+        def on_total(rows: int) -> None:
+            bar.append(stack.enter_context(progress_bar(Console(stderr=True), "Checking rows", rows)))
+
+        def on_row(row: RawRow | InputError, looked: Looked) -> None:
+            bar[0](1)
+            if usable is not None and isinstance(row, RawRow) and not looked.problems:
+                usable.put(row)
+
+        return examine(reading, workers=workers, on_total=on_total, on_row=on_row)
+
+
+def _as_json(findings: Findings, fix_to: Path | None) -> dict[str, Any]:
+    kinds = [{"kind": name, "count": kind.count, "first": kind.first} for name, kind in findings.by_count]
+    written = None if fix_to is None or not findings.usable else str(fix_to)
+    return {"rows": findings.rows, "usable": findings.usable, "faults": kinds, "written": written}
+
+
+def _show(findings: Findings, fix_to: Path | None) -> None:
+    console = Console()
+    for name, kind in findings.by_count:
+        console.print(f"[bold]{kind.count:,} x expected {escape(name)}[/bold]", soft_wrap=True, highlight=False)
+        for line in kind.first:
+            console.print(f"  {escape(line)}", soft_wrap=True, highlight=False)
+        if kind.count > len(kind.first):
+            console.print("  ...", highlight=False)
+    console.print(f"{findings.usable:,} of {findings.rows:,} rows are usable.", highlight=False)
+    if fix_to is not None and findings.usable:
+        console.print(f"Usable rows: {escape(str(fix_to))}", soft_wrap=True)

@@ -1,0 +1,272 @@
+"""All faults of all rows of a file of any size: rows stream through worker processes, memory stays flat."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import multiprocessing
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from contextrl.data.columns import Columns, Renaming
+from contextrl.data.confinement import outside
+from contextrl.data.images import ImageChecks, image_problems
+from contextrl.data.problems import by_kind
+from contextrl.data.raw_rows import RawRow
+from contextrl.data.row_files import Source
+from contextrl.data.rows import RowFaults, RowReader
+from contextrl.data.validation import row_problems
+from contextrl.errors import InputError
+from contextrl.records.example import Example
+
+#: Rows that a worker gets at once: enough that handing them over costs little, few enough that pictures fit.
+_BATCH = 64
+#: Problems of each kind that are kept to be shown.
+SHOWN = 5
+#: Bits of the filter that finds repeated ids; 128 MiB of bits are 16 MiB.
+_FILTER_BITS = 2**27
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a file's rows become examples.
+
+    Attributes:
+        vision: whether pictures are decoded; False refuses rows that have some.
+    """
+
+    spec: str
+    split: str = "train"
+    columns: Columns | None = None
+    answer_type: str = "text"
+    allow_outside: bool = False
+    vision: bool = True
+
+    @property
+    def source(self) -> Source:
+        return Source(self.spec, self.split)
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What was found in one row.
+
+    Attributes:
+        where: its place in the file.
+        id: its id; None where it has none that can be read.
+        problems: a line each; empty for a usable row.
+    """
+
+    where: str
+    id: str | None
+    problems: tuple[str, ...]
+
+
+@dataclass
+class Kind:
+    """Faults of one kind: how many, and the first of them."""
+
+    count: int = 0
+    first: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Findings:
+    """What a file's rows came to.
+
+    Attributes:
+        rows: how many were looked at.
+        usable: rows without fault.
+        kinds: faults by kind.
+    """
+
+    rows: int = 0
+    usable: int = 0
+    kinds: dict[str, Kind] = field(default_factory=dict)
+
+    def count(self, looked: Looked) -> None:
+        """Add one row."""
+        self.rows += 1
+        self.usable += not looked.problems
+        for name, lines in by_kind(looked.problems).items():
+            kind = self.kinds.setdefault(name, Kind())
+            kind.count += len(lines)
+            kind.first += lines[: SHOWN - len(kind.first)]
+
+    @property
+    def by_count(self) -> list[tuple[str, Kind]]:
+        """Kinds, the commonest first."""
+        return sorted(self.kinds.items(), key=lambda item: -item[1].count)
+
+
+def examine(
+    reading: Reading,
+    *,
+    workers: int | None = None,
+    on_total: Callable[[int], None] | None = None,
+    on_row: Callable[[RawRow | InputError, Looked], None] | None = None,
+) -> Findings:
+    """Look at every row.
+
+    Args:
+        workers: processes; by default one for each core.
+        on_total: told how many rows there are, before they are looked at.
+        on_row: told each row with what was found, in the file's order.
+
+    Returns:
+        Counts, and the first faults of each kind.
+
+    Raises:
+        InputError: the file as a whole cannot be read.
+    """
+    rows, repeated = _repeated_ids(reading)
+    if on_total is not None:
+        on_total(rows)
+    findings, seen = Findings(), dict[str, str]()
+    for row, looked in _looked_at(reading, workers or os.cpu_count() or 1):
+        told = looked
+        if looked.id in repeated:
+            first = seen.setdefault(looked.id, looked.where)
+            if first != looked.where:
+                line = (
+                    f"{looked.where}, field 'id': expected a unique id, found {looked.id!r}, already the id of {first}"
+                )
+                told = Looked(looked.where, looked.id, (*looked.problems, line))
+        findings.count(told)
+        if on_row is not None:
+            on_row(row, told)
+    return findings
+
+
+def _looked_at(reading: Reading, workers: int) -> Iterator[tuple[RawRow | InputError, Looked]]:
+    """Rows with what was found, in order; only a few batches are under way."""
+    rows = reading.source.rows()
+    batches = iter(lambda: list(islice(rows, _BATCH)), [])
+    if workers == 1:
+        for batch in batches:
+            yield from zip(batch, look_at(batch, reading), strict=True)
+        return
+    # Forked workers would inherit locks of whatever threads there are.
+    context = multiprocessing.get_context("spawn")
+    under_way: deque[tuple[list[RawRow | InputError], Future[list[Looked]]]] = deque()
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        try:
+            for batch in batches:
+                under_way.append((batch, pool.submit(look_at, batch, reading)))
+                if len(under_way) > 2 * workers:
+                    done, found = under_way.popleft()
+                    yield from zip(done, found.result(), strict=True)
+            while under_way:
+                done, found = under_way.popleft()
+                yield from zip(done, found.result(), strict=True)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def look_at(rows: Sequence[RawRow | InputError], reading: Reading) -> list[Looked]:
+    """Examine a batch of rows.
+
+    Args:
+        rows: in place of one that is none, what is wrong with it.
+    """
+    reader = RowReader(Renaming(reading.columns), reading.answer_type)
+    folders = [] if reading.allow_outside else reading.source.folders
+    with ImageChecks() as checks:
+        look = _Look(reader, checks, [folder.resolve() for folder in folders], folders, reading)
+        return [look(row) for row in rows]
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What looking at a row needs, the same for all rows of a batch."""
+
+    reader: RowReader
+    checks: ImageChecks
+    allowed: Sequence[Path]
+    shown: Sequence[Path]
+    reading: Reading
+
+    def __call__(self, row: RawRow | InputError) -> Looked:
+        if isinstance(row, InputError):
+            return Looked(row.where, None, (str(row).rstrip("."),))
+        try:
+            example = self.reader.example(row)
+        except InputError as error:
+            faults = error.faults if isinstance(error, RowFaults) else [error]
+            name = self.reader.name(row)
+            lines = (str(fault).rstrip(".") for fault in faults)
+            named = tuple(line.replace(row.where, name, 1) if line.startswith(row.where) else line for line in lines)
+            return Looked(row.where, row_id(row, self.reader), named)
+        place = f"{row.where}, row {example.id!r}"
+        return Looked(row.where, example.id, tuple(f"{place}, {problem}" for problem in self._problems(example)))
+
+    def _problems(self, example: Example) -> Iterator[str]:
+        if example.images and not self.reading.allow_outside:
+            strange = list(outside(example, self.allowed, self.shown))
+            if strange:
+                # Not even decoded: what an outside file holds is nobody's business.
+                yield from strange
+                return
+        pictures = self.checks.start(example.images) if self.reading.vision else []
+        yield from row_problems(example, image_problems(pictures), vision=self.reading.vision)
+
+
+def row_id(row: RawRow, reader: RowReader) -> str | None:
+    """A row's id, its own or by its number; None where what stands there is none."""
+    try:
+        value = reader.columns(row).columns.get("id")
+    except InputError:
+        return None
+    if value is None:
+        return row.default_id
+    return str(value).strip() if isinstance(value, str | int) else None
+
+
+def _repeated_ids(reading: Reading) -> tuple[int, set[str]]:
+    """How many rows there are, and the ids that more than one of them has.
+
+    A filter of fixed size finds the suspects, a second reading of the file tells which of them are repeated: a million
+    ids are never held.
+    """
+    filter_, rows, suspects = _Filter(_FILTER_BITS), 0, set[str]()
+    for identity in _ids(reading):
+        rows += 1
+        if identity is not None and filter_.add(identity):
+            suspects.add(identity)
+    if not suspects:
+        return rows, suspects
+    times = dict.fromkeys(suspects, 0)
+    for identity in _ids(reading):
+        if identity in times:
+            times[identity] += 1
+    return rows, {identity for identity, count in times.items() if count > 1}
+
+
+def _ids(reading: Reading) -> Iterator[str | None]:
+    """Each row's id; None for a row that has none."""
+    reader = RowReader(Renaming(reading.columns), reading.answer_type)
+    for row in reading.source.rows():
+        yield row_id(row, reader) if isinstance(row, RawRow) else None
+
+
+class _Filter:
+    """A Bloom filter: says of what was added before that it was, and of little else."""
+
+    def __init__(self, bits: int, hashes: int = 7) -> None:
+        self._bits, self._hashes, self._bytes = bits, hashes, bytearray(math.ceil(bits / 8))
+
+    def add(self, key: str) -> bool:
+        """Add a key; returns whether it seems to have been there."""
+        digest = hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8 * self._hashes).digest()
+        there = True
+        for start in range(0, len(digest), 8):
+            place = int.from_bytes(digest[start : start + 8], "little") % self._bits
+            mask = 1 << (place & 7)
+            there = there and bool(self._bytes[place >> 3] & mask)
+            self._bytes[place >> 3] |= mask
+        return there
