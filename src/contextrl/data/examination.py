@@ -7,15 +7,15 @@ import math
 import multiprocessing
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 
 from contextrl.data.columns import Columns, Renaming
 from contextrl.data.confinement import outside
 from contextrl.data.images import ImageChecks, image_problems
+from contextrl.data.pictures import flat
 from contextrl.data.problems import by_kind
 from contextrl.data.raw_rows import RawRow
 from contextrl.data.row_files import Source
@@ -24,8 +24,9 @@ from contextrl.data.validation import row_problems
 from contextrl.errors import InputError
 from contextrl.records.example import Example
 
-#: Rows that a worker gets at once: enough that handing them over costs little, few enough that pictures fit.
-_BATCH = 64
+#: Rows that a worker gets at once, and bytes of pictures within them: enough that handing them over costs little, few
+#: enough that they fit.
+_BATCH, _BATCH_BYTES = 64, 4 * 2**20
 #: Problems of each kind that are kept to be shown.
 SHOWN = 5
 #: Bits of the filter that finds repeated ids; 128 MiB of bits are 16 MiB.
@@ -145,8 +146,7 @@ def examine(
 
 def _looked_at(reading: Reading, workers: int) -> Iterator[tuple[RawRow | InputError, Looked]]:
     """Rows with what was found, in order; only a few batches are under way."""
-    rows = reading.source.rows()
-    batches = iter(lambda: list(islice(rows, _BATCH)), [])
+    batches = _batches(reading.source.rows())
     if workers == 1:
         for batch in batches:
             yield from zip(batch, look_at(batch, reading), strict=True)
@@ -164,8 +164,34 @@ def _looked_at(reading: Reading, workers: int) -> Iterator[tuple[RawRow | InputE
             while under_way:
                 done, found = under_way.popleft()
                 yield from zip(done, found.result(), strict=True)
-        finally:
+        except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _batches(rows: Iterable[RawRow | InputError]) -> Iterator[list[RawRow | InputError]]:
+    batch: list[RawRow | InputError] = []
+    size = 0
+    for row in rows:
+        batch.append(row)
+        size += _picture_bytes(row)
+        if len(batch) == _BATCH or size >= _BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _picture_bytes(row: RawRow | InputError) -> int:
+    """How much of a row is pictures, about."""
+    if isinstance(row, InputError):
+        return 0
+    size = 0
+    for value in row.columns.values():
+        for part in flat(value):
+            inner = part.get("bytes") if isinstance(part, Mapping) else part
+            size += len(inner) if isinstance(inner, bytes | str) else 0
+    return size
 
 
 def look_at(rows: Sequence[RawRow | InputError], reading: Reading) -> list[Looked]:
