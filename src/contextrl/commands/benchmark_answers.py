@@ -119,7 +119,7 @@ class Asked:
         identity = Identity(
             benchmark=benchmark.name,
             protocol=self.options.protocol,
-            model=self.options.target,
+            model=self._name(),
             sampling=sampling,
             data=_data_of(items),
             control=control,
@@ -154,6 +154,11 @@ class Asked:
             rate = _Rate()
             for answer in answer_all(asked, self.model, file):
                 advance(1, rate.note(answer))
+
+    def _name(self) -> str:
+        """The model's, with what tells its weights apart: a run that is trained again has other answers."""
+        digest = getattr(self.model, "digest", "")
+        return f"{self.options.target}@{digest}" if digest else self.options.target
 
     def _sampling(self, benchmark: Benchmark) -> Sampling:
         sampling = replace(benchmark.sampling(self.options.protocol), seed=self.options.seed)

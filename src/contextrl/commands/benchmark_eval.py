@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 
 from rich.console import Console
@@ -115,8 +115,8 @@ def _write_results(options: BenchmarkOptions, results: Mapping[str, Any]) -> Non
     """Keep what the folder holds of other benchmarks and protocols."""
     folder = ResultFolder(options.output)
     earlier: dict[str, Any] = {}
-    if folder.results.is_file():
-        earlier = json.loads(folder.results.read_text(encoding="utf-8")).get("results", {})
+    with suppress(OSError, ValueError, AttributeError):  # none yet, or damaged: what is known now is written
+        earlier = dict(json.loads(folder.results.read_text(encoding="utf-8")).get("results", {}))
     now = {f"{name}/{options.protocol}": row for name, row in results.items()}
     record = {"model": options.target, "results": {**earlier, **now}}
     write_atomically(folder.results, json.dumps(record, indent=2, ensure_ascii=False) + "\n")

@@ -16,7 +16,7 @@ from contextrl.commands.sources import evaluation_examples, evaluation_judge
 from contextrl.console import progress_bar
 from contextrl.disk import writing
 from contextrl.errors import InputError
-from contextrl.evaluation.answering.local import LocalModel
+from contextrl.evaluation.answering.local import LocalModel, weights_digest
 from contextrl.evaluation.runner import evaluate
 from contextrl.policy.loading import has_vision, is_model, load_policy, load_processor
 from contextrl.policy.prompting import Prompting
@@ -77,8 +77,8 @@ def evaluate_benchmarks(
 
 def local_model(target: str, settings: RunConfig | None) -> LocalModel:
     """A run's or another model in this process, to answer the questions of benchmarks."""
-    _, _, model, prompting = _loaded(target, settings)
-    return LocalModel(model, prompting)
+    path, _, model, prompting = _loaded(target, settings)
+    return LocalModel(model, prompting, digest=weights_digest(Path(path)))
 
 
 def _loaded(target: str, settings: RunConfig | None) -> tuple[str, Any, Any, Prompting]:

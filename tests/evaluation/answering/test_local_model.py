@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from toy_benchmark import picture
 
-from contextrl.evaluation.answering.local import LocalModel
+from contextrl.evaluation.answering.local import LocalModel, weights_digest
 from contextrl.evaluation.answering.questions import Answer, Question
 from contextrl.evaluation.benchmarks.items import Sampling
 from contextrl.evaluation.generation import PresencePenalty, generate_greedy
@@ -115,3 +115,15 @@ def test_questions_are_pulled_batch_by_batch(model: LocalModel) -> None:
     stream = model.answers((pulled.append(q.id) or q for q in asked(6)), GREEDY)  # type: ignore[func-returns-value]
     next(stream)
     assert pulled == ["0", "1"]
+
+
+def test_weights_that_change_have_another_digest(tmp_path: Path) -> None:
+    assert weights_digest(tmp_path) == ""
+    path = tmp_path / "model.safetensors"
+    digests = set()
+    for data in (b"a" * 3_000_000, b"a" * 2_999_999 + b"b", b"b" + b"a" * 2_999_999, b"a" * 10):
+        path.write_bytes(data)
+        digests.add(weights_digest(tmp_path))
+    assert len(digests) == 4
+    path.write_bytes(b"a" * 10)
+    assert weights_digest(tmp_path) in digests

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from contextrl.errors import InputError
@@ -16,6 +17,9 @@ from contextrl.policy.prompting import Prompting
 from contextrl.policy.prompts import Prompts
 from contextrl.records.example import Example
 
+#: Bytes of a file of weights that are looked at, at each of its ends.
+_ENDS = 2**20
+
 
 class LocalModel:
     """A transformers model; a batch's pictures are in memory, and no more.
@@ -24,14 +28,15 @@ class LocalModel:
         model: an unwrapped model.
         prompting: how its prompts are made.
         batch_size: questions at once.
+        digest: tells its weights from others of the same name.
 
     Raises:
         InputError: the processor cannot render or pad prompts.
     """
 
-    def __init__(self, model: Any, prompting: Prompting, *, batch_size: int = 16) -> None:
+    def __init__(self, model: Any, prompting: Prompting, *, batch_size: int = 16, digest: str = "") -> None:
         check_processor(prompting.processor)
-        self.model, self.prompting, self.batch_size = model, prompting, batch_size
+        self.model, self.prompting, self.batch_size, self.digest = model, prompting, batch_size, digest
 
     def answers(self, questions: Iterable[Question], sampling: Sampling) -> Iterator[Answer]:
         """See `Model`: in order, batch by batch, a batch's errors first."""
@@ -65,6 +70,23 @@ class LocalModel:
             draws=draws,
             presence_penalty=sampling.presence_penalty or 0.0,
         )
+
+
+def weights_digest(folder: Path) -> str:
+    """16 hex characters that tell a folder's weights from those that it held before; empty where there are none.
+
+    Of each file its size, its beginning and its end: sixteen gigabytes are not read for a name.
+    """
+    digest, found = hashlib.sha256(), False
+    for path in sorted(folder.glob("*.safetensors")):
+        found = True
+        size = path.stat().st_size
+        digest.update(f"{path.name} {size} ".encode())
+        with path.open("rb") as file:
+            digest.update(file.read(_ENDS))
+            file.seek(max(0, size - _ENDS))
+            digest.update(file.read(_ENDS))
+    return digest.hexdigest()[:16] if found else ""
 
 
 def _example(question: Question) -> Example:
