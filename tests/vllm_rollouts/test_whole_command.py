@@ -35,11 +35,17 @@ SMALL = (
 STOPPED = 2
 
 
+def _alone() -> dict[str, str]:
+    """The environment without what an engine in this process has said of processes that train together."""
+    places = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+    return {name: value for name, value in os.environ.items() if name not in places}
+
+
 def train(run_dir: Path, *options: str) -> subprocess.CompletedProcess[str]:
     settings = [part for value in (f"run_dir={run_dir}", *SMALL) for part in ("--set", value)]
     return subprocess.run(
         [sys.executable, str(HERE / "whole_command.py"), "train", str(CONFIG), *settings, *options],
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        env=_alone() | {"OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         timeout=300,
