@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -121,7 +120,7 @@ class Asked:
             protocol=self.options.protocol,
             model=self._name(),
             sampling=sampling,
-            data=_data_of(items),
+            data=items.origin,
             control=control,
             seed=self.options.seed if control else 0,
             image_max_side=self.options.image_max_side,
@@ -178,14 +177,3 @@ class _Rate:
         seconds = max(time.monotonic() - self.started, 1e-9)
         parts = [f"{compact(round(self.tokens / seconds))} tokens/s"] if self.tokens else []
         return ", ".join([*parts, *([f"{self.errors} without an answer"] if self.errors else [])])
-
-
-def _data_of(items: Items) -> str:
-    """Where questions come from: another revision or copy may have others."""
-    source = items.benchmark.source
-    if items.data is None:
-        return f"{source.hub}@{source.revision or 'main'}"
-    if items.data.is_file():
-        with items.data.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
-    return str(items.data.resolve())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from typing import Any
@@ -12,7 +11,7 @@ from rich.console import Console
 
 from contextrl.commands.benchmark_answers import Answers, answers_by
 from contextrl.commands.benchmark_exports import export_answers
-from contextrl.commands.benchmark_options import BenchmarkOptions
+from contextrl.commands.benchmark_options import BenchmarkOptions, file_name
 from contextrl.console import progress_bar, status
 from contextrl.evaluation.answering.controls import Control
 from contextrl.evaluation.benchmarks.folder import ResultFolder
@@ -82,16 +81,11 @@ def _evaluated(
             marks = folder.marks(benchmark.name, options.protocol, scorer, control)
             write_marks(marks, outcome)
             if control is None and scorer == options.protocol:
-                export_answers(options.exports, items, given, scored, marks.parent, _file_name(options.target))
+                export_answers(options.exports, items, given, scored, marks.parent, file_name(options.target, "_"))
             _place(figures, outcome.as_json() | _judged_by(outcome, judge), control)
         if control is None:
             figures |= given.record
     return figures
-
-
-def _file_name(target: str) -> str:
-    """A model's name as a part of a file's name."""
-    return re.sub(r"[^\w.-]+", "_", target).strip("_.") or "model"
 
 
 def _judged_by(outcome: Outcome, judge: Completions | None) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,6 +73,15 @@ def sorted_names(asked: str) -> tuple[list[str], list[str]]:
         else:
             raise unknown(name, list(EVALUATIONS))
     return list(dict.fromkeys(benchmarks)), list(dict.fromkeys(own))
+
+
+def file_name(target: str, mark: str) -> str:
+    """A model's name as a file's or folder's, or a part of it.
+
+    Args:
+        mark: stands for what such names do not have.
+    """
+    return re.sub(r"[^\w.-]+", mark, target).strip(f"{mark}.") or "model"
 
 
 def protocol_named(name: str) -> Protocol:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
 #: Examples of a plug-in's or one's own rows, where nothing else is said.
 _OWN_ROWS = 1000
-_UNUSUAL = re.compile(r"[^\w.-]+")
 
 
 def eval_(
@@ -142,11 +140,12 @@ def _eleven(options: BenchmarkOptions, settings: RunConfig | None, console: Cons
 
 
 def _default_output(target: str) -> Path:
+    from contextrl.commands.benchmark_options import file_name
     from contextrl.records.run_directory import RunDirectory
 
     if RunDirectory(Path(target)).exists():
         return Path(target) / "benchmarks"
-    return Path("evaluations") / (_UNUSUAL.sub("-", target).strip("-.") or "model")
+    return Path("evaluations") / file_name(target, "-")
 
 
 def _show(results: dict[str, Any], options: BenchmarkOptions | None, console: Console, *, as_json: bool) -> None:

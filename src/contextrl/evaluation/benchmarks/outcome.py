@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,6 +10,7 @@ from typing import Any
 from contextrl.evaluation.benchmarks.benchmark import Benchmark
 from contextrl.evaluation.benchmarks.items import Mark, Protocol, Scored, Scorer
 from contextrl.evaluation.benchmarks.metrics import Metrics
+from contextrl.records.jsonl import json_ready
 
 
 @dataclass(frozen=True)
@@ -66,29 +66,24 @@ class Outcome:
     def as_json(self, *, resamples: int = 2000) -> dict[str, Any]:
         """`{metric: value, ..., n, n_failed, ci95, counts}`, and `range` where something failed."""
         metrics, counted = self.metrics(), self.counted
-        figures: dict[str, Any] = {name: number(metric.value) for name, metric in metrics.items()}
+        figures: dict[str, Any] = {name: metric.value for name, metric in metrics.items()}
         figures |= {
             "n": len(self.judged),
             "n_failed": self.n_failed,
-            "ci95": {name: [number(end) for end in m.ci95(resamples=resamples)] for name, m in metrics.items()},
+            "ci95": {name: m.ci95(resamples=resamples) for name, m in metrics.items()},
             "name": f"{self.benchmark.name}/{self.scorer}",
             "protocol": self.protocol,
             "scorer": self.scorer,
             "counts": dict(Counter(one.mark.how for one in counted)),
         }
         if len(self.judged) < len(counted):
-            figures["range"] = {name: [number(end) for end in ends] for name, ends in self.bounds().items()}
+            figures["range"] = self.bounds()
             figures["failures"] = dict(Counter(one.mark.detail for one in counted if one.mark.score is None))
         if self.sick:
             figures["sick_rows"] = dict(list(self.sick.items())[:20])
         if note := self.benchmark.notes.get(self.scorer):
             figures["note"] = note
-        return figures
-
-
-def number(value: float) -> float | None:
-    """A figure for JSON, which has no NaN."""
-    return None if math.isnan(value) else round(value, 6)
+        return dict(json_ready(figures, 6))
 
 
 def _filled(scored: Iterable[Scored], score: float) -> list[Scored]:

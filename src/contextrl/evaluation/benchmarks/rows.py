@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 from contextrl.data.confinement import is_inside
@@ -43,6 +44,17 @@ class Items:
         for item in self.every():
             if self._chosen is None or item.id in self._chosen:
                 yield item
+
+    @cached_property
+    def origin(self) -> str:
+        """Where the questions come from, for what depends on them: a revision, or a local copy's content."""
+        source = self.benchmark.source
+        if self.data is None:
+            return f"{source.hub}@{source.revision or 'main'}"
+        if self.data.is_file():
+            with self.data.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+        return str(self.data.resolve())
 
     def without_pictures(self) -> Iterator[Item]:
         """The same questions; what a scorer needs."""
