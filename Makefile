@@ -52,6 +52,7 @@ benchmark: $(STAMP)  ## the figures of docs/speed.md; about 15 minutes on two co
 	$(BIN)/python benchmarks/answer_verifier.py
 	$(BIN)/python benchmarks/judge_client.py
 	$(BIN)/python benchmarks/judge_laziness.py
+	$(BIN)/python benchmarks/judge_overlap.py
 
 docs: $(STAMP)  ## the pages as a site, build/docs/index.html; a warning is an error
 	$(BIN)/python tools/write_pages.py --check

@@ -36,7 +36,7 @@ from torch.profiler import ProfilerActivity, profile
 from transformers.utils.logging import disable_progress_bar
 from trl import GRPOConfig, GRPOTrainer
 
-from contextrl.commands.cli import quiet_libraries
+from contextrl.commands.quiet import quiet_libraries
 from contextrl.judge.rules import RulesJudge
 from contextrl.miniature import BASE_POLICY
 from contextrl.miniature.tasks import miniature_examples

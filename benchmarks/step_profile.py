@@ -24,9 +24,9 @@ from rich.console import Console
 from rich.table import Table
 from transformers import TrainerCallback
 
-from contextrl.commands.cli import quiet_libraries
 from contextrl.commands.config import load_config
 from contextrl.commands.launch import Run
+from contextrl.commands.quiet import quiet_libraries
 from contextrl.engines.shared_prefix import engine, scorer
 from contextrl.rollout import two_stage
 from contextrl.rollout.verify import Verifier
@@ -89,12 +89,12 @@ def instrument(parts: Parts) -> None:
     """Before the trainer is built, which binds some of these."""
     parts.wrap(engine, "generate", "decoding loop")
     parts.wrap(scorer.PromptScorer, "score_by", "forward")
-    parts.wrap(contextrl_trainer, "build_prompts", "prompts and images")
     parts.wrap(scorer, "encode_prompts", "prompts and images")
     parts.wrap(Verifier, "verify", "judge")
     parts.wrap(Verifier, "add_reports", "judge")
     parts.wrap(two_stage, "plan_retries", "stage 2 bookkeeping")
-    parts.wrap(two_stage, "_filter", "stage 2 bookkeeping")
+    parts.wrap(two_stage, "reject_unjudged", "stage 2 bookkeeping")
+    parts.wrap(two_stage, "reject_judged", "stage 2 bookkeeping")
     parts.wrap(GroupRecorder, "write", "recording")
     parts.wrap(RunLog, "on_log", "logging")
     parts.wrap(TerminalCallback, "on_log", "logging")
@@ -118,6 +118,9 @@ def profile_demo(steps: int) -> Parts:
         config = load_config(CONFIG, [f"{key}={value}" for key, value in changes.items()])
         run = Run(config, Console(stderr=True), command=[])
         trainer = run.trainer
+        # Parts are timed one inside the other, so they have to come one after the other.
+        trainer.collector.overlap = False
+        parts.wrap(trainer.collector, "build_prompts", "prompts and images")
         parts.wrap(trainer.accelerator, "backward", "backward")
         parts.wrap(trainer.accelerator, "clip_grad_norm_", "optimizer")
         create = trainer.create_optimizer_and_scheduler

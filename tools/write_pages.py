@@ -20,6 +20,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from benchmark_pages import ROWS_HEAD, benchmark_protocols, benchmark_rows
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
@@ -375,6 +376,8 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "example": example_record,
     "commands": commands,
     "scale-figures": scale_figures,
+    "benchmark-protocols": benchmark_protocols,
+    "benchmark-rows": lambda: table(ROWS_HEAD, benchmark_rows()),
 }
 
 

@@ -33,7 +33,7 @@ from sides import batch_of, laid_out, learn, side_of
 from transformers.utils.logging import disable_progress_bar
 from workload import CASES, SHAPES, TINY_CASES, Case
 
-from contextrl.commands.cli import quiet_libraries
+from contextrl.commands.quiet import quiet_libraries
 from report import markdown
 
 #: Seconds that one measurement may take, so that no case takes all the time.

@@ -11,6 +11,8 @@ class ContextRLError(Exception):
     """Base of every error this package raises on purpose; the command line prints it without a traceback."""
 
     exit_code = 1
+    #: Whether every process that trains in this run raises it too, in the same words.
+    on_all = False
 
 
 class InputError(ContextRLError):

@@ -199,6 +199,8 @@ RESPONSES: list[tuple[str, str, AnswerType, bool | str | None]] = [
     ("A. It is larger than B and C.", "A", "choice", True),
     ("The answer is A) cat", "A", "choice", True),
     ("Answer: a) cat", "A", "choice", True),
+    ("A、B、D都不对，所以是C。", "A", "choice", NOT_TRUE),
+    ("A、B均错，选C", "C", "choice", True),
     ("【答案】B", "B", "choice", True),
     ("【答案】B", "A", "choice", False),
 ]

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.console import Console
 
-from contextrl.commands.cli import discovery_table, evaluation_table, results_table
+from contextrl.commands.result_tables import discovery_table, evaluation_table, results_table
 
 
 def printed(table: Any) -> str:

@@ -18,6 +18,7 @@ from test_launch_settings import FSDP2
 from two_processes import TORCHRUN
 
 from contextrl.records.jsonl import read_objects
+from contextrl.records.metrics import GROUP_OF
 from contextrl.trainer.checkpoints import complete_checkpoints
 
 OURS = [sys.executable, "-m", "contextrl"]
@@ -47,7 +48,10 @@ def straight(tiny_policy: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 
 def test_torchrun_and_accelerate_start_the_same_run(straight: Path, tiny_policy: Path, tmp_path: Path) -> None:
-    """Each example of a step once, over both processes."""
+    """Each example of a step once, over both processes; shares of groups are of both."""
+    lines = [row for row in read_objects(straight / "metrics.jsonl") if "loss" in row]
+    assert [line["step"] for line in lines] == [1, 2, 3]
+    assert [sum(line[name] for name in GROUP_OF.values()) for line in lines] == pytest.approx([1.0] * 3)
     files = [list(read_objects(straight / name)) for name in ("groups.jsonl", "groups-1.jsonl")]
     assert [len(rows) for rows in files] == [3, 3]
     assert not {(r["step"], r["example_id"]) for r in files[0]} & {(r["step"], r["example_id"]) for r in files[1]}

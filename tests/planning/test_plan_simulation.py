@@ -16,7 +16,7 @@ from contextrl.planning.memory import judge_cards, memory
 from contextrl.planning.plan import make_plan
 from contextrl.planning.run import Engine, JudgeSetup, Lengths, PlannedRun
 from contextrl.planning.shape import ActivationShape, ModelShape
-from contextrl.planning.simulation import ContinuousBatching, simulate
+from contextrl.planning.simulation import FLOWS, ContinuousBatching, Flow, simulate
 from contextrl.planning.speed import (
     Server,
     judge_work,
@@ -92,13 +92,13 @@ def test_sequences_beyond_the_places_wait() -> None:
 def test_equal_lengths_and_no_judge_are_the_closed_form(count: int) -> None:
     run = a_run(count=count, micro_batches=16)
     alone = sampling(run).seconds + scoring(run).seconds + learning(run).seconds + syncing(run)
-    assert simulate(run, overlap=True).seconds == pytest.approx(alone, rel=0.01)
+    assert simulate(run, "retried early").seconds == pytest.approx(alone, rel=0.01)
 
 
 def test_lengths_that_vary_agree_on_average_of_many_engines() -> None:
     """One engine with 512 rows: its longest response is the quantile that the closed form takes, within a tenth."""
     run = assuming(a_run(count=1, rows=8, micro_batches=64), spread=0.8)
-    rollout = simulate(run, overlap=True, steps=20).rollout
+    rollout = simulate(run, "retried early", steps=20).rollout
     assert rollout == pytest.approx(sampling(run).seconds, rel=0.1)
 
 
@@ -106,17 +106,18 @@ def test_a_starved_rollout_is_as_long_as_its_judge() -> None:
     judge = JudgeSetup(shape(32), asked=True, replicas=1, cards=2, places=4, reply=700)
     run = a_run(judge=judge)
     assert judging(run).seconds > 3 * sampling(run).seconds
-    rollout = simulate(run, overlap=True).rollout
+    rollout = simulate(run, "retried early").rollout
     assert judging(run).seconds == pytest.approx(rollout - sampling(run).seconds, rel=0.1)
 
 
 def test_judges_hide_behind_sampling_where_there_are_enough() -> None:
     run = assuming(a_run(judge=JudgeSetup(shape(32), True, 1, 2, 64, 700)), spread=0.8)
-    few, many = (simulate(replace(run, judge=replace(run.judge, replicas=n)), overlap=True) for n in (1, 16))
+    few, many = (simulate(replace(run, judge=replace(run.judge, replicas=n)), "retried early") for n in (1, 16))
     assert many.rollout < few.rollout
     plan = make_plan(run)
+    assert plan.simulated == plan.overlapped
     assert plan.overlapped.seconds < plan.serial
-    assert plan.overlapped.seconds < plan.simulated.seconds
+    assert plan.overlapped.seconds < plan.in_turn.seconds
 
 
 def test_without_overlap_parts_follow_one_another() -> None:
@@ -128,9 +129,56 @@ def test_without_overlap_parts_follow_one_another() -> None:
     parts = (
         sampling(run).seconds + second_stage(run).seconds + 7.0 * (waves + retries + (waves if run.judge.apart else 0))
     )
-    assert simulate(run, overlap=False).rollout == pytest.approx(parts, rel=0.05)
+    assert simulate(run, "one after the other").rollout == pytest.approx(parts, rel=0.05)
     dynamic = assuming(a_run(judge=JudgeSetup(shape(32), True, 1, 2, 64, 700)), spread=0.8)
-    assert simulate(dynamic, overlap=False).seconds > simulate(dynamic, overlap=True).seconds
+    assert simulate(dynamic, "one after the other").seconds > simulate(dynamic, "retried early").seconds
+
+
+@pytest.mark.parametrize(
+    ("engine", "count", "expected"),
+    [
+        (Engine(), 1, "retried early"),
+        (Engine("colocate"), 1, "retried early"),
+        (Engine("server", cards=2), 1, "retried early"),
+        (Engine(), 2, "judged early"),
+        (Engine("colocate", parallel=2), 8, "judged early"),
+        (Engine("server", cards=8), 8, "one after the other"),
+    ],
+)
+def test_a_plan_says_how_this_run_goes(engine: Engine, count: int, expected: Flow) -> None:
+    run = assuming(a_run(engine=engine, count=count, rows=8, judge=JudgeSetup(shape(32), True, 1, 2, 64, 700)))
+    run = assuming(run, spread=0.8)
+    plan = make_plan(run, steps=1)
+    assert plan.flow == expected
+    assert plan.simulated == simulate(run, expected, steps=1)
+    assert plan.as_dict()["step"]["flow"] == expected
+    assert (plan.simulated == plan.in_turn) is (expected == "one after the other")
+
+
+def test_no_flow_retries_before_all_are_sampled() -> None:
+    """Verdicts that take no time leave nothing to overlap: engines are given retries when stage 1 has ended."""
+    run = a_run(count=1, rows=8, stage2=True, judge=JudgeSetup(None, True, 1, 1, 64, 700))
+    run = assuming(run, spread=0.8, all_negative=1.0, judge_seconds=1e-6)
+    seconds = [simulate(run, flow, steps=1).rollout for flow in FLOWS]
+    assert seconds == pytest.approx([seconds[0]] * 3, rel=1e-3)
+    assert min(seconds) > 1.5 * simulate(run, "retried early", steps=1).first_stage
+
+
+def test_retries_that_wait_for_all_verdicts_wait_longer() -> None:
+    run = a_run(count=4, rows=8, stage2=True, judge=JudgeSetup(None, True, 1, 1, 16, 700))
+    run = assuming(run, spread=0.8, all_negative=0.5, judge_seconds=9.0)
+    in_turn, judged, retried = (simulate(run, flow).rollout for flow in FLOWS)
+    assert in_turn > judged > retried
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+def test_refilled_groups_and_retried_ones_do_not_wait_for_one_another_for_ever(flow: Flow) -> None:
+    run = a_run(dynamic=2, stage2=True, judge=JudgeSetup(None, True, 1, 1, 64, 700))
+    run = assuming(run, spread=0.8, all_negative=0.5, no_spread=0.5)
+    rounds = simulate(run, flow)
+    once = simulate(replace(run, dynamic=0), flow)
+    assert rounds.first_stage > 1.2 * once.first_stage
+    assert rounds.recovered > 0
 
 
 def test_as_many_replicas_as_sampling_wants_and_not_one_fewer() -> None:
@@ -147,22 +195,22 @@ def test_a_judge_without_a_model_takes_its_seconds() -> None:
     """128 calls, 64 at once, 15 s each, after one group's samples that are all equally long: 30 s."""
     run = a_run(judge=JudgeSetup(None, True, 1, 1, 64, 700))
     assert judging(run).seconds == 30.0
-    assert simulate(run, overlap=True).rollout - sampling(run).seconds == pytest.approx(30.0, rel=0.02)
+    assert simulate(run, "retried early").rollout - sampling(run).seconds == pytest.approx(30.0, rel=0.02)
 
 
 def test_all_negative_groups_take_a_second_stage() -> None:
     none, all_ = (assuming(a_run(stage2=True), all_negative=share) for share in (0.0, 1.0))
     assert second_stage(none).seconds == 0
-    assert simulate(none, overlap=True).recovered == 0
-    assert simulate(all_, overlap=True).recovered == all_.groups
-    added = simulate(all_, overlap=True).rollout - simulate(none, overlap=True).rollout
+    assert simulate(none, "retried early").recovered == 0
+    assert simulate(all_, "retried early").recovered == all_.groups
+    added = simulate(all_, "retried early").rollout - simulate(none, "retried early").rollout
     assert added == pytest.approx(second_stage(all_).seconds, rel=0.05)
 
 
 def test_seeds_decide_and_nothing_else() -> None:
     run = assuming(a_run(stage2=True), spread=0.8, all_negative=0.3)
     state = random.getstate()
-    first, again, other = (simulate(run, overlap=True, seed=seed) for seed in (1, 1, 2))
+    first, again, other = (simulate(run, "retried early", seed=seed) for seed in (1, 1, 2))
     assert first == again != other
     assert random.getstate() == state
 

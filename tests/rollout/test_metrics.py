@@ -220,7 +220,7 @@ def test_cost_and_unscored_come_from_the_tally() -> None:
         cached_tokens=30,
     )
     errors = Counter({"timeout": 3, "refusal": 1})
-    tally = JudgeTally(usage, verdicts=10, unscored=4, errors=errors, leaked_reports=1, reports=6, unreadable=2)
+    tally = JudgeTally([usage], verdicts=10, unscored=4, errors=errors, leaked_reports=1, reports=6, unreadable=2)
     sums = rollout_sums([group("--")], tally)
     assert sums.shares["judge/unscored"] == (4, 10)
     assert sums.shares["judge/gate_error"] == (1, 9)

@@ -25,7 +25,7 @@ from contextrl.rollout.groups import Completion, Group
 from contextrl.rollout.recovery import RetryPrompt
 from contextrl.rollout.sampling import Draws
 from contextrl.rollout.settings import Stage2Settings
-from contextrl.rollout.two_stage import judge_groups, plan_retries, recover, sample_groups
+from contextrl.rollout.two_stage import judge_groups, plan_retries, recover, sample_groups, unsampled_groups
 from contextrl.rollout.verify import Verifier
 
 
@@ -111,7 +111,8 @@ def rejections(judged: Group) -> list[Rejection | None]:
 def test_stage_1_samples_g_of_each_prompt_in_runs() -> None:
     prompts = prompts_of("a", "b")
     sampler = FakeSampler(prompts, "a0", "a1", "b0", "b1")
-    groups = sample_groups([example("a"), example("b")], [7, 3], [100, 50], prompts, 2, sampler)
+    groups = unsampled_groups([example("a"), example("b")], [7, 3], [100, 50], prompts, 2)
+    sample_groups(groups, sampler)
     assert sampler.prompt_texts() == ["a", "a", "b", "b"]
     assert sampler.calls == [([0, 0, 1, 1], [[]] * 4)]
     assert sampler.seeds == [100, 101, 50, 51]
@@ -125,7 +126,8 @@ def test_reports_are_asked_for_only_in_all_negative_groups() -> None:
     texts = {"spread": ["right", "wrong a"], "dark": ["wrong b", "lost"], "solved": ["right", "right"]}
     prompts = prompts_of(*texts)
     sampler = FakeSampler(prompts, *[text for row in texts.values() for text in row])
-    groups = sample_groups([example(n) for n in texts], [0, 1, 2], [0, 0, 0], prompts, 2, sampler)
+    groups = unsampled_groups([example(n) for n in texts], [0, 1, 2], [0, 0, 0], prompts, 2)
+    sample_groups(groups, sampler)
     judge_groups(groups, Verifier(judge), reports=True)
     assert [g.kind for g in groups] == ["spread", "all_negative", "solved"]
     asked = [request.response for batch in judge.batches for request in batch if request.wants_report]
@@ -136,7 +138,8 @@ def test_reports_are_asked_for_only_in_all_negative_groups() -> None:
 def test_without_stage_2_nobody_asks_for_reports() -> None:
     judge = FakeJudge(by_first_word)
     prompts = prompts_of("sum")
-    groups = sample_groups([example()], [0], [0], prompts, 2, FakeSampler(prompts, "wrong", "wrong too"))
+    groups = unsampled_groups([example()], [0], [0], prompts, 2)
+    sample_groups(groups, FakeSampler(prompts, "wrong", "wrong too"))
     judge_groups(groups, Verifier(judge), reports=False)
     assert len(judge.batches) == 1
 

@@ -41,7 +41,8 @@ class TellingReading:
         return self.reading.prompts
 
     def sample(self, draws: Draws) -> Sampled:
-        sampled = self.reading.sample(draws)
+        # Nobody is told of samples while they are whole.
+        sampled = self.reading.sample(replace(draws, ended=None))
         # Retries are longer than what they retry.
         sampled = Sampled([ids if suffix else ids[:5] for ids, suffix in zip(sampled.ids, draws.suffixes, strict=True)])
         # Filled in by the test, which knows the trainer's numbers: here only how far they are apart.

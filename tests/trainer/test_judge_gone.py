@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -21,15 +21,16 @@ def by_length(request: JudgeRequest) -> str:
 
 
 class Mortal(ScriptedJudge):
-    """Answers so many batches and is gone from then on."""
+    """Gone from the first request of a kind on, once the trainer has done so many steps."""
 
-    def __init__(self, batches: int) -> None:
+    def __init__(self, last: Callable[[JudgeRequest], bool], steps: int = 0) -> None:
         super().__init__(by_length)
-        self.left = batches
+        self.last, self.steps, self.gone = last, steps, False
+        self.step = lambda: 0
 
     def judge(self, requests: Sequence[JudgeRequest]) -> list[Verdict]:
-        self.left -= 1
-        if self.left < 0:
+        self.gone |= self.step() >= self.steps and any(map(self.last, requests))
+        if self.gone:
             raise ServiceError("the judge stops: http://127.0.0.1:1/v1 could not be reached for 60 s")
         return super().judge(requests)
 
@@ -40,15 +41,23 @@ def weights(folder: Path, step: int) -> dict[str, torch.Tensor]:
     return load_file(folder / f"checkpoint-{step}" / "model.safetensors")
 
 
-@pytest.mark.parametrize("batches", [2, 3, 5], ids=lambda batches: f"after-{batches}-batches")
+LAST: dict[str, Callable[[JudgeRequest], bool]] = {
+    "verifying": lambda request: request.known_verdict is None,
+    "reporting": lambda request: request.known_verdict is not None,
+    "retries": lambda request: request.wants_standalone,
+}
+
+
+@pytest.mark.parametrize("last", LAST.values(), ids=LAST)
 def test_the_run_is_saved_where_it_stopped_and_resumes_to_the_same_weights(
-    batches: int, tiny_policy: Path, tmp_path: Path
+    last: Callable[[JudgeRequest], bool], tiny_policy: Path, tmp_path: Path
 ) -> None:
-    """A step asks in up to three batches: verification, reports, retries; the judge goes in different ones."""
     settings = {"max_steps": 4, "save_strategy": "steps", "save_steps": 4}
     straight = build_trainer(tiny_policy, tmp_path / "straight", ScriptedJudge(by_length), **settings)
     straight.train()
-    stopped = build_trainer(tiny_policy, tmp_path / "stopped", Mortal(batches), **settings)
+    judge = Mortal(last, steps=1)
+    stopped = build_trainer(tiny_policy, tmp_path / "stopped", judge, **settings)
+    judge.step = lambda: stopped.state.global_step
     with pytest.raises(ServiceError, match=r"could not be reached for 60 s\. The last checkpoint is .*--resume"):
         stopped.train()
     at = stopped.state.global_step
@@ -63,7 +72,7 @@ def test_the_run_is_saved_where_it_stopped_and_resumes_to_the_same_weights(
 
 
 def test_before_the_first_step_there_is_nothing_to_save(tiny_policy: Path, tmp_path: Path) -> None:
-    trainer = build_trainer(tiny_policy, tmp_path, Mortal(0))
+    trainer = build_trainer(tiny_policy, tmp_path, Mortal(LAST["verifying"]))
     with pytest.raises(ServiceError, match="none yet"):
         trainer.train()
     assert not complete_checkpoints(tmp_path)

@@ -239,15 +239,15 @@ def test_what_is_wrong_is_found_before_anything_is_written(
 
 
 class Lapsing(ScriptedJudge):
-    """A judge that returns something else from its n-th call on."""
+    """A judge that returns something else once the trainer has done so many steps."""
 
-    def __init__(self, good: int, then: Callable[[Sequence[JudgeRequest]], Any]) -> None:
+    def __init__(self, steps: int, then: Callable[[Sequence[JudgeRequest]], Any]) -> None:
         super().__init__(by_length)
-        self.good, self.then = good, then
+        self.steps, self.then = steps, then
+        self.step = lambda: 0
 
     def judge(self, requests: Sequence[JudgeRequest]) -> Any:
-        self.good -= 1
-        return super().judge(requests) if self.good >= 0 else self.then(requests)
+        return super().judge(requests) if self.step() < self.steps else self.then(requests)
 
 
 def test_a_wrong_first_verdict_stops_before_anything_is_trained(tiny_policy: Path, tmp_path: Path) -> None:
@@ -261,7 +261,9 @@ def test_a_later_one_stops_where_the_run_can_go_on(run: Path, tiny_policy: Path,
     """What was trained is kept, and the mended judge goes on to the same policy."""
     settings = {"save_strategy": "steps", "save_steps": 2}
     folder = tmp_path / "run"
-    trainer = own(tiny_policy, folder, Lapsing(1, lambda requests: [][0]), settings=settings)
+    judge = Lapsing(1, lambda requests: [][0])
+    trainer = own(tiny_policy, folder, judge, settings=settings)
+    judge.step = lambda: trainer.state.global_step
     with pytest.raises(InputError, match=r"IndexError.*checkpoint-1: mend the judge and run again.*resume_from_check"):
         trainer.train()
     assert [path.name for path in complete_checkpoints(folder / "checkpoints")] == ["checkpoint-1"]

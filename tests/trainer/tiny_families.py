@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedTokenizerFast
 
@@ -57,6 +58,11 @@ class Family:
     video: dict[str, Any] | None = None
     needs_torchvision: bool = False
     trl_scores: bool = True
+
+
+def _is_dummy(name: str) -> bool:
+    """Whether this transformers has no such class without torchvision: some releases do without it, 5.17 does not."""
+    return bool(getattr(getattr(transformers, name), "is_dummy", False))
 
 
 def text_config(kind: str, vocabulary: int, **more: Any) -> dict[str, Any]:
@@ -305,6 +311,7 @@ FAMILIES: dict[str, Family] = {
             "scale_factor": 2,
             "image_token_id": token("<image>"),
         },
+        needs_torchvision=_is_dummy("Idefics3ImageProcessorPil"),
     ),
 }
 

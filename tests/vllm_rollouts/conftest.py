@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib.metadata
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from plain_linear import keep_linear_layers_plain
 
 try:
     importlib.metadata.version("vllm")
@@ -17,18 +17,8 @@ except importlib.metadata.PackageNotFoundError:
 
 @pytest.fixture(scope="session", autouse=True)
 def _plain_linear() -> Iterator[None]:
-    """On a CPU vLLM packs weights into another layout and drops the originals, so that none can be loaded again.
-
-    On a GPU it does not. For these tests a linear layer is torch's own.
-    """
-    import torch
-    from vllm.model_executor.layers import utils
-
-    def keep(layer: Any, remove_weight: bool) -> None:
-        layer.cpu_linear = torch.nn.functional.linear
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(utils, "dispatch_cpu_unquantized_gemm", keep)
+        keep_linear_layers_plain(patch.setattr)
         yield
 
 

@@ -103,6 +103,28 @@ def test_image_tokens_are_never_sampled_and_samples_of_a_prompt_differ(run: Any)
     assert len({tuple(ids) for ids in steps[0]["sampled"].ids}) > 2
 
 
+def test_groups_are_told_of_while_others_are_sampled(run: Any) -> None:
+    """Twelve samples in an engine with eight places: the last group is begun when another has ended."""
+    from contextrl.rollout.sampling import Draws
+
+    trainer, _ = run
+    engine = engine_of(trainer)
+    told: list[tuple[int, list[int]]] = []
+    others: list[bool] = []
+
+    def ended(place: int, ids: list[int]) -> None:
+        told.append((place, ids))
+        others.append(engine.backend.llm.llm_engine.has_unfinished_requests())  # type: ignore[attr-defined]
+
+    draws = Draws([n for n in range(3) for _ in range(4)], [()] * 12, [2**60 + n for n in range(12)], ended)
+    sampled = engine.read(trainer.own_prompts(range(3))).sample(draws)
+    assert sorted(told) == list(enumerate(sampled.ids))
+    groups = [place // 4 for place, _ in told]
+    assert groups[::4] == groups[1::4] == groups[2::4] == groups[3::4]
+    assert others[0]
+    assert not others[-1]
+
+
 def test_the_same_draws_give_the_same_samples_whatever_is_drawn_beside_them(run: Any) -> None:
     from contextrl.rollout.sampling import Draws
 

@@ -25,7 +25,7 @@ _REJECTED = re.compile(
     rf"|incorrect|wrong|false|invalid"
     r"|ruled|excluded|eliminated|out\b|impossible|never|unlikely)|isn['’]t|aren['’]t|wasn['’]t|can\s?not|can['’]t"
     r"|couldn['’]t"
-    r"|doesn['’]t|does\s+not|fails?\b|没|不|错|被排除|被否|排除|有误|是?错|是?不)",
+    r"|doesn['’]t|does\s+not|fails?\b|[都均](?:不|没|错|是错|被排除|可以?排除|可以?被排除)|没|不|错|被排除|被否|排除|有误|是?错|是?不)",
     re.IGNORECASE,
 )
 _NOT_ANOTHER = re.compile(r"\s*[,;]?\s*(?:而)?不(?:是|选)\s*[A-J]")
@@ -141,7 +141,7 @@ def parse_choice(value: str) -> frozenset[str] | None:
     listed, rest = match["list"], match["rest"]
     ends_here = not rest.strip() or rest[0] in ".:)]},;、"
     if _REJECTED.match(rest) and not _NOT_ANOTHER.match(rest):
-        return None if re.match(r"\s*(?:are|were)\b", rest) else _before_rejected(listed)
+        return None if re.match(r"\s*(?:are\b|were\b|[都均])", rest) else _before_rejected(listed)
     if len(listed) > 1 and listed.isascii() and listed.isalpha():
         in_order = listed.isupper() and list(listed) == sorted(set(listed))
         return frozenset(listed) if in_order and (ends_here or not rest[0].isascii()) else None

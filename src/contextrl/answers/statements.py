@@ -187,8 +187,12 @@ def instead(value: str) -> Iterator[str]:
 
 def retracted(text: str, answer: str) -> bool:
     """Whether `text`, which follows a statement of `answer`, takes it back."""
+    if _RETRACTION.search(text) is not None:
+        return True
+    if answer not in text:  # a pattern of its own for each answer is dear to compile
+        return False
     rejected = rf"(?<!\w){re.escape(answer)}\)?\s+(?:is|was)\s+(?:wrong|incorrect|not\s+(?:right|correct))"
-    return _RETRACTION.search(text) is not None or re.search(rejected, text) is not None
+    return re.search(rejected, text) is not None
 
 
 def reviewed(text: str) -> bool:

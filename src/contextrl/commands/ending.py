@@ -16,6 +16,8 @@ from contextrl.launchers import LOST, is_launched_here, rank
 #: Seconds for which the others wait with what they have to say: where the first process has failed too, it speaks, and
 #: the launcher ends them.
 _FIRST_SPEAKS = 5.0
+#: The same where it certainly speaks: a busy machine takes its time to end a process.
+_FIRST_SURELY_SPEAKS = 60.0
 
 
 def end_with(error: Exception) -> NoReturn:
@@ -29,7 +31,7 @@ def end_with(error: Exception) -> NoReturn:
     if is_launched_here() and isinstance(ours, LostProcessError):
         sys.exit(LOST)
     if rank() > 0 and not is_launched_here():
-        time.sleep(_FIRST_SPEAKS)
+        time.sleep(_FIRST_SURELY_SPEAKS if ours.on_all else _FIRST_SPEAKS)
     Console(stderr=True).print(f"[bold red]error:[/] {escape(str(ours))}", soft_wrap=True)
     sys.exit(ours.exit_code)
 

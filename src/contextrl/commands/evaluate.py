@@ -16,6 +16,7 @@ from contextrl.commands.sources import evaluation_examples, evaluation_judge
 from contextrl.console import progress_bar
 from contextrl.disk import writing
 from contextrl.errors import InputError
+from contextrl.evaluation.answering.local import LocalModel, weights_digest
 from contextrl.evaluation.runner import evaluate
 from contextrl.policy.loading import has_vision, is_model, load_policy, load_processor
 from contextrl.policy.prompting import Prompting
@@ -54,16 +55,7 @@ def evaluate_benchmarks(
     """Figures by benchmark: `{"model", "benchmarks": {name: {answer_accuracy, process_accuracy, ..., n}}}`."""
     if predictions is not None:
         _check_place(predictions)
-    path = policy_folder(evaluated_model(target, settings))
-    trust = settings.model.trust_remote_code if settings else False
-    config = model_config(path, trust_remote_code=trust)
-    own = settings.model if settings else ModelConfig()
-    processor = load_processor(path, config, own.max_pixels, own.min_pixels, trust_remote_code=trust)
-    prompting = Prompting(processor)
-    if settings:
-        prompting = Prompting(processor, settings.data.system_prompt, chat_template_kwargs(settings))
-    prompting.check()
-    model = load_policy(path, trust_remote_code=trust, dtype=own.dtype or "float32")
+    path, config, model, prompting = _loaded(target, settings)
     longest = settings.max_new_tokens if settings else DEFAULT_NEW_TOKENS
     data = settings.data if settings else DataConfig(eval=None)
     data = data.model_copy(update={"allow_outside": data.allow_outside or allow_outside})
@@ -81,6 +73,26 @@ def evaluate_benchmarks(
         with writing(predictions):
             write_atomically(predictions, "".join(lines))
     return results
+
+
+def local_model(target: str, settings: RunConfig | None) -> LocalModel:
+    """A run's or another model in this process, to answer the questions of benchmarks."""
+    path, _, model, prompting = _loaded(target, settings)
+    return LocalModel(model, prompting, digest=weights_digest(Path(path)))
+
+
+def _loaded(target: str, settings: RunConfig | None) -> tuple[str, Any, Any, Prompting]:
+    """(path, config, model, how it is asked) of what is evaluated."""
+    path = policy_folder(evaluated_model(target, settings))
+    trust = settings.model.trust_remote_code if settings else False
+    config = model_config(path, trust_remote_code=trust)
+    own = settings.model if settings else ModelConfig()
+    processor = load_processor(path, config, own.max_pixels, own.min_pixels, trust_remote_code=trust)
+    prompting = Prompting(processor)
+    if settings:
+        prompting = Prompting(processor, settings.data.system_prompt, chat_template_kwargs(settings))
+    prompting.check()
+    return path, config, load_policy(path, trust_remote_code=trust, dtype=own.dtype or "float32"), prompting
 
 
 def _check_place(predictions: Path) -> None:

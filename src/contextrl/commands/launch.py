@@ -105,7 +105,7 @@ class Run:
         try:
             with self._alone():
                 results = run.train(self._train_from, checkpoint, resume=self.resume)
-            leave()
+            leave(self.trainer)
             return results
         except RuntimeError as error:
             if (lost := lost_process(error)) is None:

@@ -68,16 +68,20 @@ def _sizes(plans: list[Plan]) -> str:
                 f"{run.groups} x {run.generations}",
                 f"{run.steps:,}",
                 f"{_rounded(plan.simulated.seconds)} s",
-                f"{_rounded(plan.overlapped.seconds)} s",
+                f"{_rounded(plan.in_turn.seconds)} s",
                 f"{_rounded(plan.hours)} h",
                 _rounded(plan.card_hours),
                 f"{_rounded(plan.cost)} $",
                 plan.bottleneck,
             ]
         )
-    head = ["cards that train", "judges: replicas x cards", "prompts x G a step", "steps", "a step, simulated"]
-    head += [
-        "judged while others are sampled",
+    head = [
+        "cards that train",
+        "judges: replicas x cards",
+        "prompts x G a step",
+        "steps",
+        "a step, simulated",
+        "without overlap",
         "the run",
         "card-hours, judges too",
         f"cost at {PRICE} $",

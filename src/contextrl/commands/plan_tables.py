@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from rich.console import Console
@@ -13,6 +13,18 @@ from contextrl.planning.assumptions import Assumptions, meanings
 from contextrl.planning.plan import Plan, limit
 
 _WAYS = {"ddp": "DDP", "fsdp2": "FSDP2", "zero3": "ZeRO-3"}
+#: How sampling and judging follow one another, and what the other way round is called.
+_FLOWS: Mapping[str, tuple[str, str]] = {
+    "one after the other": (
+        "all groups are sampled, then judged: a vLLM server's samples come to several processes together",
+        "with overlap",
+    ),
+    "judged early": (
+        "groups are judged while others are sampled; retried when all are judged, because processes sample together",
+        "without overlap",
+    ),
+    "retried early": ("groups are judged while others are sampled, retried while others are judged", "without overlap"),
+}
 
 
 def show(plan: Plan, notes: Sequence[str], console: Console) -> None:
@@ -125,9 +137,12 @@ def _step(plan: Plan) -> Table:
     table.add_section()
     table.add_row("all of them", "", "", "", seconds(plan.serial), "")
     table.add_row("simulated", "", "", "", seconds(plan.simulated.seconds), "")
-    table.add_row(
-        "simulated, were groups judged while others are sampled", "", "", "", seconds(plan.overlapped.seconds), ""
-    )
+    if plan.run.generations == 1:
+        return table
+    text, otherwise = _FLOWS[plan.flow]
+    other = plan.in_turn if plan.simulated is plan.overlapped else plan.overlapped
+    table.add_row(f"simulated, {otherwise}", "", "", "", seconds(other.seconds), "")
+    table.caption = f"Simulated: {text}."
     return table
 
 

@@ -33,6 +33,8 @@ from contextrl.rollout.rewards import reward_functions
 from contextrl.trainer.adapters import check_adapter
 from contextrl.trainer.checks import FittingExamples, check_prompts, prompt_room
 from contextrl.trainer.refusals import architecture, check_arguments
+from contextrl.trainer.vllm_prompts import check_vllm_prompts
+from contextrl.trainer.vllm_settings import check_vllm
 
 
 class Problems:
@@ -135,6 +137,9 @@ def prepare(config: RunConfig) -> Prepared:
     with problems.kept():
         _build_judges(ready)
     _check_lengths(ready)
+    with problems.kept():
+        if ready.prompting is not None:
+            check_vllm_prompts(ready.args, ready.policy, ready.prompting, ready.examples)
     return ready
 
 
@@ -154,6 +159,8 @@ def _read_policy(ready: Prepared) -> None:
     prompting = Prompting(processor, ready.config.data.system_prompt, chat_template_kwargs(ready.config))
     prompting.check()
     ready.prompting = prompting
+    with ready.problems.kept():
+        check_vllm(ready.args, ready.policy)
     bare = _skeleton(ready)
     adapter = None if bare is None else lora_config(model.lora, bare)
     if ready.args is not None:

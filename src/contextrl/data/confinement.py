@@ -40,12 +40,13 @@ def outside(example: Example, allowed: Sequence[Path], shown: Sequence[Path]) ->
         shown: the same as the user knows them.
     """
     for index, handle in enumerate(example.images):
-        if isinstance(handle, Path) and not _is_inside(handle, allowed):
+        if isinstance(handle, Path) and not is_inside(handle, allowed):
             places = " or ".join(str(folder) for folder in shown) or "the rows themselves"
             yield f"field 'images[{index}]': expected a picture in {places}, found {handle}"
 
 
-def _is_inside(path: Path, allowed: Sequence[Path]) -> bool:
+def is_inside(path: Path, allowed: Sequence[Path]) -> bool:
+    """Whether the file that a path leads to is in one of some folders, resolved."""
     # The folder is resolved once for all of its files; a file may be a link of its own.
     resolved = _resolved(path.parent.absolute()) / path.name
     if resolved.is_symlink() or path.name in ("", ".", ".."):

@@ -19,7 +19,7 @@ from contextrl.data.pictures import flat
 from contextrl.data.problems import by_kind
 from contextrl.data.raw_rows import RawRow
 from contextrl.data.row_files import Source
-from contextrl.data.rows import RowFaults, RowReader
+from contextrl.data.rows import RowReader, fault_lines, faults_of
 from contextrl.data.validation import row_problems
 from contextrl.errors import InputError
 from contextrl.records.example import Example
@@ -219,15 +219,12 @@ class _Look:
 
     def __call__(self, row: RawRow | InputError) -> Looked:
         if isinstance(row, InputError):
-            return Looked(row.where, None, (str(row).rstrip("."),))
+            return Looked(row.where, None, tuple(fault_lines([row], row, self.reader)))
         try:
             example = self.reader.example(row)
         except InputError as error:
-            faults = error.faults if isinstance(error, RowFaults) else [error]
-            name = self.reader.name(row)
-            lines = (str(fault).rstrip(".") for fault in faults)
-            named = tuple(line.replace(row.where, name, 1) if line.startswith(row.where) else line for line in lines)
-            return Looked(row.where, row_id(row, self.reader), named)
+            lines = fault_lines(faults_of(error), row, self.reader)
+            return Looked(row.where, row_id(row, self.reader), tuple(lines))
         place = f"{row.where}, row {example.id!r}"
         return Looked(row.where, example.id, tuple(f"{place}, {problem}" for problem in self._problems(example)))
 

@@ -13,7 +13,7 @@ from contextrl.data.json_rows import json_objects
 from contextrl.data.problems import LoadedExamples, RowsError, one_problem, problems_error, sifted
 from contextrl.data.raw_rows import RawRow, numbered, raised
 from contextrl.data.row_files import Source, file_rows, undecoded_rows
-from contextrl.data.rows import RowFaults, RowReader
+from contextrl.data.rows import RowReader, fault_lines, faults_of
 from contextrl.errors import InputError
 from contextrl.records.example import Example
 
@@ -143,23 +143,15 @@ def _examples(rows: Iterable[RawRow | InputError], reader: RowReader, where: str
             first_seen[example.id] = row.where
             examples.append(example)
         except InputError as error:
-            faults = error.faults if isinstance(error, RowFaults) else [error]
+            faults = faults_of(error)
             errors += faults
-            lines += _lines(faults, row, reader)
+            lines += fault_lines(faults, row, reader)
     examples.places = first_seen
     if errors:
         wrong = _rows_error(errors, lines, count, where)
         wrong.usable, wrong.rows = examples, count
         raise wrong
     return examples
-
-
-def _lines(faults: Sequence[InputError], row: RawRow | InputError, reader: RowReader) -> list[str]:
-    """What is wrong with a row, a line each, its id beside its place."""
-    lines = [str(error).rstrip(".") for error in faults]
-    if isinstance(row, InputError):
-        return lines
-    return [line.replace(row.where, reader.name(row), 1) if line.startswith(row.where) else line for line in lines]
 
 
 def _rows_error(errors: Sequence[InputError], lines: Sequence[str], count: int, where: str) -> RowsError:

@@ -83,7 +83,10 @@ def picture(value: object, *, where: str, base: Path | None) -> ImageHandle:
     text = str(value) if isinstance(value, Path) else value
     if not isinstance(text, str) or not text.strip():
         raise InputError(_FORMS, found=describe(value), where=where)
-    return _from_text(text.strip(), where, base)
+    try:
+        return _from_text(text.strip(), where, base)
+    except UnicodeError as error:  # half a character, which no file's name and no base64 text has
+        raise InputError(_FORMS, found=f"{text[:40]!r}", where=where) from error
 
 
 def _from_text(text: str, where: str, base: Path | None) -> ImageHandle:

@@ -33,6 +33,19 @@ class RowFaults(InputError):
     faults: Sequence[InputError] = ()
 
 
+def faults_of(error: InputError) -> Sequence[InputError]:
+    """What is wrong with a row, each fault of it."""
+    return error.faults if isinstance(error, RowFaults) else [error]
+
+
+def fault_lines(faults: Sequence[InputError], row: RawRow | InputError, reader: RowReader) -> list[str]:
+    """What is wrong with a row, a line each, its id beside its place."""
+    lines = [str(error).rstrip(".") for error in faults]
+    if isinstance(row, InputError):
+        return lines
+    return [line.replace(row.where, reader.name(row), 1) if line.startswith(row.where) else line for line in lines]
+
+
 class Faults:
     """Keeps what is wrong with a row, so that all of it is told."""
 

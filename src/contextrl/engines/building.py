@@ -21,12 +21,14 @@ class PolicyEngines:
     Attributes:
         sharing: whether prompts are read once per group, and why not.
         rest: called when a rollout is sampled; an engine that holds memory of its own gives it back.
+        close: called when a run is over, before its processes part.
     """
 
     engine: Engine
     scorer: PromptScorer
     sharing: Sharing
     rest: Callable[[], None] = lambda: None
+    close: Callable[[], None] = lambda: None
 
 
 def build_engines(host: PolicyHost) -> PolicyEngines:
@@ -39,7 +41,7 @@ def build_engines(host: PolicyHost) -> PolicyEngines:
     scorer = PromptScorer(host, sharing)
     if host.args.use_vllm:
         vllm = VLLMEngine(host, scorer)
-        return PolicyEngines(vllm, scorer, sharing, vllm.rest)
+        return PolicyEngines(vllm, scorer, sharing, vllm.rest, vllm.close)
     plain = TransformersEngine(host)
     engine: Engine = plain if sharing.way == "separate" else SharedPrefixEngine(host, sharing, scorer, plain)
     return PolicyEngines(engine, scorer, sharing)

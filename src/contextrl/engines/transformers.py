@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from contextrl.engines.drawing import own_numbers
 from contextrl.engines.host import PolicyHost
+from contextrl.policy.drawing import own_numbers
 from contextrl.policy.generation import own_settings_only
 from contextrl.policy.prompts import Prompts
 from contextrl.rollout.sampling import Draws, Sampled
@@ -24,7 +24,7 @@ class TransformersReading:
         rows = self.prompts.select(draws.prompt_of).extended(ids)
         fields = {**rows.per_token, **rows.image_tensors()}
         model = self.host.accelerator.unwrap_model(self.host.model)
-        with own_settings_only(model), own_numbers(model, draws.seeds):
+        with own_settings_only(model), own_numbers(model, draws.seeds, draws.ended):
             sampled, _ = self.host._generate_single_turn(rows.ids, None, fields, 1)
         return Sampled(sampled)
 

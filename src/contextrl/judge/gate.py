@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from contextrl.judge.protocol import Judge, JudgeRequest, check_judge, close_judge, stream_verdicts
+from contextrl.judge.protocol import Judge, JudgeRequest, check_judge, close_judge, is_concurrent, stream_verdicts
 from contextrl.judge.rules import confident_rule
 from contextrl.records.verdict import ReferenceContext, Usage, Verdict
 
@@ -33,6 +33,7 @@ class GatedJudge:
         self.judge_, self.audit_share, self.defer_reports = judge, audit_share, defer_reports
         self.name = judge.name
         self.context: ReferenceContext = judge.context
+        self.concurrent = is_concurrent(judge)
 
     def judge(self, requests: Sequence[JudgeRequest]) -> list[Verdict]:
         """One verdict per request, in order."""

@@ -72,6 +72,14 @@ def ask(judge: Judge, requests: Sequence[JudgeRequest]) -> list[Verdict]:
     return checked_verdicts(verdicts, len(requests), where=where)
 
 
+def is_concurrent(judge: Judge) -> bool:
+    """Whether several threads may ask it at once: it has an attribute `concurrent` that is True.
+
+    Any other judge is asked by one thread at a time, which need not be the main thread.
+    """
+    return getattr(judge, "concurrent", False) is True
+
+
 @runtime_checkable
 class StreamingJudge(Judge, Protocol):
     """A judge that hands out verdicts as they come, for work that is written down as it goes."""

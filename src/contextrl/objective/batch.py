@@ -81,6 +81,10 @@ class TokenSum:
     total: torch.Tensor
     count: torch.Tensor
 
+    def plus(self, total: torch.Tensor, count: torch.Tensor) -> TokenSum:
+        """With further tokens."""
+        return TokenSum(self.total + total, self.count + count)
+
 
 @dataclass(frozen=True)
 class LossResult:

@@ -10,7 +10,7 @@ from contextrl.planning.assumptions import meanings
 from contextrl.planning.memory import Memory, memory, ways_that_fit
 from contextrl.planning.run import PlannedRun
 from contextrl.planning.shape import ModelShape
-from contextrl.planning.simulation import SimulatedStep, simulate
+from contextrl.planning.simulation import Flow, SimulatedStep, flow_of, overlap_of, simulate
 from contextrl.planning.speed import Phase, judge_work, judging, learning, sampling, scoring, second_stage, syncing
 
 #: Names of phases, in their order.
@@ -25,7 +25,9 @@ class Plan:
     Attributes:
         run: in numbers; memory: of one card; ways: peak bytes of a card by way of sharing.
         phases: parts of a step, each as if it were alone.
-        simulated: a step as the trainer works; overlapped: one whose groups are judged while others are sampled.
+        flow: how the trainer's sampling and judging follow one another; simulated: a step of it.
+        in_turn: a step whose parts wait for one another; overlapped: one whose groups are judged while others are
+            sampled. One of them is this run's.
         bottleneck: the phase that decides; replicas: judge replicas with which sampling does not wait, None where the
             judge is no server of ours.
         price: of a card and hour, None where none was given.
@@ -35,12 +37,17 @@ class Plan:
     memory: Memory
     ways: dict[str, float]
     phases: dict[str, Phase]
-    simulated: SimulatedStep
+    flow: Flow
+    in_turn: SimulatedStep
     overlapped: SimulatedStep
     bottleneck: str
     replicas: int | None
     warnings: tuple[str, ...]
     price: float | None
+
+    @property
+    def simulated(self) -> SimulatedStep:
+        return self.in_turn if self.flow == "one after the other" else self.overlapped
 
     @property
     def serial(self) -> float:
@@ -106,7 +113,9 @@ class Plan:
             "step": {
                 "phases": {name: asdict(phase) for name, phase in self.phases.items()},
                 "serial_seconds": self.serial,
+                "flow": self.flow,
                 "simulated": asdict(self.simulated),
+                "one_after_the_other": asdict(self.in_turn),
                 "overlapped": asdict(self.overlapped),
             },
             "hours": self.hours,
@@ -155,8 +164,9 @@ def make_plan(
         memory=memory(run),
         ways=ways_that_fit(run, lora, lora_optimizer),
         phases=phases,
-        simulated=simulate(run, overlap=False, steps=steps, seed=seed),
-        overlapped=simulate(run, overlap=True, steps=steps, seed=seed),
+        flow=flow_of(run),
+        in_turn=simulate(run, "one after the other", steps=steps, seed=seed),
+        overlapped=simulate(run, overlap_of(run), steps=steps, seed=seed),
         bottleneck=max(phases, key=lambda name: phases[name].seconds),
         replicas=replicas_needed(run),
         warnings=(),

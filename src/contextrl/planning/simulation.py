@@ -1,8 +1,9 @@
 """A step as events: engines, judges and learner, each group on its way through them (SimPy).
 
-As the trainer works, all groups are sampled, then judged, then retried, and the policy learns when all are done. With
-overlap a group is judged as soon as it is complete, and retried while others are still sampled or judged. Closed form
-and simulation share what a decoding step takes; waiting, tails and overlap are what the simulation adds.
+A group is judged as soon as it is complete, while others are sampled; retries begin when all of them are sampled, and
+with several processes when all are judged, because processes enter generation together. The policy learns when all are
+done. Closed form and simulation share what a decoding step takes; waiting, tails and overlap are what the simulation
+adds.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import math
 import random
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import simpy
 
@@ -27,6 +28,10 @@ from contextrl.planning.speed import (
     syncing,
 )
 
+#: How sampling and judging follow one another: the one waits for the other, groups are judged while others are sampled,
+#: and judged ones are retried while others are judged.
+Flow = Literal["one after the other", "judged early", "retried early"]
+FLOWS: tuple[Flow, ...] = get_args(Flow)
 #: Events of SimPy, which is not typed as narrowly.
 Events = Generator[Any, Any, None]
 #: A sequence that has less than this of a token to go is done.
@@ -136,8 +141,8 @@ class _FixedLatency:
 class _Step:
     """One rollout: its groups, engines and judges."""
 
-    def __init__(self, run: PlannedRun, seed: int, *, overlap: bool) -> None:
-        self.run, self.random, self.env = run, random.Random(seed), simpy.Environment()
+    def __init__(self, run: PlannedRun, seed: int, flow: Flow) -> None:
+        self.run, self.seed, self.env = run, seed, simpy.Environment()
         server, count = policy_server(run)
         self.server = server
         self.engines = [ContinuousBatching(self.env, server) for _ in range(count)]
@@ -150,7 +155,7 @@ class _Step:
             self.judges = [ContinuousBatching(self.env, self.judge) for _ in range(run.judge.replicas)]
         self.sampled = self.retried = 0.0
         self._next_judge = 0
-        self.overlap = overlap
+        self.flow = flow
         self._reached = [0.0] * run.groups
         self._barriers: dict[float, Any] = {}
 
@@ -162,9 +167,9 @@ class _Step:
         yield from self._group(number)
         self._reach(number, math.inf)
 
-    def _meet(self, number: int, phase: float) -> Events:
-        """Without overlap, wait until every group has come as far or is done."""
-        if not self.overlap:
+    def _meet(self, number: int, phase: float, *flows: Flow) -> Events:
+        """In some flows, wait until every group has come as far or is done."""
+        if self.flow in flows:
             barrier = self._barriers.setdefault(phase, self.env.event())
             self._reach(number, phase)
             yield barrier
@@ -176,40 +181,49 @@ class _Step:
             if reached <= slowest and not barrier.triggered:
                 barrier.succeed()
 
-    def _length(self) -> float:
+    def _length(self, chance: random.Random) -> float:
         lengths, spread = self.run.lengths, self.run.assumptions.spread
         sigma = math.sqrt(math.log1p(spread**2))
-        drawn = self.random.lognormvariate(math.log(max(lengths.completion, 1.0)) - sigma**2 / 2, sigma)
+        drawn = chance.lognormvariate(math.log(max(lengths.completion, 1.0)) - sigma**2 / 2, sigma)
         return min(lengths.completion_longest, max(1.0, drawn))
 
     def _group(self, number: int) -> Events:
         run, lengths = self.run, self.run.lengths
+        # Its own, so that flows differ in nothing but when things happen.
+        chance = random.Random(f"{self.seed} {number}")
         engine = self.engines[number * len(self.engines) // run.groups]
         read = self.server.read_seconds(lengths.prompt, lengths.patches)
         for n in range(run.dynamic + 1):
             once = run.shared_prefix or run.engine.kind != "trainer"
             samples = [
-                engine.submit(read if not once or not sample else 0.0, lengths.prompt, self._length())
+                engine.submit(read if not once or not sample else 0.0, lengths.prompt, self._length(chance))
                 for sample in range(run.generations)
             ]
             yield simpy.AllOf(self.env, samples)
             self.sampled = max(self.sampled, self.env.now)
-            yield from self._meet(number, 2 * n + 1)
+            self._reach(number, 2 * n + 1)
+            yield from self._meet(number, 2 * n + 1, "one after the other")
             yield from self._judged(run.generations, read_picture=True)
-            yield from self._meet(number, 2 * n + 2)
-            if n == run.dynamic or self.random.random() >= run.assumptions.no_spread:
+            if n == run.dynamic or chance.random() >= run.assumptions.no_spread:
                 break
-        if not run.stage2 or self.random.random() >= run.assumptions.all_negative:
+            # What refills is drawn when all groups of the round are done.
+            yield from self._meet(number, 2 * n + 2, *FLOWS)
+        if not run.stage2 or chance.random() >= run.assumptions.all_negative:
             return
         self.retried += 1
+        yield from self._meet(number, 2 * run.dynamic + 2, "one after the other")
         if run.judge.apart:
             yield from self._judged(run.generations, read_picture=False)
-            yield from self._meet(number, 2 * run.dynamic + 3)
+        # An engine samples what it was given at once; what comes later waits until it is done.
+        yield from self._meet(number, 2 * run.dynamic + 1, "retried early")
+        yield from self._meet(number, 2 * run.dynamic + 3, "one after the other", "judged early")
         count = run.generations * run.retries
         added = max(run.retry_prompt - lengths.prompt, 1.0)
         again = read_flops(run.policy, added, after=lengths.prompt) / self.server.read_rate
-        yield simpy.AllOf(self.env, [engine.submit(again, run.retry_prompt, self._length()) for _ in range(count)])
-        yield from self._meet(number, 2 * run.dynamic + 4)
+        yield simpy.AllOf(
+            self.env, [engine.submit(again, run.retry_prompt, self._length(chance)) for _ in range(count)]
+        )
+        yield from self._meet(number, 2 * run.dynamic + 4, "one after the other")
         yield from self._judged(count, read_picture=False)
 
     def _judged(self, calls: int, *, read_picture: bool) -> Events:
@@ -230,11 +244,20 @@ class _Step:
         yield simpy.AllOf(self.env, verdicts)
 
 
-def simulate(run: PlannedRun, *, overlap: bool, steps: int = 3, seed: int = 0) -> SimulatedStep:
+def overlap_of(run: PlannedRun) -> Flow:
+    """How far sampling and judging can overlap: processes enter the sampling of retries together."""
+    return "retried early" if run.count == 1 else "judged early"
+
+
+def flow_of(run: PlannedRun) -> Flow:
+    """How the trainer works: a vLLM server's answers come to several processes together, else it overlaps."""
+    return "one after the other" if run.engine.kind == "server" and run.count > 1 else overlap_of(run)
+
+
+def simulate(run: PlannedRun, flow: Flow, *, steps: int = 3, seed: int = 0) -> SimulatedStep:
     """Means over a few steps.
 
     Args:
-        overlap: groups are judged and retried while others are still sampled.
         steps: that are simulated; each has lengths and all-negative groups of its own.
     """
     if run.generations == 1:
@@ -243,7 +266,7 @@ def simulate(run: PlannedRun, *, overlap: bool, steps: int = 3, seed: int = 0) -
     fixed = scoring(run).seconds + learning(run).seconds + syncing(run)
     found = []
     for number in range(steps):
-        step = _Step(run, seed * 1000 + number, overlap=overlap)
+        step = _Step(run, seed * 1000 + number, flow)
         step.roll_out()
         found.append((step, float(step.env.now)))
     mean_of = [

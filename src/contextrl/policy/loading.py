@@ -125,16 +125,17 @@ def load_processor(
     """
     try:
         processor = _own_processor(path, config, trust_remote_code)
-    except ImportError as error:
-        raise InputError(
-            "the packages that the model's processor needs",
-            found=_first_line(error),
-            where="model.path",
-            fix="Install torchvision in the version that belongs to your torch (pip install 'contextrl[gpu]')"
-            if "torchvision" in str(error).lower()
-            else "Install them",
-        ) from error
-    except (OSError, ValueError) as error:
+    except (ImportError, OSError, ValueError) as error:
+        lacks_torchvision = "torchvision" in str(error).lower() and importlib.util.find_spec("torchvision") is None
+        if lacks_torchvision or isinstance(error, ImportError):
+            raise InputError(
+                "the packages that the model's processor needs",
+                found="torchvision is not installed" if lacks_torchvision else _first_line(error),
+                where="model.path",
+                fix="Install torchvision in the version that belongs to your torch (pip install 'contextrl[gpu]')"
+                if lacks_torchvision
+                else "Install them",
+            ) from error
         wants_code = _wants_code(error)
         raise InputError(
             "a processor without code of its own" if wants_code else "the files of a processor beside the model",

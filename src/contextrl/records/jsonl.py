@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,8 @@ from typing import Any
 from contextrl.errors import InputError
 from contextrl.records.reading import is_there, open_file, read_bytes
 
+#: Valid inside JSON text, but many readers end a line at them.
+_LINE_ENDS = str.maketrans({character: json.dumps(character)[1:-1] for character in "\x85\u2028\u2029"})
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 #: Longest line that is read, in bytes: a row with its pictures in it has a few million.
 MOST_LINE = 256_000_000
@@ -123,6 +125,16 @@ def read_objects(path: Path) -> Iterator[dict[str, Any]]:
             found = line.problem[1] if line.problem else type(line.value).__name__
             raise InputError("a JSON object", found=found, where=f"{path}, line {line.number}")
         yield line.object
+
+
+def json_line(columns: Mapping[str, Any]) -> str:
+    """An object as one line, with its end, that every reader takes for one."""
+    line = json.dumps(columns, ensure_ascii=False)
+    try:
+        line.encode("utf-8")
+    except UnicodeEncodeError:  # half of a surrogate pair: valid JSON when escaped, and nothing that UTF-8 can write
+        line = json.dumps(columns)
+    return line.translate(_LINE_ENDS) + "\n"
 
 
 def json_ready(value: Any, digits: int | None = None) -> Any:

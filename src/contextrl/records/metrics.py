@@ -109,6 +109,14 @@ ENTROPY = _metric("entropy", "Of the policy's next token, in nats.")
 CLIPPED_LOW = _metric("clip_ratio/low_mean", "Share of tokens whose ratio the lower clip holds.")
 CLIPPED_HIGH = _metric("clip_ratio/high_mean", "Share of tokens whose ratio the upper clip holds.")
 CLIPPED = _metric("clip_ratio/region_mean", "Share of tokens whose ratio a clip holds.")
+SAMPLING_GAP = _metric(
+    "sampling/sampling_logp_difference/mean",
+    "With train.use_vllm: how far the log-probabilities of sampled tokens are from the trainer's, in nats.",
+)
+SAMPLING_RATIO = _metric(
+    "sampling/importance_sampling_ratio/mean",
+    "With train.use_vllm: mean factor that corrects for the engine, cut or masked as set.",
+)
 SHARED_PREFIX_USED = _metric("shared_prefix/used", "Share of scoring passes that read each prompt once.")
 ENGINE_PREFIX_CACHE_HITS = _metric(
     "engine/prefix_cache_hits", "Share of the tokens of a rollout's prompts that the engine had read before."
@@ -129,8 +137,17 @@ TOKEN_ACCURACY = _metric(
 # ---- time ------------------------------------------------------------------------------------------------------------
 
 TIME_STAGE1 = _metric("time/stage1", "Seconds of sampling in stage 1.")
-TIME_JUDGE = _metric("time/judge", "Seconds of judging stage 1.")
+TIME_JUDGE = _metric(
+    "time/judge",
+    "Seconds of judging stage 1 in which nothing was sampled, before stage 2; judging beside sampling adds none. "
+    "Reward functions included.",
+)
 TIME_STAGE2 = _metric("time/stage2", "Seconds of stage 2, judging of retries included.")
+TIME_JUDGE_WAITING = _metric(
+    "time/judge_waiting",
+    "Seconds in which nothing could be sampled before the judge had answered: parts of `time/judge` and `time/stage2`.",
+)
+TIME_ENGINE_IDLE = _metric("time/engine_idle", "Seconds of rollouts in which nothing was sampled, for any reason.")
 TIME_SCORE = _metric("time/score", "Seconds of the old and the reference pass.")
 TIME_TRAIN_TOTAL = _metric("time/train_total", "Seconds of training so far.")
 TIME_EVAL_TOTAL = _metric("time/eval_total", "Seconds of evaluation so far.")

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from contextrl import __version__
 from contextrl.disk import why_not_writable, writing
 from contextrl.errors import DiskError, InputError
 from contextrl.records.files import append_lines, scratch_name, write_atomically
@@ -26,7 +27,6 @@ from contextrl.records.secrets import without_secrets_in_words
 from contextrl.records.yaml_files import read_yaml
 
 _PACKAGES = (
-    "contextrl",
     "torch",
     "transformers",
     "trl",
@@ -35,6 +35,7 @@ _PACKAGES = (
     "peft",
     "math-verify",
     "numpy",
+    "vllm",
 )
 #: The evaluations of which every item is kept.
 Whole = Literal["before", "after"]
@@ -251,5 +252,14 @@ def environment(seed: int, command: list[str]) -> dict[str, Any]:
 
 
 def package_versions() -> dict[str, str]:
-    """Of the packages that a run's figures depend on."""
-    return {name: importlib.metadata.version(name) for name in _PACKAGES}
+    """Of the packages that a run's figures depend on; those that are not installed are left out.
+
+    Ours may be a folder of source that Python was pointed to.
+    """
+    found = {"contextrl": __version__}
+    for name in _PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found

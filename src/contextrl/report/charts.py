@@ -37,7 +37,7 @@ OUTCOMES = {
 TIMES = {
     metrics.TIME_STAGE1: "stage 1",
     metrics.TIME_STAGE2: "stage 2, judging of retries included",
-    metrics.TIME_JUDGE: "judge, stage 1",
+    metrics.TIME_JUDGE: "waiting for the judge, stage 1",
     metrics.TIME_SCORE: "scoring",
     REST: "update and the rest",
 }
@@ -306,7 +306,10 @@ def optimisation_charts(run: RunData) -> list[Chart]:
         )
         for curve in OPTIMISATION
     ]
-    caption = "Of one optimizer step; parts of a rollout that serves several steps are spread over them."
+    caption = (
+        "Of one optimizer step; parts of a rollout that serves several steps are spread over them. Judging beside "
+        "sampling takes no time of its own."
+    )
     times = series_rows(_with_rest(run), TIMES)
     return _charts(*charts, over_steps("step-time", "Step time by part", caption, times, "seconds", areas=True))
 

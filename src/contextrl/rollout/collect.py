@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from contextrl.errors import InputError, ServiceError
@@ -15,16 +15,24 @@ from contextrl.records import metrics as names
 from contextrl.records.example import Example
 from contextrl.rollout.dynamic import RefillCursor, ShareOut, refill
 from contextrl.rollout.groups import Completion, Group, has_spread
+from contextrl.rollout.pipeline import Arrived, Pipeline, Threads
 from contextrl.rollout.recovery import RetryPrompt
 from contextrl.rollout.rewards import Rewards
-from contextrl.rollout.sampling import Completions, Draws, Engine, Reading
+from contextrl.rollout.sampling import Completions, Draws, Engine, Reading, Sampled
 from contextrl.rollout.seeds import GroupSeeds
 from contextrl.rollout.settings import DynamicSamplingSettings, Stage2Settings
-from contextrl.rollout.two_stage import AnyProcess, judge_groups, recover, sample_groups
+from contextrl.rollout.two_stage import AnyProcess, Sample, judge_groups, recover, sample_groups, unsampled_groups
 from contextrl.rollout.verify import Verifier
 
 #: Parts of a rollout whose time is logged.
-TIMES = (names.TIME_STAGE1, names.TIME_JUDGE, names.TIME_STAGE2, names.TIME_SCORE)
+TIMES = (
+    names.TIME_STAGE1,
+    names.TIME_JUDGE,
+    names.TIME_STAGE2,
+    names.TIME_JUDGE_WAITING,
+    names.TIME_ENGINE_IDLE,
+    names.TIME_SCORE,
+)
 
 
 class RolloutLostError(ServiceError):
@@ -60,6 +68,7 @@ class Rollout:
         sampled: these and what dynamic sampling drew; what counts of stage 2 speak of.
         tokens: completion tokens sampled.
         seconds: by metric of time.
+        sampling: seconds in which the engine was at work.
     """
 
     verifier: Verifier
@@ -69,6 +78,7 @@ class Rollout:
     sampled: list[Group] = field(default_factory=list)
     tokens: int = 0
     seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(TIMES, 0.0))
+    sampling: float = 0.0
 
     @contextmanager
     def timed(self, part: str) -> Iterator[None]:
@@ -76,6 +86,10 @@ class Rollout:
         started = time.perf_counter()
         yield
         self.seconds[part] += time.perf_counter() - started
+
+    def add_idleness(self, seconds: float) -> None:
+        """Count what a rollout of so many seconds did beside sampling."""
+        self.seconds[names.TIME_ENGINE_IDLE] += max(0.0, seconds - self.sampling)
 
 
 @dataclass
@@ -94,6 +108,7 @@ class Collector:
         any_process: whether a condition holds on any of them.
         share_out: how a refill's rows are shared out over them.
         rewards: functions beside the judge, None for none.
+        overlap: judge while others are sampled.
     """
 
     examples: Sequence[Example]
@@ -112,6 +127,8 @@ class Collector:
     any_process: AnyProcess
     share_out: ShareOut
     rewards: Rewards | None = None
+    overlap: bool = True
+    _threads: Threads = field(init=False, default_factory=Threads)
 
     def collect(self, rows: Sequence[int]) -> Rollout:
         """Both stages for data rows, refilled where dynamic sampling is on.
@@ -119,6 +136,7 @@ class Collector:
         Raises:
             RolloutLostError: on every process; nothing of the rollout can be used.
         """
+        started = time.perf_counter()
         rollout = Rollout(self.verifier(), self.seeds())
         rollout.groups = self._roll_out(rollout, rows)
         rollout.drawn, rollout.sampled = list(rollout.groups), list(rollout.groups)
@@ -134,6 +152,7 @@ class Collector:
         if self.rewards is not None:
             with rollout.timed(names.TIME_JUDGE):
                 self._add_rewards(self.rewards, rollout.groups)
+        rollout.add_idleness(time.perf_counter() - started)
         return rollout
 
     def _add_rewards(self, rewards: Rewards, groups: Sequence[Group]) -> None:
@@ -155,16 +174,38 @@ class Collector:
             first: of rows that a refill has drawn, the number of the first one's draw.
         """
         examples = [self.examples[row] for row in rows]
+        of, of_refill = rollout.seeds.of, rollout.seeds.of_refill
+        seeds = [of(row) if first is None else of_refill(row, first + n) for n, row in enumerate(rows)]
         with rollout.timed(names.TIME_STAGE1):
             reading = self.engine.read(self.build_prompts(examples))
-            sample = partial(self._sample, rollout, reading)
-            of, of_refill = rollout.seeds.of, rollout.seeds.of_refill
-            seeds = [of(row) if first is None else of_refill(row, first + n) for n, row in enumerate(rows)]
-            groups = sample_groups(examples, rows, seeds, reading.prompts, self.num_generations, sample)
-        with rollout.timed(names.TIME_JUDGE):
-            judge_groups(groups, rollout.verifier, reports=self.stage2.in_use and self.stage2.report == "full")
+            groups = unsampled_groups(examples, rows, seeds, reading.prompts, self.num_generations)
+        sample = partial(self._sample, rollout, reading)
+        if self.overlap:
+            Pipeline(
+                rollout.verifier,
+                self.stage2,
+                self.retry_prompt,
+                self.mixing,
+                sample,
+                self.any_process,
+                self.processes == 1,
+                rollout.seconds,
+                self._threads,
+            ).run(groups)
+            self._check_judge(rollout.verifier)
+        else:
+            self._one_after_the_other(rollout, groups, sample)
+        return groups
+
+    def _one_after_the_other(self, rollout: Rollout, groups: list[Group], sample: Sample) -> None:
+        """Stage 1, then the judge, then stage 2, of all groups: what the pipeline's results are those of."""
+        with rollout.timed(names.TIME_STAGE1):
+            sample_groups(groups, sample)
+        with rollout.timed(names.TIME_JUDGE), rollout.timed(names.TIME_JUDGE_WAITING):
+            judge_groups(groups, rollout.verifier, reports=self.stage2.asks_for_reports)
         self._check_judge(rollout.verifier)
         if self.stage2.in_use:
+            before = rollout.seconds[names.TIME_STAGE2] - rollout.sampling
             with rollout.timed(names.TIME_STAGE2):
                 recover(
                     groups,
@@ -175,17 +216,32 @@ class Collector:
                     any_process=self.any_process,
                     mixing=self.mixing,
                 )
+            without_sampling = rollout.seconds[names.TIME_STAGE2] - rollout.sampling - before
+            rollout.seconds[names.TIME_JUDGE_WAITING] += max(0.0, without_sampling)
             self._check_judge(rollout.verifier)
-        return groups
 
-    def _sample(self, rollout: Rollout, reading: Reading, draws: Draws) -> list[Completion]:
-        """See `two_stage.Sample`."""
+    def _sample(
+        self, rollout: Rollout, reading: Reading, draws: Draws, ended: Arrived | None = None
+    ) -> list[Completion]:
+        """See `two_stage.Sample` and `pipeline.Sampling`."""
+        started = time.perf_counter()
+        told: dict[int, list[int]] = {}
+
+        def hand_over(index: int, ids: list[int]) -> None:
+            told[index] = ids
+            if ended is not None:
+                ended(index, self.completions.of(Sampled([ids]))[0])
+
         if not len(draws):
             if self.processes > 1:
                 # Generation is collective: stand in with a prompt of our own and throw its completion away.
                 self.engine.read(self.build_prompts(self.examples[:1])).sample(Draws([0], [()], [0]))
             return []
-        sampled = reading.sample(draws)
+        sampled = reading.sample(draws if ended is None else replace(draws, ended=hand_over))
+        if others := [index for index, ids in told.items() if list(sampled.ids[index]) != list(ids)]:
+            # They have been judged: a verdict would be of another response than is trained on.
+            raise ValueError(f"the engine has told of samples {others[:5]} with other tokens than it returns")
+        rollout.sampling += time.perf_counter() - started
         rollout.tokens += sum(len(ids) for ids in sampled.ids)
         return self.completions.of(sampled)
 

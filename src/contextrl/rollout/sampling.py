@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from contextrl.policy.prompts import Prompts
 from contextrl.rollout.groups import Completion
+
+#: Told of a sample as soon as it has ended: its place among what is drawn, and its ids. Called while others are drawn.
+Ended = Callable[[int, list[int]], None]
 
 
 @dataclass(frozen=True)
@@ -19,11 +22,14 @@ class Draws:
         suffixes: [B] tokens that stand between prompt and sample; empty for the prompt alone.
         seeds: [B] of each sample's own random numbers. Those of samples of one prompt follow one another, so that an
             engine that draws several samples per request can be told the first.
+        ended: who wants to be told of samples; an engine that only knows at the end need not tell, and tells of none
+            twice. What it is told of a sample are the tokens that `sample` returns for it.
     """
 
     prompt_of: Sequence[int]
     suffixes: Sequence[Sequence[int]]
     seeds: Sequence[int]
+    ended: Ended | None = field(default=None, compare=False)
 
     def __len__(self) -> int:
         return len(self.prompt_of)

@@ -35,6 +35,11 @@ class Stage2Settings(Section):
         """Whether all-negative groups are retried: always where no method has said otherwise."""
         return self.enabled is not False
 
+    @property
+    def asks_for_reports(self) -> bool:
+        """Whether retries are shown mistake reports."""
+        return self.in_use and self.report == "full"
+
 
 class DynamicSamplingSettings(Section):
     enabled: bool | None = None

@@ -23,37 +23,38 @@ from contextrl.rollout.verify import Verifier
 
 #: Completions [B] of what is to be drawn. N prompts and B samples, so that a prompt and its images are read only once.
 Sample = Callable[[Draws], list[Completion]]
+#: What an attempt holds until it is sampled.
+UNSAMPLED = Completion((), "", False)
 #: Whether a condition holds on any process. Generation is collective (FSDP, ZeRO-3, vLLM): all enter it or none.
 AnyProcess = Callable[[bool], bool]
 
 
-def sample_groups(
-    examples: Sequence[Example],
-    rows: Sequence[int],
-    seeds: Sequence[int],
-    prompts: Prompts,
-    num_generations: int,
-    sample: Sample,
+def sample_groups(groups: Sequence[Group], sample: Sample) -> None:
+    """Stage 1: the G completions of each of the N groups, in place."""
+    completions = sample(first_draws(groups))
+    for attempt, completion in zip([a for group in groups for a in group.attempts], completions, strict=True):
+        attempt.completion = completion
+
+
+def unsampled_groups(
+    examples: Sequence[Example], rows: Sequence[int], seeds: Sequence[int], prompts: Prompts, num_generations: int
 ) -> list[Group]:
-    """Stage 1: G completions of each of the N prompts.
+    """Groups whose attempts are still to be sampled.
 
     Args:
         rows: [N] positions of the examples in the data.
         seeds: [N] of each group's first sample.
     """
-    prompt_of = [n for n in range(len(examples)) for _ in range(num_generations)]
-    own = [seed + i for seed in seeds for i in range(num_generations)]
-    completions = sample(Draws(prompt_of, [()] * len(prompt_of), own))
     return [
-        Group(
-            example,
-            row,
-            prompts.select([n]),
-            [Attempt(c) for c in completions[n * num_generations : (n + 1) * num_generations]],
-            seed=seed,
-        )
+        Group(example, row, prompts.select([n]), [Attempt(UNSAMPLED) for _ in range(num_generations)], seed=seed)
         for n, (example, row, seed) in enumerate(zip(examples, rows, seeds, strict=True))
     ]
+
+
+def first_draws(groups: Sequence[Group]) -> Draws:
+    """Stage 1 of groups that are in the order of their prompts, attempt by attempt."""
+    places = [(n, i) for n, group in enumerate(groups) for i in range(len(group.attempts))]
+    return Draws([n for n, _ in places], [()] * len(places), [groups[n].seed + i for n, i in places])
 
 
 def judge_groups(groups: Sequence[Group], verifier: Verifier, *, reports: bool) -> None:
@@ -61,9 +62,12 @@ def judge_groups(groups: Sequence[Group], verifier: Verifier, *, reports: bool) 
     attempts = [(group.example, attempt) for group in groups for attempt in group.attempts]
     verifier.verify(attempts, wants_report=reports and verifier.reports == "with_verdict")
     if reports:
-        verifier.add_reports(
-            [(g.example, g.attempts[i]) for g in groups if g.kind == "all_negative" for i in g.negatives]
-        )
+        report_mistakes(groups, verifier)
+
+
+def report_mistakes(groups: Sequence[Group], verifier: Verifier) -> None:
+    """Mistake reports on the negatives of all-negative groups among judged ones."""
+    verifier.add_reports([(g.example, g.attempts[i]) for g in groups if g.kind == "all_negative" for i in g.negatives])
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,7 @@ def plan_retries(
             continue
         for n in range(settings.samples_per_negative):
             seen = f"{report or WITHOUT_REPORT} {retry_prompt.instruction}"
-            attempt = Attempt(Completion((), "", False), stage=2, parent=i, seen=seen)
+            attempt = Attempt(UNSAMPLED, stage=2, parent=i, seen=seen)
             planned.append(Retry(group, attempt, suffix, report, retry_seed(group.seed, i, n)))
     return planned
 
@@ -122,29 +126,41 @@ def recover(
     retries = [retry for plan in planned for retry in plan]
     if not any_process(bool(retries)):
         return
-    prompt_of = [n for n, plan in enumerate(planned) for _ in plan]
-    draws = Draws(prompt_of, [retry.suffix for retry in retries], [retry.seed for retry in retries])
-    completions = sample(draws)
+    completions = sample(retry_draws([n for n, plan in enumerate(planned) for _ in plan], retries))
     for retry, completion in zip(retries, completions, strict=True):
         retry.attempt.completion = completion
         retry.group.retries.append(retry.attempt)
-    _filter(retries, verifier, settings)
+    remaining = reject_unjudged(retries, settings)
+    verifier.verify([(retry.group.example, retry.attempt) for retry in remaining], wants_standalone=settings.standalone)
+    reject_judged(remaining, settings)
     for group in groups:
         if group.retries:
             mix_group(group, mixing, settings.max_positives)
 
 
-def _filter(retries: Sequence[Retry], verifier: Verifier, settings: Stage2Settings) -> None:
-    """Reject retries that are truncated, not standalone, incorrect or unscored; cheap rules before the judge."""
+def retry_draws(prompt_of: Sequence[int], retries: Sequence[Retry]) -> Draws:
+    """Stage 2 of retries, in their order.
+
+    Args:
+        prompt_of: of each retry, which prompt its group has.
+    """
+    return Draws(prompt_of, [retry.suffix for retry in retries], [retry.seed for retry in retries])
+
+
+def reject_unjudged(retries: Sequence[Retry], settings: Stage2Settings) -> list[Retry]:
+    """Reject retries that are truncated or by rules not standalone; the others, which the judge has to see."""
     for retry in retries:
         attempt, question = retry.attempt, retry.group.example.question
         if attempt.completion.truncated:
             attempt.rejection = "truncated"
         elif settings.standalone and standalone_problem(attempt.completion.text, retry.report, question):
             attempt.rejection = "not_standalone"
-    remaining = [(r.group.example, r.attempt) for r in retries if r.attempt.rejection is None]
-    verifier.verify(remaining, wants_standalone=settings.standalone)
-    for _, attempt in remaining:
+    return [retry for retry in retries if retry.attempt.rejection is None]
+
+
+def reject_judged(retries: Sequence[Retry], settings: Stage2Settings) -> None:
+    """Reject retries that are unscored, not standalone or incorrect."""
+    for attempt in (retry.attempt for retry in retries):
         assert attempt.verdict is not None
         if not attempt.scored:
             attempt.rejection = "unscored"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from contextrl.errors import ServiceError
 from contextrl.judge.contract import JudgeContractError
 from contextrl.judge.disclosure import cut_to_location, leaks_answer
-from contextrl.judge.protocol import Judge, JudgeRequest, ask
+from contextrl.judge.protocol import Judge, JudgeRequest, ask, is_concurrent
 from contextrl.judge.settings import JudgingSettings
 from contextrl.records.example import Example
 from contextrl.records.verdict import PROVOKED, Disclosure, ReportTiming, Usage, Verdict, unscored
@@ -26,9 +27,10 @@ class JudgeTally:
     Attributes:
         errors: unscored verdicts by kind.
         unreadable: responses that count as incorrect because no reply about them could be read.
+        usages: of every verdict that was asked for.
     """
 
-    usage: Usage = field(default_factory=Usage)
+    usages: list[Usage] = field(default_factory=list)
     verdicts: int = 0
     unscored: int = 0
     errors: Counter[str] = field(default_factory=Counter)
@@ -36,9 +38,14 @@ class JudgeTally:
     leaked_reports: int = 0
     reports: int = 0
 
+    @property
+    def usage(self) -> Usage:
+        """All of them together. Sums of floats depend on their order, which must not depend on who answers first."""
+        return sum(sorted(self.usages, key=lambda usage: (usage.cost, usage.seconds)), Usage())
+
 
 class Verifier:
-    """Asks a judge about attempts and remembers what that cost.
+    """Asks a judge about attempts and remembers what that cost. Threads may share it; attempts are one thread's.
 
     Args:
         judge: the rewarded judge.
@@ -70,6 +77,7 @@ class Verifier:
         self.max_unscored_share = max_unscored_share
         self.tally = JudgeTally()
         self.failure: ServiceError | JudgeContractError | None = None
+        self._counting = threading.Lock()
 
     @classmethod
     def configured(cls, judge: Judge, audit: Judge | None, settings: JudgingSettings) -> Verifier:
@@ -83,6 +91,11 @@ class Verifier:
             max_unscored_share=settings.max_unscored_share,
         )
 
+    @property
+    def concurrent(self) -> bool:
+        """Whether its judges may be asked by several threads at once; see `judge.protocol.is_concurrent`."""
+        return all(is_concurrent(judge) for judge in (self.judge, self.audit) if judge is not None)
+
     def verify(
         self,
         attempts: Sequence[tuple[Example, Attempt]],
@@ -91,38 +104,62 @@ class Verifier:
         wants_standalone: bool = False,
     ) -> None:
         """Set `verdict` (and `audit`) of every attempt in place."""
-        verdicts = self._ask(self.judge, attempts, wants_report, wants_standalone)
-        verdicts = self._insist(attempts, verdicts, wants_report, wants_standalone)
+        wishes = (wants_report, wants_standalone)
+        self.settle(attempts, self.insist(attempts, self.first(attempts, *wishes), *wishes))
+
+    def first(
+        self, attempts: Sequence[tuple[Example, Attempt]], wants_report: bool, wants_standalone: bool
+    ) -> list[Verdict]:
+        """What the judge says at first; `settle` makes it stand, after `insist` where it is in doubt."""
+        return self._ask(self.judge, attempts, wants_report, wants_standalone)
+
+    def in_doubt(self, verdicts: Sequence[Verdict]) -> bool:
+        """Whether there is a reply to insist on, which has to wait for the other verdicts of its stage."""
+        return self.unreadable_attempts is not None and any(verdict.error_kind in PROVOKED for verdict in verdicts)
+
+    def settle(self, attempts: Sequence[tuple[Example, Attempt]], verdicts: Sequence[Verdict]) -> None:
+        """Set `verdict` of every attempt in place, and ask for `audit`."""
         for (_, attempt), verdict in zip(attempts, verdicts, strict=True):
             attempt.verdict = not_positive_if_truncated(verdict, attempt.completion.truncated)
-            if verdict.status == "unscored":
-                self.tally.unscored += 1
-                self.tally.errors[verdict.error_kind or "unknown"] += 1
-        self.tally.verdicts += len(verdicts)
+        lost = [verdict.error_kind or "unknown" for verdict in verdicts if verdict.status == "unscored"]
+        with self._counting:
+            self.tally.verdicts += len(verdicts)
+            self.tally.unscored += len(lost)
+            self.tally.errors.update(lost)
         if self.audit is not None:
             for (_, attempt), verdict in zip(attempts, self._ask(self.audit, attempts, False, False), strict=True):
                 attempt.audit = not_positive_if_truncated(verdict, attempt.completion.truncated)
 
-    def _insist(
-        self, attempts: Sequence[tuple[Example, Attempt]], verdicts: list[Verdict], *wishes: bool
+    def insist(
+        self,
+        attempts: Sequence[tuple[Example, Attempt]],
+        verdicts: list[Verdict],
+        wants_report: bool,
+        wants_standalone: bool,
+        others: Sequence[Verdict] = (),
     ) -> list[Verdict]:
         """Ask again about responses that a judge's reply is unreadable for; in the end they are incorrect.
 
         A response that can make the judge write what nobody can read would escape its penalty. Where most replies
         are unreadable it is the judge's fault, and nothing is changed.
+
+        Args:
+            others: verdicts of the same stage that are not in doubt, for that share.
         """
         if self.unreadable_attempts is None:
             return verdicts
         for attempt in range(1, self.unreadable_attempts + 1):
             provoked = [i for i, verdict in enumerate(verdicts) if verdict.error_kind in PROVOKED]
-            unscored = sum(verdict.status == "unscored" for verdict in verdicts)
-            if not provoked or unscored > self.max_unscored_share * len(verdicts):
+            unscored = sum(verdict.status == "unscored" for verdict in (*verdicts, *others))
+            if not provoked or unscored > self.max_unscored_share * (len(verdicts) + len(others)):
                 return verdicts
             if attempt < self.unreadable_attempts:
-                again = self._ask(self.judge, [attempts[i] for i in provoked], *wishes, attempt=attempt)
+                asked = [attempts[i] for i in provoked]
+                again = self._ask(self.judge, asked, wants_report, wants_standalone, attempt=attempt)
             else:
                 again = [replace(verdicts[i], status="incorrect") for i in provoked]
-                self.tally.unreadable += len(provoked)
+                with self._counting:
+                    self.tally.unreadable += len(provoked)
             for i, verdict in zip(provoked, again, strict=True):
                 verdicts[i] = verdict
         return verdicts
@@ -154,8 +191,9 @@ class Verifier:
             report = TRUNCATED_REPORT
         if report:
             leaked = leaks_answer(report, example, attempt.completion.text)
-            self.tally.reports += 1
-            self.tally.leaked_reports += leaked
+            with self._counting:
+                self.tally.reports += 1
+                self.tally.leaked_reports += leaked
             if leaked and self.disclose in ("location", "hint"):
                 report = cut_to_location(report)
         attempt.verdict = replace(attempt.verdict, mistake_report=report)
@@ -186,7 +224,8 @@ class Verifier:
             for example, asked in distinct.values()
         ]
         verdicts = dict(zip(distinct, self._verdicts(judge, requests), strict=True))
-        self.tally.usage = sum((verdict.usage for verdict in verdicts.values()), self.tally.usage)
+        with self._counting:
+            self.tally.usages += [verdict.usage for verdict in verdicts.values()]
         return [verdicts[key] for key in keys]
 
     def _verdicts(self, judge: Judge, requests: list[JudgeRequest]) -> list[Verdict]:
@@ -195,7 +234,7 @@ class Verifier:
             try:
                 return ask(judge, requests)
             except (ServiceError, JudgeContractError) as error:
-                self.failure = error
+                self.failure = self.failure or error
         return [unscored("gone", str(self.failure)) for _ in requests]
 
 

@@ -24,6 +24,7 @@ from contextrl.policy.vision import check_features
 from contextrl.records.example import Example
 from contextrl.trainer.config import ContextRLConfig
 from contextrl.trainer.refusals import architecture, check_run
+from contextrl.trainer.vllm_prompts import check_vllm_prompts
 
 
 def as_examples(dataset: Any, *, vision: bool, where: str = "train_dataset", split: str = "train") -> list[Example]:
@@ -106,6 +107,7 @@ def check_policy(
             fix="Lower train.per_device_train_batch_size or add rows",
         )
     _check_processed(model, config, examples, prompting)
+    check_vllm_prompts(args, config, prompting, examples)
 
 
 def _check_processed(model: Any, config: Any, examples: Sequence[Example], prompting: Prompting) -> None:

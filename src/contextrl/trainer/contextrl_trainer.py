@@ -20,6 +20,7 @@ from datasets import Dataset
 from trl import GRPOTrainer
 
 from contextrl.engines import build_engines
+from contextrl.engines.processes import Processes
 from contextrl.errors import InputError
 from contextrl.judge.protocol import Judge
 from contextrl.objective.batch import TokenSum
@@ -39,8 +40,9 @@ from contextrl.trainer.finite import FiniteGradients, non_finite
 from contextrl.trainer.group_recorder import GroupRecorder
 from contextrl.trainer.inputs import TrainerInputs, checked_inputs, without_reward_weights
 from contextrl.trainer.own_run import OwnRun
-from contextrl.trainer.processes import Processes
 from contextrl.trainer.rollout_log import RolloutLog
+from contextrl.trainer.sharing_out import backward_of_part
+from contextrl.trainer.step_sums import StepSums
 from contextrl.trainer.stopping import Stopping
 from contextrl.trainer.vllm_settings import corrected, without_vllm
 
@@ -153,10 +155,11 @@ class ContextRLTrainer(GRPOTrainer):
         self.checkpoints = Checkpoints(self)
         self.stopping = Stopping(self, self.checkpoints)
         self.engines = build_engines(self)
-        logged = self._metrics["train"]
-        self.engines.scorer.on_choice = lambda shared: logged[names.SHARED_PREFIX_USED].append(float(shared))
+        self.step_sums = StepSums(self.processes, self._metrics["train"])
+        self.engines.scorer.on_choice = partial(self.step_sums.count, names.SHARED_PREFIX_USED)
         self.collector = build_collector(self, given, judge, audit)
         self.add_callback(FiniteGradients(self._names_of_batch, self.checkpoints.last))
+        self.add_callback(self.step_sums)
 
     @property
     def recorder(self) -> GroupRecorder | None:
@@ -198,6 +201,7 @@ class ContextRLTrainer(GRPOTrainer):
                 batch: dict[str, Any] = super()._generate_and_score_completions(rows.as_dataset_rows())
             finally:
                 self._is_scoring = False
+        self.log_of_rollouts.correct_importance(batch)
         of_replayed = batch["advantages"].tolist()
         rows.add_to(batch, self._added_logps, self._tokenizer.pad_token_id)
         batch["weights"] = batch["advantages"].new_tensor(rows.weights(self.num_generations))
@@ -312,7 +316,7 @@ class ContextRLTrainer(GRPOTrainer):
         for part in parts:
             with self.accelerator.no_sync(model):  # around the forward too: it is what decides
                 loss = self._loss_of_part(model, part)
-                self.accelerator.backward(loss)
+                backward_of_part(self.accelerator, loss)
             before += loss.detach()
         return self._loss_of_part(model, last) + before
 
@@ -333,7 +337,7 @@ class ContextRLTrainer(GRPOTrainer):
         assert entropies is not None
         mask = batch.mask.bool()
         entropy = TokenSum(entropies[mask].sum(), mask.sum().float())
-        self.log_of_rollouts.log_sums({**result.sums, names.ENTROPY: entropy})
+        self.step_sums.add({**result.sums, names.ENTROPY: entropy})
         return result.loss
 
     def _names_of_batch(self) -> list[str]:

@@ -13,6 +13,7 @@ from contextrl.judge.protocol import Judge
 from contextrl.records.evaluation import Evaluation
 from contextrl.records.example import Example
 from contextrl.trainer.run_log import EvaluationPlan
+from contextrl.trainer.sharing_out import generating
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,14 @@ class HeldOut:
             trainer: whose policy it is.
             count: the first so many rows; by default all.
         """
-        result, items = evaluate(
-            trainer.accelerator.unwrap_model(trainer.model),
-            trainer.prompting,
-            self.examples[:count],
-            self.judge,
-            max_new_tokens=self.max_new_tokens,
-            batch_size=self.settings.batch_size,
-            on_batch=on_batch,
-        )
+        with generating(trainer) as model:
+            result, items = evaluate(
+                model,
+                trainer.prompting,
+                self.examples[:count],
+                self.judge,
+                max_new_tokens=self.max_new_tokens,
+                batch_size=self.settings.batch_size,
+                on_batch=on_batch,
+            )
         return dataclasses.replace(result, data=self.data), items

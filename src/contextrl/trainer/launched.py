@@ -81,7 +81,7 @@ def check_joined(args: Any) -> None:
             f"one run of {count} processes, as many as were started",
             found=f"{found} in this one: each would train a run of its own, in the same folder",
             where="the launcher",
-            fix="Leave train.ddp_backend and ACCELERATE_* to the launcher, or start one process",
+            fix=_how_to_join(),
         )
     if count > 1 and args.ddp_find_unused_parameters is None:
         # Trainer leaves it off with checkpointed gradients: a vision tower that saw nothing would then end the run.
@@ -97,6 +97,12 @@ def check_joined(args: Any) -> None:
                 where="launch.accelerate",
                 fix="Leave launch.accelerate out on a CPU",
             )
+
+
+def _how_to_join() -> str:
+    if _is_told("ACCELERATE_USE_DEEPSPEED") and not torch.accelerator.is_available():
+        return "Without an accelerator DeepSpeed is told how processes speak: set train.ddp_backend to gloo"
+    return "Leave train.ddp_backend and ACCELERATE_* to the launcher, or start one process"
 
 
 def share_out_on_cpu() -> None:
@@ -123,7 +129,13 @@ def lost_process(error: BaseException) -> LostProcessError | None:
     return LostProcessError("another process of this run has ended, or does not answer")
 
 
-def leave() -> None:
-    """The run is over for every process: part in good order."""
+def leave(trainer: Any = None) -> None:
+    """The run is over for every process: part in good order.
+
+    Args:
+        trainer: its engine's own process groups are ended first, where it has an engine.
+    """
+    if (engines := getattr(trainer, "engines", None)) is not None:
+        engines.close()
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()

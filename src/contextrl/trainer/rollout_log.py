@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from contextrl.engines.processes import Processes
 from contextrl.judge.settings import JudgingSettings
 from contextrl.objective.batch import TokenSum
 from contextrl.records import metrics as names
@@ -16,7 +17,7 @@ from contextrl.rollout.metrics import rollout_sums, vague_reports
 from contextrl.trainer.batches import ScoredRows
 from contextrl.trainer.checkpoints import CheckpointState
 from contextrl.trainer.group_recorder import GroupRecorder
-from contextrl.trainer.processes import Processes
+from contextrl.trainer.step_sums import append_means
 from contextrl.trainer.stopping import failures_by_kind
 
 
@@ -73,19 +74,26 @@ class RolloutLog:
         scored = zip(rows.attempts, rows.rewards, batch["advantages"].tolist(), batch["weights"].tolist(), strict=True)
         return {id(attempt): (reward, advantage) for attempt, reward, advantage, weight in scored if weight}
 
-    def log_sums(self, sums: Mapping[str, TokenSum]) -> dict[str, tuple[float, float]]:
-        """Append total / count over all processes to the metrics; what nobody counted is NaN, which logs leave out.
+    def correct_importance(self, batch: Mapping[str, Any]) -> None:
+        """GRPOTrainer's means over sampled tokens, where it corrects for an engine: it has averaged them by process.
 
-        Returns:
-            (total, count) over all processes.
+        Args:
+            batch: GRPOTrainer's, of the rows that it has scored.
         """
-        totals = self.processes.sums(
-            {name: s.total for name, s in sums.items()} | {f"#{n}": s.count for n, s in sums.items()}
-        )
-        reduced = {name: (totals[name], totals[f"#{name}"]) for name in sums}
-        for name, (total, count) in reduced.items():
-            self.metrics[name].append(total / count if count else float("nan"))
-        return reduced
+        ratios = batch.get("importance_sampling_ratio")
+        if ratios is None:
+            return
+        mask = batch["completion_mask"].bool()
+        ratios = ratios[mask] if ratios.shape == mask.shape else ratios.flatten()
+        gaps = (batch["old_per_token_logps"] - batch["sampling_per_token_logps"]).abs()[mask]
+        told = gaps[~gaps.isnan()]  # not of rolled-back rows
+        means = {
+            names.SAMPLING_GAP: TokenSum(told.sum(), torch.tensor(told.numel())),
+            names.SAMPLING_RATIO: TokenSum(ratios.sum(), torch.tensor(ratios.numel())),
+        }
+        for name in means:
+            self.metrics[name].pop()
+        append_means(self.processes, means, self.metrics)
 
     def _log(self, rollout: Rollout, batch: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
         """Log the rollout's metrics; numerators and denominators of the shares, over all processes."""
@@ -98,12 +106,14 @@ class RolloutLog:
         member, size = batch["weights"] > 0, batch["advantages"].abs()
         off, on = member & batch["off_policy"], member & ~batch["off_policy"]
         shares = {**sums.shares, names.REPORT_VAGUE: vague_reports(rollout.sampled)}
-        totals = self.log_sums(
+        totals = append_means(
+            self.processes,
             {name: TokenSum(torch.tensor(n), torch.tensor(d)) for name, (n, d) in shares.items()}
             | {
                 names.ADVANTAGE_ON_POLICY: TokenSum(size[on].sum(), on.sum()),
                 names.ADVANTAGE_OFF_POLICY: TokenSum(size[off].sum(), off.sum()),
-            }
+            },
+            self.metrics,
         )
         counts = self.processes.sums(sums.counts)
         for name, value in {**counts, **rollout.seconds}.items():

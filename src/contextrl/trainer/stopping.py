@@ -87,7 +87,9 @@ class Stopping:
         if isinstance(cause, InputError):
             fix = f"{cause.fix}. {on}" if cause.fix else on
             raise InputError(cause.expected, found=cause.found, where=cause.where, fix=fix) from cause
-        raise ServiceError(f"{reason}. {on}") from cause
+        error = ServiceError(f"{reason}. {on}")
+        error.on_all = True
+        raise error from cause
 
 
 def failures_by_kind(verdicts: list[Verdict | None]) -> str:

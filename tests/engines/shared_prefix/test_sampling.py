@@ -68,6 +68,8 @@ def theirs(model: Any, prompts: Prompts, row: Sequence[int], suffixes: Any, conf
     chosen = prompts.select(list(row))
     chosen = chosen.extended([ids + list(s) for ids, s in zip(chosen.ids, suffixes or [[]] * len(row), strict=True)])
     inputs = chosen.padded(PAD).tensors
+    # What pads a row is nothing that it says: some releases of transformers penalise its repetition.
+    inputs["input_ids"] = torch.where(inputs["attention_mask"].bool(), inputs["input_ids"], inputs["input_ids"][:, -1:])
     config = GenerationConfig(**(config.to_dict() | {"output_scores": True, "return_dict_in_generate": True}))
     with torch.no_grad():
         found = model.generate(**inputs, generation_config=config)
@@ -204,9 +206,7 @@ def test_with_sharded_parameters_a_finished_process_goes_on_with_one_sample(
     prompts = make_prompts("qwen3-vl", SHAPES)
     config = configured(do_sample=False)
     steps = iter([True] * 8 + [False])
-    monkeypatch.setattr(
-        "contextrl.engines.shared_prefix.generation._any_alive", lambda here, synced, device: next(steps)
-    )
+    monkeypatch.setattr("contextrl.engines.shared_prefix.generation._any_alive", lambda here, synced: next(steps))
     samples = Samples(encode_prompts(qwen, prompts, CPU), ROW[:3], [[]] * 3)
     decoder = CountingDecoder(qwen, samples, config.max_new_tokens)
     config.eos_token_id = list(range(VOCABULARY))

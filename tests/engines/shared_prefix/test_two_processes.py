@@ -13,7 +13,7 @@ def test_sharing_leaves_the_weights_of_a_run_on_two_processes_as_they_are(tiny_p
     paths = [Path(__file__).parents[2] / "trainer", *filter(None, [os.environ.get("PYTHONPATH")])]
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     done = subprocess.run(
-        [*command, "two_processes.py", str(tiny_policy), str(tmp_path)],
+        [*command, "shared_on_two_processes.py", str(tiny_policy), str(tmp_path)],
         cwd=Path(__file__).parent,
         env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(map(str, paths))},
         capture_output=True,

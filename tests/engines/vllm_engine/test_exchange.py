@@ -39,8 +39,18 @@ def test_unequal_counts_of_processes(counts: tuple[int, ...]) -> None:
         [Request([10 * rank + n], (), n % 3 + 1, 7 * n) for n in range(count)] for rank, count in enumerate(counts)
     ]
     for rank, own in enumerate(every):
-        got = together(own, rank, lambda _: every, lambda flat: [answered(request) for request in flat])
+        told: dict[int, Any] = {}
+
+        def answer(flat: list[Request], tell: Any) -> list[Any]:
+            answers = [answered(request) for request in flat]
+            for place in reversed(range(len(flat))):
+                tell(place, answers[place])
+            return answers
+
+        got = together(own, rank, lambda _, every=every: every, answer, told.__setitem__)
         assert got == [answered(request) for request in own]
+        assert [told[n] for n in sorted(told)] == got, "of its own, and of no others"
+        assert together(own, rank, lambda _, every=every: every, answer) == got
 
 
 def test_two_processes_and_a_server(tmp_path: Path) -> None:
@@ -68,6 +78,13 @@ def test_a_server_is_asked_once_per_prompt_with_the_expanded_run() -> None:
     assert [ids[1] for ids in answers[0].ids] == [50, 51], "choices come in the order in which they end"
 
 
+def test_a_server_tells_of_each_answer_once() -> None:
+    requests = requests_of(prompts_of(([3, 4], 0), ([5], 0)), Draws([0, 0, 1], [()] * 3, [50, 51, 8]))
+    told: list[tuple[int, Any]] = []
+    answers = backend(FakeClient()).generate(requests, OPTIONS, lambda place, answer: told.append((place, answer)))
+    assert sorted(told, key=lambda pair: pair[0]) == list(enumerate(answers))
+
+
 def test_pictures_that_a_server_scales_otherwise_are_refused() -> None:
     client = FakeClient({"picture 0.0": 5})
     with pytest.raises(EngineMismatchError, match=r"\[5\] features.*scores \[3\].*vllm serve policy"):
@@ -76,7 +93,7 @@ def test_pictures_that_a_server_scales_otherwise_are_refused() -> None:
 
 def _opened(client: FakeClient, requests: list[Request]) -> Any:
     server = backend(client)
-    return server._answers(requests, options=OPTIONS)
+    return server._answers(requests, None, options=OPTIONS)
 
 
 def test_a_server_that_fails_is_a_service_that_fails() -> None:

@@ -30,6 +30,7 @@ def with_number(number: str) -> bytes:
 
 READ: dict[str, tuple[bytes, str | None, int]] = {
     "plain": (body(), "hello", 0),
+    "stuck at commas": (body({"content": ',"\\' * 100_000}), ',"\\' * 100_000, 0),
     "usage": (body(usage={"prompt_tokens": 3, "completion_tokens": 4}), "hello", 7),
     "usage is a list": (body(usage=[3, 4]), "hello", 0),
     "infinite": (with_number("1e400"), "hello", 0),
@@ -106,6 +107,11 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "nested in the content": (WHOLE.replace('"hello"', "[" * 90_000 + "]" * 90_000).encode(), "no completion"),
     "an endless number": (with_number("1" + "0" * 1_000_000), "no completion"),
     "many values": (b'{"choices": [' + b"[]," * 1_000_000 + b"[]]}", "more than 50,000 values"),
+    "many values beside a long text": (
+        b'{"a": "' + b"," * 60_000 + b'", "b": [' + b"0," * 60_000 + b"0]}",
+        "50,000 values",
+    ),
+    "an endless string of quotes": (b'{"a": "' + b'\\",' * 500_000, "no completion"),
     "many fields": (b"{" + b",".join(b'"%d":0' % n for n in range(300_000)) + b"}", "more than 50,000 values"),
     "no UTF-8": (b'{"choices": "\xff"}', "no completion"),
     "UTF-16, cut": (body().decode().encode("utf-16")[:-1], "no completion"),

@@ -202,6 +202,23 @@ def test_what_was_answered_before_the_end_is_handed_out(server: FaultServer) -> 
     judge.close()
 
 
+def test_a_judge_that_is_gone_is_gone_for_all_who_are_asking(server: FaultServer) -> None:
+    """It is tried again when nobody asks any more; before, a caller could miss that it was gone."""
+    judge = judge_at(server.url, max_retries=0, max_failures=3, max_concurrency=1)
+    requests = [JudgeRequest(EXAMPLE, f"It is 5, number {n}", "none") for n in range(9)]
+    early = judge.stream(requests[:2])
+    next(early)
+    server.control(fault="status_500")
+    with pytest.raises(ServiceError):
+        judge.judge(requests[2:])
+    server.control(fault=None)
+    with pytest.raises(ServiceError):
+        judge.judge(requests[2:])
+    early.close()
+    assert {verdict.status for verdict in judge.judge(requests[2:])} == {"correct"}
+    judge.close()
+
+
 def test_the_judge_can_be_asked_again_when_it_is_back(server: FaultServer) -> None:
     server.control(fault="status_500")
     judge = judge_at(server.url, max_retries=0, max_failures=2)

@@ -137,6 +137,7 @@ class SharedReading:
                 host.generation_config,
                 host._tokenizer.pad_token_id,
                 synced=self.engine.parameters_are_sharded,
+                ended=draws.ended,
             )
         if isinstance(decoder, SharedDecoder) and every and not self.engine.parameters_are_sharded:
             self._states = decoder.states

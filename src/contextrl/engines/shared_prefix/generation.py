@@ -6,21 +6,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import torch
-import torch.distributed
+from accelerate import PartialState
 from torch.nn.functional import pad
 from transformers import GenerationConfig
 from transformers.cache_utils import DynamicCache
 from transformers.generation import logits_process
 
-from contextrl.engines.drawing import drawn, uniforms
+from contextrl.engines.processes import Processes
 from contextrl.engines.shared_prefix.attention import untouched_mask
 from contextrl.engines.shared_prefix.decoding import CausalPrefix, OwnStates, PrefixStates, SharedDecoding
 from contextrl.engines.shared_prefix.prompts import EncodedPrompts
+from contextrl.policy.drawing import drawn, uniforms, unpadded
 from contextrl.policy.prompts import left_pad
 
 
@@ -61,7 +62,14 @@ class Decoder(Protocol):
 
 @torch.no_grad()
 def generate(
-    model: Any, samples: Samples, decoder: Decoder, config: GenerationConfig, pad_token_id: int, *, synced: bool = False
+    model: Any,
+    samples: Samples,
+    decoder: Decoder,
+    config: GenerationConfig,
+    pad_token_id: int,
+    *,
+    synced: bool = False,
+    ended: Callable[[int, list[int]], None] | None = None,
 ) -> list[list[int]]:
     """Tokens of B samples, each up to and including its stop token.
 
@@ -70,6 +78,7 @@ def generate(
         decoder: computes the logits.
         config: as for `generate`; one sequence per row, no beams.
         synced: parameters are sharded over processes, so that all must step until the last has ended.
+        ended: told of each sample that has ended, with its tokens, while others go on.
     """
     ids = [
         [*samples.encoded.prompts.ids[n], *extra] for n, extra in zip(samples.prompt_of, samples.suffixes, strict=True)
@@ -77,10 +86,11 @@ def generate(
     contexts = left_pad(ids, pad_token_id).to(samples.encoded.device)
     lengths = torch.tensor([len(row) for row in ids], device=contexts.device)
     columns = torch.arange(contexts.size(1), device=contexts.device)
-    state = _Decoding(decoder, synced, samples.seeds)
+    mask = (columns >= contexts.size(1) - lengths[:, None]).long()
+    state = _Decoding(decoder, synced, samples.seeds, ended)
     model.generate(
-        input_ids=contexts,
-        attention_mask=(columns >= contexts.size(1) - lengths[:, None]).long(),
+        input_ids=unpadded(contexts, mask),
+        attention_mask=mask,
         generation_config=config,
         custom_generate=decode,
         decoding=state,
@@ -95,6 +105,7 @@ class _Decoding:
     decoder: Decoder
     synced: bool
     seeds: Sequence[int]
+    ended: Callable[[int, list[int]], None] | None = None
     sampled: torch.Tensor | None = None
     counts: torch.Tensor | None = None
 
@@ -130,9 +141,13 @@ def decode(
             tokens = scores.argmax(-1)
         sequences[alive, end - 1] = tokens
         ended = stopping_criteria(sequences[alive, :end], scores)
+        if decoding.ended is not None:
+            # Its count says whether a sample has ended before, and goes on for other processes' sake.
+            for row in alive[ended & (counts[alive] == room)].tolist():
+                decoding.ended(row, sequences[row, start:end].tolist())
         # Clamped, not set: a sample that goes on for other processes' sake has ended before.
         counts[alive[ended]] = counts[alive[ended]].clamp(max=end - start)
-        if not _any_alive(not bool(ended.all()), decoding.synced, input_ids.device):
+        if not _any_alive(not bool(ended.all()), decoding.synced):
             break
         if bool(ended.any()):
             rows = (~ended).nonzero()[:, 0]
@@ -173,12 +188,8 @@ class _Scorer:
         return self.processors(sequences, every)[alive]  # type: ignore[no-any-return]
 
 
-def _any_alive(here: bool, synced: bool, device: torch.device) -> bool:
-    if not synced:
-        return here
-    count = torch.tensor(float(here), device=device)
-    torch.distributed.all_reduce(count)
-    return bool(count.item())
+def _any_alive(here: bool, synced: bool) -> bool:
+    return Processes(PartialState()).any(here) if synced else here
 
 
 class SharedDecoder:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from contextrl.engines.host import PolicyHost
+from contextrl.engines.processes import Processes
 from contextrl.engines.shared_prefix.generation import Decoder, Samples
 from contextrl.engines.shared_prefix.packing import real_tokens
 from contextrl.engines.shared_prefix.prompts import EncodedPrompts
@@ -55,8 +56,7 @@ class Probe:
         finally:
             model.train(training)
         failed = not difference <= (TOLERANCE if self._exact else LOW_PRECISION_TOLERANCE)
-        flag = torch.tensor(float(failed), device=self.host.accelerator.device)
-        if self.host.accelerator.reduce(flag, reduction="sum") == 0:
+        if not Processes(self.host.accelerator).any(failed):
             return
         reason = problem or f"log-probabilities then differ by {difference:.2g}"
         self.sharing.give_up(reason if failed else "they differ on another process")

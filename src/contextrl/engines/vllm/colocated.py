@@ -14,7 +14,7 @@ from trl.trainer.utils import ensure_master_addr_port
 
 from contextrl.data.images import open_image
 from contextrl.engines.host import PolicyHost
-from contextrl.engines.vllm.backend import CacheCounts, together
+from contextrl.engines.vllm.backend import CacheCounts, Told, together
 from contextrl.engines.vllm.requests import Answer, Request, unexpanded
 from contextrl.engines.vllm.settings import VLLMSettings
 from contextrl.engines.vllm.weights import Loaded, policy_weights
@@ -58,30 +58,32 @@ class ColocatedBackend:
         # Loading takes unequally long; DeepSpeed does not wait for it.
         accelerator.wait_for_everyone()
 
-    def generate(self, requests: Sequence[Request], options: Mapping[str, Any]) -> list[Answer]:
+    def generate(
+        self, requests: Sequence[Request], options: Mapping[str, Any], told: Told | None = None
+    ) -> list[Answer]:
         """See `Backend`."""
         # Those that share a vLLM wake it together, whoever has something to ask.
         if self.sleeps and (requests or self._group is not None):
             self.llm.wake_up(tags=["kv_cache"])
         if self._group is None:
-            return self._answers(list(requests), options=options)
+            return self._answers(list(requests), told, options=options)
         # A small collective of an adapter's gradients may still be going on beside vLLM's own (trl#3671).
         torch.distributed.barrier()
         rank = torch.distributed.get_rank(group=self._group)
-        return together(requests, rank, self._gathered, partial(self._answers, options=options))
+        return together(requests, rank, self._gathered, partial(self._answers, options=options), told)
 
     def _gathered(self, requests: list[Request]) -> list[Any]:
         every: list[Any] = [None] * torch.distributed.get_world_size(group=self._group)
         torch.distributed.all_gather_object(every, [request.opened() for request in requests], group=self._group)
         return every
 
-    def _answers(self, requests: list[Request], *, options: Mapping[str, Any]) -> list[Answer]:
+    def _answers(self, requests: list[Request], told: Told | None, *, options: Mapping[str, Any]) -> list[Answer]:
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
         engine = self.llm.llm_engine
         places: dict[str, list[tuple[int, int]]] = {}
-        order: list[str] = []
+        order: dict[str, int] = {}
         for request in requests:
             read = self.llm._preprocess_cmpl_one(self._prompt(request))
             name = str(next(self._numbers))
@@ -90,11 +92,17 @@ class ColocatedBackend:
             )
             engine.add_request(name, read, params)
             places[name] = [_features(place) for place in (read.get("mm_placeholders") or {}).get("image", ())]
-            order.append(name)
-        done: dict[str, Any] = {}
+            order[name] = len(order)
+        done: dict[str, Answer] = {}
         while engine.has_unfinished_requests():
-            done |= {output.request_id: output for output in engine.step() if output.finished}
-        return [_answer(done[name], places[name]) for name in order]
+            for output in engine.step():
+                if not output.finished:
+                    continue
+                name = output.request_id
+                done[name] = _answer(output, places[name])
+                if told is not None:
+                    told(order[name], done[name])
+        return [done[name] for name in order]
 
     def _prompt(self, request: Request) -> dict[str, Any]:
         prompt: dict[str, Any] = {"prompt_token_ids": unexpanded(request, self.settings.image_token)}
@@ -117,6 +125,10 @@ class ColocatedBackend:
                 loaded.add(name, None)
         loaded.check(name for name, _ in target.named_parameters())
         self.forgot_weights = False
+        self.forget()
+
+    def forget(self) -> None:
+        """See `Backend`."""
         self.llm.reset_prefix_cache()
         # What the vision encoder made of an image is kept apart, and is as old as the old weights.
         self.llm.reset_mm_cache()
@@ -133,6 +145,10 @@ class ColocatedBackend:
         values = {metric.name: getattr(metric, "value", 0.0) for metric in self.llm.get_metrics()}
         asked, found = (float(values.get(f"vllm:prefix_cache_{part}", 0.0)) for part in ("queries", "hits"))
         return CacheCounts(asked, found)
+
+    def close(self) -> None:
+        """See `Backend`. It ends the process groups of its own, for which torch's must still be there."""
+        self.llm.llm_engine.engine_core.shutdown()
 
 
 def _vllm(host: PolicyHost, settings: VLLMSettings) -> Any:

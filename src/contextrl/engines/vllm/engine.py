@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 from contextrl.engines.host import PolicyHost
+from contextrl.engines.processes import Processes
 from contextrl.engines.shared_prefix.scorer import PromptScorer
-from contextrl.engines.vllm.backend import Backend, CacheCounts
+from contextrl.engines.vllm.backend import Backend, CacheCounts, Told, failing_together
 from contextrl.engines.vllm.colocated import ColocatedBackend
 from contextrl.engines.vllm.guard import Guard
-from contextrl.engines.vllm.requests import Answer, Request, check_read, requests_of, sampled_of
+from contextrl.engines.vllm.requests import (
+    Answer,
+    Request,
+    check_read,
+    checked_runs,
+    is_read,
+    requests_of,
+    sampled_of,
+)
 from contextrl.engines.vllm.server import ServerBackend, connect
 from contextrl.engines.vllm.settings import VLLMSettings, plain_options, sampling_options
 from contextrl.errors import InputError
@@ -28,7 +38,7 @@ class VLLMReading:
     prompts: Prompts
 
     def sample(self, draws: Draws) -> Sampled:
-        """See `Reading`."""
+        """See `Reading`; the samples of one request end together."""
         return self.engine.sample(self.prompts, draws)
 
 
@@ -71,17 +81,34 @@ class VLLMEngine:
         """Samples of the policy as it is now. Collective."""
         self.follow_policy()
         options = sampling_options(self.host)
+        with failing_together():
+            requests = requests_of(prompts, draws)
+            for request in requests:
+                checked_runs(request, self.settings.image_token)
         if (chosen := self.guard.chosen(prompts, draws)) is not None:
             seed = draws.seeds[0] if len(draws) else 0
-            requests = self.guard.requests(prompts, chosen, seed)
-            answers = self._answers(requests, plain_options(options, self.guard.tokens()))
+            looked_at = self.guard.requests(prompts, chosen, seed)
+            answers = self._answers(looked_at, plain_options(options, self.guard.tokens()))
             self.guard.check(prompts, chosen, answers)
-        return sampled_of(self._answers(requests_of(prompts, draws), options))
+            # A resumed run looks once more: what it samples, to the last bit, must not depend on that.
+            self.backend.forget()
+        firsts = [0, *accumulate(request.samples for request in requests)]
 
-    def _answers(self, requests: Sequence[Request], options: Mapping[str, Any]) -> list[Answer]:
-        answers = self.backend.generate(requests, options)
-        for request, answer in zip(requests, answers, strict=True):
-            check_read(request, answer, self.settings.image_token)
+        def told(place: int, answer: Answer) -> None:
+            # What was read otherwise ends the run when all are here; nobody is asked about it.
+            if draws.ended is not None and is_read(requests[place], answer, self.settings.image_token):
+                for n, ids in enumerate(answer.ids):
+                    draws.ended(firsts[place] + n, ids)
+
+        return sampled_of(self._answers(requests, options, told))
+
+    def _answers(
+        self, requests: Sequence[Request], options: Mapping[str, Any], told: Told | None = None
+    ) -> list[Answer]:
+        answers = self.backend.generate(requests, options, told)
+        with failing_together():
+            for request, answer in zip(requests, answers, strict=True):
+                check_read(request, answer, self.settings.image_token)
         return answers
 
     def follow_policy(self) -> None:
@@ -93,13 +120,19 @@ class VLLMEngine:
         self._loaded_step = step
 
     def rest(self) -> None:
-        """Called when a rollout is sampled: give memory back, and log how much of its prompts was read before."""
+        """Called when a rollout is sampled: give memory back, log how much of prompts was read before. Collective."""
         counts = self.backend.cache_counts()
-        asked, found = counts.asked - self._counts.asked, counts.found - self._counts.found
+        new = {"asked": counts.asked - self._counts.asked, "found": counts.found - self._counts.found}
         self._counts = counts
-        if asked > 0:
-            self.host._metrics["train"][names.ENGINE_PREFIX_CACHE_HITS].append(found / asked)
+        everywhere = Processes(self.host.accelerator).sums(new)
+        if everywhere["asked"] > 0:
+            share = everywhere["found"] / everywhere["asked"]
+            self.host._metrics["train"][names.ENGINE_PREFIX_CACHE_HITS].append(share)
         self.backend.rest()
+
+    def close(self) -> None:
+        """Called when the run is over."""
+        self.backend.close()
 
 
 def _backend(host: PolicyHost, settings: VLLMSettings) -> Backend:

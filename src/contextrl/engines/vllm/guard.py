@@ -13,7 +13,9 @@ from dataclasses import dataclass, replace
 import torch
 
 from contextrl.engines.host import PolicyHost
+from contextrl.engines.processes import Processes
 from contextrl.engines.shared_prefix.scorer import PromptScorer
+from contextrl.engines.vllm.backend import failing_together
 from contextrl.engines.vllm.requests import Answer, EngineMismatchError, Request
 from contextrl.policy.prompts import Prompts
 from contextrl.rollout.sampling import Draws
@@ -104,6 +106,7 @@ class Guard:
 
     def __init__(self, host: PolicyHost, scorer: PromptScorer) -> None:
         self.host, self.scorer = host, scorer
+        self.processes = Processes(host.accelerator)
         self._passed: set[bool] = set()
         self.gaps: list[Gap] = []
 
@@ -117,9 +120,8 @@ class Guard:
         sampled = sorted(set(draws.prompt_of), key=lambda n: -prompts.num_images[n])
         shown = [n for n in sampled if prompts.num_images[n]][:_PROMPTS]
         plain = [n for n in sampled if not prompts.num_images[n]][:1]
-        kinds = torch.tensor([bool(plain), bool(shown)], device=self.host.accelerator.device).float()
-        kinds = self.host.accelerator.reduce(kinds, reduction="sum") > 0
-        new = {kind for kind in (False, True) if bool(kinds[int(kind)])} - self._passed
+        there = self.processes.largest([bool(plain), bool(shown)])
+        new = {kind for kind in (False, True) if there[int(kind)]} - self._passed
         if not new:
             return None
         self._passed |= new
@@ -140,7 +142,7 @@ class Guard:
         Two forwards on every process, whatever it has: a sharded policy's are collective.
 
         Raises:
-            EngineMismatchError: on every process, with the numbers of one that found a difference.
+            EngineMismatchError: on every process, with the numbers of the first that found a difference.
         """
         rows = prompts.select(chosen) if chosen else prompts.select([0])
         ids = [[list(sample) for sample in answer.ids] for answer in answers] or [[[int(self.host.eos_token_ids[0])]]]
@@ -150,12 +152,12 @@ class Guard:
         if answers:
             gap = gap_of([logps for answer in answers for logps in answer.logps], real, blank, pictures)
         self.gaps.append(gap)
-        accelerator = self.host.accelerator
-        failed = torch.tensor(float(gap.problem is not None), device=accelerator.device)
-        if bool(accelerator.reduce(failed, reduction="sum") > 0):
-            problem = gap.problem or "another process has found its log-probabilities to differ from the trainer's"
-            raise EngineMismatchError(f"vLLM does not sample from the policy that is trained: {problem}. {_REASONS}")
-        if accelerator.is_main_process and any(pictures) and gap.pictures <= _TELLING:
+        with failing_together():
+            if gap.problem is not None:
+                raise EngineMismatchError(
+                    f"vLLM does not sample from the policy that is trained: {gap.problem}. {_REASONS}"
+                )
+        if self.host.accelerator.is_main_process and any(pictures) and gap.pictures <= _TELLING:
             logger.warning(
                 "Blank pictures change the policy's log-probabilities by %.2g nats per token only: whether vLLM sees "
                 "the pictures cannot be told from them.",

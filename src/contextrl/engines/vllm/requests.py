@@ -149,3 +149,12 @@ def check_read(request: Request, answer: Answer, image_token: int | None) -> Non
     for ids, logps in zip(answer.ids, answer.logps, strict=True):
         if not ids or len(ids) != len(logps):
             raise EngineMismatchError(f"vLLM gave {len(ids)} tokens with {len(logps)} log-probabilities")
+
+
+def is_read(request: Request, answer: Answer, image_token: int | None) -> bool:
+    """Whether `check_read` finds nothing."""
+    try:
+        check_read(request, answer, image_token)
+    except EngineMismatchError:
+        return False
+    return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,7 @@ import torch
 from accelerate.utils import broadcast_object_list, gather_object
 
 from contextrl.engines.host import PolicyHost
-from contextrl.engines.vllm.backend import CacheCounts, shared, together
+from contextrl.engines.vllm.backend import CacheCounts, Told, shared, together
 from contextrl.engines.vllm.requests import Answer, EngineMismatchError, Request, checked_runs
 from contextrl.engines.vllm.settings import VLLMSettings
 from contextrl.engines.vllm.weights import Announced, announced, policy_weights
@@ -57,19 +57,26 @@ class ServerBackend:
     def _from_main(self, result: Any) -> Any:
         return shared(result, main=self._main, broadcast=_broadcast)
 
-    def generate(self, requests: Sequence[Request], options: Mapping[str, Any]) -> list[Answer]:
-        """See `Backend`."""
+    def generate(
+        self, requests: Sequence[Request], options: Mapping[str, Any], told: Told | None = None
+    ) -> list[Answer]:
+        """See `Backend`. Only the process that speaks to the server is told while others' are on their way."""
         every = partial(self._answers, options=options)
         return together(
             [request.opened() for request in requests],
             self.accelerator.process_index,
             lambda here: gather_object([here]),
-            lambda flat: self._from_main(partial(every, flat)),
+            lambda flat, own: self._from_main(partial(every, flat, own)),
+            told,
         )
 
-    def _answers(self, requests: list[Request], *, options: Mapping[str, Any]) -> list[Answer]:
+    def _answers(self, requests: list[Request], told: Told | None, *, options: Mapping[str, Any]) -> list[Answer]:
         with ThreadPoolExecutor(min(_CONCURRENT, len(requests))) as pool:
-            return list(pool.map(partial(self._answer, options=options), requests))
+            places = {pool.submit(self._answer, request, options=options): n for n, request in enumerate(requests)}
+            for done in as_completed(places):
+                if told is not None and done.exception() is None:
+                    told(places[done], done.result())
+        return [done.result() for done in places]
 
     def _answer(self, request: Request, *, options: Mapping[str, Any]) -> Answer:
         features = None
@@ -108,8 +115,12 @@ class ServerBackend:
             self.client.update_named_params(self._announced, weights)
         for _ in weights:  # what gathers them is collective
             pass
-        self._from_main(self._forget)
+        self.forget()
         self.forgot_weights = False
+
+    def forget(self) -> None:
+        """See `Backend`."""
+        self._from_main(self._forget)
 
     def _forget(self) -> None:
         self.client.reset_prefix_cache()
@@ -127,6 +138,9 @@ class ServerBackend:
             return CacheCounts()
         text = self.client.session.get(f"{self.client.base_url}/metrics").text
         return CacheCounts(*(_counter(text, f"vllm:prefix_cache_{part}_total") for part in ("queries", "hits")))
+
+    def close(self) -> None:
+        """It was running before, and goes on."""
 
 
 def connect(host: PolicyHost, settings: VLLMSettings) -> Any:

@@ -51,15 +51,20 @@ class VLLMSettings:
         """From a trainer whose model is loaded."""
         model = host.accelerator.unwrap_model(host.model)
         vision = has_vision(model.config)
-        token = getattr(model.config, "image_token_id", None)
         return VLLMSettings(
             path=str(model.name_or_path),
             dtype=engine_dtype(model, host.args),
             max_model_length=host.args.vllm_max_model_length or needed_length(host.args, model.config),
             images=max((len(example.images) for example in host.examples), default=0) if vision else None,
-            image_token=int(token) if vision and token is not None else None,
+            image_token=image_token(model.config),
             processor_options=processor_options(host.processing_class) if vision else {},
         )
+
+
+def image_token(config: Any) -> int | None:
+    """The id of what stands for an image's features in a policy's token ids; None for a policy that reads none."""
+    token = getattr(config, "image_token_id", None)
+    return int(token) if has_vision(config) and token is not None else None
 
 
 def needed_length(args: Any, config: Any) -> int:

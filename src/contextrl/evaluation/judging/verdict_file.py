@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, fields
@@ -14,10 +13,9 @@ from contextrl.disk import writing
 from contextrl.errors import DiskError, InputError
 from contextrl.evaluation.judging.response_rows import ResponseRow, content_hash
 from contextrl.records.files import write_atomically
-from contextrl.records.jsonl import json_lines
+from contextrl.records.jsonl import json_line, json_lines
 from contextrl.records.verdict import Status, Usage, Verdict
 
-_LINE_ENDS = str.maketrans({character: json.dumps(character)[1:-1] for character in "\x85\u2028\u2029"})
 _MAKE_ROOM = "Make room: what is written is kept, and the same command goes on from there"
 _ANEW = "Add --overwrite to start anew, or change --output"
 
@@ -113,14 +111,7 @@ class VerdictFile:
 
 
 def _line(row: ResponseRow, verdict: Verdict) -> str:
-    columns = {**row.columns, "verdict": asdict(verdict)}
-    line = json.dumps(columns, ensure_ascii=False)
-    try:
-        line.encode("utf-8")
-    except UnicodeEncodeError:  # half of a surrogate pair: valid JSON when escaped, and nothing that UTF-8 can write
-        line = json.dumps(columns)
-    # Valid inside JSON text, but many readers end a line at them.
-    return line.translate(_LINE_ENDS) + "\n"
+    return json_line({**row.columns, "verdict": asdict(verdict)})
 
 
 def verdict_from_json(columns: Mapping[str, Any]) -> Verdict:

@@ -25,6 +25,7 @@ from contextrl.judge.llm.envelope import (
     read_completion,
     read_models,
 )
+from contextrl.judge.llm.naming import JUDGE, Naming
 from contextrl.judge.llm.wire import Wire
 from contextrl.judge.settings import TimeoutConfig
 from contextrl.loop import off_loop
@@ -44,6 +45,7 @@ class ChatClient:
         max_failures: requests in a row that failed for good, or were refused with the same status, after which the
             judge is gone.
         api_key: sent as a bearer token and blotted out of every message; None sends none.
+        naming: what messages call the service and its settings.
 
     Attributes:
         gone: why no request will succeed any more; None while the judge works.
@@ -58,7 +60,9 @@ class ChatClient:
         max_retries: int,
         max_failures: int,
         api_key: str | None = None,
+        naming: Naming = JUDGE,
     ) -> None:
+        self.naming = naming
         self.pool, self.budget, self.timeouts = pool, budget, timeouts
         self.max_retries, self.max_failures = max_retries, max_failures
         self.gone: tuple[UnscoredKind, str] | None = None
@@ -77,7 +81,7 @@ class ChatClient:
             async with asyncio.timeout(self.timeouts.total):
                 outcome = await self._persist(data, spent)
         except TimeoutError:
-            outcome = Failure("timeout", f"no verdict within {self.timeouts.total:g} s")
+            outcome = Failure("timeout", f"no reply within {self.timeouts.total:g} s")
         except JudgeGoneError as error:
             self._give_up("gone", str(error))
             outcome = Failure("gone", str(error))
@@ -175,11 +179,12 @@ class ChatClient:
             self._give_up("gone", f"{reason} ({remedy(refusal)})")
 
     def _give_up(self, kind: UnscoredKind, reason: str) -> None:
-        self.gone = self.gone or (kind, reason)
+        self.gone = self.gone or (kind, self.naming.spelled(reason))
 
     def _clean(self, failure: Failure) -> Failure:
-        """Its message without the key, which servers like to repeat, on one line."""
-        return replace(failure, detail=self.redacted(" ".join(failure.detail.split()))[:400])
+        """Its message without the key, which servers like to repeat, on one line, with the settings' own names."""
+        line = self.naming.spelled(" ".join(failure.detail.split()))
+        return replace(failure, detail=self.redacted(line)[:400])
 
     def redacted(self, text: str) -> str:
         """Text without the key: a server may repeat it wherever it likes, and replies are kept."""

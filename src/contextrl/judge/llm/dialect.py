@@ -7,6 +7,7 @@ import logging
 import re
 from typing import Any
 
+from contextrl.judge.llm.known_fields import KnownFields
 from contextrl.judge.llm.prompts import Task
 from contextrl.judge.settings import SamplingConfig, Structured
 
@@ -59,11 +60,11 @@ class Dialect:
         self.identity = json.dumps([model, structured, sampling.model_dump()], sort_keys=True)
         self._may_change = structured == "auto"
         self._ignored = 0
-        self._tokens_field = "max_tokens"
+        self._known = KnownFields()
 
     def fields(self, task: Task, max_tokens: int, vote: int) -> dict[str, Any]:
         """A request's body but for its messages; vote k is drawn with the seed moved by k."""
-        body: dict[str, Any] = {"model": self.model, self._tokens_field: max_tokens}
+        body: dict[str, Any] = {"model": self.model, "max_tokens": max_tokens}
         if self.sampling.temperature is not None:
             body["temperature"] = self.sampling.temperature
         if self.sampling.top_p is not None:
@@ -75,12 +76,11 @@ class Dialect:
             body["response_format"] = {"type": "json_schema", "json_schema": schema}
         elif self.form == "json_object":
             body["response_format"] = {"type": "json_object"}
-        return body | self.sampling.extra
+        return self._known.spelled(body) | self.sampling.extra
 
     def refused(self, detail: str, fields: dict[str, Any]) -> bool:
         """Learn from a 400; returns whether the same request is worth sending in the new dialect."""
-        if "max_completion_tokens" in detail and "max_tokens" in fields:
-            self._tokens_field = "max_completion_tokens"
+        if self._known.refused(detail, fields):
             return True
         if "response_format" not in fields or not _FORM_REFUSED.search(detail):
             return False

@@ -90,11 +90,13 @@ class EndpointPool:
 
     Attributes:
         patience: seconds for which every server may be unreachable.
+        service: what log lines call them.
     """
 
     urls: Sequence[str]
     max_concurrency: int
     patience: float
+    service: str = "judge"
     endpoints: list[Endpoint] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -135,7 +137,7 @@ class EndpointPool:
         else:
             self._last_sign_of_life = now
             if endpoint.down:
-                logger.warning("judge: %s answers again", endpoint.url)
+                logger.warning("%s: %s answers again", self.service, endpoint.url)
             endpoint.failures = 0
             endpoint.adapt(busy=health == "busy")
         if retry_after is not None:
@@ -145,7 +147,7 @@ class EndpointPool:
     def refuse(self, endpoint: Endpoint, reason: str) -> None:
         """A server that will never accept us is not asked again."""
         if endpoint.refusal is None:
-            logger.warning("judge: %s is left out: %s", endpoint.url, reason)
+            logger.warning("%s: %s is left out: %s", self.service, endpoint.url, reason)
         endpoint.refusal = reason
         if all(server.refusal is not None for server in self.endpoints):
             self._give_up(reason)
@@ -204,7 +206,7 @@ class EndpointPool:
         if not endpoint.down:
             return
         if endpoint.failures == _DOWN_AFTER:
-            logger.warning("judge: %s cannot be reached (%s)", endpoint.url, endpoint.trouble)
+            logger.warning("%s: %s cannot be reached (%s)", self.service, endpoint.url, endpoint.trouble)
         pause = min(0.5 * 2 ** min(endpoint.failures - _DOWN_AFTER, 10), _LONGEST_PAUSE, self.patience / 4)
         endpoint.paused_until = now + pause
         silent = now - (self._last_sign_of_life or now)

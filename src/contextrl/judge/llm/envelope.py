@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,8 @@ from contextrl.records.verdict import UnscoredKind
 MAX_BODY_BYTES = 4 * 2**20
 #: Most values of a body. What decoding costs is values, not bytes, and each but the first has a comma before it.
 _MAX_COMMAS = 50_000
+#: One that does not end goes on to the end, or it would be looked through from each of its quotes.
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 #: Larger error bodies are shown by their beginning, undecoded.
 _MAX_ERROR_BYTES = 64 * 2**10
 #: A server that counts more tokens than this for one request does not count.
@@ -117,7 +120,8 @@ def error_message(content: bytes) -> str:
 
 def _decoded(content: bytes) -> Any:
     """JSON of bounded cost. Deep nesting and endless numbers are errors of their own in Python's decoder."""
-    if content.count(b",") > _MAX_COMMAS:
+    # A model may get stuck at commas, which are one value.
+    if content.count(b",") > _MAX_COMMAS and _STRING.sub(b"", content).count(b",") > _MAX_COMMAS:
         raise NoCompletionError(f"a body of more than {_MAX_COMMAS:,} values")
     return json.loads(content, object_pairs_hook=_without_repetition)
 

@@ -8,18 +8,19 @@ from __future__ import annotations
 import asyncio
 import atexit
 import json
-import logging
 import queue
+import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
 
-from contextrl.errors import ContextRLError, InputError, ServiceError
+from contextrl.errors import ContextRLError, InputError
 from contextrl.judge.disclosure import cut_to_location, leaks_answer
 from contextrl.judge.llm.cache import ReplyCache, cache_key
 from contextrl.judge.llm.chat import ChatClient
+from contextrl.judge.llm.connecting import check_servers, raise_if_gone
 from contextrl.judge.llm.dialect import Dialect, request_body
 from contextrl.judge.llm.emptiness import says_nothing
 from contextrl.judge.llm.envelope import Failure, Reply
@@ -31,8 +32,6 @@ from contextrl.judge.llm.verdicts import Vote, decide, is_decided, rule_of
 from contextrl.judge.protocol import JudgeRequest
 from contextrl.loop import LoopThread, off_loop
 from contextrl.records.verdict import Disclosure, ReferenceContext, ReportTiming, Usage, Verdict
-
-logger = logging.getLogger("contextrl.judge")
 
 NOTHING_SAID = "Mistake: the response gives no answer."
 """The report on a response without content, which no judge is asked about."""
@@ -62,6 +61,8 @@ class LLMJudge:
     """
 
     name = "llm"
+    #: Requests of all callers go through one loop and share the servers' limits.
+    concurrent = True
 
     def __init__(
         self,
@@ -83,6 +84,7 @@ class LLMJudge:
         self.votes, self.max_tokens = votes, max_tokens
         self._images = ImageUrls(image_max_side)
         self._loop = LoopThread("contextrl-judge")
+        self._calls, self._counting = 0, threading.Lock()
         self._under_way: dict[bytes, asyncio.Future[Reading]] = {}
         # A judge that nobody closed is closed at the end of the program, or aiohttp complains of open connections.
         atexit.register(_close_if_there, weakref.ref(self))
@@ -102,7 +104,7 @@ class LLMJudge:
             work.result()
         finally:
             self._end(work)
-        self._raise_if_gone()
+        raise_if_gone([member.client for member in self.members])
         return [verdicts[index] for index in range(len(requests))]
 
     def stream(self, requests: Sequence[JudgeRequest]) -> Iterator[tuple[int, Verdict]]:
@@ -117,15 +119,21 @@ class LLMJudge:
                 yield item
         finally:
             self._end(work)
-        self._raise_if_gone()
+        raise_if_gone([member.client for member in self.members])
 
     def _start(self, requests: Sequence[JudgeRequest], put: Callable[[tuple[int, Verdict]], None]) -> Future[None]:
-        for member in self.members:
-            member.client.revive()
+        with self._counting:
+            # Another caller's call that finds the judge gone has to see that it is.
+            if not self._calls:
+                for member in self.members:
+                    member.client.revive()
+            self._calls += 1
         return self._loop.submit(self._work_through(requests, put))
 
     def _end(self, work: Future[None]) -> None:
         work.cancel()
+        with self._counting:
+            self._calls -= 1
         if self.cache is not None:
             self.cache.flush()
 
@@ -301,38 +309,9 @@ class LLMJudge:
 
     # ---- the end -------------------------------------------------------------------------------------------------
 
-    def _gone(self) -> tuple[str, str] | None:
-        return next((member.client.gone for member in self.members if member.client.gone is not None), None)
-
-    def _raise_if_gone(self) -> None:
-        gone = self._gone()
-        if gone is None:
-            return
-        kind, reason = gone
-        remedy = "raise the budget" if kind == "budget" else "mend the judge"
-        raise ServiceError(f"the judge stops: {reason}. What it has answered is kept: {remedy} and go on")
-
     async def _check(self) -> None:
         for member in self.members:
-            client, model = member.client, member.dialect.model
-            answers = [await client.models(endpoint) for endpoint in client.pool.endpoints]
-            failures = [answer for answer in answers if isinstance(answer, Failure)]
-            for endpoint, answer in zip(client.pool.endpoints, answers, strict=True):
-                if isinstance(answer, Failure) and answer.refused:
-                    raise InputError(
-                        "a key that the judge accepts",
-                        found=answer.detail,
-                        where=endpoint.url,
-                        fix="Put the key into the variable that judge.api_key_env names",
-                    )
-                if isinstance(answer, list) and answer and model not in answer:
-                    served = ", ".join(answer[:8])
-                    raise InputError(f"the model {model!r}", found=served, where=endpoint.url, fix="Change judge.model")
-            if len(failures) == len(answers):
-                details = "; ".join(failure.detail for failure in failures)
-                raise ServiceError(f"no judge can be reached ({details}): start it, or change judge.base_url")
-            for failure in failures:
-                logger.warning("judge: %s", failure.detail)
+            await check_servers(member.client, member.dialect.model)
 
     async def _close(self) -> None:
         for member in self.members:

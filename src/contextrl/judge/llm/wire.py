@@ -9,6 +9,7 @@ others repeat the header): then connections are kept, and a reply that does not 
 
 from __future__ import annotations
 
+import io
 import secrets
 import urllib.request
 from collections.abc import Iterable
@@ -22,6 +23,8 @@ from contextrl.judge.llm.envelope import MAX_BODY_BYTES
 from contextrl.judge.settings import TimeoutConfig
 
 _ID_HEADER = "X-Request-Id"
+#: Longest body that is written in one piece, in bytes.
+_ONE_PIECE = 2**19
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,8 @@ class Wire:
         request_id = self._ids.next()
         async with self._session(kept=kept).post(
             f"{endpoint.url}/chat/completions",
-            data=data,
+            # A long body in one piece would hold the loop up while it is written.
+            data=data if len(data) <= _ONE_PIECE else io.BytesIO(data),
             headers={_ID_HEADER: request_id},
             proxy=self._proxies[endpoint.url],
             allow_redirects=False,

@@ -10,7 +10,7 @@ import torch
 from runs import SETTINGS, ScriptedJudge, build_trainer
 from scipy.stats import chisquare
 
-from contextrl.engines.drawing import OwnNumbers, drawn, uniforms
+from contextrl.policy.drawing import OwnNumbers, drawn, uniforms
 from contextrl.rollout.sampling import Draws
 from contextrl.rollout.seeds import GroupSeeds, retry_seed
 
@@ -50,9 +50,13 @@ def test_generate_is_left_one_token() -> None:
     assert torch.softmax(left, 1).amax(1).tolist() == [1.0] * 3
 
 
+@pytest.mark.parametrize("penalty", [1.0, 1.8], ids=["plain", "penalty"])
 @pytest.mark.parametrize("shared_prefix", [False, True], ids=["separate", "shared"])
-def test_a_sample_does_not_depend_on_the_others(tiny_policy: Path, tmp_path: Path, shared_prefix: bool) -> None:
-    trainer = trained(tiny_policy, tmp_path, shared_prefix=shared_prefix)
+def test_a_sample_does_not_depend_on_the_others(
+    tiny_policy: Path, tmp_path: Path, shared_prefix: bool, penalty: float
+) -> None:
+    """Nor, where repeating is penalised, on how much padding a longer one beside it makes."""
+    trainer = trained(tiny_policy, tmp_path, shared_prefix=shared_prefix, repetition_penalty=penalty)
     read = trainer.engines.engine.read
     prompts = trainer.collector.build_prompts(trainer.examples[:3])
     suffix = [65, 66]

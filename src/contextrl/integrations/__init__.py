@@ -1,0 +1,1 @@
+"""Our scorers within other harnesses."""
