@@ -24,12 +24,12 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from contextrl.data.build.benchmark_hashes import write_hashes
-from contextrl.data.build.candidates import Candidate, Dropped
-from contextrl.data.build.duplicates import Duplicates
-from contextrl.data.build.finish_settings import DuplicateSettings
-from contextrl.data.build.pictures import PictureStore
-from contextrl.data.build.pipeline import Context
+from contextrl.building.benchmark_hashes import write_hashes
+from contextrl.building.candidates import Candidate, Dropped
+from contextrl.building.duplicates import Duplicates
+from contextrl.building.finish_settings import DuplicateSettings
+from contextrl.building.pictures import PictureStore
+from contextrl.building.pipeline import Context
 
 _TARGET = 250_000
 _WORDS = [

@@ -17,11 +17,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from contextrl.data.build.candidates import Candidate
-from contextrl.data.build.data_card import data_card
-from contextrl.data.build.finish_settings import WritingSettings
-from contextrl.data.build.pictures import PictureStore
-from contextrl.data.build.pipeline import Counts
+from contextrl.building.candidates import Candidate
+from contextrl.building.data_card import data_card
+from contextrl.building.finish_settings import WritingSettings
+from contextrl.building.pictures import PictureStore
+from contextrl.building.pipeline import Counts
 from contextrl.disk import writing
 from contextrl.errors import InputError
 from contextrl.records.files import scratch_name, write_atomically

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from contextrl.data.build import pipeline
-from contextrl.data.build.candidates import Candidate, Dropped
-from contextrl.data.build.pictures import PictureStore
-from contextrl.data.build.pipeline import Context, EachStep, Pipeline, Step, UnitsStep, WholeStep
+from contextrl.building import pipeline
+from contextrl.building.candidates import Candidate, Dropped
+from contextrl.building.pictures import PictureStore
+from contextrl.building.pipeline import Context, EachStep, Pipeline, Step, UnitsStep, WholeStep
 
 
 class Numbers(UnitsStep):

@@ -12,13 +12,13 @@ import pytest
 import yaml
 from PIL import Image
 
-from contextrl.data.build.balance import Balance
-from contextrl.data.build.candidates import Candidate
-from contextrl.data.build.duplicates import Duplicates
-from contextrl.data.build.finish_settings import BalanceSettings, DuplicateSettings, WritingSettings
-from contextrl.data.build.pictures import PictureStore
-from contextrl.data.build.pipeline import Context, Pipeline, UnitsStep
-from contextrl.data.build.writing import BuildRecord, write_set
+from contextrl.building.balance import Balance
+from contextrl.building.candidates import Candidate
+from contextrl.building.duplicates import Duplicates
+from contextrl.building.finish_settings import BalanceSettings, DuplicateSettings, WritingSettings
+from contextrl.building.pictures import PictureStore
+from contextrl.building.pipeline import Context, Pipeline, UnitsStep
+from contextrl.building.writing import BuildRecord, write_set
 from contextrl.data.images import open_image
 from contextrl.data.loading import load_examples
 from contextrl.errors import InputError

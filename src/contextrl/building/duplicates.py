@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from contextrl.data.build.benchmark_hashes import Benchmarks, picture_key, text_bands
-from contextrl.data.build.candidates import Candidate, Dropped
-from contextrl.data.build.fingerprints import (
+from contextrl.building.benchmark_hashes import Benchmarks, picture_key, text_bands
+from contextrl.building.candidates import Candidate, Dropped
+from contextrl.building.fingerprints import (
     PICTURE_TYPE,
     Array,
     bands,
@@ -31,9 +31,9 @@ from contextrl.data.build.fingerprints import (
     scheme,
     text_print,
 )
-from contextrl.data.build.finish_settings import DuplicateSettings
-from contextrl.data.build.near import led, mixed, picture_bands, picture_near, runs, text_near
-from contextrl.data.build.pipeline import Context, WholeStep
+from contextrl.building.finish_settings import DuplicateSettings
+from contextrl.building.near import led, mixed, picture_bands, picture_near, runs, text_near
+from contextrl.building.pipeline import Context, WholeStep
 from contextrl.disk import writing
 from contextrl.records.example import ANSWER_TYPES
 

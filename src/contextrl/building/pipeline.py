@@ -17,8 +17,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from contextrl.data.build.candidates import Candidate, Dropped, candidate_of
-from contextrl.data.build.pictures import PictureStore
+from contextrl.building.candidates import Candidate, Dropped, candidate_of
+from contextrl.building.pictures import PictureStore
 from contextrl.records.files import write_atomically
 from contextrl.records.jsonl import read_objects
 
@@ -71,7 +71,7 @@ class Step(ABC):
 
     @abstractmethod
     def identity(self) -> Mapping[str, Any]:
-        """Everything that its outcome depends on besides its input: settings, versions of libraries, prompts' hashes."""
+        """All that its outcome depends on besides its input: settings, versions of libraries, prompts' hashes."""
 
 
 class EachStep(Step):
@@ -88,9 +88,7 @@ class WholeStep(Step):
     """Needs all candidates; streams what it can."""
 
     @abstractmethod
-    def whole(
-        self, candidates: Callable[[], Iterator[Candidate]], context: Context
-    ) -> Iterator[Candidate | Dropped]:
+    def whole(self, candidates: Callable[[], Iterator[Candidate]], context: Context) -> Iterator[Candidate | Dropped]:
         """Outcomes in any order, the same with every run.
 
         Args:

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from contextrl.data.build import duplicates
-from contextrl.data.build.benchmark_hashes import write_hashes
-from contextrl.data.build.candidates import Candidate, Dropped
-from contextrl.data.build.duplicates import NEAR, PICTURE, QUESTION, SAME, Duplicates
-from contextrl.data.build.fingerprints import minhash, plain_text
-from contextrl.data.build.finish_settings import DuplicateSettings
-from contextrl.data.build.pictures import PictureStore
-from contextrl.data.build.pipeline import Context
+from contextrl.building import duplicates
+from contextrl.building.benchmark_hashes import write_hashes
+from contextrl.building.candidates import Candidate, Dropped
+from contextrl.building.duplicates import NEAR, PICTURE, QUESTION, SAME, Duplicates
+from contextrl.building.fingerprints import minhash, plain_text
+from contextrl.building.finish_settings import DuplicateSettings
+from contextrl.building.pictures import PictureStore
+from contextrl.building.pipeline import Context
 from contextrl.errors import InputError
 
 LONG = "In the figure the line AB is parallel to CD and the angle at E is {} degrees. How large is the angle at F?"

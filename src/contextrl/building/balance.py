@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from contextrl.data.build.candidates import Candidate, Dropped
-from contextrl.data.build.finish_settings import BalanceGroup, BalanceSettings, Feature
-from contextrl.data.build.pipeline import Context, WholeStep
+from contextrl.building.candidates import Candidate, Dropped
+from contextrl.building.finish_settings import BalanceGroup, BalanceSettings, Feature
+from contextrl.building.pipeline import Context, WholeStep
 
 #: The class by number right of rows whose difficulty nobody has measured.
 UNTRIED = "untried"

@@ -79,6 +79,6 @@ def candidate_of(line: Mapping[str, Any], where: str) -> Candidate:
     Raises:
         InputError: it is no such line.
     """
-    if not _FIELDS >= line.keys() or "id" not in line:
+    if not line.keys() <= _FIELDS or "id" not in line:
         raise InputError("a candidate of a build", found=", ".join(map(str, line))[:120], where=where)
     return Candidate(**{**line, "images": tuple(line.get("images", ()))})

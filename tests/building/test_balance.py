@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from contextrl.data.build.balance import Balance, filled, shared_out
-from contextrl.data.build.candidates import Candidate, Dropped
-from contextrl.data.build.finish_settings import BalanceSettings
-from contextrl.data.build.pictures import PictureStore
-from contextrl.data.build.pipeline import Context
+from contextrl.building.balance import Balance, filled, shared_out
+from contextrl.building.candidates import Candidate, Dropped
+from contextrl.building.finish_settings import BalanceSettings
+from contextrl.building.pictures import PictureStore
+from contextrl.building.pipeline import Context
 from contextrl.errors import InputError
 from contextrl.settings import validated
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from contextrl.data.build.fingerprints import (
+from contextrl.building.fingerprints import (
     PICTURE_TYPE,
     Array,
     bands,
@@ -22,8 +22,8 @@ from contextrl.data.build.fingerprints import (
     stacked,
     text_print,
 )
-from contextrl.data.build.finish_settings import DuplicateSettings
-from contextrl.data.build.near import Index, mixed, picture_bands, picture_distances
+from contextrl.building.finish_settings import DuplicateSettings
+from contextrl.building.near import Index, mixed, picture_bands, picture_distances
 from contextrl.errors import InputError
 from contextrl.records.example import ImageHandle
 from contextrl.records.files import write_atomically
