@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,35 @@ def test_shares_by_name() -> None:
     assert [(row.classes, row.asked, row.available) for row in step.table if row.classes == {"right": "3"}] == [
         ({"right": "3"}, 4, 0)
     ]
+
+
+def test_without_a_size_a_class_of_which_there_is_nothing_takes_nothing_from_the_others() -> None:
+    given = rows(
+        (7, 0, "a", "text"), (4, 0, "b", "text"), (9, 1, "a", "text"), (9, 1, "b", "text"), (6, 2, "a", "text")
+    )
+    settings = {
+        "exact": ["right", "source"],
+        "by": ["right", "source"],
+        "shares": {"right": {"0": 1, "1": 1, "2": 1, "3": 1}},
+    }
+    taken, step = balanced(given, **settings, groups=[{"name": "all"}])
+    # 2 has source a alone, and so gives all it has; the others half of each source.
+    assert by(taken, "right", "source") == {(0, "a"): 3, (0, "b"): 3, (1, "a"): 3, (1, "b"): 3, (2, "a"): 6}
+    assert all(row.asked == row.taken for row in step.table)
+    absent = [row for row in step.table if row.classes == {"right": "3"}]
+    assert [(row.asked, row.available, row.taken) for row in absent] == [(0, 0, 0)]
+
+
+def test_without_a_size_as_many_are_taken_as_the_table_asks_for() -> None:
+    draw = random.Random(0)
+    for _ in range(200):
+        given = rows(*((draw.randint(0, 12), right, source, "text") for right in range(3) for source in "ab"))
+        features = draw.sample(["right", "source"], 2)
+        named = {name: draw.choice([0.5, 1, 2]) for name in ("0", "1", "2", "3")}
+        taken, step = balanced(
+            given, by=features, exact=draw.sample(features, draw.randint(0, 2)), shares={"right": named}
+        )
+        assert step.table[0].asked == step.table[0].taken == len(taken)
 
 
 def test_groups_have_sizes_of_their_own() -> None:

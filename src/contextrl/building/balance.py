@@ -84,7 +84,7 @@ class Balance(WholeStep):
         quotas: dict[tuple[int, Cell], int] = {}
         for number, group in enumerate(self.settings.groups):
             own = {cell: size for (other, cell), size in sorted(sizes.items()) if other == number}
-            division = _Division(self.settings, group.name)
+            division = _Division(self.settings, group.name, only_present=group.rows is None)
             wanted = division.most(own) if group.rows is None else group.rows
             quotas |= {(number, cell): quota for cell, quota in division.divide(own, wanted, wanted).items()}
             self.table += division.table
@@ -111,10 +111,15 @@ def _class(one: Candidate, feature: Feature) -> str:
 
 
 class _Division:
-    """Divides the rows of a group among its classes, feature by feature."""
+    """Divides the rows of a group among its classes, feature by feature.
 
-    def __init__(self, settings: BalanceSettings, group: str) -> None:
-        self.settings, self.group = settings, group
+    Args:
+        only_present: a class that is asked for and of which there is nothing has no share, since the group would have
+            no rows with it in its share; else its share is missing.
+    """
+
+    def __init__(self, settings: BalanceSettings, group: str, *, only_present: bool = False) -> None:
+        self.settings, self.group, self.only_present = settings, group, only_present
         self.table: list[TableRow] = []
 
     def most(self, sizes: Mapping[Cell, int], depth: int = 0) -> int:
@@ -157,13 +162,13 @@ class _Division:
             rooms = {name: self._room(inner, depth + 1) for name, inner in classes.items()}
             amounts = filled(wanted, weights, rooms)
         taken: dict[Cell, int] = {}
-        for name in sorted({*classes, *weights}):
+        for name in sorted({*classes, *weights, *self._named(depth)}):
             inner = classes.get(name)
             if inner is not None:
                 taken |= self.divide(inner, amounts[name], shares[name], depth + 1)
-            elif shares[name]:  # asked for, and nothing is there
+            elif shares.get(name) or self._named(depth).get(name):  # asked for, and nothing is there
                 known: dict[str, str] = dict(zip(self.settings.by, (*next(iter(sizes))[:depth], name), strict=False))
-                self.table.append(TableRow(self.group, known, shares[name], 0, 0))
+                self.table.append(TableRow(self.group, known, shares.get(name, 0), 0, 0))
         return taken
 
     def _room(self, sizes: Mapping[Cell, int], depth: int) -> int:
@@ -177,11 +182,15 @@ class _Division:
 
     def _weights(self, sizes: Mapping[Cell, int], depth: int) -> dict[str, float]:
         """Of the classes that there are, and of those that are asked for by name."""
-        named = self.settings.shares.get(self.settings.by[depth])
         classes = {cell[depth] for cell in sizes}
-        if named is None:
+        if self.settings.by[depth] not in self.settings.shares:
             return dict.fromkeys(sorted(classes), 1.0)
-        return {name: named.get(name, 0.0) for name in sorted(classes | named.keys())}
+        named = self._named(depth)
+        asked = classes if self.only_present else classes | named.keys()
+        return {name: named.get(name, 0.0) for name in sorted(asked)}
+
+    def _named(self, depth: int) -> Mapping[str, float]:
+        return self.settings.shares.get(self.settings.by[depth], {})
 
 
 def _by_class(sizes: Mapping[Cell, int], depth: int) -> dict[str, dict[Cell, int]]:
