@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -104,3 +105,12 @@ def test_files_of_tests_have_names_of_their_own() -> None:
     """Pytest imports them by their names alone."""
     names = [path.name for path in (Path(__file__).parent).rglob("test_*.py")]
     assert sorted(set(names)) == sorted(names)
+
+
+def test_scripts_name_tests_that_there_are() -> None:
+    """Pytest ends with an error where one of the paths that it is given is not there, and runs none."""
+    root = SOURCE.parents[1]
+    scripts = [root / "Makefile", *root.glob("tests/**/*.sh")]
+    named = {name for script in scripts for name in re.findall(r"\btests/[\w./-]+", script.read_text(encoding="utf-8"))}
+    assert len(named) > 10
+    assert not [name for name in sorted(named) if not (root / name.rstrip(".")).exists()]

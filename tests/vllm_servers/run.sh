@@ -195,7 +195,7 @@ main() {
     install
     run_inside "trainer's tests beside vLLM" 0 "" -n 2 tests/trainer/test_trl_contract.py tests/trainer/test_traps.py \
         tests/trainer/test_equals_trl.py tests/trainer/test_mixed_groups.py tests/trainer/test_importance.py \
-        tests/trainer/test_resume.py tests/engines/test_drawing.py tests/engines/test_generation_settings.py \
+        tests/trainer/test_resume.py tests/policy/test_drawing.py tests/engines/test_generation_settings.py \
         tests/engines/vllm_engine tests/engines/shared_prefix/test_sampling.py tests/trainer/test_vllm_prompts.py
     run_inside "rollouts by vLLM" "0-$(($(nproc) > 1 ? 1 : 0))" "$here/torchvision_standin" tests/vllm_rollouts
     convert_smollm2
