@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from contextrl.commands.config import RunConfig, apply_override, load_config, nearest_key, parse_config
+from contextrl.commands.config import RunConfig, load_config, nearest_key, parse_config
+from contextrl.commands.settings_files import apply_override
 from contextrl.errors import InputError
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").rglob("*.yaml"))
@@ -207,6 +208,16 @@ def test_override_leaves_its_neighbours() -> None:
     raw: dict[str, Any] = {"train": {"beta": 0.01, "max_steps": 5}}
     apply_override(raw, "train.beta=0")
     assert raw == {"train": {"beta": 0, "max_steps": 5}}
+
+
+def test_numbers_lead_into_lists() -> None:
+    raw: dict[str, Any] = {"judge": {"panel": [{"model": "a"}, {"model": "b"}], "urls": ["x", "y"]}}
+    apply_override(raw, "judge.panel.1.model=c")
+    apply_override(raw, "judge.urls.0=z")
+    assert raw == {"judge": {"panel": [{"model": "a"}, {"model": "c"}], "urls": ["z", "y"]}}
+    for override in ("judge.panel.2.model=c", "judge.urls.2=z", "judge.panel.x=1", "judge.panel.-1.model=c"):
+        with pytest.raises(InputError, match="a number below 2"):
+            apply_override(raw, override)
 
 
 @pytest.mark.parametrize(

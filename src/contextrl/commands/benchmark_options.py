@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from contextrl.commands.config import apply_override
+from contextrl.commands.settings_files import apply_override
 from contextrl.errors import InputError
 from contextrl.evaluation.answering.controls import Control, control_named
 from contextrl.evaluation.benchmarks.items import PROTOCOLS, Protocol

@@ -5,7 +5,6 @@ This module imports neither torch nor TRL: `train` is checked against TRL's own 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,8 +15,8 @@ from pydantic import Field, field_validator, model_validator
 from contextrl.commands.data_config import DataConfig
 from contextrl.commands.input_paths import with_input_paths
 from contextrl.commands.launch_config import LaunchConfig
-from contextrl.data.row_files import FILE_SUFFIXES
-from contextrl.errors import InputError, nearest_key
+from contextrl.commands.settings_files import read_settings, with_numbers
+from contextrl.errors import nearest_key
 from contextrl.evaluation.settings import EvaluationSettings
 from contextrl.judge.settings import JudgeConfig
 from contextrl.miniature.plugin import register
@@ -25,7 +24,6 @@ from contextrl.objective.settings import ObjectiveSettings
 from contextrl.plugins import JUDGES
 from contextrl.records.run_directory import RunDirectory
 from contextrl.records.secrets import without_secrets
-from contextrl.records.yaml_files import parse_yaml, read_yaml
 from contextrl.rollout.settings import DynamicSamplingSettings, RewardSettings, Stage2Settings
 from contextrl.settings import INPUT_PATH, OPERATIONAL, Section, flat_settings, validated, without_marked
 from contextrl.trainer.settings import RecordSettings
@@ -128,24 +126,8 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
     Raises:
         InputError: missing file, bad YAML, unknown key (with the nearest name), wrong value.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError("a configuration file", found="no such file", where=str(path))
-    if path.suffix in FILE_SUFFIXES and path.suffix != ".json":
-        raise InputError(
-            "a configuration",
-            found="a file of rows",
-            where=str(path),
-            fix=f"Write one with contextrl init --data {path}",
-        )
-    raw = read_yaml(path, "valid YAML") or {}
-    if not isinstance(raw, dict):
-        raise InputError("a mapping of sections", found=type(raw).__name__, where=str(path))
-    raw = with_input_paths(raw, RunConfig, path.parent, source=str(path))
-    for override in overrides:
-        apply_override(raw, override)
-    # What the file names is absolute by now, or nowhere.
-    return parse_config(with_input_paths(raw, RunConfig, Path.cwd()), where=str(path))
+    raw = read_settings(Path(path), RunConfig, overrides, instead=f"Write one with contextrl init --data {path}")
+    return parse_config(raw, where=str(path))
 
 
 def config_of_run(directory: RunDirectory) -> RunConfig:
@@ -154,40 +136,10 @@ def config_of_run(directory: RunDirectory) -> RunConfig:
     return parse_config(placed, where=str(directory.path / "config.yaml"))
 
 
-def apply_override(raw: dict[str, Any], override: str) -> None:
-    """Set a dotted key, `train.learning_rate=1e-4`, in place; the value is YAML."""
-    key, separator, text = override.partition("=")
-    if not separator or not key:
-        raise InputError("--set key=value", found=repr(override), where="--set")
-    node = raw
-    *parents, last = key.strip().split(".")
-    for parent in parents:
-        if node.get(parent) is None:
-            node[parent] = {}
-        node = node[parent]
-        if not isinstance(node, dict):
-            raise InputError(f"a section at {parent}", found=type(node).__name__, where=f"--set {key}")
-    try:
-        node[last] = _number(parse_yaml(text))
-    except yaml.YAMLError as error:
-        raise InputError("a YAML value", found=repr(text), where=f"--set {key}") from error
-
-
-def _number(value: Any) -> Any:
-    """YAML 1.1 reads `1e-4` as text; free sections have no pydantic field that would turn it into a number."""
-    if isinstance(value, dict):
-        return {key: _number(part) for key, part in value.items()}
-    if isinstance(value, list):
-        return [_number(part) for part in value]
-    if isinstance(value, str) and re.fullmatch(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+", value):
-        return float(value)
-    return value
-
-
 def parse_config(raw: dict[str, Any], *, where: str = "config") -> RunConfig:
     """Validate a mapping. Raises InputError with one line per problem."""
     # A section whose lines are all commented out is read as null: it is empty, not wrong.
-    raw = {key: {} if value is None and key in _SECTIONS else _number(value) for key, value in raw.items()}
+    raw = {key: {} if value is None and key in _SECTIONS else with_numbers(value) for key, value in raw.items()}
     return validated(RunConfig, raw, where=where)
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from contextrl.commands.config import apply_override, load_config, parse_config
+from contextrl.commands.config import load_config, parse_config
+from contextrl.commands.settings_files import apply_override
 from contextrl.errors import InputError
 from contextrl.judge.settings import JudgeConfig
 from contextrl.records.verdict import Disclosure, ReferenceContext
