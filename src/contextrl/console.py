@@ -45,11 +45,11 @@ Advance = Callable[..., None]
 
 
 @contextmanager
-def progress_bar(console: Console, title: str, total: int, *, shown: bool = True) -> Iterator[Advance]:
+def progress_bar(console: Console, title: str, total: int | None, *, shown: bool = True) -> Iterator[Advance]:
     """A bar that is gone when done; where nothing can be drawn over, a line now and then.
 
     Args:
-        total: how many there are.
+        total: how many there are; None where nobody knows.
         shown: whether this is worth showing, and this process the one that shows it.
 
     Yields:
@@ -73,8 +73,8 @@ def progress_bar(console: Console, title: str, total: int, *, shown: bool = True
             bar.update(task, completed=done, note=note)
             if shown and not live and time.monotonic() - said > QUIET_SECONDS:
                 said = time.monotonic()
-                notes = f", {note}" if note else ""
-                console.print(f"{title}: {done} of {total}{notes}", soft_wrap=True, markup=False, highlight=False)
+                notes, of_all = f", {note}" if note else "", "" if total is None else f" of {total}"
+                console.print(f"{title}: {done}{of_all}{notes}", soft_wrap=True, markup=False, highlight=False)
 
         yield advance
 

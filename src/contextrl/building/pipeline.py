@@ -12,6 +12,7 @@ import json
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -73,6 +74,17 @@ class Step(ABC):
     def identity(self) -> Mapping[str, Any]:
         """All that its outcome depends on besides its input: settings, versions of libraries, prompts' hashes."""
 
+    def check(self) -> None:  # noqa: B027 - most steps have nothing to check
+        """Refuse before anything is done what could not be done: a source that is nowhere, a server that is gone.
+
+        Raises:
+            InputError: or ServiceError, naming the setting.
+        """
+
+    def notes(self) -> Mapping[str, Any]:
+        """Figures of its own for the manifest, after it has run; the same when it went on where it was."""
+        return {}
+
 
 class EachStep(Step):
     """Looks at one candidate at a time."""
@@ -94,10 +106,6 @@ class WholeStep(Step):
         Args:
             candidates: reads all of them anew each time it is called.
         """
-
-    def notes(self) -> Mapping[str, Any]:
-        """Figures of its own, after it has run."""
-        return {}
 
 
 class UnitsStep(Step):
@@ -124,11 +132,12 @@ class Pipeline:
     def __init__(self, folder: Path, steps: Sequence[Step], context: Context) -> None:
         self.folder, self.steps, self.context = folder, steps, context
 
-    def run(self, on_step: Callable[[Step, int | None], Context] | None = None) -> list[Counts]:
+    def run(self, on_step: Callable[[Step, int | None], AbstractContextManager[Context]] | None = None) -> list[Counts]:
         """Run what is not done; a step whose settings or input have changed is done again, and all after it.
 
         Args:
-            on_step: told each step and how many candidates it gets (None: not known); gives the context to use.
+            on_step: entered with each step that runs and how many candidates it gets (None: not known); gives the
+                context to use.
 
         Returns:
             Counts of each step.
@@ -142,8 +151,9 @@ class Pipeline:
             identity = _hash([identity, step.name, step.identity(), self.context.seed])
             done = _done(folder, identity)
             if done is None:
-                context = self.context if on_step is None else on_step(step, counts[-1].given if counts else None)
-                done = _Work(folder, identity, earlier).run(step, context)
+                given = counts[-1].given if counts else None
+                with nullcontext(self.context) if on_step is None else on_step(step, given) as context:
+                    done = _Work(folder, identity, earlier).run(step, context)
             counts.append(done)
             earlier = folder
         return counts
@@ -174,16 +184,13 @@ class _Work:
         self._begin()
         if isinstance(step, EachStep):
             self._each(step, context)
-            notes: Mapping[str, Any] = {}
         elif isinstance(step, UnitsStep):
             self._units(step, context)
-            notes = {}
         elif isinstance(step, WholeStep):
             self._whole(step, context)
-            notes = step.notes()
         else:
             raise TypeError(f"{type(step).__name__} is none of the three kinds of steps")
-        counts = self._count(notes)
+        counts = self._count(step.notes())
         record = {"identity": self.identity, "settings": step.identity(), **asdict(counts), "sha256": self._hashes()}
         write_atomically(self.folder / _DONE, json.dumps(record, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
         return counts

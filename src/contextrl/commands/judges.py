@@ -10,6 +10,7 @@ from contextrl.errors import ContextRLError, InputError
 from contextrl.judge.contract import check_judge_object, describe, place_of
 from contextrl.judge.gate import GatedJudge
 from contextrl.judge.llm.building import llm_judge
+from contextrl.judge.llm.naming import JUDGE, Naming
 from contextrl.judge.protocol import Judge
 from contextrl.judge.rules import RulesJudge
 from contextrl.judge.settings import JudgeConfig
@@ -17,13 +18,16 @@ from contextrl.plugins import JUDGES, named
 from contextrl.rollout.settings import RewardSettings
 
 
-def judge_from_config(config: JudgeConfig, *, gate: bool = False, defer_reports: bool = False) -> Judge:
+def judge_from_config(
+    config: JudgeConfig, *, gate: bool = False, defer_reports: bool = False, naming: Naming = JUDGE
+) -> Judge:
     """The judge that `judge.kind` names.
 
     Args:
         config: the section.
         gate: put `GatedJudge` before it, where its context includes the answer.
         defer_reports: see `GatedJudge`.
+        naming: what messages of a judge behind a server call it and its settings.
 
     Raises:
         InputError: no judge has that name; prompts, cache or key are not as they must be.
@@ -31,7 +35,7 @@ def judge_from_config(config: JudgeConfig, *, gate: bool = False, defer_reports:
     if config.kind == "rules":
         return RulesJudge()
     if config.kind == "llm":
-        judge: Judge = llm_judge(config)
+        judge: Judge = llm_judge(config, naming=naming)
     elif config.kind == "python":
         judge = python_judge(config)
     else:

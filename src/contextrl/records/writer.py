@@ -14,6 +14,8 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
+_RUN, _CHANGE = "a run directory that no other run is writing", "Wait for that run or stop it, or change run_dir"
+
 
 def refuse_second_writer(run_dir: Path) -> None:
     """Refuse early where another run is writing; nothing is left behind.
@@ -27,17 +29,21 @@ def refuse_second_writer(run_dir: Path) -> None:
 
 
 @contextmanager
-def written_by_one(run_dir: Path) -> Iterator[None]:
-    """Hold a run directory alone. The file that is locked lies beside it, so that the folder itself can be replaced.
+def written_by_one(folder: Path, *, expected: str = _RUN, fix: str = _CHANGE) -> Iterator[None]:
+    """Hold a folder alone. The file that is locked lies beside it, so that the folder itself can be replaced.
 
     A killed process holds nothing, whatever file it has left. Where a file system knows no locks nothing is held.
 
+    Args:
+        expected: what it is, for the error.
+        fix: what to do then.
+
     Raises:
-        InputError: another run is writing there.
+        InputError: somebody else is writing there.
     """
-    path = _beside(run_dir)
+    path = _beside(folder)
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = _locked(path, run_dir)
+    descriptor = _locked(path, InputError(expected, found="one that is being written", where=str(folder), fix=fix))
     try:
         yield
     finally:
@@ -53,8 +59,12 @@ def _beside(run_dir: Path) -> Path:
     return where.with_name(f".{where.name}.lock")
 
 
-def _locked(path: Path, run_dir: Path) -> int | None:
-    """A descriptor of the file, locked; None where there are no locks."""
+def _locked(path: Path, taken: InputError) -> int | None:
+    """A descriptor of the file, locked; None where there are no locks.
+
+    Raises:
+        InputError: `taken`, where another holds it.
+    """
     if fcntl is None:
         return None
     while True:
@@ -63,12 +73,7 @@ def _locked(path: Path, run_dir: Path) -> int | None:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             os.close(descriptor)
-            raise InputError(
-                "a run directory that no other run is writing",
-                found="one that is being written",
-                where=str(run_dir),
-                fix="Wait for that run or stop it, or change run_dir",
-            ) from error
+            raise taken from error
         except OSError:
             os.close(descriptor)
             return None

@@ -6,18 +6,20 @@ from contextrl.judge.llm.chat import ChatClient
 from contextrl.judge.llm.connecting import chat_client, reply_cache, shared_budget
 from contextrl.judge.llm.dialect import Dialect
 from contextrl.judge.llm.judge import LLMJudge, Member
+from contextrl.judge.llm.naming import JUDGE, Naming
 from contextrl.judge.llm.prompts import PromptSet
 from contextrl.judge.settings import JudgeConfig
 from contextrl.records.verdict import ReferenceContext
 
 
-def llm_judge(config: JudgeConfig, context: ReferenceContext | None = None) -> LLMJudge:
+def llm_judge(config: JudgeConfig, context: ReferenceContext | None = None, *, naming: Naming = JUDGE) -> LLMJudge:
     """The judge behind the configured servers.
 
     Each of a run's processes has one; they share the cache, and each takes its part of the concurrency and the budget.
 
     Args:
         context: what it sees of the reference, if not what the configuration says.
+        naming: what messages call it and its settings.
 
     Raises:
         InputError: prompts or key are not as they must be.
@@ -30,7 +32,7 @@ def llm_judge(config: JudgeConfig, context: ReferenceContext | None = None) -> L
         # Models behind the same servers share their connections and their limit.
         key = tuple(urls or config.base_urls)
         if key not in clients:
-            clients[key] = chat_client(key, config, budget)
+            clients[key] = chat_client(key, config, budget, naming)
         members.append(Member(clients[key], Dialect(model, config.structured, config.sampling)))
     return LLMJudge(
         members,

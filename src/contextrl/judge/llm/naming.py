@@ -17,18 +17,20 @@ class Naming:
         service: what stops, or cannot be reached.
         settings: what a setting is called (`--base-url`), by the judge's name for it (`judge.base_url`); a setting's
             own name goes before its section's.
+        section: what the section `judge` is called, for settings that `settings` does not name.
     """
 
     service: str = "judge"
     settings: Mapping[str, str] = field(default_factory=dict)
+    section: str = "judge"
 
     def spelled(self, text: str) -> str:
         """Text with the settings' own names."""
-        return _SETTING.sub(lambda found: self._name(found[0]), text) if self.settings else text
+        return _SETTING.sub(lambda found: self._name(found[0]), text) if self != JUDGE else text
 
     def _name(self, setting: str) -> str:
-        section = setting.rpartition(".")[0]
-        return self.settings.get(setting) or self.settings.get(section) or setting
+        named = self.settings.get(setting) or self.settings.get(setting.rpartition(".")[0])
+        return named or self.section + setting.removeprefix("judge")
 
 
 JUDGE = Naming()
