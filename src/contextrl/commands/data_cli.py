@@ -21,7 +21,41 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 
 @app.callback()
 def main() -> None:
-    """Look at rows before they are trained on."""
+    """Build sets of rows, and look at them before they are trained on."""
+
+
+@app.command()
+def build(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A recipe: a YAML file, a section a step.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of the set; what is there of the same build is gone on with.", show_default="sets/NAME"
+        ),
+    ] = None,
+    local: Annotated[
+        Path | None, typer.Option(help="Folder with copies of the sources, where the hub cannot be reached.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Questions of each source at most.")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a setting: --set sources.0.limit=100."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the manifest instead of a table.")] = False,
+) -> None:
+    """Build a training set from raw questions. Whatever stops it, the same command goes on where it stopped."""
+    from contextrl.commands.data_build import BuildOptions
+    from contextrl.commands.data_build import build as run
+
+    options = BuildOptions(config, out or Path("sets") / config.stem, local, limit, set_ or ())
+    console = Console(stderr=as_json)
+    built = run(options, console)
+    if as_json:
+        typer.echo(json.dumps(built.manifest, indent=2, ensure_ascii=False))
+    else:
+        from contextrl.commands.data_tables import show_built
+
+        show_built(built.manifest, options.out, console)
 
 
 @app.command()
