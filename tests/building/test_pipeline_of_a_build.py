@@ -119,3 +119,32 @@ def test_what_is_done_is_not_done_again_and_other_settings_are(tmp_path: Path) -
     assert same.seen == []
     build(tmp_path, Numbers(), other, seed=1).run()
     assert len(other.seen) == 50
+
+
+class Noted(Shuffled):
+    """Finds something out where it runs."""
+
+    name = "noted"
+    found = 0
+
+    def whole(self, candidates: Callable[[], Iterator[Candidate]], context: Context) -> Iterator[Candidate | Dropped]:
+        for one in super().whole(candidates, context):
+            self.found += 1
+            yield one
+
+    def notes(self) -> Mapping[str, Any]:
+        return {"found": self.found}
+
+
+def test_shares_of_several_processes_are_together_the_same_build(tmp_path: Path) -> None:
+    """Each process has steps of its own, in any order; what one of them has found out is in the record."""
+    counts = build(tmp_path / "one", Numbers(), Odd(), Noted()).run()
+    for number in range(3):
+        assert build(tmp_path / "shared", Numbers(), Odd(), Noted()).begin(number) is None
+        for rank in (2, 0, 1):
+            process = build(tmp_path / "shared", Numbers(), Odd(), Noted())
+            process.work(number, process.context, rank, 3)
+        done = build(tmp_path / "shared", Numbers(), Odd(), Noted()).finish(number)
+        assert done == counts[number]
+    assert files(tmp_path / "one") == files(tmp_path / "shared")
+    assert build(tmp_path / "shared", Numbers(), Odd(), Noted()).begin(2) == counts[2], "it is done"

@@ -25,7 +25,7 @@ from contextrl.records.jsonl import read_objects
 
 #: Candidates of a part: what a kill can cost.
 PART = 1_000
-_DONE = "done.json"
+_DONE, _NOTES = "done.json", "notes.json"
 
 
 @dataclass(frozen=True)
@@ -145,22 +145,54 @@ class Pipeline:
         Raises:
             ContextRLError: what a step raises; what is done is kept.
         """
-        identity, earlier, counts = "", None, list[Counts]()
-        for number, step in enumerate(self.steps, start=1):
-            folder = self.folder / "steps" / f"{number:02}-{step.name}"
-            identity = _hash([identity, step.name, step.identity(), self.context.seed])
-            done = _done(folder, identity)
+        counts = list[Counts]()
+        for number, step in enumerate(self.steps):
+            done = self.begin(number)
             if done is None:
                 given = counts[-1].given if counts else None
                 with nullcontext(self.context) if on_step is None else on_step(step, given) as context:
-                    done = _Work(folder, identity, earlier).run(step, context)
+                    self.work(number, context)
+                    done = self.finish(number)
             counts.append(done)
-            earlier = folder
         return counts
+
+    def begin(self, number: int) -> Counts | None:
+        """Make a step's folder ready; one process does it, before any works.
+
+        Args:
+            number: of the step, from 0.
+
+        Returns:
+            The counts of a step that is done with these settings and this input.
+        """
+        work = self._work(number)
+        done = _done(work.folder, work.identity)
+        if done is None:
+            work.begin()
+        return done
+
+    def work(self, number: int, context: Context, rank: int = 0, processes: int = 1) -> None:
+        """A process's share of a step, as far as it is not done: one in so many units or parts. A step that needs all
+        candidates is the first process's alone.
+        """
+        self._work(number).work(self.steps[number], context, rank, processes)
+
+    def finish(self, number: int) -> Counts:
+        """Count what a step has left; one process does it, when all have worked."""
+        return self._work(number).finish(self.steps[number])
+
+    def _work(self, number: int) -> _Work:
+        identity = ""
+        for step in self.steps[: number + 1]:
+            identity = _hash([identity, step.name, step.identity(), self.context.seed])
+        return _Work(self._folder(number), identity, self._folder(number - 1) if number else None)
+
+    def _folder(self, number: int) -> Path:
+        return self.folder / "steps" / f"{number + 1:02}-{self.steps[number].name}"
 
     def outcome(self) -> Iterator[Candidate]:
         """Candidates of the last step."""
-        return read_parts(self.folder / "steps" / f"{len(self.steps):02}-{self.steps[-1].name}")
+        return read_parts(self._folder(len(self.steps) - 1))
 
 
 def read_parts(folder: Path) -> Iterator[Candidate]:
@@ -180,22 +212,7 @@ class _Work:
     def __init__(self, folder: Path, identity: str, earlier: Path | None) -> None:
         self.folder, self.identity, self.earlier = folder, identity, earlier
 
-    def run(self, step: Step, context: Context) -> Counts:
-        self._begin()
-        if isinstance(step, EachStep):
-            self._each(step, context)
-        elif isinstance(step, UnitsStep):
-            self._units(step, context)
-        elif isinstance(step, WholeStep):
-            self._whole(step, context)
-        else:
-            raise TypeError(f"{type(step).__name__} is none of the three kinds of steps")
-        counts = self._count(step.notes())
-        record = {"identity": self.identity, "settings": step.identity(), **asdict(counts), "sha256": self._hashes()}
-        write_atomically(self.folder / _DONE, json.dumps(record, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
-        return counts
-
-    def _begin(self) -> None:
+    def begin(self) -> None:
         """Keep the parts of the same work; forget those of another."""
         self.folder.mkdir(parents=True, exist_ok=True)
         mark = self.folder / "identity"
@@ -204,17 +221,37 @@ class _Work:
                 path.unlink()
             write_atomically(mark, self.identity)
 
-    def _each(self, step: EachStep, context: Context) -> None:
+    def work(self, step: Step, context: Context, rank: int, processes: int) -> None:
+        if isinstance(step, EachStep):
+            self._each(step, context, rank, processes)
+        elif isinstance(step, UnitsStep):
+            self._units(step, context, rank, processes)
+        elif not isinstance(step, WholeStep):
+            raise TypeError(f"{type(step).__name__} is none of the three kinds of steps")
+        elif rank == 0:
+            self._whole(step, context)
+            write_atomically(self.folder / _NOTES, json.dumps(step.notes()))
+
+    def finish(self, step: Step) -> Counts:
+        # What a step that needs all candidates has found out is known where it ran, which may be another process.
+        kept = self.folder / _NOTES
+        notes = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else step.notes()
+        counts = self._count(notes)
+        record = {"identity": self.identity, "settings": step.identity(), **asdict(counts), "sha256": self._hashes()}
+        write_atomically(self.folder / _DONE, json.dumps(record, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+        return counts
+
+    def _each(self, step: EachStep, context: Context, rank: int, processes: int) -> None:
         assert self.earlier is not None
-        for part in sorted(self.earlier.glob("part-*.jsonl")):
+        for part in sorted(self.earlier.glob("part-*.jsonl"))[rank::processes]:
             number = part.stem.removeprefix("part-")
             candidates = list(read_part(part))
             if not (self.folder / part.name).is_file():
                 self._write(number, step.each(candidates, context))
             context.advance(len(candidates))
 
-    def _units(self, step: UnitsStep, context: Context) -> None:
-        for place, name in enumerate(step.units()):
+    def _units(self, step: UnitsStep, context: Context, rank: int, processes: int) -> None:
+        for place, name in list(enumerate(step.units()))[rank::processes]:
             whole = self.folder / f"unit-{place:03}.done"
             if whole.is_file():
                 continue
