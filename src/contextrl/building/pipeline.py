@@ -165,11 +165,20 @@ class Pipeline:
         Returns:
             The counts of a step that is done with these settings and this input.
         """
-        work = self._work(number)
-        done = _done(work.folder, work.identity)
+        done = self.done(number)
         if done is None:
-            work.begin()
+            self._work(number).begin()
         return done
+
+    def done(self, number: int) -> Counts | None:
+        """The counts of a step that is done with these settings and this input."""
+        work = self._work(number)
+        return _done(work.folder, work.identity)
+
+    @property
+    def identity(self) -> str:
+        """Of the build: what all its steps depend on."""
+        return self._work(len(self.steps) - 1).identity
 
     def work(self, number: int, context: Context, rank: int = 0, processes: int = 1) -> None:
         """A process's share of a step, as far as it is not done: one in so many units or parts. A step that needs all

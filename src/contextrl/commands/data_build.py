@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +17,20 @@ from contextrl.building.duplicates import Duplicates
 from contextrl.building.filters import Filter
 from contextrl.building.importing import Import
 from contextrl.building.pictures import PictureStore
-from contextrl.building.pipeline import Context, Counts, Pipeline, Step
+from contextrl.building.pipeline import Context, Pipeline, Step, WholeStep
 from contextrl.building.recipe import BuildRecipe
 from contextrl.building.references import References
 from contextrl.building.solved import Solved
-from contextrl.building.writing import BuildRecord, write_set
+from contextrl.building.writing import MANIFEST, BuildRecord, write_set
 from contextrl.commands.judges import judge_from_config
 from contextrl.commands.settings_files import read_settings, with_numbers
 from contextrl.console import progress_bar, status
+from contextrl.integrations.datatrove_stages import ExecutorSettings, Stage, run_stages
 from contextrl.judge.llm.completions import Completions, completions_of
 from contextrl.judge.llm.naming import Naming
 from contextrl.judge.protocol import Judge
 from contextrl.judge.settings import JudgeConfig, ServerConfig
+from contextrl.records.jsonl import read_object
 from contextrl.records.secrets import without_secrets
 from contextrl.records.writer import written_by_one
 from contextrl.settings import OPERATIONAL, validated, without_marked
@@ -57,6 +60,7 @@ class BuildOptions:
         local: a folder of copies of the sources.
         limit: candidates of each source at most.
         overrides: `key=value`.
+        executor: whose tasks do the work; None: this process.
     """
 
     config: Path
@@ -64,14 +68,7 @@ class BuildOptions:
     local: Path | None = None
     limit: int | None = None
     overrides: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
-class Built:
-    """A finished set: its steps and its manifest."""
-
-    steps: Sequence[tuple[str, Counts]]
-    manifest: dict[str, Any]
+    executor: ExecutorSettings | None = None
 
 
 def load_recipe(path: Path, overrides: Sequence[str] = ()) -> BuildRecipe:
@@ -88,29 +85,86 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> BuildRecipe:
     return validated(BuildRecipe, raw, where=str(path))
 
 
-def build(options: BuildOptions, console: Console) -> Built:
-    """Run a recipe, or go on with it where it was.
+def build(options: BuildOptions, console: Console) -> dict[str, Any] | None:
+    """Run a recipe, or go on with it where it was; on a cluster, hand it in.
+
+    Returns:
+        The manifest; None where others do the work.
 
     Raises:
         InputError: before anything is read or asked: settings, sources, servers' keys.
         ServiceError: the hub or a server is gone, or a budget is spent; what is done stays, the same command goes on.
     """
-    recipe = load_recipe(options.config, options.overrides)
-    work = options.out / WORK
-    with ExitStack() as stack:
-        stack.enter_context(written_by_one(options.out, expected=_ALONE, fix="Wait for that build, or change --out"))
-        steps = _steps(recipe, options, work, stack)
-        with status(console, "Looking at sources and servers"):
-            for step in steps:
+    with written_by_one(options.out, expected=_ALONE, fix="Wait for that build, or change --out"):
+        with opened(options) as work, status(console, "Looking at sources and servers"):
+            for step in work.pipeline.steps:
                 step.check()
-        context = Context(recipe.seed, PictureStore(work / "pictures"))
-        pipeline = Pipeline(work, steps, context)
-        counts = pipeline.run(lambda step, given: _bar(step, given, context, console))
+            logs = options.out / WORK / "logs" / work.pipeline.identity[:16]
+            stages = list(_stages(options, work.pipeline))
+        if options.executor is not None:
+            run_stages(stages, options.executor, logs)
+            manifest = options.out / MANIFEST
+            return read_object(manifest) if options.executor.kind != "slurm" else None
+        with opened(options) as work:
+            work.pipeline.run(lambda step, given: _bar(step, given, work.pipeline.context, console))
+            with status(console, "Writing the set"):
+                return work.write()
+
+
+@dataclass(frozen=True)
+class Work:
+    """A recipe with its steps, and where its set goes."""
+
+    recipe: BuildRecipe
+    pipeline: Pipeline
+    out: Path
+
+    def write(self) -> dict[str, Any]:
+        """The set; returns its manifest."""
+        steps = self.pipeline.steps
+        counts = [self.pipeline.done(number) or self.pipeline.finish(number) for number in range(len(steps))]
         named = [(step.name, one) for step, one in zip(steps, counts, strict=True)]
-        record = BuildRecord(recipe.seed, _recorded(recipe), named, work)
-        with status(console, "Writing the set"):
-            manifest = write_set(options.out, pipeline.outcome, recipe.write, context.pictures, record)
-    return Built(named, manifest)
+        record = BuildRecord(self.recipe.seed, _recorded(self.recipe), named, self.pipeline.folder)
+        pictures = self.pipeline.context.pictures
+        return write_set(self.out, self.pipeline.outcome, self.recipe.write, pictures, record)
+
+
+@contextmanager
+def opened(options: BuildOptions) -> Iterator[Work]:
+    """A recipe's steps with what they ask of servers, which is closed afterwards."""
+    recipe = load_recipe(options.config, options.overrides)
+    folder = options.out / WORK
+    with ExitStack() as stack:
+        steps = _steps(recipe, options, folder, stack)
+        context = Context(recipe.seed, PictureStore(folder / "pictures"))
+        yield Work(recipe, Pipeline(folder, steps, context), options.out)
+
+
+def _stages(options: BuildOptions, pipeline: Pipeline) -> Iterator[Stage]:
+    """The build as stages: before each step one task counts what the last has left."""
+    for number, step in enumerate(pipeline.steps):
+        yield Stage(f"before-{step.name}", partial(_begin, options, number), shared=False)
+        yield Stage(step.name, partial(_share, options, number), shared=not isinstance(step, WholeStep))
+    yield Stage("write", partial(_write, options), shared=False)
+
+
+def _begin(options: BuildOptions, number: int, _rank: int, _tasks: int) -> None:
+    with opened(options) as work:
+        if number and work.pipeline.done(number - 1) is None:
+            work.pipeline.finish(number - 1)
+        work.pipeline.begin(number)
+
+
+def _share(options: BuildOptions, number: int, rank: int, tasks: int) -> None:
+    with opened(options) as work:
+        if work.pipeline.done(number) is None:
+            with _bar(work.pipeline.steps[number], None, work.pipeline.context, Console(stderr=True)) as context:
+                work.pipeline.work(number, context, rank, tasks)
+
+
+def _write(options: BuildOptions, _rank: int, _tasks: int) -> None:
+    with opened(options) as work:
+        work.write()
 
 
 def _steps(recipe: BuildRecipe, options: BuildOptions, work: Path, stack: ExitStack) -> list[Step]:
@@ -160,3 +214,8 @@ def _recorded(recipe: BuildRecipe) -> dict[str, Any]:
     """The recipe as the manifest has it: without what is of one machine, and without secrets."""
     settings = without_marked(recipe.model_dump(mode="json"), BuildRecipe, OPERATIONAL)
     return dict(without_secrets(settings, prose=False))
+
+
+def load_executor(path: Path) -> ExecutorSettings:
+    """The settings of `--executor`."""
+    return validated(ExecutorSettings, read_settings(path, ExecutorSettings), where=str(path))

@@ -41,21 +41,30 @@ def build(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change a setting: --set sources.0.limit=100."),
     ] = None,
+    executor: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Share the steps among datatrove's tasks, here or on a cluster: its YAML file."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest instead of a table.")] = False,
 ) -> None:
     """Build a training set from raw questions. Whatever stops it, the same command goes on where it stopped."""
-    from contextrl.commands.data_build import BuildOptions
+    from contextrl.commands.data_build import BuildOptions, load_executor
     from contextrl.commands.data_build import build as run
+    from contextrl.commands.data_tables import show_built
 
-    options = BuildOptions(config, out or Path("sets") / config.stem, local, limit, set_ or ())
+    where = (out or Path("sets") / config.stem).absolute()
+    tasks = None if executor is None else load_executor(executor)
+    options = BuildOptions(config.absolute(), where, local and local.absolute(), limit, set_ or (), tasks)
     console = Console(stderr=as_json)
-    built = run(options, console)
-    if as_json:
-        typer.echo(json.dumps(built.manifest, indent=2, ensure_ascii=False))
+    manifest = run(options, console)
+    if manifest is None:
+        console.print(f"Handed in; the set is there when the last job has ended: {escape(str(where))}", soft_wrap=True)
+    elif as_json:
+        typer.echo(json.dumps(manifest, indent=2, ensure_ascii=False))
     else:
-        from contextrl.commands.data_tables import show_built
-
-        show_built(built.manifest, options.out, console)
+        show_built(manifest, where, console)
 
 
 @app.command()
