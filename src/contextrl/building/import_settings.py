@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from contextrl.data.row_files import FILE_SUFFIXES
 from contextrl.errors import nearest_key
 from contextrl.records.example import ANSWER_TYPES, Task
 from contextrl.settings import INPUT_PATH, OPERATIONAL, Section
@@ -70,7 +71,9 @@ class SourceSettings(Section):
     @property
     def unit(self) -> str:
         """Its name in the build."""
-        return self.name or self.config or (self.path.rstrip("/").rpartition("/")[2] if self.path else self.kind)
+        last = self.path.rstrip("/").rpartition("/")[2]
+        file = next((last.removesuffix(suffix) for suffix in FILE_SUFFIXES if last.endswith(suffix)), last)
+        return self.name or self.config or file.replace(":", "-") or self.kind
 
     @field_validator("kind")
     @classmethod

@@ -136,8 +136,8 @@ def _found(one: _Opened) -> Iterator[tuple[str, Found | Sick, RawRow]]:
             yield f"{unit}-{number}", Sick(f"expected {error.expected}"[:120], str(error)), row
             continue
         for found in questions:
-            own = found.row_id if isinstance(found, Found) and found.row_id else str(number)
-            own = own.removeprefix(f"{unit}-")
+            named = isinstance(found, Found) and found.row_id not in ("", row.default_id)
+            own = found.row_id if isinstance(found, Found) and named else str(number)
             yield f"{unit}-{own}{f'-{found.id}' if found.id else ''}", found, row
 
 

@@ -105,6 +105,6 @@ def finevision(config: str) -> FineVision:
         InputError: none is named.
     """
     if not config:
-        fix = "Name one of its 185 configurations: arxivqa, ai2d_merged, geoqa+(mathv360k), ..."
+        fix = "Name one of its 185 configurations, such as arxivqa, ai2d_merged, geoqa+(mathv360k)"
         raise InputError("a configuration", found="none", where="sources.config of kind finevision", fix=fix)
     return FineVision(config)
