@@ -52,7 +52,7 @@ def outcomes(step: Import, folder: Path, start: int = 0) -> list[Candidate | Dro
 
 
 def test_rows_of_ones_own_need_no_solution(tmp_path: Path) -> None:
-    rows = [row(0), row(1, solution="I count two. Answer: 2"), row(2, answer="blue", images=[])]
+    rows = [row(0, solution=None), row(1, solution="I count two. Answer: 2"), row(2, answer="blue", images=[])]
     path = parquet(tmp_path / "bars.parquet", rows)
     found = outcomes(Import([settings(path=str(path))]), tmp_path)
     first, second, third = (one for one in found if isinstance(one, Candidate))
