@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from contextrl.data.row_files import FILE_SUFFIXES
 from contextrl.errors import nearest_key
-from contextrl.records.example import ANSWER_TYPES, Task
+from contextrl.records.example import AnswerType, Task
 from contextrl.settings import INPUT_PATH, OPERATIONAL, Section
 
 #: The kind of any set of one's own.
@@ -56,7 +56,7 @@ class SourceSettings(Section):
     task: Task | None = None
     """perception or reasoning; by default what is known of the source, or what a row says."""
 
-    answer_type: str = "auto"
+    answer_type: AnswerType | Literal["auto"] = "auto"
     """rows: of rows that name none; `auto` goes by the look of each answer."""
 
     licence: str = ""
@@ -91,9 +91,6 @@ class SourceSettings(Section):
             raise ValueError("path: expected a file, a folder or a hub id for kind rows, found none")
         if self.config and self.kind not in CONFIGURED:
             raise ValueError(f"config: expected none for kind {self.kind}, found {self.config!r}")
-        if self.answer_type != "auto" and self.answer_type not in ANSWER_TYPES:
-            expected = ", ".join(("auto", *ANSWER_TYPES))
-            raise ValueError(f"answer_type: expected {expected}, found {self.answer_type!r}")
         return self
 
     def of_the_outcome(self) -> dict[str, Any]:

@@ -10,17 +10,17 @@ from typing import Any
 
 from contextrl.building.candidates import Candidate, Dropped
 from contextrl.building.copies import Place, download, place_of
-from contextrl.building.import_settings import ROWS, SourceSettings
+from contextrl.building.import_settings import SourceSettings
 from contextrl.building.pipeline import Context, UnitsStep
 from contextrl.building.sources.registry import source_of
 from contextrl.building.sources.source import Found, Sick, Source
-from contextrl.data.answer_types import AUTO, guessed_type
+from contextrl.data.answer_types import guessed_type
 from contextrl.data.confinement import is_inside
 from contextrl.data.markers import settled_markers
 from contextrl.data.pictures import picture
 from contextrl.data.raw_rows import RawRow
 from contextrl.errors import InputError, ServiceError
-from contextrl.records.example import ANSWER_TYPES, AnswerType, ImageHandle
+from contextrl.records.example import AnswerType, ImageHandle
 
 #: Why a question is left out here, besides what its source finds wrong with it.
 BAD_LINE, BAD_PICTURE, OUTSIDE, TWICE, MARKERS = (
@@ -179,8 +179,8 @@ def _candidate(
 def _answer_type(found: Found, settings: SourceSettings) -> AnswerType:
     if found.answer_type is not None:
         return found.answer_type
-    if settings.kind == ROWS and settings.answer_type != AUTO:
-        return next(kind for kind in ANSWER_TYPES if kind == settings.answer_type)
+    if settings.answer_type != "auto":
+        return settings.answer_type
     return guessed_type(found.answer, found.question, found.solution or f"Answer: {found.answer}")
 
 
