@@ -28,8 +28,8 @@ class Numbers(UnitsStep):
     def units(self) -> list[str]:
         return ["a", "b"]
 
-    def unit(self, name: str, context: Context) -> Iterator[Candidate | Dropped]:
-        for n in range(25):
+    def unit(self, name: str, context: Context, start: int) -> Iterator[Candidate | Dropped]:
+        for n in range(start, 25):
             if name == "b" and n == self.fail_at:
                 raise OSError("the network is gone")
             yield Candidate(f"{name}-{n}", f"{n}?", str(n), "number", "reasoning", name)

@@ -122,8 +122,12 @@ class UnitsStep(Step):
         """Their names, in order."""
 
     @abstractmethod
-    def unit(self, name: str, context: Context) -> Iterator[Candidate | Dropped]:
-        """A unit's outcomes, in the same order with every run: those that are on disk are passed over."""
+    def unit(self, name: str, context: Context, start: int) -> Iterator[Candidate | Dropped]:
+        """A unit's outcomes, in the same order with every run.
+
+        Args:
+            start: how many of them are on disk already: what is given begins after these.
+        """
 
 
 class Pipeline:
@@ -274,8 +278,7 @@ class _Work:
             if whole.is_file():
                 continue
             done = len(list(self.folder.glob(f"part-{place:03}-*.jsonl")))
-            outcomes = islice(step.unit(name, context), done * PART, None)
-            self._in_parts(outcomes, context, f"{place:03}-", done)
+            self._in_parts(step.unit(name, context, done * PART), context, f"{place:03}-", done)
             write_atomically(whole, name)
 
     def _whole(self, step: WholeStep, context: Context) -> None:

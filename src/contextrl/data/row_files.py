@@ -34,12 +34,14 @@ class Source:
             with a list for each split. Other files have none.
         revision: commit, tag or branch of a hub dataset.
         limit: rows that are read at most; a hub dataset is then streamed.
+        streaming: a hub dataset is streamed in any case.
     """
 
     spec: str
     split: str = "train"
     revision: str | None = None
     limit: int | None = None
+    streaming: bool = False
 
     @property
     def path(self) -> Path:
@@ -113,7 +115,7 @@ class Source:
         options = {} if self.revision is None else {"revision": self.revision}
         try:
             dataset = datasets.load_dataset(
-                name, config or None, split=self.split, streaming=self.limit is not None, **options
+                name, config or None, split=self.split, streaming=self.streaming or self.limit is not None, **options
             )
         except ConnectionError as error:
             raise ServiceError(f"{self.spec}: the hub could not be reached: {str(error)[:200]}") from error

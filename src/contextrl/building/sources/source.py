@@ -67,6 +67,7 @@ class Source(ABC):
         revision: that its schema was read at; None: no revision is known here, and the recipe may name one.
         licence: as the hub names licences; empty where none is stated.
         task: of its questions.
+        needs_copy: why the hub alone does not do, for sets whose pictures are in an archive; empty: it does.
     """
 
     hub: str
@@ -75,6 +76,7 @@ class Source(ABC):
     revision: str | None = None
     licence: str = ""
     task: Task = "reasoning"
+    needs_copy: str = ""
 
     @abstractmethod
     def questions(self, row: RawRow) -> Iterator[Found | Sick]:

@@ -1,0 +1,131 @@
+"""Where a source's rows are: a copy on this machine, or the hub."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from contextrl.building.import_settings import ROWS, SourceSettings
+from contextrl.building.sources.source import Source
+from contextrl.data.row_files import FILE_SUFFIXES
+from contextrl.data.row_files import Source as RowFiles
+from contextrl.errors import InputError
+
+#: Bytes of a file that tell it from another of its size, at each of its ends.
+_ENDS = 2**20
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where rows are read.
+
+    Attributes:
+        rows: a file, a folder or a hub set.
+        copy: the file or folder on this machine; None: the hub.
+    """
+
+    rows: RowFiles
+    copy: Path | None
+
+    @property
+    def folders(self) -> list[Path]:
+        """Where its pictures may be."""
+        return self.rows.folders
+
+    def identity(self) -> Mapping[str, str]:
+        """What tells a copy from another: its files, their sizes, and both ends of each."""
+        if self.copy is None:
+            return {}
+        return {str(path.relative_to(self.copy.parent)): _digest(path) for path in _files(self.copy)}
+
+
+def place_of(settings: SourceSettings, source: Source, local: Path | None) -> Place:
+    """Where the rows of a source are.
+
+    Args:
+        local: a folder with copies of several.
+
+    Raises:
+        InputError: the copy that is named is not there, or the hub does not have all that is needed.
+    """
+    split = settings.split or source.split
+    copy = _copy(settings, source, local)
+    if copy is not None:
+        return Place(RowFiles(str(copy), split), copy)
+    revision = settings.revision or source.revision
+    spec = f"{source.hub}:{source.config}" if source.config else source.hub
+    if settings.kind == ROWS:
+        rows = RowFiles(settings.path, split, revision, streaming=True)
+        return Place(rows, None if rows.is_hub or rows.is_pattern else rows.path)
+    if source.needs_copy:
+        raise InputError(
+            f"a copy of {source.hub}: {source.needs_copy}",
+            found="none",
+            where=f"source {settings.unit}",
+            fix=download(settings, source),
+        )
+    return Place(RowFiles(spec, split, revision, streaming=True), None)
+
+
+def download(settings: SourceSettings, source: Source) -> str:
+    """How a copy comes to be, and where the build looks for it."""
+    revision = settings.revision or source.revision
+    words = ["hf download", source.hub, "--repo-type dataset"]
+    words += [f"--revision {revision}"] if revision else []
+    words += [f"--include '{source.config}/*'"] if source.config else []
+    words += [f"--local-dir COPIES/{source.hub}"]
+    return f"Where the hub can be reached: {' '.join(words)}; then --local COPIES"
+
+
+def _copy(settings: SourceSettings, source: Source, local: Path | None) -> Path | None:
+    if settings.local is not None:
+        path = Path(settings.local).expanduser()
+        if not path.exists():
+            where = f"source {settings.unit}, local"
+            raise InputError("a file or folder", found=f"none at {path}", where=where)
+        return _with_rows(path)
+    if local is None or (settings.kind == ROWS and not RowFiles(settings.path).is_hub):
+        return None
+    return next((_with_rows(path) for path in _candidates(settings, source, local) if path.exists()), None)
+
+
+def _candidates(settings: SourceSettings, source: Source, local: Path) -> Iterator[Path]:
+    """By its name, then as `hf download --local-dir DIR/OWNER/NAME` leaves it."""
+    for suffix in ("", *FILE_SUFFIXES):
+        yield local / f"{settings.unit}{suffix}"
+    hub, _, config = source.hub.partition(":")
+    whole = local / hub
+    config = source.config or config
+    if config:
+        yield whole / config
+    else:
+        yield whole
+
+
+def _with_rows(path: Path) -> Path:
+    """The folder `data` of a folder that has no rows itself: where the hub's own format keeps them."""
+    inner = path / "data"
+    return inner if path.is_dir() and not _has_rows(path) and _has_rows(inner) else path
+
+
+def _has_rows(folder: Path) -> bool:
+    return any(next(folder.glob(f"*{suffix}"), None) is not None for suffix in FILE_SUFFIXES)
+
+
+def _files(path: Path) -> list[Path]:
+    """Files of rows; pictures beside them are read by name, and are no part of what is told apart."""
+    if path.is_file():
+        return [path]
+    return sorted(one for one in path.rglob("*") if one.suffix in (*FILE_SUFFIXES, ".arrow") and one.is_file())
+
+
+def _digest(path: Path) -> str:
+    size = path.stat().st_size
+    digest = hashlib.sha256(str(size).encode())
+    with path.open("rb") as file:
+        digest.update(file.read(_ENDS))
+        file.seek(max(0, size - _ENDS))
+        digest.update(file.read(_ENDS))
+    return digest.hexdigest()[:32]

@@ -1,0 +1,189 @@
+"""The first step of a build: rows of all sources become candidates, each question of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from contextrl.building.candidates import Candidate, Dropped
+from contextrl.building.copies import Place, download, place_of
+from contextrl.building.import_settings import SourceSettings
+from contextrl.building.pipeline import Context, UnitsStep
+from contextrl.building.sources.registry import source_of
+from contextrl.building.sources.source import Found, Sick, Source
+from contextrl.data.answer_types import guessed_type
+from contextrl.data.confinement import is_inside
+from contextrl.data.markers import settled_markers
+from contextrl.data.pictures import picture
+from contextrl.data.raw_rows import RawRow
+from contextrl.errors import InputError, ServiceError
+from contextrl.records.example import AnswerType, ImageHandle
+
+#: Why a question is left out here, besides what its source finds wrong with it.
+BAD_LINE, BAD_PICTURE, OUTSIDE, TWICE, MARKERS = (
+    "a line that is no row",
+    "a picture that cannot be read",
+    "a picture outside the rows' folder",
+    "an id that an earlier one has",
+    "markers that are not one for each picture",
+)
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A source, and where its rows are."""
+
+    settings: SourceSettings
+    source: Source
+    place: Place
+
+
+class Import(UnitsStep):
+    """The step; its units are sources.
+
+    Args:
+        sources: in the order of the recipe.
+        local: a folder with copies, where the hub cannot be reached.
+        limit: questions of each at most.
+
+    Raises:
+        InputError: a source's settings name nothing that there is.
+    """
+
+    name = "import"
+
+    def __init__(
+        self, sources: Sequence[SourceSettings], *, local: Path | None = None, limit: int | None = None
+    ) -> None:
+        if local is not None and not local.is_dir():
+            raise InputError("a folder with copies", found=f"none at {local}", where="--local")
+        self._sources: dict[str, _Opened] = {}
+        for settings in sources:
+            least = min((one for one in (settings.limit, limit) if one is not None), default=None)
+            settings = settings.model_copy(update={"limit": least})
+            source = source_of(settings)
+            self._sources[settings.unit] = _Opened(settings, source, place_of(settings, source, local))
+
+    def identity(self) -> Mapping[str, Any]:
+        return {name: _identity(one) for name, one in self._sources.items()}
+
+    def check(self) -> None:
+        """Look for the first row of every source.
+
+        Raises:
+            InputError: a copy is none.
+            ServiceError: the hub cannot be reached: all sources that need it, and how to have copies.
+        """
+        gone = []
+        for name, one in self._sources.items():
+            try:
+                next(iter(one.place.rows.rows()), None)
+            except ServiceError as error:
+                gone.append(f"source {name}: {_named(one)}. {download(one.settings, one.source)}")
+                reason = str(error)
+        if gone:
+            raise ServiceError(
+                "\n".join([f"the hub could not be reached for {len(gone)} of the sources.", *gone, reason])
+            )
+
+    def units(self) -> Sequence[str]:
+        return list(self._sources)
+
+    def unit(self, name: str, context: Context, start: int) -> Iterator[Candidate | Dropped]:
+        """See `UnitsStep`; pictures of what is passed over are not looked at again."""
+        opened, seen = self._sources[name], set[str]()
+        allowed = [folder.resolve() for folder in opened.place.folders]
+        for place, (identity, found, row) in enumerate(islice(_found(opened), opened.settings.limit)):
+            twice = identity in seen
+            seen.add(identity)
+            if place < start:
+                continue
+            if twice:
+                yield Dropped(f"{identity}, at {place}", TWICE)
+            elif isinstance(found, Sick):
+                yield Dropped(identity, found.reason, found.detail)
+            else:
+                yield _candidate(identity, found, row, opened, allowed, context)
+
+
+def _identity(one: _Opened) -> Mapping[str, Any]:
+    source = one.source
+    hub = {"hub": source.hub, "config": source.config, "revision": one.place.rows.revision}
+    return {**one.settings.of_the_outcome(), **hub, "copy": dict(one.place.identity())}
+
+
+def _named(one: _Opened) -> str:
+    parts = [one.settings.path or one.source.hub]
+    if one.source.config:
+        parts.append(f"configuration {one.source.config}")
+    parts.append(f"revision {one.place.rows.revision or 'none pinned'}")
+    return ", ".join(parts)
+
+
+def _found(one: _Opened) -> Iterator[tuple[str, Found | Sick, RawRow]]:
+    """(id, what is asked, row) of all questions, in order; a row that is sick is one of them."""
+    unit = one.settings.unit
+    for number, row in enumerate(one.place.rows.rows(), start=1):
+        if isinstance(row, InputError):
+            yield f"{unit}-{number}", Sick(BAD_LINE, str(row)), RawRow(row.where, "", None, {})
+            continue
+        try:
+            questions = list(one.source.questions(row))
+        except InputError as error:
+            yield f"{unit}-{number}", Sick(f"expected {error.expected}"[:120], str(error)), row
+            continue
+        for found in questions:
+            named = isinstance(found, Found) and found.row_id not in ("", row.default_id)
+            own = found.row_id if isinstance(found, Found) and named else str(number)
+            yield f"{unit}-{own}{f'-{found.id}' if found.id else ''}", found, row
+
+
+def _candidate(
+    identity: str, found: Found, row: RawRow, opened: _Opened, allowed: Sequence[Path], context: Context
+) -> Candidate | Dropped:
+    settings, source = opened.settings, opened.source
+    try:
+        question, order = settled_markers(found.question, len(found.images))
+    except InputError as error:
+        return Dropped(identity, MARKERS, str(error))
+    names = []
+    for number in order:
+        where = f"{row.where}, picture {number}"
+        try:
+            handle = picture(found.images[number], where=where, base=row.base)
+            if not _is_allowed(handle, allowed):
+                return Dropped(identity, OUTSIDE, str(handle))
+            names.append(context.pictures.put(handle, where=where))
+        except InputError as error:
+            return Dropped(identity, BAD_PICTURE, str(error))
+    solution = found.solution if settings.solutions == "keep" else ""
+    return Candidate(
+        id=identity,
+        question=question,
+        answer=found.answer,
+        answer_type=_answer_type(found, settings),
+        task=settings.task or found.task or source.task,
+        source=settings.unit,
+        licence=settings.licence or found.licence or source.licence,
+        images=tuple(names),
+        solution=solution,
+        reference="source" if solution else "",
+        ratings=found.ratings,
+        origin=found.origin,
+    )
+
+
+def _answer_type(found: Found, settings: SourceSettings) -> AnswerType:
+    if found.answer_type is not None:
+        return found.answer_type
+    if settings.answer_type != "auto":
+        return settings.answer_type
+    return guessed_type(found.answer, found.question, found.solution or f"Answer: {found.answer}")
+
+
+def _is_allowed(handle: ImageHandle, allowed: Sequence[Path]) -> bool:
+    """Whether a picture is within the rows' folder: rows of strangers may name any file."""
+    return not isinstance(handle, Path) or is_inside(handle, allowed)

@@ -1,0 +1,110 @@
+"""FineVision (HuggingFaceM4/FineVision): 185 sets in one form.
+
+A row has `images`, `texts` (turns of `user` and `assistant`), `source`, and for each of four ratings of 1 to 5 a list
+by turn (`relevance_ratings`, `image_correspondence_ratings`, `visual_dependency_ratings`, `formatting_ratings`) and the
+least of them (`relevance_min`, ...). Each turn is a question of its own. Its `<image>` markers stand where the sets
+that it was made from had them, or nowhere: all are left out, and pictures come first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from contextrl.building.sources.source import Found, Sick, Source
+from contextrl.building.sources.texts import (
+    list_of,
+    numbers_of,
+    pictures_of,
+    stated,
+    text_of,
+    without_markers,
+)
+from contextrl.data.raw_rows import RawRow
+from contextrl.errors import InputError
+from contextrl.records.example import Task
+
+NAME = "finevision"
+_RATINGS = ("relevance", "image_correspondence", "visual_dependency", "formatting")
+NO_ANSWER = "no final answer in what is said"
+#: Sets whose questions are of perception: what is seen says it. All others count as reasoning.
+_PERCEPTION = (
+    *(
+        "aokvqa",
+        "cocoqa",
+        "docvqa",
+        "iconqa",
+        "infographic_vqa",
+        "ocrvqa",
+        "st_vqa",
+        "textvqa",
+        "vision_flan(filtered)",
+    ),
+    *("visual7w", "vqav2", "vsr", "chartqa", "dvqa", "figureqa", "plotqa", "mapqa", "tallyqa", "vizwiz(mathv360k)"),
+)
+
+
+class FineVision(Source):
+    """One of its configurations.
+
+    Args:
+        config: `arxivqa`, `ai2d_merged`, `geoqa+(mathv360k)`, ...
+    """
+
+    hub = "HuggingFaceM4/FineVision"
+    revision = "3c380a731a3429c1d04693d6ec16d7e683def84c"
+
+    def __init__(self, config: str) -> None:
+        self.config = config
+        self.task: Task = "perception" if config in _PERCEPTION else "reasoning"
+
+    def questions(self, row: RawRow) -> Iterator[Found | Sick]:
+        """See `Source`."""
+        images = pictures_of(row, "images")
+        turns = list_of(row, "texts")
+        origin = {"set": text_of(row, "source", empty=True) or self.config}
+        for number, turn in enumerate(turns):
+            name = str(number + 1) if len(turns) > 1 else ""
+            if not isinstance(turn, Mapping) or not all(
+                isinstance(turn.get(key), str) for key in ("user", "assistant")
+            ):
+                yield Sick("a turn without user and assistant", id=name)
+                continue
+            yield _asked(turn, images, name, _ratings(row, number), origin)
+
+
+def _asked(
+    turn: Mapping[str, str], images: Sequence[object], name: str, ratings: dict[str, float], origin: Mapping[str, Any]
+) -> Found | Sick:
+    question = without_markers(turn["user"])
+    if not question:
+        return Sick("an empty question", id=name)
+    said = stated(turn["assistant"])
+    if said is None:
+        return Sick(NO_ANSWER, turn["assistant"][-120:], id=name)
+    solution, answer = said
+    return Found(question, answer, images, solution, id=name, ratings=ratings, origin=origin)
+
+
+def _ratings(row: RawRow, number: int) -> dict[str, float]:
+    """A turn's own, or the row's least where there are none by turn."""
+    values: dict[str, Any] = {}
+    for rating in _RATINGS:
+        by_turn = row.columns.get(f"{rating}_ratings")
+        if isinstance(by_turn, Sequence) and not isinstance(by_turn, str) and number < len(by_turn):
+            values[rating] = by_turn[number]
+        else:
+            values[rating] = row.columns.get(f"{rating}_min")
+    return numbers_of(values)
+
+
+def finevision(config: str) -> FineVision:
+    """One of its configurations.
+
+    Raises:
+        InputError: none is named.
+    """
+    if not config:
+        fix = "Name one of its 185 configurations, such as arxivqa, ai2d_merged, geoqa+(mathv360k)"
+        raise InputError("a configuration", found="none", where="sources.config of kind finevision", fix=fix)
+    return FineVision(config)

@@ -1,0 +1,104 @@
+"""What sources write: final answers within solutions, options of choices, fields of rows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from contextrl.answers import extract_answer
+from contextrl.data.pictures import flat
+from contextrl.data.raw_rows import RawRow, describe
+from contextrl.errors import InputError
+
+#: GSM8K's mark, which sets of worked problems have taken over.
+_HASHES = re.compile(r"\s*####\s*(\S[^\n]*?)\s*$")
+#: Words of an answer at most: what is longer is a sentence that says more than the answer.
+ANSWER_WORDS = 12
+_MARKERS = re.compile(r"<image(?:[ _-]?\d+)?>", re.IGNORECASE)
+LETTERS = "ABCDEFGHIJ"
+
+
+def stated(text: str) -> tuple[str, str] | None:
+    """(solution, answer) of what a source has as its answer: a worked solution that ends with it, or the bare answer,
+    whose solution is empty. None where no final answer is found.
+    """
+    text = text.strip()
+    if (hashes := _HASHES.search(text)) is not None:
+        # Written as every verifier reads it.
+        worked = text[: hashes.start()].rstrip()
+        return (f"{worked}\nAnswer: {hashes[1]}", hashes[1]) if worked else ("", hashes[1])
+    answer = extract_answer(text, "text")
+    if answer is None or len(answer.split()) > ANSWER_WORDS:
+        return None
+    is_bare = answer.strip(" .") == text.strip(" .") or (len(text) - len(answer) < 20 and "\n" not in text)
+    return ("" if is_bare else text), answer
+
+
+def without_markers(text: str) -> str:
+    """Text without `<image>` markers, for sources that set them as it happens: pictures then come first."""
+    return _MARKERS.sub(" ", text).strip()
+
+
+def with_options(question: str, options: Sequence[str]) -> str:
+    """A question with its options below, a letter each; options that have their letters keep them."""
+    lines = [
+        option.strip() if re.match(rf"\(?{letter}[).:\s]", option.strip()) else f"{letter}. {option.strip()}"
+        for letter, option in zip(LETTERS, options, strict=False)
+    ]
+    return "\n".join([question.rstrip(), *lines])
+
+
+def text_of(row: RawRow, field: str, *, empty: bool = False) -> str:
+    """A field that holds text.
+
+    Args:
+        empty: it may hold none.
+
+    Raises:
+        InputError: it is not there, or holds something else.
+    """
+    value = field_of(row, field, optional=empty)
+    if empty and value is None:
+        return ""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str) or (not empty and not value.strip()):
+        found = describe(value) if not isinstance(value, str) else "an empty string"
+        raise InputError("text", found=found, where=f"{row.where}, field {field!r}")
+    return value.strip()
+
+
+def list_of(row: RawRow, field: str) -> list[Any]:
+    """A field that holds a list.
+
+    Raises:
+        InputError: it is not there, or holds something else.
+    """
+    value = field_of(row, field)
+    if not isinstance(value, list | tuple):
+        raise InputError("a list", found=describe(value), where=f"{row.where}, field {field!r}")
+    return list(value)
+
+
+def field_of(row: RawRow, field: str, *, optional: bool = False) -> Any:
+    """What a row has in a field.
+
+    Raises:
+        InputError: it has no such field.
+    """
+    if field not in row.columns and not optional:
+        found = ", ".join(map(str, row.columns))[:200] or "none"
+        raise InputError(f"a field {field!r}, as its schema has", found=f"the fields {found}", where=row.where)
+    return row.columns.get(field)
+
+
+def pictures_of(row: RawRow, field: str) -> list[object]:
+    """Pictures of a field that holds one, a list of them, or null."""
+    value = field_of(row, field)
+    return [one for one in flat(value) if one is not None]
+
+
+def numbers_of(values: Mapping[str, Any]) -> dict[str, float]:
+    """Those of some values that are numbers."""
+    return {name: float(v) for name, v in values.items() if isinstance(v, int | float) and not isinstance(v, bool)}

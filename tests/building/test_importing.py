@@ -1,0 +1,218 @@
+"""Rows of sources become candidates: copies, faults by kind, limits, resumed where they were."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from benchmarks.made_rows import png, stored
+
+from contextrl.building import pipeline
+from contextrl.building.candidates import Candidate, Dropped
+from contextrl.building.import_settings import SourceSettings
+from contextrl.building.importing import Import
+from contextrl.building.pictures import PictureStore
+from contextrl.building.pipeline import Context, Pipeline
+from contextrl.errors import InputError, ServiceError
+from contextrl.settings import validated
+
+
+def settings(**given: Any) -> SourceSettings:
+    return validated(SourceSettings, given, where="sources[0]")
+
+
+def row(number: int, **changes: Any) -> dict[str, Any]:
+    made = {
+        "question": f"How many bars are in picture {number}?",
+        "answer": str(number % 8 + 1),
+        "images": [stored(number)],
+    }
+    return made | changes
+
+
+def parquet(path: Path, rows: list[dict[str, Any]]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    return path
+
+
+def jsonl(path: Path, rows: list[Any]) -> Path:
+    lines = [one if isinstance(one, str) else json.dumps(one) for one in rows]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def outcomes(step: Import, folder: Path, start: int = 0) -> list[Candidate | Dropped]:
+    context = Context(0, PictureStore(folder / "pictures"))
+    return [one for name in step.units() for one in step.unit(name, context, start)]
+
+
+def test_rows_of_ones_own_need_no_solution(tmp_path: Path) -> None:
+    rows = [row(0, solution=None), row(1, solution="I count two. Answer: 2"), row(2, answer="blue", images=[])]
+    path = parquet(tmp_path / "bars.parquet", rows)
+    found = outcomes(Import([settings(path=str(path))]), tmp_path)
+    first, second, third = (one for one in found if isinstance(one, Candidate))
+    assert (first.id, first.answer, first.answer_type, first.solution, first.reference) == (
+        "bars-1",
+        "1",
+        "number",
+        "",
+        "",
+    )
+    assert (second.solution, second.reference) == ("I count two. Answer: 2", "source")
+    assert (third.answer_type, third.images) == ("text", ())
+    store = PictureStore(tmp_path / "pictures")
+    assert store.path(first.images[0]).read_bytes() == png(0), "the bytes that the source has"
+
+
+def test_columns_names_and_types_are_as_the_recipe_says(tmp_path: Path) -> None:
+    rows = [{"qid": 7, "query": "<image> Is it red?", "gt": "No", "pic": stored(3), "why": "It is blue. Answer: No"}]
+    path = parquet(tmp_path / "x.parquet", rows)
+    columns = {"id": "qid", "question": "query", "answer": "gt", "images": "pic", "solution": "why"}
+    given = settings(path=str(path), name="mine", columns=columns, task="perception", licence="mit", solutions="ignore")
+    (found,) = outcomes(Import([given]), tmp_path)
+    assert isinstance(found, Candidate)
+    assert (found.id, found.source, found.task, found.licence) == ("mine-7", "mine", "perception", "mit")
+    assert (found.question, found.answer_type, found.solution) == ("Is it red?", "yes_no", "")
+
+
+def test_what_is_wrong_is_told_by_kind_and_stops_nothing(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "secret.png").write_bytes(png(1))
+    (tmp_path / "in" / "sick.png").write_bytes(b"\x89PNG\r\n\x1a\n rest is missing")
+    fine = {"question": "How many?", "answer": "1", "images": []}
+    lines = [
+        fine,
+        "{not json",
+        {**fine, "images": ["sick.png"]},
+        {**fine, "images": ["../secret.png"]},
+        {**fine, "images": ["nowhere.png"]},
+        {**fine, "question": "<image> <image> two?", "images": []},
+        {"question": "no answer", "images": []},
+        {**fine, "id": "a"},
+        {**fine, "id": "a", "question": "another?"},
+    ]
+    path = jsonl(tmp_path / "in" / "q.jsonl", lines)
+    found = outcomes(Import([settings(path=str(path), name="q")]), tmp_path)
+    reasons = [one.reason if isinstance(one, Dropped) else "kept" for one in found]
+    assert reasons[0] == reasons[7] == "kept"
+    assert reasons[1] == "a line that is no row"
+    assert reasons[2] == "a picture that cannot be read"
+    assert reasons[3] == "a picture outside the rows' folder"
+    assert reasons[4] == "a picture that cannot be read"
+    assert reasons[5].startswith("expected a marker for each picture")
+    assert reasons[6] == "expected a field 'answer'"
+    assert reasons[8] == "an id that an earlier one has"
+    assert len({one.id for one in found}) == len(found)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "mine.parquet",
+        "mine/train-00000.parquet",
+        "FanqingM/MMK12/train-00000-of-00001.parquet",
+        "FanqingM/MMK12/data/train-00000-of-00001.parquet",
+    ],
+)
+def test_copies_are_found_where_they_are_put(place: str, tmp_path: Path) -> None:
+    parquet(tmp_path / "copies" / place, [row(0), row(1)])
+    step = Import([settings(path="FanqingM/MMK12", name="mine")], local=tmp_path / "copies")
+    step.check()
+    assert len(outcomes(step, tmp_path)) == 2
+
+
+def test_a_configuration_has_its_own_folder(tmp_path: Path) -> None:
+    turn = {"user": "<image>\nWhat is shown?", "assistant": "bars"}
+    for config, rows in (("arxivqa", 3), ("geoqa+(mathv360k)", 2)):
+        folder = tmp_path / "HuggingFaceM4" / "FineVision" / config
+        made = [{"images": [stored(n)], "texts": [turn], "source": config} for n in range(rows)]
+        parquet(folder / "train-00000-of-00002.parquet", made[:1])
+        parquet(folder / "train-00001-of-00002.parquet", made[1:])
+    sources = [settings(kind="finevision", config="arxivqa"), settings(kind="finevision", config="geoqa+(mathv360k)")]
+    found = outcomes(Import(sources, local=tmp_path), tmp_path)
+    others = [f"geoqa+(mathv360k)-{n}" for n in (1, 2)]
+    assert [one.id for one in found] == ["arxivqa-1", "arxivqa-2", "arxivqa-3", *others]
+
+
+def test_without_hub_and_copy_it_says_how_to_have_one_before_anything_is_done() -> None:
+    sources = [settings(kind="finevision", config="arxivqa"), settings(path="owner/name:part", revision="abc")]
+    with pytest.raises(ServiceError) as caught:
+        Import(sources).check()
+    message = str(caught.value)
+    assert "could not be reached for 2 of the sources" in message
+    assert (
+        "HuggingFaceM4/FineVision, configuration arxivqa, revision 3c380a731a3429c1d04693d6ec16d7e683def84c" in message
+    )
+    assert "hf download HuggingFaceM4/FineVision --repo-type dataset --revision 3c380a7" in message
+    assert "--include 'arxivqa/*' --local-dir COPIES/HuggingFaceM4/FineVision" in message
+    assert "owner/name:part, revision abc" in message
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"kind": "finvision"}, "did you mean finevision"),
+        ({"kind": "rows"}, "a file, a folder or a hub id"),
+        ({"kind": "mmk12", "path": "x"}, "path: expected none for kind mmk12"),
+        ({"kind": "mmk12", "config": "x"}, "config: expected none for kind mmk12"),
+        ({"path": "x", "answer_type": "word"}, "answer_type"),
+        ({"path": "x", "limit": 0}, "limit"),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        settings(**given)
+    assert message in str(caught.value)
+
+
+def test_copies_that_are_none_are_refused(tmp_path: Path) -> None:
+    for given, local in (({"local": str(tmp_path / "x")}, None), ({}, tmp_path / "x")):
+        with pytest.raises(InputError):
+            Import([settings(path="owner/name", **given)], local=local)
+    with pytest.raises(InputError, match="fields: answer"):
+        Import([settings(path=str(tmp_path), columns={"anser": "a"})])
+
+
+def test_the_limit_counts_questions(tmp_path: Path) -> None:
+    path = parquet(tmp_path / "bars.parquet", [row(n) for n in range(9)])
+    assert len(outcomes(Import([settings(path=str(path), limit=5)]), tmp_path)) == 5
+    assert len(outcomes(Import([settings(path=str(path), limit=5)], limit=3), tmp_path)) == 3
+
+
+def test_what_is_done_is_not_looked_at_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second run begins after the parts that are there; a copy with other rows is another build."""
+    monkeypatch.setattr(pipeline, "PART", 4)
+    path = parquet(tmp_path / "bars.parquet", [row(n) for n in range(10)])
+
+    def run(folder: str) -> list[str]:
+        step = Import([settings(path=str(path))])
+        made = Pipeline(tmp_path / folder, [step], Context(0, PictureStore(tmp_path / folder / "pictures")))
+        made.run()
+        return [one.id for one in made.outcome()]
+
+    whole = run("whole")
+    run("stopped")
+    steps = tmp_path / "stopped" / "steps" / "01-import"
+    for name in ("done.json", "unit-000.done", "part-000-00002.jsonl", "dropped-000-00002.jsonl"):
+        (steps / name).unlink()
+    put: list[str] = []
+    keep = PictureStore.put
+
+    def noted(self: PictureStore, handle: Any, *, where: str) -> str:
+        put.append(where)
+        return keep(self, handle, where=where)
+
+    monkeypatch.setattr(PictureStore, "put", noted)
+    assert run("stopped") == whole
+    assert len(put) == 2
+    for name in ("part-000-00000.jsonl", "part-000-00002.jsonl"):
+        assert (steps / name).read_bytes() == (tmp_path / "whole" / "steps" / "01-import" / name).read_bytes()
+    parquet(path, [row(n + 1) for n in range(10)])
+    put.clear()
+    run("stopped")
+    assert len(put) == 10
