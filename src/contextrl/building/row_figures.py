@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from contextrl.building.picture_tokens import TokenRule
@@ -89,6 +89,9 @@ class RowFigures:
         self._add_licence(columns, source)
         if pictures:
             self._add_pictures(example, where)
+        else:
+            self.pictures += len(example.images)
+            self.unreadable += len(example.images)
 
     def _add_ratings(self, value: object) -> None:
         """As a build writes them, JSON text, or an object."""
@@ -164,8 +167,7 @@ class RowFigures:
         """Names of a tally with their rows: numbers in their order, others the commonest first."""
         counts = self.tallies[name].by_count()
         if name in ("right", "pictures"):
-            order: Callable[[tuple[str, int]], tuple[int, str]] = lambda one: (_order(one[0]), one[0])
-            return sorted(counts, key=order)
+            return sorted(counts, key=lambda one: (_order(one[0]), one[0]))
         return counts
 
 

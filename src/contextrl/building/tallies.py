@@ -9,6 +9,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -118,7 +119,7 @@ def bins_of(distribution: Distribution) -> list[Bin]:
         while value >= edges[place + 1]:
             place += 1
         counts[place] += count
-    return [Bin(low, high, counts[n]) for n, (low, high) in enumerate(zip(edges, edges[1:], strict=False))]
+    return [Bin(low, high, counts[n]) for n, (low, high) in enumerate(pairwise(edges))]
 
 
 def _equal(least: float, most: float) -> Iterator[float]:
@@ -196,7 +197,7 @@ class Samples(Generic[T]):
             heapq.heapreplace(self._any, entry)
         for name in named:
             known = self._first.get(name)
-            if known is None and len(self._first) >= 4 * self.count:
+            if known is None and len(self._first) >= 2 * self.count:
                 continue  # more classes than rows that are wanted
             if known is None or drawn < known:
                 self._first[name] = drawn
