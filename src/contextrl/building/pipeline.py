@@ -259,7 +259,7 @@ class _Work:
             notes = _summed(notes, json.loads(path.read_text(encoding="utf-8")))
         counts = self._count(notes)
         record = {"identity": self.identity, "settings": step.identity(), **asdict(counts), "sha256": self._hashes()}
-        # In the order in which it was made: what is read of it is then what was counted, to the order of a table's columns.
+        # In the order in which it was made, so that a table's columns are the same when it is read again.
         write_atomically(self.folder / _DONE, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
         return counts
 
