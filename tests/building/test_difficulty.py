@@ -65,7 +65,9 @@ def run(
     **settings: Any,
 ) -> tuple[list[Candidate | Dropped], Mapping[str, Any]]:
     """Outcomes and notes."""
-    asked = DifficultySettings.model_validate({"policy": server(*urls, **(policy or {})), **settings, "judge": section or {}})
+    asked = DifficultySettings.model_validate(
+        {"policy": server(*urls, **(policy or {})), **settings, "judge": section or {}}
+    )
     with client(asked.policy, "difficulty.policy") as completions:
         step = Difficulty(asked, completions, judge, folder / "difficulty")
         return list(step.each(candidates, context_in(folder))), step.part_notes()
@@ -255,7 +257,8 @@ def test_the_judge_sees_a_solution_where_there_is_one_and_it_may(tmp_path: Path)
 
 def test_one_of_several_servers_is_dead(tmp_path: Path) -> None:
     with chat_model(by_seed) as policy:
-        outcomes, notes = run(tmp_path, ["http://127.0.0.1:9/v1", policy.url], [summed(n) for n in range(6)], drop=[])
+        urls, candidates = ["http://127.0.0.1:9/v1", policy.url], [summed(n) for n in range(6)]
+        outcomes, notes = run(tmp_path, urls, candidates, policy={"max_retries": 5}, drop=[])
     assert notes["responses"] == 24
     assert all(isinstance(one, Candidate) for one in outcomes)
 
@@ -297,6 +300,7 @@ def test_a_judge_that_is_gone_leaves_the_responses(tmp_path: Path) -> None:
             run(tmp_path, [policy.url], candidates, first, section={"max_concurrency": 1})
         second = Unsure()
         outcomes, _ = run(tmp_path, [policy.url], candidates, second, drop=[])
+        assert len(policy.asked) == 8
         assert Counter(asked.seed for asked in policy.asked).most_common(1)[0][1] == 1
     assert len(outcomes) == 2
     assert len(first.asked) + len(second.asked) == 8
