@@ -157,10 +157,15 @@ def _found(one: _Opened) -> Iterator[tuple[str, Found | Sick, RawRow]]:
             yield f"{unit}-row{number}", Sick(f"expected {error.expected}"[:120], str(error)), row
             continue
         for found in questions:
-            named = isinstance(found, Found) and found.row_id not in ("", row.default_id)
+            own = _own_id(found, row) or str(number)
             # A row that is left out has no id: as a bare number it could be that of another.
-            own = found.row_id if named else str(number) if isinstance(found, Found) else f"row{number}"
+            own = own if isinstance(found, Found) else f"row{number}"
             yield f"{unit}-{own}{f'-{found.id}' if found.id else ''}", found, row
+
+
+def _own_id(found: Found | Sick, row: RawRow) -> str:
+    """The id that the row has itself; empty where it got one when it was read."""
+    return found.row_id if isinstance(found, Found) and found.row_id != row.default_id else ""
 
 
 def _candidate(
