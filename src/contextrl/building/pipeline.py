@@ -95,6 +95,12 @@ class EachStep(Step):
         raises, and its part is made again next time.
         """
 
+    def part_notes(self) -> Mapping[str, Any]:
+        """Figures of the part that `each` has just gone through: numbers, by name at any depth. They are kept with the
+        part, and the step's notes are their sums, in however many starts the parts were made.
+        """
+        return {}
+
 
 class WholeStep(Step):
     """Needs all candidates; streams what it can."""
@@ -246,9 +252,11 @@ class _Work:
             write_atomically(self.folder / _NOTES, json.dumps(step.notes()))
 
     def finish(self, step: Step) -> Counts:
-        # What a step that needs all candidates has found out is known where it ran, which may be another process.
+        # What a step has found out is known where it ran, which may be another process.
         kept = self.folder / _NOTES
-        notes = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else step.notes()
+        notes = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else dict(step.notes())
+        for path in sorted(self.folder.glob("notes-*.json")):
+            notes = _summed(notes, json.loads(path.read_text(encoding="utf-8")))
         counts = self._count(notes)
         record = {"identity": self.identity, "settings": step.identity(), **asdict(counts), "sha256": self._hashes()}
         write_atomically(self.folder / _DONE, json.dumps(record, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
@@ -259,9 +267,10 @@ class _Work:
         for part in sorted(self.earlier.glob("part-*.jsonl"))[rank::processes]:
             number = part.stem.removeprefix("part-")
             candidates = list(read_part(part))
-            if not (self.folder / part.name).is_file():
-                self._write(number, step.each(candidates, context))
-            context.advance(len(candidates))
+            if (self.folder / part.name).is_file():
+                context.advance(len(candidates))
+            else:
+                self._write(number, _counted(step.each(candidates, context), context), step.part_notes)
 
     def _units(self, step: UnitsStep, context: Context, rank: int, processes: int) -> None:
         for place, name in list(enumerate(step.units()))[rank::processes]:
@@ -288,12 +297,19 @@ class _Work:
             context.advance(len(part))
             number += 1
 
-    def _write(self, number: str, outcomes: Iterable[Candidate | Dropped]) -> None:
-        """A part and what was dropped from it; the part comes last, so that it is there only with the other."""
+    def _write(
+        self,
+        number: str,
+        outcomes: Iterable[Candidate | Dropped],
+        notes: Callable[[], Mapping[str, Any]] = dict,
+    ) -> None:
+        """A part, its notes and what was dropped from it; the part comes last, so that it is there with the others."""
         given: list[str] = []
         dropped: list[str] = []
         for outcome in outcomes:
             (dropped if isinstance(outcome, Dropped) else given).append(outcome.as_line())
+        if noted := notes():
+            write_atomically(self.folder / f"notes-{number}.json", json.dumps(noted))
         write_atomically(self.folder / f"dropped-{number}.jsonl", "".join(dropped))
         write_atomically(self.folder / f"part-{number}.jsonl", "".join(given))
 
@@ -307,6 +323,24 @@ class _Work:
     def _hashes(self) -> dict[str, str]:
         paths = sorted(self.folder.glob("part-*.jsonl"))
         return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+
+
+def _counted(outcomes: Iterable[Candidate | Dropped], context: Context) -> Iterator[Candidate | Dropped]:
+    """Tell of each outcome as it comes: a part may take hours."""
+    for outcome in outcomes:
+        yield outcome
+        context.advance(1)
+
+
+def _summed(left: Mapping[str, Any], right: Mapping[str, Any]) -> dict[str, Any]:
+    """Figures added name by name; what is rounded stays so."""
+    total = dict(left)
+    for name, value in right.items():
+        if isinstance(value, Mapping):
+            total[name] = _summed(total.get(name, {}), value)
+        else:
+            total[name] = round(total.get(name, 0) + value, 6)
+    return total
 
 
 def _done(folder: Path, identity: str) -> Counts | None:

@@ -178,28 +178,28 @@ class JudgeConfig(JudgingSettings):
 class ServerConfig(Section):
     """A model behind servers that answers questions: the policy of a benchmark, or the model that reads its answers."""
 
-    base_url: str | list[str]
+    base_url: Annotated[str | list[str], OPERATIONAL]
     """An OpenAI-compatible server (http://host:8000/v1), or several that serve the same model."""
     model: str
     """The model's name at the server."""
-    api_key_env: str = "OPENAI_API_KEY"
+    api_key_env: Annotated[str, OPERATIONAL] = "OPENAI_API_KEY"
     """The environment variable that holds the key; the key itself is never written anywhere."""
     extra: dict[str, Any] = Field(default_factory=dict)
     """Further fields of the request's body, such as {chat_template_kwargs: {enable_thinking: false}}."""
-    timeouts: TimeoutConfig = TimeoutConfig(read=3600.0, total=7200.0)
+    timeouts: Annotated[TimeoutConfig, OPERATIONAL] = TimeoutConfig(read=3600.0, total=7200.0)
     """A server sends nothing until a whole answer is there: 16,384 tokens at 10 a second are 27 minutes."""
-    max_retries: int = Field(5, ge=0)
+    max_retries: Annotated[int, OPERATIONAL] = Field(5, ge=0)
     """Repeats of a request after a failure that may pass (429, 5xx, time-outs, cut connections)."""
-    max_concurrency: int = Field(64, gt=0)
+    max_concurrency: Annotated[int, OPERATIONAL] = Field(64, gt=0)
     """Most requests at once per server; fewer while a server is slow or refuses."""
-    max_failures: int = Field(20, gt=0)
+    max_failures: Annotated[int, OPERATIONAL] = Field(20, gt=0)
     """So many requests in a row that failed after all retries, or that were refused alike before any was answered, and
     the servers count as gone."""
-    patience: float = Field(60.0, gt=0)
+    patience: Annotated[float, OPERATIONAL] = Field(60.0, gt=0)
     """Seconds for which no server can be reached until they count as gone; shorter outages are sat out."""
-    budget: BudgetConfig = BudgetConfig()
-    prices: PriceConfig = PriceConfig()
-    cache: bool | Path = False
+    budget: Annotated[BudgetConfig, OPERATIONAL] = BudgetConfig()
+    prices: Annotated[PriceConfig, OPERATIONAL] = PriceConfig()
+    cache: Annotated[bool | Path, OPERATIONAL] = False
     """True keeps replies in the user's cache folder; a path keeps them there (a local disk); false keeps none."""
 
     @field_validator("base_url")

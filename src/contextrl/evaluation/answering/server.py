@@ -38,7 +38,7 @@ class ServerModel:
         calls = (Call(question.id, partial(self._messages, question), fields) for question in questions)
         for key, outcome, usage in self.completions.stream(calls):
             self.usage += usage
-            yield _answer(key, outcome)
+            yield answer_of(key, outcome)
 
     def _messages(self, question: Question) -> str:
         urls = [picture_url(handle, self.image_max_side) for handle in question.images]
@@ -58,8 +58,8 @@ def request_fields(sampling: Sampling) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _answer(key: str, outcome: Reply | Failure) -> Answer:
-    """A refusal is an answer; what the server did not bring to its end is none."""
+def answer_of(key: str, outcome: Reply | Failure) -> Answer:
+    """What came of a request: a refusal is an answer; what the server did not bring to its end is none."""
     if isinstance(outcome, Failure):
         return Answer(key, error=f"{outcome.kind}: {outcome.detail}")
     if outcome.finish_reason in _BROKEN_OFF:

@@ -119,11 +119,15 @@ def neutralise(text: str, *, limit: int = 32_000) -> Neutralised:
         note = f"\n[... {len(text) - limit} or more characters left out ...]\n"
         keep = max(limit - len(note), 2) // 2
         text = text[:keep] + note + text[-keep:]
-    text = _break(_DELIMITER, text)
-    text = _stand_in(text, [start for start, _ in _tokens(text.translate(_LOOKALIKES))])
+    text = broken_tokens(_break(_DELIMITER, text))
     for pattern in (_ROLE_HEADER, _KEY, _LABEL):
         text = _break(pattern, text)
     return Neutralised(text, cut)
+
+
+def broken_tokens(text: str) -> str:
+    """The text in which each token of a chat template only looks like one: read, and not obeyed."""
+    return _stand_in(text, [start for start, _ in _tokens(text.translate(_LOOKALIKES))])
 
 
 def visible(text: str) -> str:
