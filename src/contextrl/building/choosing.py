@@ -144,12 +144,12 @@ class Chooser:
             ServiceError: the model is gone or its budget is spent.
         """
         distinct = [(candidate, _distinct(texts)) for candidate, texts in solutions]
-        named = self._asked(distinct, kept)
-        choices: list[Choice | None] = []
-        for index, (_, texts) in enumerate(distinct):
-            found = {order: number for (place, order), number in named.items() if place == index}
-            choices.append(self._choice(texts, found) if texts else None)
-        return choices
+        named: list[dict[tuple[int, ...], int | None]] = [{} for _ in distinct]
+        for (index, order), number in self._asked(distinct, kept).items():
+            named[index][order] = number
+        return [
+            self._choice(texts, found) if texts else None for (_, texts), found in zip(distinct, named, strict=True)
+        ]
 
     def _asked(
         self, solutions: Sequence[tuple[Candidate, Mapping[int, str]]], kept: Kept
