@@ -110,6 +110,14 @@ def test_what_is_wrong_is_told_by_kind_and_stops_nothing(tmp_path: Path) -> None
     assert len({one.id for one in found}) == len(found)
 
 
+def test_a_row_that_is_left_out_takes_no_other_row_s_id(tmp_path: Path) -> None:
+    fine = {"question": "How many?", "answer": "1", "images": []}
+    path = jsonl(tmp_path / "q.jsonl", ["{no row", {**fine, "id": "1"}, {**fine, "answer": None}, {**fine, "id": 3}])
+    found = outcomes(Import([settings(path=str(path))]), tmp_path)
+    assert [one.id for one in found if isinstance(one, Candidate)] == ["q-1", "q-3"]
+    assert [one.id for one in found if isinstance(one, Dropped)] == ["q-row1", "q-row3"]
+
+
 @pytest.mark.parametrize(
     "place",
     [

@@ -16,11 +16,10 @@ from contextrl.building.pictures import PictureStore
 from contextrl.building.pipeline import Context
 from contextrl.building.sources.registry import KNOWN, source_of
 from contextrl.building.sources.source import Found, Sick
-from contextrl.building.sources.texts import with_options
 from contextrl.data.raw_rows import RawRow
 from contextrl.errors import InputError
 
-CONFIGS = {"finevision": "arxivqa", "thinklite": "hard-11k"}
+CONFIGS = {"finevision": "arxivqa", "thinklite": "hard-11k", "mmfinereason": "MMK12"}
 
 
 def asked(kind: str, config: str = "", base: Path | None = None, **columns: Any) -> Found | Sick:
@@ -63,99 +62,170 @@ def test_geometry3k() -> None:
     assert (one.question, one.answer, len(one.images)) == ("Find m$\\angle$1.", "23 \\sqrt { 2 }", 1)
 
 
+def test_thinklite_choices_apart_become_options() -> None:
+    columns = {"image": png(1), "problem": "<image>Which is it?", "choices": ["red", "blue"], "id": 3}
+    one = found_in("thinklite", **columns, answer="blue")
+    assert (one.question, one.answer, one.answer_type) == ("Which is it?\nA. red\nB. blue", "B", "choice")
+    # Ids of the sets that it is made of repeat each other: they name no row.
+    assert (one.row_id, one.origin) == ("", {"id": "3"})
+    listed = "<image>Which is it? (A) red (B) blue"
+    one = found_in("thinklite", **{**columns, "problem": listed}, answer="B")
+    assert (one.question, one.answer, one.answer_type) == (listed.removeprefix("<image>"), "B", None)
+    assert isinstance(asked("thinklite", **columns, answer="green"), Sick)
+    assert found_in("thinklite", **{**columns, "choices": None}, answer=None, ground_truth="7").answer == "7"
+
+
+ARXIVQA = {
+    "id": "cond-mat-2",
+    "image": "images/1804.00103_0.jpg",
+    "options": ["A) One", "B) Two", "C) Three", "D) Four", "-"],
+    "question": "How many?",
+    "rationale": "There are three peaks, so option C fits.",
+}
+
+
+def test_arxivqa() -> None:
+    one = found_in("arxivqa", **ARXIVQA, label="[C]")
+    assert (one.answer, one.answer_type, one.row_id) == ("C", "choice", "cond-mat-2")
+    assert one.question == "How many?\nA) One\nB) Two\nC) Three\nD) Four"
+    assert one.solution == "There are three peaks, so option C fits.\nAnswer: C"
+    assert (one.images, one.origin) == (["images/1804.00103_0.jpg"], {"paper": "1804.00103"})
+
+
+def test_arxivqa_rationales_for_another_option_are_no_solutions() -> None:
+    argued = "The line has three peaks. The correct answer is C."
+    assert found_in("arxivqa", **{**ARXIVQA, "rationale": argued}, label="B").solution == ""
+    assert found_in("arxivqa", **{**ARXIVQA, "rationale": argued}, label="C").solution == f"{argued}\nAnswer: C"
+    assert found_in("arxivqa", **{**ARXIVQA, "rationale": None}, label="C").solution == ""
+
+
 @pytest.mark.parametrize(
-    ("label", "letter"),
+    ("image", "paper"),
     [
-        ("A", "A"),
-        ("B)", "B"),
-        ("(C)", "C"),
-        ("b", "B"),
-        ("D. Four", "D"),
-        ("['A']", "A"),
-        ("Three", "C"),
-        ("C) Three", "C"),
+        ("images/0805.4509_1.jpg", "0805.4509"),
+        ("images/1804.00103v2_0.jpg", "1804.00103"),
+        ("cond-mat9901001_1.jpg", "cond-mat9901001"),
+        ("images/figure.jpg", None),
     ],
 )
-def test_arxivqa(label: str, letter: str) -> None:
-    options = ["A) One", "B) Two", "C) Three", "D) Four"]
-    columns = {"id": "cond-mat-2", "image": "images/1804.00103_0.jpg", "options": options, "question": "How many?"}
-    one = found_in("arxivqa", **columns, label=label, rationale="There are peaks.")
-    assert (one.answer, one.answer_type, one.row_id) == (letter, "choice", "cond-mat-2")
-    assert one.question == "How many?\nA) One\nB) Two\nC) Three\nD) Four"
-    assert one.solution == f"There are peaks.\nAnswer: {letter}"
-    assert one.origin == {"paper": "1804.00103"}
+def test_arxivqa_papers(image: str, paper: str | None) -> None:
+    assert found_in("arxivqa", **{**ARXIVQA, "image": image}, label="C").origin.get("paper") == paper
 
 
-@pytest.mark.parametrize("label", ["E", "Five", "-", "Apples"])
-def test_arxivqa_with_a_label_that_is_no_option(label: str) -> None:
-    columns = {"id": "1", "image": "a.jpg", "options": ["One", "Two"], "question": "How many?", "rationale": ""}
-    assert isinstance(asked("arxivqa", **columns, label=label), Sick)
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"label": "E"}, "a label that is none of the options"),
+        ({"label": "Five"}, "a label that is none of the options"),
+        ({"label": "A, B"}, "a label that is none of the options"),
+        ({"label": "A", "options": ["A) One", "C) Two"]}, "options that their letters do not tell apart"),
+        ({"label": "A", "options": ["One"]}, "options that their letters do not tell apart"),
+        ({"label": "A", "options": [1, 2]}, "options that their letters do not tell apart"),
+    ],
+)
+def test_arxivqa_rows_that_say_no_option(changes: dict[str, Any], reason: str) -> None:
+    found = asked("arxivqa", **{**ARXIVQA, **changes})
+    assert isinstance(found, Sick)
+    assert found.reason == reason
 
 
-def test_options_have_letters_once() -> None:
-    assert with_options("Which?", ["red", "blue"]) == "Which?\nA. red\nB. blue"
-    assert with_options("Which?", ["A. red", "(B) blue"]) == "Which?\nA. red\n(B) blue"
-    assert with_options("Which?", ["Apple", "Banana"]) == "Which?\nA. Apple\nB. Banana"
+SAID = "<think>Let me see. It may be 7.</think>The sides are 3 and 4.\n\nThe final answer is <answer>5</answer>."
+SAID_AFTER = "The sides are 3 and 4.\n\nThe final answer is <answer>5</answer>."
 
 
 def test_mmfinereason_by_part() -> None:
-    said = "<think>Let me see. It may be 7.</think>The sides are 3 and 4, so it is 5.\n\\boxed{5}"
-    common = {"question": "<image>Find c.", "image": stored(1), "qwen3vl_235b_thinking_response": said}
-    one = found_in("mmfinereason", **common, original_answer="5", caption="a triangle", source="geometry3k")
-    assert (one.answer, one.origin["set"]) == ("5", "geometry3k")
-    assert one.solution == "The sides are 3 and 4, so it is 5.\n\\boxed{5}"
-    other = found_in("mmfinereason", **common, answer="12")
+    common = {"question": "<image>Find c.", "image": stored(1), "id": 12, "qwen3vl_235b_thinking_response": SAID}
+    one = found_in("mmfinereason", **common, answer="5", original_answer="c^2 = 25, so c = 5", source="geometry3k")
+    assert (one.answer, one.solution, one.row_id) == ("5", SAID_AFTER, "")
+    assert one.origin == {"id": "12", "set": "geometry3k", "solution": "qwen3vl_235b_thinking_response"}
+    longer = found_in("mmfinereason", **common, answer=None, original_answer="c^2 = 25.\nAnswer: 5")
+    assert (longer.answer, longer.solution) == ("5", SAID_AFTER)
+    other = found_in("mmfinereason", **common, answer="12", data_source="MMK12-train")
     assert (other.answer, other.solution) == ("12", ""), "the model's solution ends with another answer"
+    assert other.origin == {"id": "12", "set": "MMK12-train"}
     own = found_in("mmfinereason", **{**common, "qwen3vl_235b_thinking_response": ""}, solution="So c = 5. Answer: 5")
     assert (own.answer, own.solution) == ("5", "So c = 5. Answer: 5")
+    cut = found_in("mmfinereason", **{**common, "qwen3vl_235b_thinking_response": "<think>It may be 5"}, answer="5")
+    assert cut.solution == "", "a response that never leaves its thoughts"
+    assert cut.origin["set"] == "MMK12"
     assert isinstance(asked("mmfinereason", **common), Sick)
 
 
-def test_mm_math(tmp_path: Path) -> None:
-    (tmp_path / "Image").mkdir()
-    (tmp_path / "Image" / "7.png").write_bytes(png(7))
-    columns = {
-        "question": "As shown, find $BD$.",
-        "file_name": "7.png",
-        "year": "eight",
-        "difficult": "hard",
-        "knowledge": "k",
-    }
-    one = found_in("mm_math", base=tmp_path, **columns, solution="By the theorem, $BD=\\boxed{6}$")
-    assert (one.answer, one.images) == ("6", ["Image/7.png"])
-    assert one.solution == "By the theorem, $BD=\\boxed{6}$"
-    assert one.origin == {"year": "eight", "difficult": "hard", "knowledge": "k"}
-    assert isinstance(
-        asked("mm_math", **columns, solution="We prove it as follows, by looking at the triangles and so on."), Sick
+def test_mmfinereason_checks_are_ratings() -> None:
+    one = found_in("mmfinereason", question="c?", image=stored(1), answer="5", pass_rate=0.25, is_consistent=True)
+    assert one.ratings == {"pass_rate": 0.25, "is_consistent": 1.0}
+
+
+def test_mmfinereason_parts_and_selections() -> None:
+    part = source_of(SourceSettings(kind="mmfinereason", config="FineVision-geo170k(qa)"))
+    assert (part.hub, part.config) == (
+        "OpenDataArena/MMFineReason-Full-2.3M-Qwen3-VL-235B-Thinking",
+        "FineVision-geo170k(qa)",
     )
+    selection = source_of(SourceSettings(kind="mmfinereason", config="SFT-123K"))
+    assert (selection.hub, selection.config) == ("OpenDataArena/MMFineReason-SFT-123K-Qwen3-VL-235B-Thinking", "")
+    with pytest.raises(InputError, match="did you mean ViRL39K"):
+        source_of(SourceSettings(kind="mmfinereason", config="ViRL39"))
 
 
-@pytest.mark.parametrize(("kind", "file"), [("mm_math", "Image.zip"), ("arxivqa", "images.tgz")])
-def test_archives_of_pictures_need_a_copy(kind: str, file: str, tmp_path: Path) -> None:
+MM_MATH = {
+    "question": "As shown, find $BD$.",
+    "file_name": "7.png",
+    "solution": "\\textbf{Solution:} By the theorem, $BD=\\boxed{6}$",
+    "year": "eight",
+    "difficult": "hard",
+    "knowledge": {"level_1": "Properties of Shapes", "level_2": "Triangles"},
+}
+
+
+@pytest.mark.parametrize("folder", ["MM_Math", "Image", "images", "."])
+def test_mm_math(folder: str, tmp_path: Path) -> None:
+    (tmp_path / folder).mkdir(exist_ok=True)
+    (tmp_path / folder / "7.png").write_bytes(png(7))
+    one = found_in("mm_math", base=tmp_path, **MM_MATH)
+    assert (one.answer, one.images) == ("6", [f"{folder}/7.png"])
+    assert one.solution == MM_MATH["solution"]
+    assert one.origin == {"year": "eight", "difficult": "hard", "knowledge": "Properties of Shapes / Triangles"}
+
+
+def test_mm_math_that_is_sick(tmp_path: Path) -> None:
+    proof = "We prove it as follows, by looking at the triangles and so on."
+    assert isinstance(asked("mm_math", **{**MM_MATH, "solution": proof}), Sick)
+    assert found_in("mm_math", **{**MM_MATH, "knowledge": "k", "year": None, "file_name": None}).images == []
+    for name in ("x" * 5000, "a\0b", "../7.png"):
+        assert found_in("mm_math", base=tmp_path, **{**MM_MATH, "file_name": name}).images == [name]
+
+
+def rows_of(kind: str, picture: str) -> dict[str, Any]:
+    return {"mm_math": MM_MATH | {"file_name": picture}, "arxivqa": ARXIVQA | {"image": picture, "label": "C"}}[kind]
+
+
+@pytest.mark.parametrize(
+    ("kind", "command", "place"),
+    [
+        ("mm_math", "unzip MM_Math.zip", "THU-KEG/MM_Math/MM_Math/MM_Math.jsonl"),
+        ("arxivqa", "tar xzf images.tgz", "MMInstruction/ArxivQA/arxivqa.jsonl"),
+    ],
+)
+def test_archives_of_pictures_need_a_copy_that_is_unpacked(kind: str, command: str, place: str, tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         Import([SourceSettings(kind=kind)])
-    assert file in str(caught.value)
+    assert command in str(caught.value)
     assert "hf download" in str(caught.value)
-    source = source_of(SourceSettings(kind=kind))
-    folder = tmp_path / source.hub
-    (folder / "Image").mkdir(parents=True)
-    (folder / "Image" / "1.png").write_bytes(png(1))
-    rows = {
-        "mm_math": {"question": "x?", "file_name": "1.png", "solution": "So \\boxed{6}"},
-        "arxivqa": {
-            "id": "1",
-            "image": "Image/1.png",
-            "options": ["a", "b"],
-            "question": "x?",
-            "label": "A",
-            "rationale": "so",
-        },
-    }
-    (folder / "rows.jsonl").write_text(json.dumps(rows[kind]) + "\n", encoding="utf-8")
+    file = tmp_path / place
+    file.parent.mkdir(parents=True)
+    lines = [json.dumps(rows_of(kind, f"images/{name}.png") | {"id": name}) + "\n" for name in ("gone", "1")]
+    file.write_text("{no row\n" + "".join(lines), encoding="utf-8")
     step = Import([SourceSettings(kind=kind)], local=tmp_path)
-    (one,) = step.unit(kind, Context(0, PictureStore(tmp_path / "pictures")), 0)
-    assert isinstance(one, Candidate)
-    assert len(one.images) == 1
+    with pytest.raises(InputError) as caught:
+        step.check()
+    assert command in str(caught.value)
+    assert "gone.png" in str(caught.value)
+    (file.parent / "images").mkdir()
+    (file.parent / "images" / "1.png").write_bytes(png(1))
+    step.check()
+    outcomes = list(step.unit(kind, Context(0, PictureStore(tmp_path / "pictures")), 0))
+    assert [type(one) for one in outcomes] == [Dropped, Dropped, Candidate]
 
 
 @pytest.mark.parametrize("kind", sorted(KNOWN))

@@ -85,10 +85,10 @@ def _copy(settings: SourceSettings, source: Source, local: Path | None) -> Path 
         if not path.exists():
             where = f"source {settings.unit}, local"
             raise InputError("a file or folder", found=f"none at {path}", where=where)
-        return _with_rows(path)
+        return _with_rows(path, source)
     if local is None or (settings.kind == ROWS and not RowFiles(settings.path).is_hub):
         return None
-    return next((_with_rows(path) for path in _candidates(settings, source, local) if path.exists()), None)
+    return next((_with_rows(path, source) for path in _candidates(settings, source, local) if path.exists()), None)
 
 
 def _candidates(settings: SourceSettings, source: Source, local: Path) -> Iterator[Path]:
@@ -104,9 +104,9 @@ def _candidates(settings: SourceSettings, source: Source, local: Path) -> Iterat
         yield whole
 
 
-def _with_rows(path: Path) -> Path:
-    """The folder `data` of a folder that has no rows itself: where the hub's own format keeps them."""
-    inner = path / "data"
+def _with_rows(path: Path, source: Source) -> Path:
+    """Of a folder that has no rows itself, the one within that has them, as the hub has it."""
+    inner = path / source.rows_in
     return inner if path.is_dir() and not _has_rows(path) and _has_rows(inner) else path
 
 

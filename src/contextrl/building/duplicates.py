@@ -35,7 +35,7 @@ from contextrl.building.finish_settings import DuplicateSettings
 from contextrl.building.near import led, mixed, picture_bands, picture_near, runs, text_near
 from contextrl.building.pipeline import Context, WholeStep
 from contextrl.disk import writing
-from contextrl.records.example import ANSWER_TYPES
+from contextrl.records.example import ANSWER_TYPES, Example
 
 #: Rows whose fingerprints are one file: what a kill can cost each process.
 CHUNK = 1_000
@@ -80,7 +80,7 @@ class Duplicates(WholeStep):
             self.scratch.mkdir(parents=True, exist_ok=True)
         files = list(_Prints(self.settings, self.scratch, context).make(candidates))
         with tempfile.TemporaryDirectory(dir=self.scratch) as folder:
-            found = _Search(self.settings, files, Path(folder)).run(benchmarks)
+            found = Search(self.settings, files, Path(folder)).run(benchmarks)
             partners = _ids_at(candidates(), {one.partner for one in found.values() if one.benchmark is None})
             self._notes = {"rows": found.rows, "benchmarks": benchmarks.files if benchmarks else []}
             for place, candidate in enumerate(candidates()):
@@ -93,7 +93,7 @@ class Duplicates(WholeStep):
 
 
 @dataclass(frozen=True)
-class _Removed:
+class Removed:
     """Why a row is removed.
 
     Attributes:
@@ -108,7 +108,7 @@ class _Removed:
     benchmark: str | None = None
 
 
-class _Findings(dict[int, _Removed]):
+class _Findings(dict[int, Removed]):
     rows = 0
 
 
@@ -180,15 +180,29 @@ def _write_prints(stem: Path, chunk: Sequence[Candidate], new: Sequence[str], st
     rows = np.zeros(len(chunk), row_type(permutations))
     shown = []
     for place, one in enumerate(chunk):
-        text = text_print(one.question, permutations)
-        row = rows[place]
-        row["minhash"], row["exact"], row["signs"], row["words"] = text.minhash, text.exact, text.signs, text.words
-        row["answer"], row["kind"] = key_of(plain_text(one.answer)), ANSWER_TYPES.index(one.answer_type)
-        row["pictures"], row["solved"] = len(one.images), bool(one.solution)
+        print_row(rows, place, one, len(one.images))
         shown += [(place, picture_key(name)) for name in one.images]
     pictures = picture_prints((picture_key(name), store / name) for name in new)
+    write_arrays(stem, rows, shown, pictures)
+
+
+def print_row(rows: Array, place: int, one: Candidate | Example, pictures: int) -> None:
+    """Fill in a question's fingerprint, an entry of an array of `row_type`."""
+    row = rows[place]
+    text = text_print(one.question, rows.dtype["minhash"].shape[0])
+    row["minhash"], row["exact"], row["signs"], row["words"] = text.minhash, text.exact, text.signs, text.words
+    row["answer"], row["kind"] = key_of(plain_text(one.answer)), ANSWER_TYPES.index(one.answer_type)
+    row["pictures"], row["solved"] = pictures, bool(one.solution)
+
+
+def write_arrays(stem: Path, rows: Array, shown: Sequence[tuple[int, int]], pictures: Array) -> None:
+    """Write fingerprints of some rows.
+
+    Args:
+        rows: of `row_type`; `shown`: (place in them, key of a picture); `pictures`: of `PICTURE_TYPE`.
+    """
     # Rows come last: they are there only with the others.
-    for name, array in (("pictures", pictures), ("shown", np.array(shown, _SHOWN)), ("rows", rows)):
+    for name, array in (("pictures", pictures), ("shown", np.array(list(shown), _SHOWN)), ("rows", rows)):
         path = _file(stem, name)
         partial = path.with_suffix(".partial")
         with writing(path), partial.open("wb") as file:
@@ -196,8 +210,13 @@ def _write_prints(stem: Path, chunk: Sequence[Candidate], new: Sequence[str], st
         partial.replace(path)
 
 
-class _Search:
-    """Looks for what is near, over tables on disk."""
+class Search:
+    """Looks for what is near, over tables on disk.
+
+    Args:
+        stems: of files as `write_arrays` writes them, in order.
+        folder: for tables of its own.
+    """
 
     def __init__(self, settings: DuplicateSettings, stems: Sequence[Path], folder: Path) -> None:
         self.settings, self.found = settings, _Findings()
@@ -244,10 +263,10 @@ class _Search:
             likeness = benchmarks.similarity(hit[0], self.rows["minhash"][place])
             if self.settings.benchmark_pictures == "any_question" or likeness >= self.settings.text_similarity:
                 how = f"{hit[1]:.0f} of 256 bits differ, text {likeness:.2f}"
-                self.found[place] = _Removed(PICTURE, how, benchmark=benchmarks.names[hit[0]])
+                self.found[place] = Removed(PICTURE, how, benchmark=benchmarks.names[hit[0]])
         for place, row in enumerate(self.rows):
             if place not in self.found and (near := benchmarks.text(row["minhash"], row)) is not None:
-                self.found[place] = _Removed(QUESTION, f"text {near[1]:.2f}", benchmark=benchmarks.names[near[0]])
+                self.found[place] = Removed(QUESTION, f"text {near[1]:.2f}", benchmark=benchmarks.names[near[0]])
 
     def _shown_keys(self) -> Array:
         """`[rows]`: a hash of the pictures that a row shows, near pictures counting as one."""
@@ -277,7 +296,7 @@ class _Search:
             for place in order[run[1:]]:
                 same = self.rows[place]["answer"] == first["answer"] or self.rows[place]["kind"] != first["kind"]
                 how = "equal" if same else "equal, with another answer"
-                self.found[int(place)] = _Removed(SAME, how, int(order[run[0]]))
+                self.found[int(place)] = Removed(SAME, how, int(order[run[0]]))
         return np.flatnonzero(left)
 
     def _near(self, order: Array, shown: Array) -> None:
@@ -299,7 +318,7 @@ class _Search:
             if kept:
                 gone.add(place)
                 leader, how = kept[0]
-                removed = _Removed(NEAR, f"text {how:.2f}", int(worded[leader]))
+                removed = Removed(NEAR, f"text {how:.2f}", int(worded[leader]))
                 self.found[int(worded[place])] = removed
         self._follow()
 
@@ -317,7 +336,7 @@ class _Search:
         for place, one in list(self.found.items()):
             further = self.found.get(one.partner)
             if further is not None:
-                self.found[place] = _Removed(one.reason, one.how, further.partner, further.benchmark)
+                self.found[place] = Removed(one.reason, one.how, further.partner, further.benchmark)
 
 
 def _read(stem: Path, name: str) -> Array:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -30,6 +32,8 @@ BAD_LINE, BAD_PICTURE, OUTSIDE, TWICE, MARKERS = (
     "an id that an earlier one has",
     "markers that are not one for each picture",
 )
+#: Rows whose pictures tell whether an archive has been unpacked.
+_LOOKED_AT = 100
 
 
 @dataclass(frozen=True)
@@ -71,16 +75,16 @@ class Import(UnitsStep):
         return {name: _identity(one) for name, one in self._sources.items()}
 
     def check(self) -> None:
-        """Look for the first row of every source.
+        """Look for the first row of every source, and for the pictures of an archive.
 
         Raises:
-            InputError: a copy is none.
+            InputError: a copy is none, or the archive has not been unpacked.
             ServiceError: the hub cannot be reached: all sources that need it, and how to have copies.
         """
         gone = []
         for name, one in self._sources.items():
             try:
-                next(iter(one.place.rows.rows()), None)
+                _check_unpacked(one, list(islice(one.place.rows.rows(), _LOOKED_AT if one.source.needs_copy else 1)))
             except ServiceError as error:
                 gone.append(f"source {name}: {_named(one)}. {download(one.settings, one.source)}")
                 reason = str(error)
@@ -115,6 +119,23 @@ def _identity(one: _Opened) -> Mapping[str, Any]:
     return {**one.settings.of_the_outcome(), **hub, "copy": dict(one.place.identity())}
 
 
+def _check_unpacked(one: _Opened, rows: Sequence[RawRow | InputError]) -> None:
+    """Refuse a copy whose first rows name pictures of which none is there: all rows would be dropped."""
+    if not one.source.needs_copy:
+        return
+    named: list[Path] = []
+    for row in rows:
+        if isinstance(row, RawRow) and row.base is not None:
+            with suppress(InputError):  # a sick row is counted when it is imported
+                found = [question for question in one.source.questions(row) if isinstance(question, Found)]
+                named += [row.base / image for question in found for image in question.images if isinstance(image, str)]
+    if named and not any(map(os.path.isfile, named)):
+        where = f"source {one.settings.unit}"
+        raise InputError(
+            "pictures beside the rows", found=f"none at {named[0]}", where=where, fix=one.source.needs_copy
+        )
+
+
 def _named(one: _Opened) -> str:
     parts = [one.settings.path or one.source.hub]
     if one.source.config:
@@ -128,17 +149,23 @@ def _found(one: _Opened) -> Iterator[tuple[str, Found | Sick, RawRow]]:
     unit = one.settings.unit
     for number, row in enumerate(one.place.rows.rows(), start=1):
         if isinstance(row, InputError):
-            yield f"{unit}-{number}", Sick(BAD_LINE, str(row)), RawRow(row.where, "", None, {})
+            yield f"{unit}-row{number}", Sick(BAD_LINE, str(row)), RawRow(row.where, "", None, {})
             continue
         try:
             questions = list(one.source.questions(row))
         except InputError as error:
-            yield f"{unit}-{number}", Sick(f"expected {error.expected}"[:120], str(error)), row
+            yield f"{unit}-row{number}", Sick(f"expected {error.expected}"[:120], str(error)), row
             continue
         for found in questions:
-            named = isinstance(found, Found) and found.row_id not in ("", row.default_id)
-            own = found.row_id if isinstance(found, Found) and named else str(number)
+            own = _own_id(found, row) or str(number)
+            # A row that is left out has no id: as a bare number it could be that of another.
+            own = own if isinstance(found, Found) else f"row{number}"
             yield f"{unit}-{own}{f'-{found.id}' if found.id else ''}", found, row
+
+
+def _own_id(found: Found | Sick, row: RawRow) -> str:
+    """The id that the row has itself; empty where it got one when it was read."""
+    return found.row_id if isinstance(found, Found) and found.row_id != row.default_id else ""
 
 
 def _candidate(

@@ -44,7 +44,7 @@ class PictureStore:
         Raises:
             InputError: it is no picture, or its file cannot be read.
         """
-        data = _bytes_of(handle, where)
+        data = bytes_of(handle, where)
         with image_from_bytes(data, where=where) as image:
             suffix = _SUFFIXES.get(image.format or "", ".png")
         digest = hashlib.sha256(data).hexdigest()[:32]
@@ -63,7 +63,12 @@ class PictureStore:
         return self.folder / name
 
 
-def _bytes_of(handle: ImageHandle, where: str) -> bytes:
+def bytes_of(handle: ImageHandle, where: str) -> bytes:
+    """A picture as it is encoded, or as PNG where it is in memory only.
+
+    Raises:
+        InputError: its file cannot be read.
+    """
     if isinstance(handle, Path):
         try:
             return handle.read_bytes()

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from contextrl.commands.data_show_cli import show
 from contextrl.errors import InputError
 
 if TYPE_CHECKING:
@@ -99,6 +100,9 @@ def validate(
     else:
         _show(findings, fix_to)
     raise typer.Exit(0 if findings.usable == findings.rows else InputError.exit_code)
+
+
+app.command()(show)
 
 
 def _examined(reading: Reading, fix_to: Path | None, workers: int | None) -> Findings:

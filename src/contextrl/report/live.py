@@ -14,7 +14,7 @@ from typing import Any
 
 from contextrl.errors import InputError
 from contextrl.records.groups import group_files
-from contextrl.report.page import ASSETS
+from contextrl.report.shell import ASSETS
 from contextrl.report.text import visible
 
 HOST = "127.0.0.1"

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import re
 import shlex
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property, lru_cache
-from pathlib import Path
-from typing import Any
+from functools import cached_property
 
-import vl_convert
 import yaml
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
 from contextrl.records.run_data import RunData
@@ -41,10 +34,10 @@ from contextrl.report.comparison import (
 from contextrl.report.gallery import MEGABYTES, Gallery, budgets, build_gallery
 from contextrl.report.groups import TAGS, GroupsSummary, KindHistory, Pattern, summarise_groups
 from contextrl.report.outcome import Figure, Outcome, headline, outcome, outcome_of
-from contextrl.report.specs import SCALE, VEGA_LITE, Chart, legend_of
-from contextrl.report.text import as_script_data, chart_tree, visible, visible_tree
+from contextrl.report.shell import chart_data, environment, frame_of, made_visible
+from contextrl.report.specs import Chart
+from contextrl.report.text import as_script_data, visible, visible_tree
 
-ASSETS = Path(__file__).parent / "assets"
 #: In the order in which they are needed.
 SCRIPTS = ("charts.js", "groups.js", "filters.js")
 #: Most patterns of false positives that are listed.
@@ -114,17 +107,6 @@ class RunView:
         return str(yaml.safe_dump(visible_tree(self.run.config), sort_keys=False, allow_unicode=True))
 
 
-@lru_cache(maxsize=1)
-def chart_library() -> str:
-    """Vega, Vega-Lite and Vega-Embed in one script."""
-    return str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=VEGA_LITE))
-
-
-def _page_script() -> str:
-    """The page's own script: its files one after another."""
-    return "".join((ASSETS / name).read_text(encoding="utf-8") for name in SCRIPTS)
-
-
 @dataclass(frozen=True)
 class Page:
     """A rendered page and the charts in it."""
@@ -156,16 +138,11 @@ def build_page(
     curves = comparison_charts(runs, method_settings, [view.evaluations for view in views]) if several else []
     gallery = build_gallery([(view.run, view.groups) for view in views], **budgets(megabytes))
     own = [chart for view in views for chart in all_charts(view.charts)] if not several else []
-    charts = [_made_visible(chart) for chart in (*by_method, *curves, *own)]
+    charts = [made_visible(chart) for chart in (*by_method, *curves, *own)]
     html = _render(
         views, comparison, {"methods": by_method, "curves": curves}, charts, gallery, now or datetime.now(UTC)
     )
     return Page(html, charts, gallery)
-
-
-def _made_visible(chart: Chart) -> Chart:
-    """Kinds of questions and names of runs are text from outside."""
-    return replace(chart, spec=chart_tree(chart.spec), rows=chart_tree(chart.rows))
 
 
 def _render(
@@ -176,52 +153,22 @@ def _render(
     gallery: Gallery,
     now: datetime,
 ) -> str:
-    environment = Environment(
-        loader=PackageLoader("contextrl.report", "assets"),
-        autoescape=select_autoescape(default=True, default_for_string=True),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["visible"] = lambda value: visible(str(value))
-    style = (ASSETS / "page.css").read_text(encoding="utf-8")
-    scripts = [_script(chart_library()), _script(_page_script())]
-    return environment.get_template("page.html.j2").render(
-        views=views,
-        several=len(views) > 1,
-        comparison=comparison,
-        measures=MEASURES,
-        shared=shared,
-        gallery=gallery,
-        tags=TAGS,
-        tag_counts=sum((view.groups.tag_counts() for view in views), Counter()),
-        written=f"{now:%Y-%m-%d %H:%M} UTC",
-        policy=content_security_policy(scripts, [style]),
-        style=Markup(style),
-        scripts=[Markup(script) for script in scripts],
-        chart_data=Markup(as_script_data({chart.name: _chart_data(chart) for chart in charts})),
-        gallery_data=Markup(as_script_data(gallery.payload([visible(view.run.name) for view in views]))),
-    )
-
-
-def _chart_data(chart: Chart) -> dict[str, Any]:
-    legend = [asdict(look) for look in legend_of(chart.spec)]
-    return {"spec": chart.spec, "rows": chart.rows, "legend": legend, "scale": SCALE}
-
-
-def _script(text: str) -> str:
-    """A script that cannot end its element early, with the line ends that its hash is made of."""
-    return re.sub(r"</(script)", r"<\\/\1", text.replace("\r\n", "\n"), flags=re.IGNORECASE)
-
-
-def content_security_policy(scripts: Sequence[str], styles: Sequence[str]) -> str:
-    """Nothing runs or is fetched but these scripts, these styles and pictures within the page."""
-
-    def hashes(texts: Sequence[str]) -> str:
-        digests = (hashlib.sha256(text.encode()).digest() for text in texts)
-        return " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
-
+    frame = frame_of(SCRIPTS)
     return (
-        f"default-src 'none'; script-src {hashes(scripts)}; style-src {hashes(styles)}; img-src data:; "
-        "base-uri 'none'; form-action 'none'"
+        environment()
+        .get_template("page.html.j2")
+        .render(
+            **frame,
+            views=views,
+            several=len(views) > 1,
+            comparison=comparison,
+            measures=MEASURES,
+            shared=shared,
+            gallery=gallery,
+            tags=TAGS,
+            tag_counts=sum((view.groups.tag_counts() for view in views), Counter()),
+            written=f"{now:%Y-%m-%d %H:%M} UTC",
+            chart_data=chart_data(charts),
+            gallery_data=Markup(as_script_data(gallery.payload([visible(view.run.name) for view in views]))),
+        )
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from PIL import Image
 
 from contextrl.data.images import image_size, open_image
 from contextrl.errors import InputError
+from contextrl.records.example import ImageHandle
 from contextrl.records.run_data import Record, RunData
 
 #: Longest side of a picture that is one of few, and of one of many.
@@ -40,6 +41,10 @@ class Pictures:
         """Which of the pictures those in files are."""
         return [self._places[path.name] for path in paths if path.name in self._places]
 
+    def uris_of(self, names: Iterable[str]) -> list[str]:
+        """The pictures of these names that are here."""
+        return [self.uris[self._places[name]] for name in names if name in self._places]
+
 
 def image_files(run: RunData, group: Record) -> list[Path]:
     """A group's pictures within the run's own folder; a line that names others is not obeyed."""
@@ -65,7 +70,12 @@ def embed_pictures(groups: Sequence[Sequence[Path]], budget: int) -> Pictures:
         budget: bytes.
     """
     files = {path.name: path for paths in reversed(groups) for path in reversed(paths)}
-    wanted = [files[name] for name in dict.fromkeys(path.name for paths in groups for path in paths)]
+    names = dict.fromkeys(path.name for paths in groups for path in paths)
+    return fitted_pictures({name: files[name] for name in names}, budget)
+
+
+def fitted_pictures(wanted: Mapping[str, ImageHandle], budget: int) -> Pictures:
+    """Pictures by names, the most important first: as `embed_pictures`."""
     pictures, complete = Pictures(), False
     for side in SIDES:
         pictures, complete = _at_side(wanted, side, budget)
@@ -75,27 +85,27 @@ def embed_pictures(groups: Sequence[Sequence[Path]], budget: int) -> Pictures:
     return pictures
 
 
-def _at_side(files: Sequence[Path], side: int, room: int) -> tuple[Pictures, bool]:
+def _at_side(wanted: Mapping[str, ImageHandle], side: int, room: int) -> tuple[Pictures, bool]:
     """What fits, and whether that is all."""
     pictures = Pictures()
-    for path in files:
-        uri, was_scaled = data_uri(path, side)
+    for name, handle in wanted.items():
+        uri, was_scaled = data_uri(handle, side)
         if not uri:
             continue
         room -= len(uri)
         if room < 0:
             return pictures, False
         pictures.side = side if was_scaled else pictures.side
-        pictures._places[path.name] = len(pictures.uris)
+        pictures._places[name] = len(pictures.uris)
         pictures.uris.append(uri)
     return pictures, True
 
 
-def data_uri(path: Path, side: int) -> tuple[str, bool]:
+def data_uri(handle: ImageHandle, side: int) -> tuple[str, bool]:
     """A picture encoded anew, so that what is in the page is a picture; empty if there is none. Whether it shrank."""
     try:
-        shrank = max(image_size(path)) > side
-        image = open_image(path, side)
+        shrank = max(image_size(handle)) > side
+        image = open_image(handle, side)
     except (InputError, OSError):
         return "", False
     kind, content = "png", _encoded(image, "PNG", optimize=True)

@@ -119,7 +119,8 @@ def paper_legend(spec: Spec) -> Spec:
     } | symbol
 
 
-def _base(rows: Sequence[Row], height: int = HEIGHT) -> Spec:
+def base(rows: Sequence[Row], height: int = HEIGHT) -> Spec:
+    """What all charts of these rows begin with; `height` in pixels."""
     return {
         "$schema": SCHEMA,
         "width": "container",
@@ -224,7 +225,7 @@ def lines(
     mean = {"op": "mean", "field": "value", "as": "smooth"}
     window = {"window": [mean], "frame": [-reach, reach], "groupby": ["series", "run"], "sort": [{"field": "step"}]}
     encoding = {"x": _x()}
-    spec = _base(rows) | {"params": [_shown()], "transform": [window] if reach else []}
+    spec = base(rows) | {"params": [_shown()], "transform": [window] if reach else []}
     return spec | {"encoding": encoding, "layer": layers}
 
 
@@ -270,7 +271,7 @@ def stacked(rows: Sequence[Row], y: str, *, percent: bool = False) -> Spec:
     line = {"stroke": "white", "strokeWidth": 0.5}
     mark = {"type": "bar", **line} if few else {"type": "area", "interpolate": "step-after", **line}
     params = [_shown()] if few else [_shown(), _zoom()]
-    return _base(ordered) | {"name": "stack", "params": params, "mark": mark, "encoding": encoding}
+    return base(ordered) | {"name": "stack", "params": params, "mark": mark, "encoding": encoding}
 
 
 def _rows_in_order(field: str, names: Sequence[str]) -> Spec:
@@ -284,7 +285,7 @@ def bars(rows: Sequence[Row], x: str, colour: str) -> Spec:
     y = _rows_in_order("name", names) | {"axis": {"grid": False}}
     value = {"field": "value", "type": "quantitative", "title": x, "axis": {"format": "~d", "tickMinStep": 1}}
     text = {"field": "value", "type": "quantitative", "format": ",d"}
-    return _base(rows, 26 * len(names)) | {
+    return base(rows, 26 * len(names)) | {
         "encoding": {"y": y, "x": value},
         "layer": [
             {"mark": {"type": "bar", "color": colour, "tooltip": True}},
@@ -316,7 +317,7 @@ def heat(rows: Sequence[Row]) -> Spec:
     colour = {"field": "share", "type": "quantitative", "scale": scale}
     ink = {"condition": {"test": "datum.share > 0.5", "value": "#000000"}, "value": "#ffffff"}
     number = {"text": {"field": "recovered", "type": "quantitative", "format": "+d"}, "color": ink}
-    return _base(rows, 26 * len(kinds)) | {
+    return base(rows, 26 * len(kinds)) | {
         "name": HEAT,
         "encoding": {"x": x, "y": y, "tooltip": tooltip},
         "layer": [
@@ -384,7 +385,7 @@ def dots(rows: Sequence[Row], x: str, looks: Sequence[Look], before: float | Non
         rule = {"type": "rule", "strokeDash": [4, 3], "color": _INK, "tooltip": "before training"}
         start = {"name": "before", "data": {"values": [{"value": before}]}, "mark": rule}
         layers.insert(0, start | {"encoding": {"x": value()}})
-    return _base(rows, 48 * len(names)) | {"layer": layers}
+    return base(rows, 48 * len(names)) | {"layer": layers}
 
 
 def thinned(series: Sequence[tuple[int, float]], most: int = MOST_POINTS) -> list[tuple[int, float]]:

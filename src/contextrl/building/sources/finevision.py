@@ -13,6 +13,7 @@ from typing import Any
 
 from contextrl.building.sources.source import Found, Sick, Source
 from contextrl.building.sources.texts import (
+    EMPTY_QUESTION,
     list_of,
     numbers_of,
     pictures_of,
@@ -40,7 +41,20 @@ _PERCEPTION = (
         "textvqa",
         "vision_flan(filtered)",
     ),
-    *("visual7w", "vqav2", "vsr", "chartqa", "dvqa", "figureqa", "plotqa", "mapqa", "tallyqa", "vizwiz(mathv360k)"),
+    *(
+        "visual7w",
+        "vqav2",
+        "vsr",
+        "arxivqa",
+        "ai2d_merged",
+        "chartqa",
+        "dvqa",
+        "figureqa",
+        "plotqa",
+        "mapqa",
+        "tallyqa",
+        "vizwiz(mathv360k)",
+    ),
 )
 
 
@@ -78,7 +92,7 @@ def _asked(
 ) -> Found | Sick:
     question = without_markers(turn["user"])
     if not question:
-        return Sick("an empty question", id=name)
+        return Sick(EMPTY_QUESTION, id=name)
     said = stated(turn["assistant"])
     if said is None:
         return Sick(NO_ANSWER, turn["assistant"][-120:], id=name)

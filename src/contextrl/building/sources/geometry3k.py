@@ -1,6 +1,8 @@
-"""Geometry3K (hiyouga/geometry3k): questions of plane geometry with final answers and no solutions.
+"""Geometry3K (hiyouga/geometry3k, made from InterGPS, arXiv 2105.04165): plane geometry with final answers.
 
-A row has `images`, `problem` and `answer`. MathVista and MathVerse take questions from it.
+A row has `images`, `problem` (which begins with `<image>`) and `answer`, as LaTeX; there are no solutions. Splits:
+train 2,101, validation 300, test 601. MathVista and MathVerse take questions from it. Schema: the dataset's card at
+the pinned revision.
 """
 
 from __future__ import annotations
@@ -8,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from contextrl.building.sources.source import Found, Sick, Source
-from contextrl.building.sources.texts import pictures_of, text_of, without_markers
+from contextrl.building.sources.texts import EMPTY_QUESTION, pictures_of, text_of, without_markers
 from contextrl.data.raw_rows import RawRow
 
 NAME = "geometry3k"
@@ -18,6 +20,8 @@ class Geometry3K(Source):
     """Its split `train`."""
 
     hub = "hiyouga/geometry3k"
+    revision = "fd21e533e1e50d0662a2bf7b223e60511bd5f8b7"
+    licence = "mit"
 
     def questions(self, row: RawRow) -> Iterator[Found | Sick]:
         """See `Source`."""
@@ -25,7 +29,7 @@ class Geometry3K(Source):
         if question:
             yield Found(question, text_of(row, "answer"), pictures_of(row, "images"))
         else:
-            yield Sick("an empty question")
+            yield Sick(EMPTY_QUESTION)
 
 
 def geometry3k(_config: str) -> Geometry3K:

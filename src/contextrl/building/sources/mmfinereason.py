@@ -1,39 +1,59 @@
 """MMFineReason (OpenDataArena, arXiv 2601.21821): questions of many sets with solutions by Qwen3-VL-235B-Thinking.
 
-Its columns differ by part: the answer is in `original_answer` or `answer`, a worked solution of the set's own in
-`solution`, the model's in `qwen3vl_235b_thinking_response`; `image` holds the picture, `caption` its description where
-there is one. The model's solution is taken where it ends with the answer that the row has.
+The columns differ by part: a short `answer` (null in places), a longer `original_answer`, the set's own `solution`;
+`image`, `id`, `source` or `data_source`; where responses were checked, `pass_rate` (of Qwen3-VL-4B) and
+`is_consistent`. `qwen3vl_235b_thinking_response` is `<think>...</think>` and a solution that ends with
+`<answer>C</answer>`: the solution is taken where it ends with the row's own answer. Schemas: the dataset's cards;
+parts: table 6 of the paper.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from contextrl.answers import check_answer
+from contextrl.answers.extraction import after_thinking
 from contextrl.building.sources.source import Found, Sick, Source
-from contextrl.building.sources.texts import pictures_of, stated, text_of, without_markers
+from contextrl.building.sources.texts import (
+    EMPTY_QUESTION,
+    numbers_of,
+    pictures_of,
+    stated,
+    text_of,
+    without_markers,
+)
 from contextrl.data.answer_types import guessed_type
 from contextrl.data.raw_rows import RawRow
+from contextrl.errors import InputError, nearest_key
 
 NAME = "mmfinereason"
 NO_ANSWER = "no final answer in answer or solution"
 _RESPONSE = "qwen3vl_235b_thinking_response"
-_THOUGHT = re.compile(r"^.*</think>", re.DOTALL)
+_OWNER = "OpenDataArena"
+#: Parts of the full set: configurations on the hub.
+_PARTS = (
+    *("BMMR", "Euclid30K", "FineVision-ai2d_merged", "FineVision-geo170k(qa)", "FineVision-geometry3k(mathv360k)"),
+    *("FineVision-raven", "FineVision-scienceqa", "FineVision-tqa", "FineVision-visualwebinstruct(filtered)"),
+    *("GameQA-140K", "LLaVA-CoT", "MMK12", "MMR1", "PuzzleQA", "ViRL39K", "VisualSphinx", "WaltonColdStart"),
+    *("WeMath2-Pro", "WeMath2-SFT", "WeMath2-Standard", "Zebra-CoT-Physics", "mmopenr1-8k"),
+)
+#: Selections from all parts: sets of their own, with `source` as a column.
+_SELECTIONS = ("1.8M", "SFT-586K", "SFT-123K")
 
 
 class MMFineReason(Source):
-    """The full set, or one of its parts.
+    """One part of the full set, or a selection from all of them.
 
     Args:
-        config: the part; empty: the set's only one.
+        config: which.
     """
 
-    hub = "OpenDataArena/MMFineReason-Full-2.3M-Qwen3-VL-235B-Thinking"
     licence = "apache-2.0"
 
     def __init__(self, config: str) -> None:
-        self.config = config
+        selected = config in _SELECTIONS
+        self.config = "" if selected else config
+        self.hub = f"{_OWNER}/MMFineReason-{config if selected else 'Full-2.3M'}-Qwen3-VL-235B-Thinking"
 
     def questions(self, row: RawRow) -> Iterator[Found | Sick]:
         """See `Source`."""
@@ -41,27 +61,34 @@ class MMFineReason(Source):
         own = text_of(row, "solution", empty=True)
         answer = _answer(row, own)
         if not question or answer is None:
-            yield Sick("an empty question" if answer is not None else NO_ANSWER)
+            yield Sick(EMPTY_QUESTION if answer is not None else NO_ANSWER)
             return
-        said = _THOUGHT.sub("", text_of(row, _RESPONSE, empty=True)).strip()
+        said = (after_thinking(text_of(row, _RESPONSE, empty=True)) or "").strip()
         solution = next((one for one in (said, own) if one and _ends_with(one, answer, question)), "")
-        origin = {"set": text_of(row, "source", empty=True), "solution": _RESPONSE if solution == said else "solution"}
+        origin = {
+            # An id counts within the set that the row is from.
+            "id": text_of(row, "id", empty=True),
+            "set": text_of(row, "source", empty=True) or text_of(row, "data_source", empty=True) or self.config,
+            "solution": "" if not solution else _RESPONSE if solution == said else "solution",
+        }
+        ratings = {name: row.columns.get(name) for name in ("pass_rate", "is_consistent")}
         yield Found(
             question,
             answer,
-            pictures_of(row, "image") if "image" in row.columns else pictures_of(row, "images"),
+            pictures_of(row, "image" if "image" in row.columns else "images"),
             solution,
-            row_id=text_of(row, "id", empty=True),
-            origin={name: value for name, value in origin.items() if value and (name != "solution" or solution)},
+            ratings=numbers_of({name: int(v) if isinstance(v, bool) else v for name, v in ratings.items()}),
+            origin={name: value for name, value in origin.items() if value},
         )
 
 
 def _answer(row: RawRow, solution: str) -> str | None:
-    for field in ("original_answer", "answer"):
-        if (text := text_of(row, field, empty=True)) and (found := stated(text)) is not None:
-            return found[1]
-    found = stated(solution) if solution else None
-    return None if found is None else found[1]
+    """The short one, or what the longer ones end with."""
+    if answer := text_of(row, "answer", empty=True):
+        found = stated(answer)
+        return answer if found is None else found[1]
+    longer = (text_of(row, "original_answer", empty=True), solution)
+    return next((found[1] for text in longer if text and (found := stated(text)) is not None), None)
 
 
 def _ends_with(solution: str, answer: str, question: str) -> bool:
@@ -70,5 +97,16 @@ def _ends_with(solution: str, answer: str, question: str) -> bool:
 
 
 def mmfinereason(config: str) -> MMFineReason:
-    """The set, or a part of it; one that is not there is found when its rows are read."""
+    """A part, or a selection.
+
+    Raises:
+        InputError: it is neither.
+    """
+    known = (*_PARTS, *_SELECTIONS)
+    if config not in known:
+        found = f"{config!r}{nearest_key(config, known)}" if config else "none"
+        where = "sources.config of kind mmfinereason"
+        raise InputError(
+            f"a part ({', '.join(_PARTS)}) or a selection ({', '.join(_SELECTIONS)})", found=found, where=where
+        )
     return MMFineReason(config)

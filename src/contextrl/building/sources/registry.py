@@ -28,3 +28,8 @@ def source_of(settings: SourceSettings) -> Source:
         InputError: its configuration or its columns are none.
     """
     return own_rows(settings) if settings.kind == ROWS else KNOWN[settings.kind](settings.config)
+
+
+def example_config(kind: str) -> str:
+    """A configuration of a kind that has several; empty where it has one."""
+    return {finevision.NAME: "arxivqa", thinklite.NAME: "70k"}.get(kind, "")

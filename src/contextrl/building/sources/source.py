@@ -67,6 +67,8 @@ class Source(ABC):
         revision: that its schema was read at; None: no revision is known here, and the recipe may name one.
         licence: as the hub names licences; empty where none is stated.
         task: of its questions.
+        rows_in: the folder of the repository that its rows are in, for sets that have them neither at its top nor in a
+            folder of the configuration's name.
         needs_copy: why the hub alone does not do, for sets whose pictures are in an archive; empty: it does.
     """
 
@@ -76,6 +78,7 @@ class Source(ABC):
     revision: str | None = None
     licence: str = ""
     task: Task = "reasoning"
+    rows_in: str = "data"
     needs_copy: str = ""
 
     @abstractmethod

@@ -1,9 +1,9 @@
-"""What sources write: final answers within solutions, options of choices, fields of rows."""
+"""What sources write: final answers within solutions, and fields of rows."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from contextrl.answers import extract_answer
@@ -11,12 +11,12 @@ from contextrl.data.pictures import flat
 from contextrl.data.raw_rows import RawRow, describe
 from contextrl.errors import InputError
 
+EMPTY_QUESTION = "an empty question"
 #: GSM8K's mark, which sets of worked problems have taken over.
 _HASHES = re.compile(r"\s*####\s*(\S[^\n]*?)\s*$")
 #: Words of an answer at most: what is longer is a sentence that says more than the answer.
 ANSWER_WORDS = 12
 _MARKERS = re.compile(r"<image(?:[ _-]?\d+)?>", re.IGNORECASE)
-LETTERS = "ABCDEFGHIJ"
 
 
 def stated(text: str) -> tuple[str, str] | None:
@@ -38,15 +38,6 @@ def stated(text: str) -> tuple[str, str] | None:
 def without_markers(text: str) -> str:
     """Text without `<image>` markers, for sources that set them as it happens: pictures then come first."""
     return _MARKERS.sub(" ", text).strip()
-
-
-def with_options(question: str, options: Sequence[str]) -> str:
-    """A question with its options below, a letter each; options that have their letters keep them."""
-    lines = [
-        option.strip() if re.match(rf"\(?{letter}[).:\s]", option.strip()) else f"{letter}. {option.strip()}"
-        for letter, option in zip(LETTERS, options, strict=False)
-    ]
-    return "\n".join([question.rstrip(), *lines])
 
 
 def text_of(row: RawRow, field: str, *, empty: bool = False) -> str:

@@ -1,19 +1,26 @@
-"""ThinkLite-VL (russwang/ThinkLite-VL-70k and its part -hard-11k): questions of other sets.
+"""ThinkLite-VL (russwang/ThinkLite-VL-70k and its part -hard-11k, arXiv 2504.07934): questions of other sets.
 
-A row has `image`, `problem` and `answer`; there are no solutions.
+A row has `id`, `image` (bytes), `problem` (which begins with `<image>`), `answer`, in places `ground_truth` and
+`choices`; there are no solutions. The questions are of Geometry3K, GeoQA, Geos, FigureQA, ScienceQA, OK-VQA, IconQA and
+TabMWP. Schema: the datasets at the pinned revisions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from contextrl.building.sources.options import letter_of, options_in, with_options
 from contextrl.building.sources.source import Found, Sick, Source
-from contextrl.building.sources.texts import pictures_of, text_of, without_markers
+from contextrl.building.sources.texts import EMPTY_QUESTION, pictures_of, text_of, without_markers
 from contextrl.data.raw_rows import RawRow
 from contextrl.errors import InputError, nearest_key
 
 NAME = "thinklite"
-_HUBS = {"70k": "russwang/ThinkLite-VL-70k", "hard-11k": "russwang/ThinkLite-VL-hard-11k"}
+NO_OPTION = "an answer that is none of the choices"
+_SETS = {
+    "70k": ("russwang/ThinkLite-VL-70k", "5c86ea41d624e27e53002af47b8cf4538aa2c88f"),
+    "hard-11k": ("russwang/ThinkLite-VL-hard-11k", "541f7f463815467f80866e887e82c6e398837a08"),
+}
 
 
 class ThinkLite(Source):
@@ -24,17 +31,35 @@ class ThinkLite(Source):
     """
 
     licence = "mit"
+    task = "perception"
 
     def __init__(self, part: str) -> None:
-        self.hub = _HUBS[part]
+        self.hub, self.revision = _SETS[part]
 
     def questions(self, row: RawRow) -> Iterator[Found | Sick]:
         """See `Source`."""
         question = without_markers(text_of(row, "problem"))
-        if question:
-            yield Found(question, text_of(row, "answer"), pictures_of(row, "image"))
+        if not question:
+            yield Sick(EMPTY_QUESTION)
+            return
+        answer = text_of(row, "answer", empty=True) or text_of(row, "ground_truth")
+        images = pictures_of(row, "image")
+        # The row's own id is kept, but is no id here: each of the sets that it was made of counts from its beginning.
+        origin = {"id": identity} if (identity := text_of(row, "id", empty=True)) else {}
+        options = _options_apart(row, question)
+        if options is None:
+            yield Found(question, answer, images, origin=origin)
+        elif (letter := letter_of(answer, options)) is not None:
+            yield Found(with_options(question, options), letter, images, answer_type="choice", origin=origin)
         else:
-            yield Sick("an empty question")
+            yield Sick(NO_OPTION, answer[:80])
+
+
+def _options_apart(row: RawRow, question: str) -> Sequence[str] | None:
+    """Choices that the question does not list itself."""
+    choices = row.columns.get("choices")
+    options = options_in(choices) if isinstance(choices, list | tuple) else None
+    return None if options is None or all(option in question for option in options) else options
 
 
 def thinklite(part: str) -> ThinkLite:
@@ -43,7 +68,7 @@ def thinklite(part: str) -> ThinkLite:
     Raises:
         InputError: it is neither.
     """
-    if part not in _HUBS:
-        found = f"{part!r}{nearest_key(part, _HUBS)}" if part else "none"
-        raise InputError(" or ".join(_HUBS), found=found, where="sources.config of kind thinklite")
+    if part not in _SETS:
+        found = f"{part!r}{nearest_key(part, _SETS)}" if part else "none"
+        raise InputError(" or ".join(_SETS), found=found, where="sources.config of kind thinklite")
     return ThinkLite(part)

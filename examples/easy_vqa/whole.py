@@ -1,0 +1,201 @@
+"""From raw questions to a trained policy on two cores: does the paper's recipe for data pay?
+
+    python examples/easy_vqa/whole.py [--out runs/easy-vqa] [--steps 60] [--seeds 3] [--quick]
+
+easy-VQA's questions have answers and no solutions. Two small policies are fitted to pictures that nothing else is taken
+from, and served over HTTP: one is to be trained, the better one writes references. `contextrl data build` makes
+two sets of them: as the paper does (four tries of the policy, all right is dropped, classes by number right are of one
+size), and without that. ContextRL is trained on both, with as many rows and steps, and held out pictures tell.
+
+What is done is not done again: a stopped run goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from fit import Recipe, fit_policy
+from questions import Row, parts, rows
+
+from judge import EasyJudge
+
+HERE = Path(__file__).parent
+#: Sets by name: what of the recipe is changed for them.
+ARMS: dict[str, Sequence[str]] = {
+    "as the paper's": (),
+    "unfiltered": ("difficulty=false", "balance.by=[]", "balance.exact=[]"),
+}
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much of everything.
+
+    Attributes:
+        fitted: pictures that the two policies are fitted to.
+        asked: pictures whose questions are candidates.
+        questions: of each such picture at most.
+        weak, strong: optimizer steps of the two policies.
+        taken: rows of each set.
+        held_out: questions about other pictures.
+    """
+
+    fitted: int = 1500
+    asked: int = 1200
+    questions: int = 2
+    weak: int = 250
+    strong: int = 800
+    taken: int = 400
+    held_out: int = 400
+
+
+QUICK = Size(fitted=60, asked=24, questions=2, weak=12, strong=16, taken=8, held_out=16)
+
+
+def main() -> None:
+    """Run it, and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("runs/easy-vqa"))
+    parser.add_argument("--steps", type=int, default=60, help="of training, of each arm and seed")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="a few of everything: that it works, not what it shows")
+    arguments = parser.parse_args()
+    size = QUICK if arguments.quick else Size()
+    out: Path = arguments.out
+    all_rows = parts(rows("train"), {"fitted": size.fitted, "asked": size.asked})
+    write_candidates(all_rows["asked"], size.questions, out / "candidates.parquet")
+    for name, steps in (("weak", size.weak), ("strong", size.strong)):
+        if not (out / name / "recipe.json").is_file():
+            fit_policy(all_rows["fitted"], Recipe(steps), out / name)
+    with served(out / "weak") as weak, served(out / "strong") as strong:
+        for number, changes in enumerate(ARMS.values()):
+            build(out, f"set-{number}", (weak, strong), size, changes)
+    held_out = rows("test")[: size.held_out]
+    for seed in range(arguments.seeds):
+        for number, name in enumerate(ARMS):
+            result = out / f"run-{number}-{seed}" / "results.json"
+            if not result.is_file():
+                train(out / f"set-{number}", out / "weak", held_out, result.parent, seed, arguments.steps)
+            print(name, seed, json.dumps(accuracy(result)), flush=True)
+    show(out, arguments.seeds)
+
+
+def write_candidates(asked: Sequence[Row], most: int, path: Path) -> None:
+    """The first questions of each picture, as anybody would have them: no solutions."""
+    count: dict[int, int] = {}
+    lines = []
+    for row in asked:
+        count[row.picture] = count.get(row.picture, 0) + 1
+        if count[row.picture] <= most:
+            picture = {"bytes": row.path.read_bytes(), "path": row.path.name}
+            identity = f"{row.picture}-{count[row.picture]}"
+            lines.append({"id": identity, "question": row.question, "answer": row.answer, "images": [picture]})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.Table.from_pylist(lines), path)
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """A policy behind chat completions."""
+    command = [
+        sys.executable,
+        "-m",
+        "contextrl.miniature.policy_server",
+        str(folder),
+        "--name",
+        folder.name,
+        "--port",
+        "0",
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            line = server.stdout.readline()
+            yield next(word.rstrip(",") for word in line.split() if word.startswith("http"))
+        finally:
+            server.terminate()
+
+
+def build(out: Path, name: str, urls: tuple[str, str], size: Size, changes: Sequence[str]) -> None:
+    """One set; a build that is done says so and does nothing."""
+    weak, strong = urls
+    settings = [f"sources.0.path={out.absolute() / 'candidates.parquet'}", f"references.model.base_url={strong}"]
+    settings += [f"balance.groups.0.rows={size.taken}", *changes]
+    settings += [] if "difficulty=false" in changes else [f"difficulty.policy.base_url={weak}"]
+    command = [sys.executable, "-m", "contextrl", "data", "build", str(HERE / "recipe.yaml"), "--out", str(out / name)]
+    subprocess.run([*command, *(word for setting in settings for word in ("--set", setting))], check=True)
+
+
+def train(dataset: Path, policy: Path, held_out: Sequence[Row], run: Path, seed: int, steps: int) -> None:
+    """ContextRL on a set, from the weak policy."""
+    from contextrl import ContextRLConfig, ContextRLTrainer
+    from contextrl.data.loading import load_examples
+
+    evaluated = [
+        {
+            "id": str(number),
+            "question": row.question,
+            "images": [row.path],
+            "solution": row.solution,
+            "answer": row.answer,
+            "task": "perception",
+        }
+        for number, row in enumerate(held_out)
+    ]
+    trainer = ContextRLTrainer(
+        str(policy),
+        EasyJudge(),
+        ContextRLConfig(
+            max_steps=steps,
+            seed=seed,
+            num_generations=8,
+            per_device_train_batch_size=64,
+            max_completion_length=40,
+            learning_rate=5e-4,
+            use_cpu=True,
+        ),
+        load_examples(str(dataset)),
+        eval_dataset=evaluated,
+        eval_judge=EasyJudge(),
+        run_dir=run,
+        overwrite_run_dir=True,
+    )
+    trainer.train()
+
+
+def accuracy(result: Path) -> dict[str, dict[str, float]]:
+    """Held out: right answers, and right answers by a right process, before and after."""
+    found = json.loads(result.read_text(encoding="utf-8"))
+    names = ("answer_accuracy", "process_accuracy")
+    return {when: {name: round(found[when][name], 3) for name in names} for when in ("before", "after")}
+
+
+def show(out: Path, seeds: int) -> None:
+    """A table of both arms."""
+    table: dict[str, Any] = {}
+    for number, name in enumerate(ARMS):
+        found = [accuracy(out / f"run-{number}-{seed}" / "results.json") for seed in range(seeds)]
+        for figure in ("answer_accuracy", "process_accuracy"):
+            after = [one["after"][figure] for one in found]
+            spread = statistics.stdev(after) if len(after) > 1 else 0.0
+            table.setdefault(figure, {})[name] = f"{statistics.mean(after):.3f} (sd {spread:.3f})"
+            table[figure]["before"] = f"{found[0]['before'][figure]:.3f}"
+    (out / "comparison.json").write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
+    print(json.dumps(table, indent=2))
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    main()
