@@ -193,6 +193,9 @@ def test_without_models_what_has_a_solution_is_kept(recipe: Path, build: Any, tm
         ("balance.groups=[{name: a, rows: 0}]", "rows"),
         ("difficulty.policy.base_url=nowhere", "http"),
         ("difficulty.judge.kind=setps", "did you mean steps"),
+        ("references.trusted=[nowhere]", "references.trusted: expected names of sources, found nowhere"),
+        ("references.prompts=nowhere", "no such folder"),
+        ("difficulty.prompt=nowhere.txt", "difficulty.prompt"),
         ("sources.0.path=nowhere.parquet", "no such file"),
     ],
 )

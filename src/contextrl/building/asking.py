@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import takewhile
@@ -20,8 +20,8 @@ from contextrl.data.markers import placed
 from contextrl.errors import InputError, nearest_key
 from contextrl.evaluation.answering.pictures import picture_url
 from contextrl.evaluation.answering.server import answer_of
-from contextrl.judge.llm.completions import Call, Completions
-from contextrl.judge.llm.envelope import Reply
+from contextrl.judge.llm.completions import Call, Completions, Settled
+from contextrl.judge.llm.envelope import Failure, Reply
 from contextrl.judge.llm.neutralise import broken_tokens
 from contextrl.judge.settings import PriceConfig, ServerConfig
 
@@ -86,35 +86,34 @@ class Asking:
         self._identity = [server.model, server.extra, image_max_side]
 
     def answers(
-        self, asks: Sequence[Ask[K]], kept: Kept, wanted: Callable[[], bool] = lambda: True
+        self, asks: Iterable[Ask[K]], kept: Kept, wanted: Callable[[], bool] = lambda: True
     ) -> Iterator[tuple[K, Said]]:
-        """What comes of each: what is kept first, then what the servers say, in the order in which they do.
+        """What comes of each, in the order in which it comes; what is kept is not asked.
 
         Args:
+            asks: made when their turn comes, in another thread, so that only a few prompts are in memory.
             wanted: once it is False nothing more is asked; what is under way still comes, since it is paid for.
 
         Raises:
             ServiceError: the servers are gone or a budget is spent; what they have said is kept.
         """
-        calls: list[Call[tuple[K, str]]] = []
-        for ask in asks:
-            digest = digest_of("said", self._identity, ask.system, ask.parts, ask.images, ask.fields)
-            if (said := _said(kept.get(digest))) is not None:
-                yield ask.key, said
-            else:
-                calls.append(Call((ask.key, digest), partial(self._messages, ask), ask.fields))
-        if not calls:
-            return
+        calls = (self._call(ask, kept) for ask in asks)
         for (key, digest), outcome, _ in self.completions.stream(takewhile(lambda _: wanted(), calls)):
             answer = answer_of(digest, outcome)
-            if answer.response is None:
+            if answer.response is None or isinstance(outcome, Failure):
                 yield key, Said(None, error=answer.error or "no answer")
                 continue
-            prompt_tokens = outcome.prompt_tokens if isinstance(outcome, Reply) else 0
-            said = Said(answer.response, answer.finish_reason, prompt_tokens, answer.tokens)
-            record = {"text": said.text, "finish_reason": said.finish_reason}
-            kept.put(digest, {**record, "prompt_tokens": said.prompt_tokens, "tokens": said.tokens})
+            said = Said(answer.response, answer.finish_reason, outcome.prompt_tokens, answer.tokens)
+            if not isinstance(outcome, _Kept):
+                kept.put(digest, {name: value for name, value in vars(said).items() if name != "error"})
             yield key, said
+
+    def _call(self, ask: Ask[K], kept: Kept) -> Call[tuple[K, str]] | Settled[tuple[K, str]]:
+        digest = digest_of("said", self._identity, ask.system, ask.parts, ask.images, ask.fields)
+        if (record := kept.get(digest)) is None:
+            return Call((ask.key, digest), partial(self._messages, ask), ask.fields)
+        tokens = record["prompt_tokens"], record["tokens"]
+        return Settled((ask.key, digest), _Kept(record["text"], record["finish_reason"], None, False, *tokens))
 
     def _messages(self, ask: Ask[Any]) -> str:
         """The conversation as JSON; addresses of pictures are put in as they are, since they are long."""
@@ -131,10 +130,8 @@ class Asking:
         return f'{{"type": "image_url", "image_url": {{"url": "{url}"}}}}'
 
 
-def _said(record: Mapping[str, Any] | None) -> Said | None:
-    if record is None:
-        return None
-    return Said(record["text"], record["finish_reason"], record["prompt_tokens"], record["tokens"])
+class _Kept(Reply):
+    """A reply that was kept."""
 
 
 def as_asked(text: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import permutations
 from typing import Any
@@ -144,12 +144,12 @@ class Chooser:
             ServiceError: the model is gone or its budget is spent.
         """
         distinct = [(candidate, _distinct(texts)) for candidate, texts in solutions]
-        named = self._asked(distinct, kept)
-        choices: list[Choice | None] = []
-        for index, (_, texts) in enumerate(distinct):
-            found = {order: number for (place, order), number in named.items() if place == index}
-            choices.append(self._choice(texts, found) if texts else None)
-        return choices
+        named: list[dict[tuple[int, ...], int | None]] = [{} for _ in distinct]
+        for (index, order), number in self._asked(distinct, kept).items():
+            named[index][order] = number
+        return [
+            self._choice(texts, found) if texts else None for (_, texts), found in zip(distinct, named, strict=True)
+        ]
 
     def _asked(
         self, solutions: Sequence[tuple[Candidate, Mapping[int, str]]], kept: Kept
@@ -161,7 +161,7 @@ class Chooser:
         ]
         self.figures.comparisons += len(open_)
         for again in (False, True):
-            asks = [self._ask((index, order), *solutions[index], again=again) for index, order in open_]
+            asks = self._asks(solutions, open_, again)
             for key, said in self.asking.answers(asks, kept):
                 self.figures.said.append(said)
                 letters = self._letters(solutions[key[0]][0], key[1])
@@ -172,6 +172,12 @@ class Chooser:
                     named[key] = key[1][letters.index(found)] if found else None
             open_ = [key for key in open_ if key not in named]
         return named
+
+    def _asks(
+        self, solutions: Sequence[tuple[Candidate, Mapping[int, str]]], keys: Iterable[_Comparison], again: bool
+    ) -> Iterator[Ask[_Comparison]]:
+        for key in keys:
+            yield self._ask(key, *solutions[key[0]], again=again)
 
     def _orders(self, candidate: Candidate, numbers: list[int]) -> Iterator[tuple[int, ...]]:
         """Orders in which solutions are compared."""

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Generic, TypeVar
 
-from contextrl.judge.protocol import Judge, JudgeRequest, StreamingJudge, ask, is_concurrent
+from contextrl.judge.protocol import Judge, JudgeRequest, ask, is_concurrent
 from contextrl.judge.settings import JudgeConfig
 from contextrl.records.verdict import PROVOKED, Verdict
 
 K = TypeVar("K")
-#: Requests that a judge gets at once which cannot tell of each verdict as it comes: what a kill can cost.
+#: Requests that a judge gets at once which only one thread may ask: the verdicts that a kill can cost.
 _TOGETHER = 32
 _MOST_THREADS = 256
 
@@ -81,8 +81,9 @@ class Desk(Generic[K]):
     def _work(self) -> None:
         while batch := self._next():
             try:
-                for index, verdict in self._verdicts([request for _, request in batch]):
-                    self._see_to(*batch[index], verdict)
+                verdicts = ask(self.judge, [request for _, request in batch])
+                for (key, request), verdict in zip(batch, verdicts, strict=True):
+                    self._see_to(key, request, verdict)
             except BaseException as error:  # handed to who waits for verdicts
                 with self._changed:
                     self._error = self._error or error
@@ -97,11 +98,6 @@ class Desk(Generic[K]):
                 return []
             room = 1 if self._several else _TOGETHER
             return [self._waiting.popleft() for _ in range(min(room, len(self._waiting)))]
-
-    def _verdicts(self, requests: Sequence[JudgeRequest]) -> Iterator[tuple[int, Verdict]]:
-        if isinstance(self.judge, StreamingJudge) and not self._several:
-            return self.judge.stream(requests)
-        return iter(enumerate(ask(self.judge, requests)))
 
     def _see_to(self, key: K, request: JudgeRequest, verdict: Verdict) -> None:
         with self._changed:

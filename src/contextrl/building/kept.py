@@ -101,6 +101,7 @@ class KeptFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._lock = threading.Lock()
         self._files: list[Path] = []
         self._keys: NDArray[np.uint64] | None = None
         self._places: NDArray[np.uint64] = np.zeros(0, np.uint64)
@@ -111,8 +112,9 @@ class KeptFolder:
 
     def _find(self, key: str) -> dict[str, Any] | None:
         """A record of any file that was there when one was first looked for."""
-        if self._keys is None:
-            self._index()
+        with self._lock:
+            if self._keys is None:
+                self._index()
         assert self._keys is not None
         wanted = np.uint64(int(key[:16], 16))
         first, last = (int(np.searchsorted(self._keys, wanted, side)) for side in ("left", "right"))

@@ -91,7 +91,7 @@ class Trials:
         Raises:
             ServiceError: the model or the judge is gone, or a budget is spent; what is done is kept.
         """
-        asks = list(self._asks(candidates, fields))
+        asks = self._asks(candidates, fields)
         part = _Part(candidates, [len(each) for each in fields])
         desk: Desk[str] = Desk(self.judge, self.threads, lambda digest, verdict: _settle(part, kept, digest, verdict))
         try:
