@@ -53,7 +53,7 @@ def show_set(options: ShowOptions, console: Console) -> Shown:
 def _target(options: ShowOptions) -> Path:
     """Where the page goes; refused now, not after everything has been read."""
     path = options.out or _beside(options.reading)
-    check_page_place(path, "--out", "show.html", make=options.out is not None)
+    check_page_place(path, "--out", "show.html", named=options.out is not None)
     return path
 
 

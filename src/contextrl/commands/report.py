@@ -47,7 +47,7 @@ def write_page(
     console = console or Console(stderr=True)
     runs = with_names_of_their_own([read_run(path) for path in distinct(paths)])
     target = output or (runs[0].path if len(runs) == 1 else Path()) / "report.html"
-    check_page_place(target, "--output", "report.html", make=True)
+    check_page_place(target, "--output", "report.html", named=output is not None)
     if figures is not None:
         make_folder(figures, "--figures")
     with progress_bar(console, "Reading groups", sum(run.count_groups() for run in runs)) as advance:
