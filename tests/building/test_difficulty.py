@@ -65,7 +65,9 @@ def run(
     **settings: Any,
 ) -> tuple[list[Candidate | Dropped], Mapping[str, Any]]:
     """Outcomes and notes."""
-    asked = DifficultySettings.model_validate({"policy": server(*urls, **(policy or {})), **settings, "judge": section or {}})
+    asked = DifficultySettings.model_validate(
+        {"policy": server(*urls, **(policy or {})), **settings, "judge": section or {}}
+    )
     with client(asked.policy, "difficulty.policy") as completions:
         step = Difficulty(asked, completions, judge, folder / "difficulty")
         return list(step.each(candidates, context_in(folder))), step.part_notes()

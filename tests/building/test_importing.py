@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -224,3 +225,23 @@ def test_what_is_done_is_not_looked_at_again(tmp_path: Path, monkeypatch: pytest
     put.clear()
     run("stopped")
     assert len(put) == 10
+
+
+def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
+    """Pictures are let go of: more than twice the rows hold no more of them at once."""
+    picture = {"bytes": png(1) + bytes(40_000), "path": None}  # what follows a picture's end is not looked at
+
+    def most(rows: int) -> int:
+        path = parquet(tmp_path / f"{rows}.parquet", [row(n, images=[picture]) for n in range(rows)])
+        step = Import([settings(path=str(path), name="bars")])
+        context = Context(0, PictureStore(tmp_path / "pictures"))
+        tracemalloc.start()
+        kept = sum(isinstance(one, Candidate) for one in step.unit("bars", context, 0))
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert kept == rows
+        return peak
+
+    few = most(300)
+    assert few > 256 * 40_000, "a batch of the file is held"
+    assert most(700) < few + 100 * 40_000
