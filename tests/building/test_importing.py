@@ -245,3 +245,19 @@ def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
     few = most(300)
     assert few > 256 * 40_000, "a batch of the file is held"
     assert most(700) < few + 100 * 40_000
+
+
+def test_text_that_no_file_takes_is_left_out_and_said(tmp_path: Path) -> None:
+    """Half of a surrogate pair in any field; a line end of Unicode is text like any other."""
+    fine = {"question": "How many?", "answer": "1", "images": []}
+    half = '"\\ud83d"'
+    lines = [json.dumps({**fine, field: "@"}).replace('"@"', half) for field in ("question", "answer", "id", "source")]
+    path = jsonl(tmp_path / "q.jsonl", [*lines, {**fine, "question": "One\u2028two\u0085three?"}])
+    pipeline = Pipeline(
+        tmp_path / "out", [Import([settings(path=str(path))])], Context(0, PictureStore(tmp_path / "p"))
+    )
+    (counts,) = pipeline.run()
+    assert counts.given == 1
+    assert sum(counts.dropped.values()) == 4
+    (kept,) = pipeline.outcome()
+    assert kept.question == "One\u2028two\u0085three?"
