@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -257,7 +260,8 @@ def test_the_judge_sees_a_solution_where_there_is_one_and_it_may(tmp_path: Path)
 
 def test_one_of_several_servers_is_dead(tmp_path: Path) -> None:
     with chat_model(by_seed) as policy:
-        outcomes, notes = run(tmp_path, ["http://127.0.0.1:9/v1", policy.url], [summed(n) for n in range(6)], drop=[])
+        urls, candidates = ["http://127.0.0.1:9/v1", policy.url], [summed(n) for n in range(6)]
+        outcomes, notes = run(tmp_path, urls, candidates, policy={"max_retries": 5}, drop=[])
     assert notes["responses"] == 24
     assert all(isinstance(one, Candidate) for one in outcomes)
 
@@ -299,6 +303,7 @@ def test_a_judge_that_is_gone_leaves_the_responses(tmp_path: Path) -> None:
             run(tmp_path, [policy.url], candidates, first, section={"max_concurrency": 1})
         second = Unsure()
         outcomes, _ = run(tmp_path, [policy.url], candidates, second, drop=[])
+        assert len(policy.asked) == 8
         assert Counter(asked.seed for asked in policy.asked).most_common(1)[0][1] == 1
     assert len(outcomes) == 2
     assert len(first.asked) + len(second.asked) == 8
@@ -320,6 +325,18 @@ def test_a_kill_within_a_line_costs_that_line(tmp_path: Path) -> None:
         run(tmp_path, [policy.url], candidates, judge, drop=[])
         assert len(policy.asked) == 13
     assert lines(whole) == lines(again)
+
+
+def test_other_parts_of_the_same_candidates_ask_nobody(tmp_path: Path) -> None:
+    """An earlier step now leaves one out, so that parts have other candidates."""
+    with chat_model(by_seed) as policy:
+        whole, _ = run(tmp_path, [policy.url], [summed(n) for n in range(6)], drop=[])
+        judge = Unsure()
+        first, _ = run(tmp_path, [policy.url], [summed(n) for n in (0, 2, 3)], judge, drop=[])
+        second, _ = run(tmp_path, [policy.url], [summed(n) for n in (4, 5, 6)], judge, drop=[])
+        assert len(policy.asked) == 24 + 4
+        assert len(judge.asked) == 4
+    assert lines(whole)[:1] + lines(whole)[2:] == lines(first) + lines(second)[:2]
 
 
 def test_other_settings_of_what_is_left_out_ask_nobody(tmp_path: Path) -> None:
@@ -357,6 +374,36 @@ def test_the_judge_works_while_the_policy_still_answers(tmp_path: Path) -> None:
     with chat_model(says) as policy:
         run(tmp_path, [policy.url], [summed(n) for n in range(40)], judge, policy={"max_concurrency": 2})
     assert seen[-1] > 80
+
+
+#: A build's step in a process of its own: the server's address, the folder.
+ALONE = """
+import sys
+from pathlib import Path
+sys.path[:0] = sys.argv[3:]
+from test_difficulty import run, summed
+run(Path(sys.argv[2]), [sys.argv[1]], [summed(n) for n in range(10)], drop=[])
+"""
+
+
+def test_a_kill_asks_again_only_what_was_under_way(tmp_path: Path) -> None:
+    """40 responses, two at a time; killed when 15 have been asked for: two of these may not be there yet."""
+    candidates = [summed(n) for n in range(10)]
+    with chat_model(by_seed, lambda _: 0.02) as policy:
+        command = [sys.executable, "-c", ALONE.replace("drop=[]", "drop=[], policy={'max_concurrency': 2}")]
+        with subprocess.Popen([*command, policy.url, str(tmp_path / "killed"), *sys.path]) as process:
+            while len(policy.asked) < 15 and process.poll() is None:
+                time.sleep(0.005)
+            process.kill()
+        before = len(policy.asked)
+        outcomes, notes = run(tmp_path / "killed", [policy.url], candidates, drop=[])
+        asked = Counter(one.seed for one in policy.asked)
+        whole, figures = run(tmp_path / "whole", [policy.url], candidates, drop=[])
+    assert 15 <= before < 40
+    assert len(asked) == 40
+    assert asked.total() <= 40 + 2
+    assert lines(outcomes) == lines(whole)
+    assert notes == figures
 
 
 # ---- within a build --------------------------------------------------------------------------------------------------

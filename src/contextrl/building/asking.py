@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -84,8 +85,13 @@ class Asking:
         self.completions, self.pictures, self.image_max_side = completions, pictures, image_max_side
         self._identity = [server.model, server.extra, image_max_side]
 
-    def answers(self, asks: Sequence[Ask[K]], kept: Kept) -> Iterator[tuple[K, Said]]:
+    def answers(
+        self, asks: Sequence[Ask[K]], kept: Kept, wanted: Callable[[], bool] = lambda: True
+    ) -> Iterator[tuple[K, Said]]:
         """What comes of each: what is kept first, then what the servers say, in the order in which they do.
+
+        Args:
+            wanted: once it is False nothing more is asked; what is under way still comes, since it is paid for.
 
         Raises:
             ServiceError: the servers are gone or a budget is spent; what they have said is kept.
@@ -99,7 +105,7 @@ class Asking:
                 calls.append(Call((ask.key, digest), partial(self._messages, ask), ask.fields))
         if not calls:
             return
-        for (key, digest), outcome, _ in self.completions.stream(calls):
+        for (key, digest), outcome, _ in self.completions.stream(takewhile(lambda _: wanted(), calls)):
             answer = answer_of(digest, outcome)
             if answer.response is None:
                 yield key, Said(None, error=answer.error or "no answer")

@@ -37,7 +37,7 @@ _NAMED = re.compile(
 )
 #: What it names: one letter or a word for none, and not the first of several.
 _VALUE = re.compile(
-    rf"{_MARKUP}(?:boxed\{{|(?:an?|response|solution|text\{{)\s{{0,2}})?{_MARKUP}([A-Z]{{1,8}})(?![\w'-])"
+    rf"{_MARKUP}(?:boxed\{{|(?:an?|response|solution)\s)?{_MARKUP}(?:text\{{)?([A-Z]{{1,8}})(?![\w'-])"
     r"(?!\W{0,4}(?:or|and|[,/&])\s{0,3}\W{0,4}[A-Z]\b)",
     re.IGNORECASE,
 )

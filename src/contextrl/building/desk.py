@@ -41,33 +41,34 @@ class Desk(Generic[K]):
             threading.Thread(target=self._work, name="contextrl-desk", daemon=True).start()
 
     def submit(self, key: K, request: JudgeRequest) -> None:
-        """Let a response be judged.
-
-        Raises:
-            ServiceError: or whatever else the judge has raised, about any response.
-        """
+        """Let a response be judged."""
         with self._changed:
-            self._raise_error()
             self._waiting.append((key, request))
             self._open += 1
             self._changed.notify_all()
+
+    @property
+    def failed(self) -> bool:
+        """Whether the judge has raised, and no further verdict will come."""
+        return self._error is not None
 
     def finish(self) -> Iterator[None]:
         """Wait for all verdicts; gives a turn to its caller after some.
 
         Raises:
-            ServiceError: as `submit`.
+            ServiceError: or whatever else the judge has raised, about any response.
         """
-        left = self._open
+        left = self._fewer_than(self._open + 1)
         while left:
-            left = self._fewer_than(left)
             yield
+            left = self._fewer_than(left)
 
     def _fewer_than(self, number: int) -> int:
         """Wait until fewer verdicts are open; how many are."""
         with self._changed:
             self._changed.wait_for(lambda: self._open < number or self._error is not None)
-            self._raise_error()
+            if self._error is not None:
+                raise self._error
             return self._open
 
     def stop(self) -> None:
@@ -76,10 +77,6 @@ class Desk(Generic[K]):
             self._stopped = True
             self._waiting.clear()
             self._changed.notify_all()
-
-    def _raise_error(self) -> None:
-        if self._error is not None:
-            raise self._error
 
     def _work(self) -> None:
         while batch := self._next():

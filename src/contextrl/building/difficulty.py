@@ -12,7 +12,7 @@ from typing import Any
 
 from contextrl.building.asking import Asking, load_prompts, read_prompt, sampling_fields
 from contextrl.building.candidates import Candidate, Dropped
-from contextrl.building.kept import Kept, digest_of
+from contextrl.building.kept import KeptFolder, digest_of
 from contextrl.building.model_settings import DifficultySettings
 from contextrl.building.pipeline import Context, EachStep
 from contextrl.building.trials import Figures, Trial, Trials, judge_identity
@@ -37,12 +37,12 @@ class Difficulty(EachStep):
     name = "difficulty"
 
     def __init__(self, settings: DifficultySettings, policy: Completions, judge: Judge, scratch: Path) -> None:
-        self.settings, self.policy, self.judge, self.scratch = settings, policy, judge, scratch
+        self.settings, self.policy, self.judge = settings, policy, judge
         if settings.prompt is None:
             self._template = load_prompts(_PROMPT, None, "")["attempt"]
         else:
             self._template = read_prompt(settings.prompt, _PROMPT["attempt"], "difficulty.prompt")
-        self._figures = Figures()
+        self._kept, self._figures = KeptFolder(scratch), Figures()
 
     def identity(self) -> Mapping[str, Any]:
         asked = self.settings
@@ -72,7 +72,7 @@ class Difficulty(EachStep):
             [sampling_fields(settings.sampling, context, self.name, one.id, n) for n in range(settings.attempts)]
             for one in part
         ]
-        with Kept.of(self.scratch, part) as kept:
+        with self._kept.part(part) as kept:
             for candidate, responses in trials.of(part, fields, kept):
                 yield self._outcome(candidate, responses)
 

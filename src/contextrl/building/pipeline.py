@@ -259,7 +259,8 @@ class _Work:
             notes = _summed(notes, json.loads(path.read_text(encoding="utf-8")))
         counts = self._count(notes)
         record = {"identity": self.identity, "settings": step.identity(), **asdict(counts), "sha256": self._hashes()}
-        write_atomically(self.folder / _DONE, json.dumps(record, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+        # In the order in which it was made, so that a table's columns are the same when it is read again.
+        write_atomically(self.folder / _DONE, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
         return counts
 
     def _each(self, step: EachStep, context: Context, rank: int, processes: int) -> None:

@@ -45,4 +45,7 @@ class BuildRecipe(Section):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"sources: expected a name of its own for each, found {', '.join(twice)} twice")
+        trusted = self.references.trusted if self.references is not None else "none"
+        if strange := sorted(set(() if isinstance(trusted, str) else trusted) - set(names)):
+            raise ValueError(f"references.trusted: expected names of sources, found {', '.join(strange)}")
         return self

@@ -16,7 +16,7 @@ from contextrl.answers import check_answer
 from contextrl.building.asking import Asking, load_prompts, sampling_fields, without_thoughts
 from contextrl.building.candidates import Candidate, Dropped
 from contextrl.building.choosing import PROMPTS, Choice, Chooser, addresses_reader
-from contextrl.building.kept import Kept, digest_of
+from contextrl.building.kept import KeptFolder, digest_of
 from contextrl.building.model_settings import ReferenceSettings
 from contextrl.building.pipeline import Context, EachStep
 from contextrl.building.trials import Figures, Trial, Trials, judge_identity, spent
@@ -46,8 +46,9 @@ class References(EachStep):
     name = "references"
 
     def __init__(self, settings: ReferenceSettings, model: Completions, judge: Judge, scratch: Path) -> None:
-        self.settings, self.model, self.judge, self.scratch = settings, model, judge, scratch
+        self.settings, self.model, self.judge = settings, model, judge
         self._texts = load_prompts({"solve": {"question"}, **PROMPTS}, settings.prompts, "references.prompts")
+        self._kept = KeptFolder(scratch)
         self._notes: Mapping[str, Any] = {}
 
     def identity(self) -> Mapping[str, Any]:
@@ -83,7 +84,7 @@ class References(EachStep):
         ]
         solutions: list[tuple[Candidate, Mapping[int, str]]] = []
         lacking: dict[str, Dropped] = {}
-        with Kept.of(self.scratch, part) as kept:
+        with self._kept.part(part) as kept:
             for candidate, samples in trials.of(wanted, fields, kept):
                 figures.count(samples)
                 solutions.append((candidate, right := _right(candidate, samples, refused)))

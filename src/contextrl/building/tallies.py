@@ -7,7 +7,7 @@ import heapq
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Generic, TypeVar
@@ -18,7 +18,7 @@ MOST_NAMES = 1_000
 #: Of rows under names that come when there are that many already.
 OTHERS = "(other names)"
 #: Digits of a number that a distribution keeps.
-_DIGITS = 3
+_DIGITS = 4
 
 
 class Tally:
@@ -39,7 +39,7 @@ class Tally:
 
 
 class Distribution:
-    """Numbers that are not negative, each kept to three digits: below 1,000 whole ones are exact."""
+    """Numbers that are not negative, each kept to four digits: below 10,000 whole ones are exact."""
 
     def __init__(self) -> None:
         self.counts = Counter[float]()
@@ -81,7 +81,7 @@ class Distribution:
 
 
 def _rounded(value: float) -> float:
-    if value < 1_000 and value == int(value):
+    if value < 10**_DIGITS and value == int(value):
         return float(value)
     digits = _DIGITS - 1 - math.floor(math.log10(abs(value)))
     return float(round(value, digits))
@@ -97,10 +97,11 @@ class Bin:
 
 
 #: Values of which each has a bin of its own, where there are no more; else bins of a part of the range,
-_FEW = 16
+_FEW = 12
 _WANTED = 18
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
-_LOG_EDGES = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)
+_LOG_EDGES = ((1.0, 1.5, 2.0, 3.0, 5.0, 7.0), (1.0, 2.0, 5.0), (1.0, 3.0), (1.0,))
+_MOST_EDGES = 30
 
 
 def bins_of(distribution: Distribution) -> list[Bin]:
@@ -112,7 +113,8 @@ def bins_of(distribution: Distribution) -> list[Bin]:
     if len(values) <= _FEW and all(value == int(value) for value in values):
         whole = range(int(least), int(most) + 1) if most - least < _FEW else sorted(values)
         return [Bin(float(value), float(value), values.get(float(value), 0)) for value in whole]
-    edges = list(_growing(least, most) if most > 30 * max(distribution.quantile(0.05), 1.0) else _equal(least, most))
+    wide = most > 30 * max(distribution.quantile(0.05), 1.0)
+    edges = _growing(least, most) if wide else _equal(least, most)
     counts = Counter[int]()
     place = 0
     for value, count in sorted(values.items()):
@@ -122,35 +124,29 @@ def bins_of(distribution: Distribution) -> list[Bin]:
     return [Bin(low, high, counts[n]) for n, (low, high) in enumerate(pairwise(edges))]
 
 
-def _equal(least: float, most: float) -> Iterator[float]:
+def _equal(least: float, most: float) -> list[float]:
+    """Edges of bins of one width, from at most `least` to above `most`."""
     wide = (most - least) / _WANTED or 1.0
     scale = 10.0 ** math.floor(math.log10(wide))
     step = next(scale * step for step in _STEPS if scale * step >= wide * (1 - 1e-9))
     if least == int(least) and most == int(most):
         step = max(1.0, float(math.ceil(step)))
     number = math.floor(least / step)
-    yield number * step
-    while number * step <= most:
+    edges = [min(round(number * step, 10), least)]
+    while edges[-1] <= most:
         number += 1
-        yield round(number * step, 10)
+        edges.append(round(number * step, 10))
+    return edges
 
 
-def _growing(least: float, most: float) -> Iterator[float]:
-    if least < 1:
-        yield 0.0
-    for power in range(max(0, math.floor(math.log10(max(least, 1.0)))), math.floor(math.log10(most)) + 2):
-        for part in _LOG_EDGES:
-            edge = part * 10.0**power
-            if (power == 0 and part == 1.5) or 10.0**power * _next_part(part) <= least:
-                continue
-            yield edge
-            if edge > most:
-                return
-
-
-def _next_part(part: float) -> float:
-    later = [other for other in _LOG_EDGES if other > part]
-    return later[0] if later else 10.0
+def _growing(least: float, most: float) -> list[float]:
+    """As `_equal`, for a range over several powers of ten."""
+    powers = range(math.floor(math.log10(most)) + 2)
+    parts = next((some for some in _LOG_EDGES if len(powers) * len(some) <= _MOST_EDGES), (1.0,))
+    edges = [0.0, *(part * 10.0**power for power in powers for part in parts if part * 10**power % 1 == 0)]
+    first = max(place for place, edge in enumerate(edges) if edge <= least)
+    last = min(place for place, edge in enumerate(edges) if edge > most)
+    return edges[first : last + 1]
 
 
 def draw(seed: int, *names: object) -> int:

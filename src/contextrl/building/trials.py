@@ -91,10 +91,11 @@ class Trials:
         Raises:
             ServiceError: the model or the judge is gone, or a budget is spent; what is done is kept.
         """
+        asks = list(self._asks(candidates, fields))
         part = _Part(candidates, [len(each) for each in fields])
         desk: Desk[str] = Desk(self.judge, self.threads, lambda digest, verdict: _settle(part, kept, digest, verdict))
         try:
-            for place, said in self.asking.answers(list(self._asks(candidates, fields)), kept):
+            for place, said in self.asking.answers(asks, kept, lambda: not desk.failed):
                 self._judged(part, desk, kept, place, said)
                 yield from part.ready()
             for _ in desk.finish():

@@ -101,7 +101,7 @@ def gather(options: ShowOptions, console: Console) -> Gathered:
         pairs.removed = removed_pairs(folder / REMOVED, PAIRS, options.seed)
         pairs.total, pairs.reasons, wanted = pairs.removed.total, pairs.removed.reasons, pairs.removed.ids
         if pairs.removed.damaged:
-            notices.append(f"{pairs.removed.damaged:,} lines of {REMOVED} cannot be read; they are left out")
+            notices.append(f"{pairs.removed.damaged:,} damaged lines of {REMOVED} are left out")
         with status(console, "Looking for what was removed"):
             pairs.candidates = candidates_before(folder / WORK, wanted)
     with ExitStack() as stack:

@@ -14,6 +14,7 @@ from contextrl.commands.data_gather import MOST_COMPARED, WORK, Gathered, Pairs,
 from contextrl.data.images import image_key
 from contextrl.errors import InputError
 from contextrl.records.example import ImageHandle
+from contextrl.records.jsonl import parse_json
 from contextrl.report.distributions import columns, counted
 from contextrl.report.outcome import Figure
 from contextrl.report.palette import BROWN, GREEN, TEAL, VIOLET
@@ -39,20 +40,27 @@ def view_of(gathered: Gathered, options: ShowOptions) -> SetView:
     )
     return SetView(
         name=name,
-        facts=spec if story is None else f"{spec}, built with seed {story.seed}",
+        facts=" · ".join(_facts(figures, story, spec)),
         headline=_headline(figures),
         samples=[_row(kept) for kept in gathered.rows.samples],
         samples_said=said,
         charts=_charts(figures, story),
         notices=wrong_with(gathered, spec),
         steps=[] if story is None else [ShownStep(s.name, s.taken, s.given, s.dropped) for s in story.steps],
-        balance=[] if story is None else [_balance_row(row) for row in story.balance],
+        balance=[] if story is None else _balance(story.balance),
         pairs=_pairs(gathered),
         pairs_said=_pairs_said(gathered.pairs, options),
         licences=_licences(figures),
         recipe=None if story is None else story.recipe,
         repeat=[] if story is None else _repeat(story),
     )
+
+
+def _facts(figures: RowFigures, story: BuildStory | None, spec: str) -> list[str]:
+    facts = [spec if story is None else f"{spec}, built with seed {story.seed}"]
+    if figures.pictures:
+        facts.append(f"tokens as {figures.rule.name} counts them")
+    return facts
 
 
 def wrong_with(gathered: Gathered, spec: str) -> list[tuple[str, list[str]]]:
@@ -77,7 +85,7 @@ def wrong_with(gathered: Gathered, spec: str) -> list[tuple[str, list[str]]]:
 
 
 def _headline(figures: RowFigures) -> list[Figure]:
-    tokens, row_tokens = figures.lengths["tokens"], figures.lengths["row_tokens"]
+    tokens = figures.lengths["tokens"]
     sources = [name for name, _ in figures.tallies["source"].by_count() if name != NOT_STATED]
     first = [
         Figure(
@@ -87,11 +95,8 @@ def _headline(figures: RowFigures) -> list[Figure]:
         Figure("pictures shown", f"{figures.pictures:,}", _per_row(figures)),
     ]
     if tokens.count:
-        said = f"{tokens.quantile(0.05):,.0f} to {tokens.quantile(0.95):,.0f} for 90 % · {figures.rule.name}"
+        said = f"{tokens.quantile(0.05):,.0f} to {tokens.quantile(0.95):,.0f} for 90 %, {tokens.total:,.0f} in all"
         first.append(Figure("tokens of a picture, median", f"{tokens.quantile(0.5):,.0f}", said))
-        if row_tokens.count:
-            most = f"{row_tokens.most:,.0f} in the row with most"
-            first.append(Figure("tokens of all pictures", f"{row_tokens.total:,.0f}", most))
     return first
 
 
@@ -117,8 +122,8 @@ def _charts(figures: RowFigures, story: BuildStory | None) -> dict[str, list[Cha
     charts["pictures"] = _picture_charts(figures)
     if counts := figures.ordered("right"):
         tried = [name for name, _ in figures.tried.by_count()]
-        of = f" of {tried[0]}" if len(tried) == 1 else ""
-        caption = f"Responses of the policy{of} that the judge found right; rows that nobody tried are not in it."
+        of = f"Of {tried[0]} responses" if len(tried) == 1 else "Of the responses"
+        caption = f"{of} of the policy, how many the judge found right. Rows that nobody tried are not in it."
         charts["difficulty"].append(
             columns("right", "Difficulty: number right", caption, "right", [(n, c) for n, c in counts])
         )
@@ -184,7 +189,6 @@ def _row(kept: KeptRow) -> ShownRow:
     example = kept.example
     pictures = [(_key(handle, n), handle) for n, handle in enumerate(example.images)] if kept.confined else []
     hidden = [] if kept.confined else [("pictures", f"{len(example.images)} outside the rows' folder, not looked at")]
-    facts = [(name, _fact(value)) for name, value in kept.columns.items()]
     return ShownRow(
         id=example.id,
         question=example.question,
@@ -194,14 +198,28 @@ def _row(kept: KeptRow) -> ShownRow:
         task=example.task,
         answer_type=example.answer_type,
         pictures=pictures,
-        facts=[*hidden, *((name, value) for name, value in facts if value not in ("", "{}"))],
+        facts=[*hidden, *_further(kept.columns)],
     )
 
 
-def _fact(value: object) -> str:
+def _further(columns: Mapping[str, object]) -> list[tuple[str, str]]:
+    """What else a row's file says of it, on a line."""
+    right, tried = columns.get("right"), columns.get("tried")
+    said = {name: columns[name] for name in columns if name not in ("right", "tried", "ratings", "origin")}
+    parts = [f"{name} {value}" for name, value in said.items() if str(value).strip()]
+    if right is not None:
+        parts.append(f"right {right}" if tried is None else f"right {right} of {tried}")
+    parts += [f"{name} {value}" for name in ("ratings", "origin") if (value := _listed(columns.get(name)))]
+    return [("further", " · ".join(parts))] if parts else []
+
+
+def _listed(value: object) -> str:
+    """An object, or its JSON, as `name value, name value`."""
+    if isinstance(value, str):
+        value = parse_json(value.encode("utf-8", "replace"))[0] or value
     if isinstance(value, Mapping):
-        return ", ".join(f"{key}: {part}" for key, part in value.items())
-    return str(value)
+        return ", ".join(f"{key} {part}" for key, part in value.items())
+    return "" if value is None or value == "{}" else str(value)
 
 
 def _key(handle: ImageHandle, number: int) -> str:
@@ -224,7 +242,7 @@ def _candidate(candidate: Candidate, gathered: Gathered) -> ShownRow:
         task=str(candidate.task),
         answer_type=str(candidate.answer_type),
         pictures=pictures,
-        facts=[("licence", str(candidate.licence))] if candidate.licence else [],
+        facts=_further({"licence": candidate.licence, "reference": candidate.reference}),
     )
 
 
@@ -268,11 +286,16 @@ def _pairs_said(pairs: Pairs, options: ShowOptions) -> str:
     return f"{pairs.total:,} among {among} ({reasons}). They are still in the set; a build would take them out.{some}"
 
 
-def _balance_row(row: ClassStory) -> BalanceRow:
-    if not row.classes:
-        return BalanceRow(row.group, "all", 0, row.asked, row.there, row.taken)
-    feature, value = list(row.classes.items())[-1]
-    return BalanceRow(row.group, f"{feature} {value}", len(row.classes), row.asked, row.there, row.taken)
+def _balance(rows: Sequence[ClassStory]) -> list[BalanceRow]:
+    """Each class by what sets it apart from the class that it divides."""
+    shown, above = [], dict[int, Mapping[str, str]]()
+    for row in rows:
+        depth = len(row.classes)
+        above[depth] = row.classes
+        known = above.get(depth - 1, {}).items()
+        own = [f"{name.replace('_', ' ')} {value}" for name, value in row.classes.items() if (name, value) not in known]
+        shown.append(BalanceRow(row.group, ", ".join(own) or "all", depth, row.asked, row.there, row.taken))
+    return shown
 
 
 def _licences(figures: RowFigures) -> list[tuple[str, str, int]]:

@@ -39,7 +39,7 @@ def judge_from_config(
     elif config.kind == "python":
         judge = python_judge(config)
     else:
-        entry = named(JUDGES, config.kind, where="judge.kind", others=("rules", "llm", "python"))
+        entry = named(JUDGES, config.kind, where=naming.spelled("judge.kind"), others=("rules", "llm", "python"))
         judge = entry.build(config.context, config.report.disclose)
     if not gate or config.context == "none":
         return judge

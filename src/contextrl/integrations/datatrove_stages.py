@@ -63,8 +63,11 @@ class Stage:
 class Task:
     """A stage as a block of a pipeline: there are no documents that flow, the work is on disk."""
 
-    def __init__(self, run: Callable[[int, int], None]) -> None:
-        self.run = run
+    def __init__(self, stage: Stage) -> None:
+        self.name, self.run = stage.name, stage.run
+
+    def __str__(self) -> str:
+        return self.name
 
     def __call__(self, data: Any, rank: int = 0, world_size: int = 1) -> None:  # noqa: ARG002 - what blocks are given
         self.run(rank, world_size)
@@ -107,7 +110,7 @@ def _executor(kind: Any, stage: Stage, arguments: dict[str, Any], settings: Exec
     if ours:
         raise InputError("none of them among the options", found=", ".join(ours), where="executor.options")
     try:
-        return kind([Task(stage.run)], **arguments, **settings.options)
+        return kind([Task(stage)], **arguments, **settings.options)
     except TypeError as error:
         expected = f"arguments of datatrove's {kind.__name__}"
         raise InputError(expected, found=str(error), where="executor.options") from error

@@ -10,6 +10,8 @@ from contextrl.report.specs import HEIGHT, Chart, Row, Spec, bars, base
 
 #: Names that a chart shows; the rest are one bar.
 MOST_BARS = 20
+#: Characters of labels that fit side by side under a chart on a phone.
+_ONE_LINE = 30
 
 
 def counted(name: str, title: str, caption: str, counts: Sequence[tuple[str, int]], colour: str = BLUE) -> Chart:
@@ -33,7 +35,8 @@ def columns(name: str, title: str, caption: str, x: str, bins: Sequence[tuple[st
 
 def _columns(rows: Sequence[Row], x: str, what: str) -> Spec:
     names = [row[x] for row in rows]
-    short = {"labelAngle": 0 if max(map(len, names), default=0) <= 4 else -40, "labelOverlap": False, "grid": False}
+    angle = 0 if sum(map(len, names)) <= _ONE_LINE else -40
+    short = {"labelAngle": angle, "labelOverlap": False, "grid": False}
     labels: dict[str, Any] = {"field": x, "type": "ordinal", "sort": None, "scale": {"domain": names}, "axis": short}
     value = {"field": what, "type": "quantitative", "title": what, "axis": {"format": "~d", "tickMinStep": 1}}
     tooltip = [{"field": x, "type": "nominal"}, {"field": what, "type": "quantitative", "format": ",d"}]
