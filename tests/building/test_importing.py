@@ -229,7 +229,7 @@ def test_what_is_done_is_not_looked_at_again(tmp_path: Path, monkeypatch: pytest
 
 def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
     """Pictures are let go of: more than twice the rows hold no more of them at once."""
-    picture = {"bytes": png(1) + bytes(40_000), "path": None}  # what follows a picture's end is not looked at
+    picture = {"bytes": png(1) + bytes(20_000), "path": None}  # what follows a picture's end is not looked at
 
     def most(rows: int) -> int:
         path = parquet(tmp_path / f"{rows}.parquet", [row(n, images=[picture]) for n in range(rows)])
@@ -242,9 +242,9 @@ def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
         assert kept == rows
         return peak
 
-    few = most(300)
-    assert few > 256 * 40_000, "a batch of the file is held"
-    assert most(700) < few + 100 * 40_000
+    few = most(280)
+    assert few > 256 * 20_000, "a batch of the file is held"
+    assert most(600) < few + 100 * 20_000
 
 
 def test_text_that_no_file_takes_is_left_out_and_said(tmp_path: Path) -> None:

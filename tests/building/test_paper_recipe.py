@@ -19,6 +19,7 @@ from contextrl.building.importing import Import
 from contextrl.building.pictures import PictureStore
 from contextrl.building.pipeline import Context, Pipeline
 from contextrl.building.sources.registry import source_of
+from contextrl.commands.data_build import load_recipe
 from contextrl.commands.shipped_configs import shipped_config, shipped_files, what_it_is
 from contextrl.errors import ServiceError
 from contextrl.settings import validated
@@ -87,6 +88,22 @@ def test_sources_are_pinned_and_divided_among_the_groups() -> None:
     tasks = {one.unit: one.task for one in sources()}
     for group, task in zip(balance.groups, ("perception", "reasoning"), strict=True):
         assert {tasks[name] for name in group.sources} == {task}
+
+
+def test_steps_are_the_paper_s() -> None:
+    recipe = load_recipe(RECIPE)
+    assert recipe.filter is not None
+    assert recipe.duplicates is not None
+    assert recipe.difficulty is not None
+    assert recipe.references is not None
+    assert (recipe.difficulty.attempts, recipe.difficulty.drop) == (4, None)
+    assert recipe.difficulty.policy.model == "Qwen/Qwen3-VL-8B-Instruct"
+    for judge in (recipe.difficulty.judge, recipe.references.judge):
+        assert (judge.kind, judge.model, judge.context) == ("llm", "Qwen/Qwen3-VL-32B-Instruct", "answer")
+    assert recipe.references.model.model == "Qwen/Qwen3-VL-32B-Instruct"
+    assert recipe.references.trusted == "none"
+    assert recipe.balance is not None
+    assert recipe.balance.by == recipe.balance.exact == ["right"]
 
 
 def test_numbers_in_its_table_add_up() -> None:
