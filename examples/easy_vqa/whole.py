@@ -50,6 +50,7 @@ class Size:
         weak, strong: optimizer steps of the two policies.
         taken: rows of each set.
         held_out: questions about other pictures.
+        temperature: at which the policy is tried.
     """
 
     fitted: int = 1500
@@ -59,10 +60,11 @@ class Size:
     strong: int = 800
     taken: int = 400
     held_out: int = 400
+    temperature: float = 1.0
 
 
 #: One policy is both; it gets yes-or-no questions right, as often as not.
-QUICK = Size(fitted=300, asked=40, questions=2, weak=60, strong=60, taken=16, held_out=16)
+QUICK = Size(fitted=300, asked=40, questions=2, weak=60, strong=60, taken=16, held_out=16, temperature=0.2)
 
 
 def main() -> None:

@@ -69,6 +69,27 @@ def build(
 
 
 @app.command()
+def hashes(
+    out: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="Where the files go; `duplicates.benchmarks` names it.")
+    ],
+    benchmark: Annotated[str, typer.Option(help="Which of the 11, separated by commas.")] = "all",
+    data: Annotated[Path | None, typer.Option(help="A folder of local copies; else the hub is read.")] = None,
+    permutations: Annotated[int, typer.Option(help="As `duplicates.permutations` of the recipe.")] = 128,
+) -> None:
+    """Hash the benchmarks' questions and pictures, so that a build can leave out what they have too."""
+    from contextrl.commands.benchmark_options import sorted_names
+    from contextrl.commands.data_hashes import write_benchmark_hashes
+
+    names, others = sorted_names(benchmark)
+    if others or not names:
+        raise InputError("names of the 11 benchmarks, or all", found=", ".join(others) or "none", where="--benchmark")
+    counts = write_benchmark_hashes(names, data, out, permutations, Console(stderr=True))
+    for name, count in counts.items():
+        typer.echo(f"{name}: {count:,} questions, {out / name}.jsonl")
+
+
+@app.command()
 def validate(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A file or folder of rows, or a hub id.")],
     column: Annotated[
