@@ -18,8 +18,8 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa  # type: ignore[import-untyped]
-import pyarrow.parquet as pq  # type: ignore[import-untyped]
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from contextrl.evaluation.benchmarks.benchmark import Benchmark
 from contextrl.evaluation.benchmarks.items import Response, Scored, Scorer

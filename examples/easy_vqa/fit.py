@@ -91,16 +91,16 @@ class _Sampler:
         """After an attempt that has seen another shape, another colour, or both."""
         draw = self.direct()
         row, wrong = draw.row, self.random.choice((("shape",), ("colour",), ("shape", "colour")))
-        seen = {
-            name: self.random.choice([word for word in words if word != getattr(row, name)])
-            for name, words in (("shape", SHAPES), ("colour", COLOURS))
-            if name in wrong
-        }
-        attempt = self.tokenizer(replace(row, **seen).solution)["input_ids"]
+        shape = self._other(SHAPES, row.shape) if "shape" in wrong else row.shape
+        colour = self._other(COLOURS, row.colour) if "colour" in wrong else row.colour
+        attempt = self.tokenizer(replace(row, shape=shape, colour=colour).solution)["input_ids"]
         report = f"Mistake: the {' and '.join(wrong)} {'are' if len(wrong) > 1 else 'is'} wrong."
         prompt = self.retries.build(draw.prompt, [*attempt, self.tokenizer.eos_token_id], report)
         assert prompt is not None, "it is far below the limit"
         return replace(draw, prompt=prompt)
+
+    def _other(self, words: Sequence[str], word: str) -> str:
+        return self.random.choice([other for other in words if other != word])
 
     def batch(self, draws: Sequence[_Draw]) -> dict[str, torch.Tensor]:
         """Right-padded ids, mask and labels [B, L]; pixels of the B pictures one after another."""

@@ -18,7 +18,7 @@ import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +61,8 @@ class Size:
     held_out: int = 400
 
 
-QUICK = Size(fitted=60, asked=24, questions=2, weak=12, strong=16, taken=8, held_out=16)
+#: One policy is both; it gets yes-or-no questions right, as often as not.
+QUICK = Size(fitted=300, asked=40, questions=2, weak=60, strong=60, taken=16, held_out=16)
 
 
 def main() -> None:
@@ -76,12 +77,14 @@ def main() -> None:
     out: Path = arguments.out
     all_rows = parts(rows("train"), {"fitted": size.fitted, "asked": size.asked})
     write_candidates(all_rows["asked"], size.questions, out / "candidates.parquet")
-    for name, steps in (("weak", size.weak), ("strong", size.strong)):
+    strong = "weak" if size.strong == size.weak else "strong"
+    for name, steps in (("weak", size.weak), (strong, size.strong)):
         if not (out / name / "recipe.json").is_file():
             fit_policy(all_rows["fitted"], Recipe(steps), out / name)
-    with served(out / "weak") as weak, served(out / "strong") as strong:
+    with served(out / "weak") as weak_url, served(out / strong) as strong_url:
         for number, changes in enumerate(ARMS.values()):
-            build(out, f"set-{number}", (weak, strong), size, changes)
+            servers = {"difficulty.policy": weak_url, "references.model": strong_url}
+            build(out, f"set-{number}", servers, size, [*changes, f"references.model.model={strong}"])
     held_out = rows("test")[: size.held_out]
     for seed in range(arguments.seeds):
         for number, name in enumerate(ARMS):
@@ -128,12 +131,15 @@ def served(folder: Path) -> Iterator[str]:
             server.terminate()
 
 
-def build(out: Path, name: str, urls: tuple[str, str], size: Size, changes: Sequence[str]) -> None:
+def build(out: Path, name: str, servers: Mapping[str, str], size: Size, changes: Sequence[str]) -> None:
     """One set; a build that is done says so and does nothing."""
-    weak, strong = urls
-    settings = [f"sources.0.path={out.absolute() / 'candidates.parquet'}", f"references.model.base_url={strong}"]
-    settings += [f"balance.groups.0.rows={size.taken}", *changes]
-    settings += [] if "difficulty=false" in changes else [f"difficulty.policy.base_url={weak}"]
+    settings = [
+        f"sources.0.path={out.absolute() / 'candidates.parquet'}",
+        f"balance.groups.0.rows={size.taken}",
+        *changes,
+    ]
+    off = [change.removesuffix("=false") for change in changes if change.endswith("=false")]
+    settings += [f"{key}.base_url={url}" for key, url in servers.items() if key.partition(".")[0] not in off]
     command = [sys.executable, "-m", "contextrl", "data", "build", str(HERE / "recipe.yaml"), "--out", str(out / name)]
     subprocess.run([*command, *(word for setting in settings for word in ("--set", setting))], check=True)
 

@@ -38,7 +38,7 @@ class Colours(UnitsStep):
     def units(self) -> list[str]:
         return ["made | *hostile* <b>"]
 
-    def unit(self, name: str, context: Context) -> Any:
+    def unit(self, name: str, context: Context, start: int) -> Any:
         for n in range(24):
             picture = Image.linear_gradient("L").rotate(90 * (n % 4)).resize((64, 64)).convert("RGB")
             images = (self.store.put(picture, where=name),)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -224,3 +225,39 @@ def test_what_is_done_is_not_looked_at_again(tmp_path: Path, monkeypatch: pytest
     put.clear()
     run("stopped")
     assert len(put) == 10
+
+
+def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
+    """Pictures are let go of: more than twice the rows hold no more of them at once."""
+    picture = {"bytes": png(1) + bytes(20_000), "path": None}  # what follows a picture's end is not looked at
+
+    def most(rows: int) -> int:
+        path = parquet(tmp_path / f"{rows}.parquet", [row(n, images=[picture]) for n in range(rows)])
+        step = Import([settings(path=str(path), name="bars")])
+        context = Context(0, PictureStore(tmp_path / "pictures"))
+        tracemalloc.start()
+        kept = sum(isinstance(one, Candidate) for one in step.unit("bars", context, 0))
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert kept == rows
+        return peak
+
+    few = most(280)
+    assert few > 256 * 20_000, "a batch of the file is held"
+    assert most(600) < few + 100 * 20_000
+
+
+def test_text_that_no_file_takes_is_left_out_and_said(tmp_path: Path) -> None:
+    """Half of a surrogate pair in any field; a line end of Unicode is text like any other."""
+    fine = {"question": "How many?", "answer": "1", "images": []}
+    half = '"\\ud83d"'
+    lines = [json.dumps({**fine, field: "@"}).replace('"@"', half) for field in ("question", "answer", "id", "source")]
+    path = jsonl(tmp_path / "q.jsonl", [*lines, {**fine, "question": "One\u2028two\u0085three?"}])
+    pipeline = Pipeline(
+        tmp_path / "out", [Import([settings(path=str(path))])], Context(0, PictureStore(tmp_path / "p"))
+    )
+    (counts,) = pipeline.run()
+    assert counts.given == 1
+    assert sum(counts.dropped.values()) == 4
+    (kept,) = pipeline.outcome()
+    assert kept.question == "One\u2028two\u0085three?"

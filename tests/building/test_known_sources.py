@@ -14,7 +14,7 @@ from contextrl.building.import_settings import KINDS, ROWS, SourceSettings
 from contextrl.building.importing import Import
 from contextrl.building.pictures import PictureStore
 from contextrl.building.pipeline import Context
-from contextrl.building.sources.registry import KNOWN, source_of
+from contextrl.building.sources.registry import KNOWN, example_config, source_of
 from contextrl.building.sources.source import Found, Sick
 from contextrl.data.raw_rows import RawRow
 from contextrl.errors import InputError
@@ -36,6 +36,8 @@ def found_in(kind: str, config: str = "", base: Path | None = None, **columns: A
 
 def test_all_kinds_are_known() -> None:
     assert {*KNOWN, ROWS} == set(KINDS)
+    for kind in KNOWN:
+        assert "/" in source_of(SourceSettings(kind=kind, config=example_config(kind))).hub
 
 
 def test_thinklite() -> None:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from contextrl.building.sources.finevision import NO_ANSWER, FineVision
+from contextrl.building.sources.finevision import _PERCEPTION, NO_ANSWER, FineVision, finevision
+from contextrl.building.sources.finevision_sets import SETS
 from contextrl.building.sources.source import Found, Sick
 from contextrl.building.sources.texts import stated
 from contextrl.data.raw_rows import RawRow
@@ -105,3 +106,13 @@ def test_another_schema_is_named(columns: dict[str, Any], field: str) -> None:
         asked(**columns)
     assert repr(field) in str(caught.value)
     assert "made, row 1" in str(caught.value)
+
+
+def test_configurations_that_there_are() -> None:
+    assert len(set(SETS)) == 185
+    assert set(_PERCEPTION) <= set(SETS)
+    assert {finevision(name).task for name in ("arxivqa", "ai2d_merged", "chartqa")} == {"perception"}
+    assert {finevision(name).task for name in ("geoqa+(mathv360k)", "geo170k(qa)", "geo3k")} == {"reasoning"}
+    for name, hint in (("geoqa+(mathv360)", "did you mean geoqa"), ("ArxivQA", "did you mean arxivqa"), ("", "none")):
+        with pytest.raises(InputError, match=hint):
+            finevision(name)

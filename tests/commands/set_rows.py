@@ -66,7 +66,7 @@ class Made(UnitsStep):
     def units(self) -> list[str]:
         return ["made"]
 
-    def unit(self, name: str, context: Context) -> Iterator[Candidate]:
+    def unit(self, name: str, context: Context, start: int) -> Iterator[Candidate]:
         shown = [self.store.put(picture(n), where="made") for n in range(3)]
         for n in range(10):
             images = (shown[n],) if n < 3 else ()

@@ -13,8 +13,8 @@ from contextrl.commands.settings_files import apply_override
 from contextrl.errors import InputError
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").rglob("*.yaml"))
-#: Not run configurations: accelerate's own files.
-RUN_CONFIGS = [path for path in CONFIGS if path.parent.name != "accelerate"]
+#: Not run configurations: accelerate's own files, and recipes of data sets.
+RUN_CONFIGS = [path for path in CONFIGS if path.parent.name not in ("accelerate", "data")]
 
 
 def write(folder: Path, text: str) -> Path:

@@ -108,8 +108,8 @@ def test_sick_rows_are_counted_and_told(tmp_path: Path) -> None:
     assert told["pictures"]["tokens"]["count"] == 1
     assert sum(kind["count"] for kind in told["problems"].values()) == 6
     said = shown(path)
-    assert "4 of 7 rows cannot be read" in said
-    assert "2 of 3 pictures cannot be read" in said
+    assert "Not readable: 4 of 7 rows" in said
+    assert "2 of 3 pictures" in said
     page = (tmp_path / "a.show.html").read_text(encoding="utf-8")
     assert "line 2" in page
     assert "pictures cannot be shown" in page
@@ -117,7 +117,7 @@ def test_sick_rows_are_counted_and_told(tmp_path: Path) -> None:
 
 def test_a_set_of_sick_rows_alone_has_a_page(tmp_path: Path) -> None:
     path = lines(tmp_path / "a.jsonl", [{"x": n} for n in range(3)])
-    assert "3 of 3 rows cannot be read" in shown(path)
+    assert "3 of 3 rows" in shown(path)
     assert "No row can be shown" in (tmp_path / "a.show.html").read_text(encoding="utf-8")
 
 
@@ -285,6 +285,57 @@ def test_the_place_of_the_page(tmp_path: Path) -> None:
         shown(path, "--out", tmp_path)
     with pytest.raises(InputError, match="--out"):
         shown(path, "--out", path / "below-a-file" / "p.html")
+
+
+def test_what_is_no_file_is_never_replaced(tmp_path: Path) -> None:
+    path, pipe, link = small_set(tmp_path), tmp_path / "pipe", tmp_path / "link.html"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    for place in (pipe, link):
+        with pytest.raises(InputError, match="a device or pipe"):
+            shown(path, "--out", place)
+    assert pipe.is_fifo()
+    assert link.is_symlink()
+
+
+def test_a_page_that_is_there_already_is_written_again(tmp_path: Path) -> None:
+    path, page = small_set(tmp_path), tmp_path / "p.html"
+    page.write_text("old", encoding="utf-8")
+    shown(path, "--out", page)
+    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_an_unknown_answer_type_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="--answer-type"):
+        shown(small_set(tmp_path), "--answer-type", "numbre")
+
+
+def test_a_build_under_way(tmp_path: Path) -> None:
+    (tmp_path / "build" / "steps").mkdir(parents=True)
+    with pytest.raises(InputError, match="contextrl data build again"):
+        shown(tmp_path)
+
+
+def test_endless_names_are_cut(tmp_path: Path) -> None:
+    path = lines(tmp_path / "a.jsonl", [row(1, source="s" * 1_000_000, id="i" * 500_000), row(2)])
+    assert set(figures(path)["counts"]["source"]) == {"s" * 200 + "…", "not stated"}
+    shown(path)
+    assert "s" * 201 not in (tmp_path / "a.show.html").read_text(encoding="utf-8")
+
+
+def test_strange_further_columns_are_passed_over(tmp_path: Path) -> None:
+    rows = [
+        row(1, ratings=[1, 2], right="x", licence=7, language=["en"]),
+        row(2, ratings="{bad", right=-1, reference={"x": 1}),
+        row(3, ratings={"b": 1e300, "c": -3, "": 1}, right=True, tried=float("inf")),
+        row(4, ratings={f"r{n}": n for n in range(50)}, right=2.0, tried=2.5, license="MIT"),
+    ]
+    told = figures(lines(tmp_path / "a.jsonl", rows))
+    assert told["unreadable_rows"] == 0
+    assert told["counts"]["right"] == {"2": 1}
+    assert told["responses_tried"] == {}
+    assert told["ratings"].keys() == {"b", "", *(f"r{n}" for n in range(10))}
+    shown(tmp_path / "a.jsonl")
 
 
 def test_samples_are_drawn_by_the_seed(tmp_path: Path) -> None:

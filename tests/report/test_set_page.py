@@ -146,6 +146,22 @@ def test_a_narrow_screen_is_not_scrolled_sideways(browser: Any, plain: Path, wid
 
 
 @needs_chromium
+@pytest.mark.parametrize("size", [(12, 900), (32, 16), (900, 30), (150, 200), (100, 512), (512, 512)])
+def test_no_picture_is_stretched(browser: Any, tmp_path: Path, size: tuple[int, int]) -> None:
+    Image.new("RGB", size, "green").save(tmp_path / "0.png")
+    row = {"question": "1 + 1?", "images": ["0.png"], "solution": "Answer: 2", "answer": "2"}
+    opened = Opened(browser, page_of(tmp_path, [row]))
+    opened.page.wait_for_function("document.querySelector('img.shot').naturalWidth > 0")
+    # Without its border of a pixel on each side.
+    width, height = opened.page.evaluate(
+        "(({clientWidth: w, clientHeight: h}) => [w, h])(document.querySelector('img.shot'))"
+    )
+    assert abs(width - height * size[0] / size[1]) <= 1 + size[0] / size[1]
+    opened.check_quiet()
+    opened.context.close()
+
+
+@needs_chromium
 def test_on_paper_nothing_is_folded_away(opened: Opened) -> None:
     opened.page.emulate_media(media="print")
     assert not opened.page.locator("#filters").is_visible()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from contextrl.errors import InputError
 from contextrl.records.example import AnswerType, Task
+from contextrl.records.jsonl import json_line
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Candidate:
 
     def as_line(self) -> str:
         """One line of JSON, always the same bytes for the same candidate."""
-        return json.dumps(asdict(self), ensure_ascii=False, sort_keys=True) + "\n"
+        return json_line(asdict(self), sort_keys=True)
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Dropped:
     detail: str = ""
 
     def as_line(self) -> str:
-        return json.dumps(asdict(self), ensure_ascii=False, sort_keys=True) + "\n"
+        return json_line(asdict(self), sort_keys=True)
 
 
 _FIELDS = {one.name for one in fields(Candidate)}

@@ -25,12 +25,13 @@ from contextrl.errors import InputError, ServiceError
 from contextrl.records.example import AnswerType, ImageHandle
 
 #: Why a question is left out here, besides what its source finds wrong with it.
-BAD_LINE, BAD_PICTURE, OUTSIDE, TWICE, MARKERS = (
+BAD_LINE, BAD_PICTURE, OUTSIDE, TWICE, MARKERS, HALF = (
     "a line that is no row",
     "a picture that cannot be read",
     "a picture outside the rows' folder",
     "an id that an earlier one has",
     "markers that are not one for each picture",
+    "half of a character",
 )
 #: Rows whose pictures tell whether an archive has been unpacked.
 _LOOKED_AT = 100
@@ -172,6 +173,8 @@ def _candidate(
     identity: str, found: Found, row: RawRow, opened: _Opened, allowed: Sequence[Path], context: Context
 ) -> Candidate | Dropped:
     settings, source = opened.settings, opened.source
+    if _is_cut([identity, found.question, found.answer, found.solution, found.licence, *found.origin.values()]):
+        return Dropped(identity, HALF)
     try:
         question, order = settled_markers(found.question, len(found.images))
     except InputError as error:
@@ -201,6 +204,15 @@ def _candidate(
         ratings=found.ratings,
         origin=found.origin,
     )
+
+
+def _is_cut(values: Sequence[object]) -> bool:
+    """Whether a text holds half of a surrogate pair, which JSON can spell: no file, tokenizer or server takes it."""
+    try:
+        "".join(map(str, values)).encode("utf-8")
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def _answer_type(found: Found, settings: SourceSettings) -> AnswerType:

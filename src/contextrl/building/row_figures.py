@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from contextrl.building.picture_tokens import TokenRule
-from contextrl.building.tallies import Distribution, Tally
+from contextrl.building.tallies import Distribution, Tally, cut
 from contextrl.data.images import image_size
 from contextrl.data.problems import by_kind
 from contextrl.errors import InputError
@@ -103,12 +103,12 @@ class RowFigures:
             known = number(rating)
             if known is None or known < 0:
                 continue
-            if str(name) not in self.ratings and len(self.ratings) >= _MOST_RATINGS:
-                continue
-            self.ratings.setdefault(str(name), Distribution()).add(known)
+            name = cut(str(name))
+            if name in self.ratings or len(self.ratings) < _MOST_RATINGS:
+                self.ratings.setdefault(name, Distribution()).add(known)
 
     def _add_licence(self, columns: Mapping[str, object], source: str) -> None:
-        licence = next((text for name in _LICENCE if (text := _text(columns.get(name)))), NOT_STATED)
+        licence = cut(next((text for name in _LICENCE if (text := _text(columns.get(name)))), NOT_STATED))
         if licence not in self.licences and len(self.licences) >= 100:
             licence = "(other licences)"
         self.licences.setdefault(licence, Tally(100)).add(source)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from contextrl.building.found_duplicates import RowDuplicates
 from contextrl.building.picture_tokens import TokenRule
 from contextrl.building.row_figures import RowFigures
-from contextrl.building.tallies import Samples
+from contextrl.building.tallies import Samples, cut
 from contextrl.data.columns import Renaming
 from contextrl.data.confinement import outside
 from contextrl.data.examination import Reading
@@ -96,7 +96,7 @@ def pass_over(
         done.figures.add(example, one.row.columns, one.where, pictures=one.row.confined)
         if near is not None:
             near.add(example, pictures=one.row.confined)
-        drawn.add(one.row, [f"source {example.source}", f"task {example.task}", f"type {example.answer_type}"])
+        drawn.add(one.row, [f"source {cut(example.source)}", f"task {example.task}", f"type {example.answer_type}"])
         if example.id in wanted:
             done.by_id.setdefault(example.id, one.row)
     done.samples = drawn.chosen()

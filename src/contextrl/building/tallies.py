@@ -15,10 +15,17 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 #: Names that are counted each by itself.
 MOST_NAMES = 1_000
+#: Characters of a name; longer ones are cut.
+MOST_CHARACTERS = 200
 #: Of rows under names that come when there are that many already.
 OTHERS = "(other names)"
 #: Digits of a number that a distribution keeps.
 _DIGITS = 4
+
+
+def cut(name: str) -> str:
+    """A name of a length that can be kept many times."""
+    return name if len(name) <= MOST_CHARACTERS else f"{name[:MOST_CHARACTERS]}…"
 
 
 class Tally:
@@ -29,6 +36,7 @@ class Tally:
         self._most = most
 
     def add(self, name: str) -> None:
+        name = cut(name)
         if name not in self.counts and len(self.counts) >= self._most:
             name = OTHERS
         self.counts[name] += 1

@@ -1,11 +1,13 @@
-"""`--column FIELD=COLUMN`: which column of a file holds which field of a row."""
+"""`--column FIELD=COLUMN` and `--answer-type`: how a file's rows are read."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from contextrl.data.answer_types import AUTO
 from contextrl.data.columns import FIELDS
 from contextrl.errors import InputError, nearest_key
+from contextrl.records.example import ANSWER_TYPES
 
 
 def given_columns(given: Sequence[str]) -> dict[str, str]:
@@ -25,3 +27,16 @@ def given_columns(given: Sequence[str]) -> dict[str, str]:
             )
         columns[name] = column
     return columns
+
+
+def given_answer_type(given: str) -> str:
+    """The type of answers in rows that name none.
+
+    Raises:
+        InputError: there is no such type.
+    """
+    known = (*ANSWER_TYPES, AUTO)
+    if given not in known:
+        found = f"{given!r}{nearest_key(given, known)}"
+        raise InputError(f"one of {', '.join(known)}", found=found, where="--answer-type")
+    return given

@@ -90,11 +90,11 @@ def validate(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Check all rows and tell all faults, by kind, with row and line. Ends with 2 where a row is unusable."""
-    from contextrl.commands.column_options import given_columns
+    from contextrl.commands.column_options import given_answer_type, given_columns
     from contextrl.data.examination import Reading
 
     columns = given_columns(column or []) or None
-    findings = _examined(Reading(file, split, columns, answer_type, allow_outside), fix_to, workers)
+    findings = _examined(Reading(file, split, columns, given_answer_type(answer_type), allow_outside), fix_to, workers)
     if as_json:
         typer.echo(json.dumps(_as_json(findings, fix_to), indent=2, ensure_ascii=False))
     else:

@@ -22,7 +22,7 @@ from contextrl.data.examination import Reading
 from contextrl.errors import InputError
 
 #: Rows of a file in which near-duplicates are looked for, and pairs that are shown.
-MOST_COMPARED, PAIRS = 20_000, 12
+MOST_COMPARED, PAIRS = 10_000, 12
 #: The folder of a build's own files, within the set's.
 WORK = "build"
 
@@ -120,7 +120,7 @@ def gather(options: ShowOptions, console: Console) -> Gathered:
             advance=advance,
         )
         if not rows.figures.rows:
-            raise InputError("at least one row", found="none", where=options.reading.spec, fix=_unfinished(options))
+            raise InputError("at least one row", found="none", where=options.reading.spec)
         if near is not None:
             _find(near, pairs, options)
     if story is not None and story.rows not in (None, rows.figures.rows):
@@ -131,19 +131,15 @@ def gather(options: ShowOptions, console: Console) -> Gathered:
 def _built(reading: Reading) -> tuple[Path | None, BuildStory | None, list[str]]:
     """The folder of a build with its story, if rows are of one."""
     folder = reading.source.path
+    if (folder / WORK / "steps").is_dir() and not (folder / MANIFEST).exists() and not any(folder.glob("*.parquet")):
+        fix = "Run contextrl data build again: it goes on where it was"
+        raise InputError("a build that is done", found="one that has written no rows yet", where=str(folder), fix=fix)
     if not folder.is_dir() or not (folder / MANIFEST).is_file():
         return None, None, []
     try:
         return folder, read_story(folder), []
     except InputError as error:
         return None, None, [f"{MANIFEST} is not that of a build: {error}"]
-
-
-def _unfinished(options: ShowOptions) -> str:
-    folder = options.reading.source.path
-    if (folder / WORK / "steps").is_dir():
-        return "The build is not done: run contextrl data build again"
-    return ""
 
 
 def _find(near: RowDuplicates, pairs: Pairs, options: ShowOptions) -> None:

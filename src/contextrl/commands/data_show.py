@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +11,9 @@ from rich.console import Console
 
 from contextrl.commands.data_gather import Gathered, ShowOptions, gather
 from contextrl.commands.data_show_view import view_of, wrong_with
+from contextrl.commands.page_place import check_page_place
 from contextrl.console import status
 from contextrl.data.examination import Reading
-from contextrl.errors import InputError
 from contextrl.records.files import write_atomically
 from contextrl.report.set_page import build_set_page
 
@@ -39,6 +38,7 @@ def show_set(options: ShowOptions, console: Console) -> Shown:
 
     Raises:
         InputError: there are no rows, or a setting is wrong; before rows are read where that can be known.
+        DiskError: the disk would not take the page.
     """
     target = _target(options) if options.page else None
     gathered = gather(options, console)
@@ -46,28 +46,14 @@ def show_set(options: ShowOptions, console: Console) -> Shown:
     if target is not None:
         with status(console, "Writing the page"):
             page = build_set_page(view_of(gathered, options))
-            try:
-                write_atomically(target, page)
-            except OSError as error:
-                raise InputError("a place for the page", found=f"{target}: {error.strerror}", where="--out") from error
+            write_atomically(target, page)
     return Shown(target, figures_of(gathered), [said for said, _ in wrong])
 
 
 def _target(options: ShowOptions) -> Path:
     """Where the page goes; refused now, not after everything has been read."""
     path = options.out or _beside(options.reading)
-    if path.is_dir():
-        raise InputError("a file to write", found="a folder", where="--out", fix=f"Try {path / 'show.html'}")
-    folder = path.parent
-    if options.out is not None:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError("a folder", found=f"{folder}: {error.strerror}", where="--out") from error
-    if folder.is_dir() and not os.access(folder, os.W_OK):
-        raise InputError(
-            "a folder to write to", found=f"{folder}, which is read-only", where="--out", fix="Name a page elsewhere"
-        )
+    check_page_place(path, "--out", "show.html", named=options.out is not None)
     return path
 
 

@@ -41,7 +41,7 @@ def show(
         bool,
         typer.Option(
             "--duplicates/--no-duplicates",
-            help="Look for near-duplicates where no build has: in the first 20,000 rows.",
+            help="Look for near-duplicates where no build has: in the first 10,000 rows.",
         ),
     ] = True,
     allow_outside: Annotated[
@@ -52,13 +52,13 @@ def show(
     ] = False,
 ) -> None:
     """Show a set in one HTML file that needs no network: samples, distributions, a build's steps, near-duplicates."""
-    from contextrl.commands.column_options import given_columns
+    from contextrl.commands.column_options import given_answer_type, given_columns
     from contextrl.commands.data_gather import ShowOptions
     from contextrl.commands.data_show import show_set
     from contextrl.data.examination import Reading
     from contextrl.report.text import visible
 
-    reading = Reading(file, split, given_columns(column or []) or None, answer_type, allow_outside)
+    reading = Reading(file, split, given_columns(column or []) or None, given_answer_type(answer_type), allow_outside)
     options = ShowOptions(reading, out, samples, seed, processor, duplicates, page=out is not None or not as_json)
     shown = show_set(options, Console(stderr=True))
     if as_json:

@@ -9,7 +9,7 @@ from contextrl.building.candidates import Candidate
 from contextrl.building.removed_pairs import pictures_of
 from contextrl.building.row_figures import NOT_STATED, RowFigures
 from contextrl.building.row_pass import KeptRow
-from contextrl.building.tallies import Bin, Distribution, bins_of
+from contextrl.building.tallies import Bin, Distribution, bins_of, cut
 from contextrl.commands.data_gather import MOST_COMPARED, WORK, Gathered, Pairs, ShowOptions
 from contextrl.data.images import image_key
 from contextrl.errors import InputError
@@ -69,18 +69,17 @@ def wrong_with(gathered: Gathered, spec: str) -> list[tuple[str, list[str]]]:
     wrong: list[tuple[str, list[str]]] = [(said, []) for said in gathered.notices]
     parts = []
     if figures.sick:
-        parts.append(f"{figures.sick:,} of {figures.rows:,} rows cannot be read and are in no figure")
+        parts.append(f"{figures.sick:,} of {figures.rows:,} rows, which are in no figure")
     if figures.unreadable:
-        parts.append(f"{figures.unreadable:,} of {figures.pictures:,} pictures cannot be read")
+        parts.append(f"{figures.unreadable:,} of {figures.pictures:,} pictures")
     if parts:
         lines: list[str] = []
         for kind, count in figures.problem_counts.by_count()[:_MOST_KINDS]:
             lines += [f"{count:,} x expected {kind}", *figures.problems.get(kind, [])[:2]]
-        wrong.append((f"{'; '.join(parts)}. All faults: contextrl data validate {spec}", lines))
+        wrong.append((f"Not readable: {'; '.join(parts)}. All faults: contextrl data validate {spec}", lines))
     if figures.refused:
-        wrong.append(
-            (f"{figures.refused:,} pictures are too long for their width: {figures.rule.name} refuses them", [])
-        )
+        said = f"Too long for their width, so that {figures.rule.name} refuses them: {figures.refused:,} pictures"
+        wrong.append((said, []))
     return wrong
 
 
@@ -190,11 +189,11 @@ def _row(kept: KeptRow) -> ShownRow:
     pictures = [(_key(handle, n), handle) for n, handle in enumerate(example.images)] if kept.confined else []
     hidden = [] if kept.confined else [("pictures", f"{len(example.images)} outside the rows' folder, not looked at")]
     return ShownRow(
-        id=example.id,
+        id=cut(example.id),
         question=example.question,
         answer=example.answer,
         solution=example.solution,
-        source=example.source,
+        source=cut(example.source),
         task=example.task,
         answer_type=example.answer_type,
         pictures=pictures,
@@ -234,11 +233,11 @@ def _candidate(candidate: Candidate, gathered: Gathered) -> ShownRow:
     work = gathered.folder / WORK if gathered.folder is not None else None
     pictures = [] if work is None else [(f"build {name}", path) for name, path in pictures_of(work, candidate)]
     return ShownRow(
-        id=candidate.id,
+        id=cut(candidate.id),
         question=str(candidate.question),
         answer=str(candidate.answer),
         solution=str(candidate.solution),
-        source=str(candidate.source),
+        source=cut(str(candidate.source)),
         task=str(candidate.task),
         answer_type=str(candidate.answer_type),
         pictures=pictures,
@@ -253,7 +252,7 @@ def _pairs(gathered: Gathered) -> list[ShownPair]:
         for one in pairs.found:
             second, first = (pairs.places.get(place) for place in (one.place, one.partner))
             if second is not None and first is not None:
-                names = (second.example.id, first.example.id)
+                names = (cut(second.example.id), cut(first.example.id))
                 shown.append(ShownPair(one.reason, one.how, *names, _row(second), _row(first)))
         return shown
 
@@ -263,7 +262,7 @@ def _pairs(gathered: Gathered) -> list[ShownPair]:
         return _candidate(pairs.candidates[name], gathered) if name in pairs.candidates else None
 
     return [
-        ShownPair(one.reason, one.how, one.id, one.partner, known(one.id), known(one.partner))
+        ShownPair(cut(one.reason), cut(one.how), cut(one.id), cut(one.partner), known(one.id), known(one.partner))
         for one in pairs.removed.pairs
     ]
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from contextrl.commands.config import settings_of_the_method
+from contextrl.commands.page_place import check_page_place, make_folder
 from contextrl.console import progress_bar
 from contextrl.errors import InputError
 from contextrl.records.files import write_atomically
@@ -46,11 +47,9 @@ def write_page(
     console = console or Console(stderr=True)
     runs = with_names_of_their_own([read_run(path) for path in distinct(paths)])
     target = output or (runs[0].path if len(runs) == 1 else Path()) / "report.html"
-    if target.is_dir():
-        raise InputError("a file to write", found="a folder", where="--output", fix=f"Try {target / 'report.html'}")
-    _make_folder(target.parent, "--output")
+    check_page_place(target, "--output", "report.html", named=output is not None)
     if figures is not None:
-        _make_folder(figures, "--figures")
+        make_folder(figures, "--figures")
     with progress_bar(console, "Reading groups", sum(run.count_groups() for run in runs)) as advance:
         page = build_page(
             runs, megabytes=megabytes, method_settings=settings_of_the_method, advance=partial(advance, 1)
@@ -71,16 +70,6 @@ def damage_of(run: RunData) -> str:
     """What of a run could not be read, in one line."""
     more = f" and {len(run.damaged) - MOST_NAMED} more" if len(run.damaged) > MOST_NAMED else ""
     return visible(f"Not readable in {run.name}: {', '.join(run.damaged[:MOST_NAMED])}{more}. It is left out.")
-
-
-def _make_folder(folder: Path, where: str) -> None:
-    """Found now, not after everything has been read."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError("a folder", found=f"{folder}: {error.strerror}", where=where) from error
-    if not os.access(folder, os.W_OK):
-        raise InputError("a folder to write to", found=f"{folder}, which is read-only", where=where)
 
 
 def distinct(paths: Sequence[Path]) -> list[Path]:

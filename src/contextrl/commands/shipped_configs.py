@@ -12,8 +12,8 @@ from contextrl.errors import InputError, nearest_key
 CONFIGS = Path(__file__).parents[1] / "configs"
 #: The file of a folder that its name alone stands for.
 _FIRST = "contextrl"
-#: Folders of files that are no run's settings: accelerate's, servers, batch systems.
-_FILES = ("accelerate", "judge", "cluster")
+#: Folders of files that are no run's settings: accelerate's, servers, batch systems, recipes of data sets.
+_FILES = ("accelerate", "judge", "cluster", "data")
 
 
 def shipped_configs() -> dict[str, Path]:
@@ -36,8 +36,9 @@ def shipped_config(name: str) -> Path:
     """
     runs, files = shipped_configs(), shipped_files()
     name = name.removeprefix("configs/")
-    if name in files:
-        return files[name]
+    for file in (name, f"{name}.yaml"):
+        if file in files:
+            return files[file]
     name = name.removesuffix(".yaml")
     path = runs.get(name) or runs.get(f"{name}/{_FIRST}") or runs.get(f"{name}/{_FIRST}-lora")
     if path is None:

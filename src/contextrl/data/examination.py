@@ -7,15 +7,15 @@ import math
 import multiprocessing
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from contextrl.data.columns import Columns, Renaming
 from contextrl.data.confinement import outside
 from contextrl.data.images import ImageChecks, image_problems
-from contextrl.data.pictures import flat
+from contextrl.data.pictures import bytes_of
 from contextrl.data.problems import by_kind
 from contextrl.data.raw_rows import RawRow
 from contextrl.data.row_files import Source
@@ -174,24 +174,12 @@ def _batches(rows: Iterable[RawRow | InputError]) -> Iterator[list[RawRow | Inpu
     size = 0
     for row in rows:
         batch.append(row)
-        size += _picture_bytes(row)
+        size += 0 if isinstance(row, InputError) else bytes_of(row)
         if len(batch) == _BATCH or size >= _BATCH_BYTES:
             yield batch
             batch, size = [], 0
     if batch:
         yield batch
-
-
-def _picture_bytes(row: RawRow | InputError) -> int:
-    """How much of a row is pictures, about."""
-    if isinstance(row, InputError):
-        return 0
-    size = 0
-    for value in row.columns.values():
-        for part in flat(value):
-            inner = part.get("bytes") if isinstance(part, Mapping) else part
-            size += len(inner) if isinstance(inner, bytes | str) else 0
-    return size
 
 
 def look_at(rows: Sequence[RawRow | InputError], reading: Reading) -> list[Looked]:
@@ -224,7 +212,7 @@ class _Look:
             example = self.reader.example(row)
         except InputError as error:
             lines = fault_lines(faults_of(error), row, self.reader)
-            return Looked(row.where, row_id(row, self.reader), tuple(lines))
+            return Looked(row.where, row_id(row, id_column(self.reading)), tuple(lines))
         place = f"{row.where}, row {example.id!r}"
         return Looked(row.where, example.id, tuple(f"{place}, {problem}" for problem in self._problems(example)))
 
@@ -239,10 +227,16 @@ class _Look:
         yield from row_problems(example, image_problems(pictures), vision=self.reading.vision)
 
 
-def row_id(row: RawRow, reader: RowReader) -> str | None:
+def id_column(reading: Reading) -> Renaming:
+    """Reads the ids of rows, whatever else these lack."""
+    columns = reading.columns or {}
+    return Renaming({"id": columns["id"]} if "id" in columns else None)
+
+
+def row_id(row: RawRow, column: Renaming) -> str | None:
     """A row's id, its own or by its number; None where what stands there is none."""
     try:
-        value = reader.columns(row).columns.get("id")
+        value = column(row).columns.get("id")
     except InputError:
         return None
     if value is None:
@@ -271,10 +265,12 @@ def _repeated_ids(reading: Reading) -> tuple[int, set[str]]:
 
 
 def _ids(reading: Reading) -> Iterator[str | None]:
-    """Each row's id; None for a row that has none."""
-    reader = RowReader(Renaming(reading.columns), reading.answer_type)
-    for row in reading.source.rows():
-        yield row_id(row, reader) if isinstance(row, RawRow) else None
+    """Each row's id; None for a row that has none. Where a format allows it, nothing else is read."""
+    column = id_column(reading)
+    name = column.columns.get("id", "id")
+    only = (name,) if isinstance(name, str) else None
+    for row in replace(reading.source, only=only).rows():
+        yield row_id(row, column) if isinstance(row, RawRow) else None
 
 
 class _Filter:

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from PIL import Image, features
 
-from contextrl.data.decoding import room_for, strips, to_rgb
+from contextrl.data.decoding import memory_limit, room_for, strips, to_rgb
 from contextrl.data.file_kinds import kind_of
+from contextrl.data.png import SIGNATURE, whole_png
 from contextrl.errors import InputError
 from contextrl.records.example import ImageHandle
 
@@ -32,6 +33,8 @@ MAX_ASPECT_RATIO = 200
 _ADDRESS = re.compile(r"<_io\.BytesIO[^>]*>")
 #: Bytes that tell what a file is.
 _HEAD = 512
+#: Largest PNG file that is read at once to be checked.
+_PNG_BYTES = 8 * 2**20
 
 
 def image_from_bytes(data: bytes, *, where: str = "image") -> Image.Image:
@@ -74,7 +77,9 @@ def image_size(handle: ImageHandle) -> tuple[int, int]:
 
 
 def check_image(handle: ImageHandle, where: str) -> None:
-    """Decode an image completely, so that a truncated file is found now and not in the middle of a run.
+    """Make sure that an image decodes, so that a truncated file is found now and not in the middle of a run.
+
+    It is decoded completely, but for PNG files whose data can be told to be whole without their pixels.
 
     Args:
         handle: what to check.
@@ -83,14 +88,36 @@ def check_image(handle: ImageHandle, where: str) -> None:
     Raises:
         InputError: as `open_image`; a picture that no processor takes, being too long for its width.
     """
-    with _decoded(handle, where) as image:
-        if max(image.size) > MAX_ASPECT_RATIO * min(image.size):
-            raise InputError(
-                f"a picture at most {MAX_ASPECT_RATIO} times as long as it is wide",
-                found=f"{_unnamed(where, handle)}{image.width}x{image.height} pixels",
-                where=where,
-                fix="Crop it, or pad its narrow side",
-            )
+    size = _size_of_whole_png(handle)
+    if size is None:
+        with _decoded(handle, where) as image:
+            size = image.size
+    if max(size) > MAX_ASPECT_RATIO * min(size):
+        raise InputError(
+            f"a picture at most {MAX_ASPECT_RATIO} times as long as it is wide",
+            found=f"{_unnamed(where, handle)}{size[0]}x{size[1]} pixels",
+            where=where,
+            fix="Crop it, or pad its narrow side",
+        )
+
+
+def _size_of_whole_png(handle: ImageHandle) -> tuple[int, int] | None:
+    """(width, height) of a PNG file that certainly decodes; None where only decoding tells."""
+    try:
+        if isinstance(handle, Path):
+            if not handle.is_file():
+                return None
+            with handle.open("rb") as file:
+                data = file.read(len(SIGNATURE))
+                data += file.read(_PNG_BYTES) if data == SIGNATURE else b""
+        else:
+            encoded = getattr(handle, "fp", None)
+            data = encoded.getvalue() if isinstance(encoded, io.BytesIO) else b""
+    except OSError:
+        return None
+    size = whole_png(data)
+    # As much as decoding takes of any mode of eight bits.
+    return size if size is not None and 8 * size[0] * size[1] + 2**20 <= memory_limit() else None
 
 
 class ImageChecks:

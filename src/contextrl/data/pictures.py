@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 from PIL import Image
 
 from contextrl.data.images import image_from_bytes
-from contextrl.data.raw_rows import describe
+from contextrl.data.raw_rows import RawRow, describe
 from contextrl.errors import InputError
 from contextrl.records.example import ImageHandle
 
@@ -36,6 +36,16 @@ def flat(value: object) -> Iterator[object]:
             yield from flat(part)
     else:
         yield value
+
+
+def bytes_of(row: RawRow) -> int:
+    """How much a row holds, pictures and texts, about."""
+    size = 0
+    for value in row.columns.values():
+        for part in flat(value):
+            inner = part.get("bytes") if isinstance(part, Mapping) else part
+            size += len(inner) if isinstance(inner, bytes | str) else 0
+    return size
 
 
 def cell_pictures(cell: str) -> list[object]:

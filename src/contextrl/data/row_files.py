@@ -12,6 +12,7 @@ from typing import Any
 from contextrl.data.confinement import hub_cache
 from contextrl.data.csv_rows import csv_rows
 from contextrl.data.json_rows import json_rows
+from contextrl.data.parquet_rows import BATCH_ROWS, columns_of, in_parts, parquet_rows
 from contextrl.data.raw_rows import RawRow, numbered
 from contextrl.errors import InputError, ServiceError
 
@@ -35,6 +36,7 @@ class Source:
         revision: commit, tag or branch of a hub dataset.
         limit: rows that are read at most; a hub dataset is then streamed.
         streaming: a hub dataset is streamed in any case.
+        only: columns that are read, as `data.columns` names them, where a format can leave others out; None: all.
     """
 
     spec: str
@@ -42,6 +44,7 @@ class Source:
     revision: str | None = None
     limit: int | None = None
     streaming: bool = False
+    only: tuple[str, ...] | None = None
 
     @property
     def path(self) -> Path:
@@ -76,12 +79,12 @@ class Source:
         path = self.path
         if path.is_dir():
             if (path / "dataset_dict.json").is_file() or (path / "state.json").is_file():
-                return numbered(_saved_dataset(path, self.split), self.spec, path)
+                return numbered(_saved_dataset(path, self.split, self.only), self.spec, path)
             return self._files(_row_files(path))
         if self.is_pattern:
             return self._files(sorted(path.parent.glob(path.name)))
         if path.is_file():
-            return file_rows(path, self.spec, self.split)
+            return file_rows(path, self.spec, self.split, self.only)
         looks_like_path = (
             path.suffix in FILE_SUFFIXES or self.spec.startswith((".", "/", "~")) or self.spec.count("/") > 1
         )
@@ -107,7 +110,7 @@ class Source:
             found = ", ".join(path.name for path in paths[:5])
             raise InputError("one file of rows, or files named by split", found=found, where=self.spec, fix="Name one")
         for path in chosen or paths:
-            yield from file_rows(path, str(path), self.split)
+            yield from file_rows(path, str(path), self.split, self.only)
 
     def _hub(self) -> Iterator[Mapping[str, object]]:
         datasets = importlib.import_module("datasets")
@@ -125,7 +128,7 @@ class Source:
             if self.revision is not None:
                 expected = f"a hub dataset with a revision {self.revision!r} and a split {self.split!r}"
             raise InputError(expected, found=found, where=self.spec) from error
-        return undecoded_rows(dataset)
+        return undecoded_rows(_selected(dataset, self.only))
 
 
 def _kind(paths: Sequence[Path]) -> str:
@@ -140,8 +143,11 @@ def _row_files(folder: Path) -> list[Path]:
     return next((paths for paths in by_suffix.values() if paths), [])
 
 
-def file_rows(path: Path, spec: str, split: str = "train") -> Rows:
+def file_rows(path: Path, spec: str, split: str = "train", only: tuple[str, ...] | None = None) -> Rows:
     """Rows of one file.
+
+    Args:
+        only: see `Source`.
 
     Raises:
         InputError: it is empty, or of no format that is read.
@@ -151,7 +157,7 @@ def file_rows(path: Path, spec: str, split: str = "train") -> Rows:
     readers: dict[str, Callable[[], Rows]] = {
         ".jsonl": lambda: json_rows(path, spec, split),
         ".json": lambda: json_rows(path, spec, split),
-        ".parquet": lambda: numbered(_parquet_rows(path, spec), spec, path.parent),
+        ".parquet": lambda: numbered(parquet_rows(path, spec, only), spec, path.parent),
         ".csv": lambda: csv_rows(path, spec),
         ".tsv": lambda: csv_rows(path, spec),
     }
@@ -161,16 +167,7 @@ def file_rows(path: Path, spec: str, split: str = "train") -> Rows:
     return readers[path.suffix.lower()]()
 
 
-def _parquet_rows(path: Path, where: str) -> Iterator[Mapping[str, object]]:
-    try:
-        file = importlib.import_module("pyarrow.parquet").ParquetFile(path)
-    except Exception as error:  # pyarrow's own exceptions have no common base below Exception
-        raise InputError("a parquet file", found=str(error)[:160], where=where) from error
-    for batch in file.iter_batches(batch_size=256):
-        yield from batch.to_pylist()
-
-
-def _saved_dataset(path: Path, split: str) -> Iterator[Mapping[str, object]]:
+def _saved_dataset(path: Path, split: str, only: tuple[str, ...] | None) -> Iterator[Mapping[str, object]]:
     datasets = importlib.import_module("datasets")
     try:
         dataset = datasets.load_from_disk(str(path))
@@ -181,7 +178,14 @@ def _saved_dataset(path: Path, split: str) -> Iterator[Mapping[str, object]]:
         if split not in dataset:
             raise InputError(f"a split named {split!r}", found=", ".join(dataset), where=str(path))
         dataset = dataset[split]
-    return undecoded_rows(dataset)
+    return undecoded_rows(_selected(dataset, only))
+
+
+def _selected(dataset: Any, only: tuple[str, ...] | None) -> Any:
+    """A dataset without other columns; with all of them where there are none of these, as rows must be left."""
+    names = dataset.column_names if only is not None else None
+    chosen = columns_of(only or (), names) if names else []
+    return dataset.select_columns(chosen) if chosen else dataset
 
 
 def undecoded_rows(dataset: Any) -> Iterator[Mapping[str, object]]:
@@ -189,5 +193,10 @@ def undecoded_rows(dataset: Any) -> Iterator[Mapping[str, object]]:
     if hasattr(dataset, "decode"):  # streamed
         yield from dataset.decode(False)
         return
-    for batch in dataset.with_format("arrow").iter(batch_size=256):
-        yield from batch.to_pylist()
+    rows = dataset.with_format("arrow")
+    start = 0
+    while start < len(dataset):
+        batch = rows[start : start + BATCH_ROWS]
+        for part in in_parts(batch):
+            yield from part.to_pylist()
+        start += BATCH_ROWS

@@ -9,14 +9,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from contextrl.data.pictures import flat
+from contextrl.data.pictures import bytes_of, flat
 from contextrl.data.raw_rows import RawRow
 from contextrl.disk import writing
 from contextrl.errors import InputError
 from contextrl.records.files import scratch_name
 
-#: Rows that are written to a parquet file at once.
-_GROUP = 256
+#: Rows that are written at once, and bytes of pictures and texts within them.
+_GROUP, _GROUP_BYTES = 256, 32 * 2**20
 _KINDS = (".jsonl", ".parquet")
 
 
@@ -42,6 +42,7 @@ class UsableRows:
         self._scratch = path.with_name(scratch_name(path.name))
         self._scratch.unlink(missing_ok=True)
         self._group: list[Mapping[str, Any]] = []
+        self._bytes = 0
         self._file: Any = None
 
     def __enter__(self) -> Self:
@@ -55,8 +56,9 @@ class UsableRows:
         """
         self._check_pictures(row)
         self._group.append(row.columns)
+        self._bytes += bytes_of(row)
         self.rows += 1
-        if len(self._group) >= _GROUP:
+        if len(self._group) >= _GROUP or self._bytes >= _GROUP_BYTES:
             self._write(row.where)
 
     def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
@@ -85,7 +87,7 @@ class UsableRows:
                 self._write_table(where)
             else:
                 self._write_lines(where)
-        self._group = []
+        self._group, self._bytes = [], 0
 
     def _write_lines(self, where: str) -> None:
         if self._file is None:

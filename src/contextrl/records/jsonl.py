@@ -127,13 +127,13 @@ def read_objects(path: Path) -> Iterator[dict[str, Any]]:
         yield line.object
 
 
-def json_line(columns: Mapping[str, Any]) -> str:
+def json_line(columns: Mapping[str, Any], *, sort_keys: bool = False) -> str:
     """An object as one line, with its end, that every reader takes for one."""
-    line = json.dumps(columns, ensure_ascii=False)
+    line = json.dumps(columns, ensure_ascii=False, sort_keys=sort_keys)
     try:
         line.encode("utf-8")
     except UnicodeEncodeError:  # half of a surrogate pair: valid JSON when escaped, and nothing that UTF-8 can write
-        line = json.dumps(columns)
+        line = json.dumps(columns, sort_keys=sort_keys)
     return line.translate(_LINE_ENDS) + "\n"
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from contextrl.building.sources.finevision_sets import SETS
 from contextrl.building.sources.source import Found, Sick, Source
 from contextrl.building.sources.texts import (
     EMPTY_QUESTION,
@@ -22,7 +23,7 @@ from contextrl.building.sources.texts import (
     without_markers,
 )
 from contextrl.data.raw_rows import RawRow
-from contextrl.errors import InputError
+from contextrl.errors import InputError, nearest_key
 from contextrl.records.example import Task
 
 NAME = "finevision"
@@ -116,9 +117,11 @@ def finevision(config: str) -> FineVision:
     """One of its configurations.
 
     Raises:
-        InputError: none is named.
+        InputError: none is named, or one that it does not have.
     """
-    if not config:
-        fix = "Name one of its 185 configurations, such as arxivqa, ai2d_merged, geoqa+(mathv360k)"
-        raise InputError("a configuration", found="none", where="sources.config of kind finevision", fix=fix)
+    if config not in SETS:
+        found = f"{config!r}{nearest_key(config, SETS)}" if config else "none"
+        fix = "Name one, such as arxivqa, ai2d_merged, geoqa+(mathv360k)"
+        where = "sources.config of kind finevision"
+        raise InputError(f"one of its {len(SETS)} configurations", found=found, where=where, fix=fix)
     return FineVision(config)

@@ -32,4 +32,4 @@ def source_of(settings: SourceSettings) -> Source:
 
 def example_config(kind: str) -> str:
     """A configuration of a kind that has several; empty where it has one."""
-    return {finevision.NAME: "arxivqa", thinklite.NAME: "70k"}.get(kind, "")
+    return {finevision.NAME: "arxivqa", thinklite.NAME: "70k", mmfinereason.NAME: "ViRL39K"}.get(kind, "")

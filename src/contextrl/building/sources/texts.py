@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -91,5 +92,6 @@ def pictures_of(row: RawRow, field: str) -> list[object]:
 
 
 def numbers_of(values: Mapping[str, Any]) -> dict[str, float]:
-    """Those of some values that are numbers."""
-    return {name: float(v) for name, v in values.items() if isinstance(v, int | float) and not isinstance(v, bool)}
+    """Those of some values that are numbers, and no NaN."""
+    numbers = {name: v for name, v in values.items() if isinstance(v, int | float) and not isinstance(v, bool)}
+    return {name: float(v) for name, v in numbers.items() if math.isfinite(v)}

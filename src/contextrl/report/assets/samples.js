@@ -6,8 +6,10 @@ const NAMES = ["source", "task", "type"];
 function enlargeSmallPictures() {
   for (const image of document.querySelectorAll("img.shot")) {
     const enlarge = () => {
-      if (!image.naturalWidth || image.naturalWidth >= 200) return;
-      image.width = 3 * image.naturalWidth;
+      // As high as a picture may be here at most, or it would be stretched.
+      const times = Math.floor(Math.min(3, 340 / image.naturalWidth, 340 / image.naturalHeight));
+      if (!image.naturalWidth || times < 2) return;
+      image.width = times * image.naturalWidth;
       image.classList.add("tiny");
     };
     if (image.complete) enlarge();
