@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -25,6 +26,7 @@ from contextrl.judge.rules import RulesJudge
 from contextrl.records.verdict import Verdict, unscored
 
 RULES = RulesJudge()
+SNAPSHOTS = Path(__file__).parent / "snapshots"
 _SHOWN = re.compile(r"<response ([A-Z])>\n(.*?)\n</response \1>", re.DOTALL)
 
 
@@ -428,6 +430,25 @@ def test_pictures_are_shown_to_who_solves_and_who_chooses(tmp_path: Path) -> Non
         run(tmp_path, [model.url], [candidate])
     assert model.asked[0].text.startswith("[picture]What is 1 + 1?\n\nSolve this")
     assert "<question>\n[picture]What is 1 + 1?\n</question>" in model.asked[-1].text
+
+
+@pytest.mark.parametrize("choose", ["listwise", "pairwise"])
+def test_prompts_never_change_by_accident(tmp_path: Path, choose: str) -> None:
+    """What is asked of the model: a solution, the choice, and the choice once more. UPDATE_SNAPSHOTS=1 writes anew."""
+    name = PictureStore(tmp_path / "pictures").put(Image.new("RGB", (4, 4), "red"), where="here")
+    candidate = Candidate("a", "Look at <image>: what is 1 + 1?", "2", "number", "reasoning", "s", images=(name,))
+    texts = ("One and one: \\boxed{2}.", "1 + 1 = 2, so \\boxed{2}.")
+    with chat_model(solutions_of(*texts, choose=lambda _: "Hm.")) as model:
+        run(tmp_path, [model.url], [candidate], samples=2, choose=choose, model={"max_concurrency": 1})
+        solve, first, last = model.asked[0].text, model.asked[2].text, model.asked[-1].text
+    # Which sample is the first to be answered is not known, only where each is shown.
+    shown = _SHOWN.sub(lambda match: f"<response {match[1]}>\nSOLUTION\n</response {match[1]}>", first)
+    again = last[last.index("An earlier reply") :]
+    found = "\n\n======\n\n".join((solve, shown, again)) + "\n"
+    path = SNAPSHOTS / f"references.{choose}.txt"
+    if os.environ.get("UPDATE_SNAPSHOTS"):
+        path.write_text(found, encoding="utf-8")
+    assert found == path.read_text(encoding="utf-8"), f"{path} differs; UPDATE_SNAPSHOTS=1 accepts the change"
 
 
 # ---- going on --------------------------------------------------------------------------------------------------------
