@@ -91,9 +91,8 @@ def language_of(question: str, confidence: float = 0.7) -> str:
     if text.isupper() and _CAPITALS.search(text):
         text = text.lower()
     text = _NO_WORD.sub(" ", text)
-    weights = {name: worth * len(characters.findall(text)) for name, (characters, worth, _) in _SCRIPTS.items()}
-    weights |= {name: float(len(words.findall(text))) for name, (words, _) in _WORDS.items()}
-    if weights["kana"] >= 0.8 and weights["han"]:
+    weights = _weights(text)
+    if weights.get("kana", 0) >= 0.8 and weights.get("han"):
         weights["kana"] += weights.pop("han")  # Japanese has both
     script = max(weights, key=lambda name: weights[name])
     if weights[script] == 0 or weights[script] < _SHARE * sum(weights.values()):
@@ -102,6 +101,14 @@ def language_of(question: str, confidence: float = 0.7) -> str:
         return ""
     alone = _SCRIPTS[script][2] if script in _SCRIPTS else _WORDS[script][1]
     return alone or _told_apart(" ".join(text.split()), confidence)
+
+
+def _weights(text: str) -> dict[str, float]:
+    """Words in each script, about."""
+    if text.isascii():
+        return {"latin": float(len(_WORDS["latin"][0].findall(text)))}
+    weights = {name: worth * len(characters.findall(text)) for name, (characters, worth, _) in _SCRIPTS.items()}
+    return weights | {name: float(len(words.findall(text))) for name, (words, _) in _WORDS.items()}
 
 
 def _told_apart(text: str, confidence: float) -> str:
