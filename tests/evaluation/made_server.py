@@ -56,11 +56,13 @@ def made_app(says: str, latency: float, fails: float) -> web.Application:
 def serving(*command: str) -> Iterator[str]:
     """The address of a server that a command starts and names in its first line."""
     with subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        found = re.search(r"http://[\w.:]+/v1", server.stdout.readline())
-        assert found is not None
-        yield found[0]
-        server.kill()
+        try:
+            assert server.stdout is not None
+            found = re.search(r"http://[\w.:]+/v1", server.stdout.readline())
+            assert found is not None
+            yield found[0]
+        finally:
+            server.kill()
 
 
 def made_server(*arguments: str) -> AbstractContextManager[str]:
