@@ -50,7 +50,12 @@ _STATES = (
     re.compile(r"<(answer|ans)>(?P<value>[^<\n]{1,300})</\1>", re.IGNORECASE),
     re.compile(r"^\s*####\s*(?P<value>[^\n]{1,300})", re.MULTILINE),
     re.compile(r"(?<![A-Za-z])ans\.[ \t]?(?P<value>[^\n]{1,300})", re.IGNORECASE),
-    re.compile(r"(?:[?？]\s?|^)A(?:ns)?[ \t]?[:：](?P<value>[^\n]{1,300})", re.MULTILINE),
+    re.compile(r"(?:^|[.?!(\[]\s?)(?:correct|right)[ \t]?[:：](?P<value>[^\n]{1,300})", re.IGNORECASE | re.MULTILINE),
+    # `Q: What is 3 * 4? A: 12`
+    re.compile(
+        r"\A(?:Q|Question)\s?[:：.].{1,5000}?(?:[?？]\s?|\n)A[ \t]?[:：](?P<value>[^\n]{1,300})",
+        re.IGNORECASE | re.DOTALL,
+    ),
     # `12 is the correct answer`
     re.compile(
         r"(?:^|[.!?。;；\n,]\s*|\bthat\s+)(?P<value>[^.!?。;；\n,]{1,120}?)\s+(?:is|are)\s+(?:the\s+|an?\s+)?(?:(?:only|correct|right|true|final)"
@@ -286,7 +291,7 @@ def _said(question: str, said: _Said) -> str | None:
 
 def _bare(sentence: str) -> str:
     """What a sentence in place of an answer says: `(x = 3)` and `It is 3.` say 3."""
-    text = sentence.strip().rstrip(".。").removeprefix("(").removesuffix(")").strip()
+    text = sentence.strip().rstrip(".。").removeprefix("(").removesuffix(")").strip("= ")
     return re.sub(
         r"^(?:(?:it|this|that|he|she|they)(?:\s+(?:is|are|was|were)|['’]s)\s+|[A-Za-z]{1,3}\s?=\s?)",
         "",
