@@ -51,6 +51,24 @@ def build(
     console.print(f"Base policy: {escape(str(output))}", soft_wrap=True)
 
 
+@app.command()
+def questions(
+    output: Annotated[Path, typer.Argument(help="Parquet file to write.", metavar="FILE")],
+    count: Annotated[int, typer.Option(min=1, help="How many.")] = 400,
+    split: Annotated[str, typer.Option(help="Whose digits: train, dev or test.")] = "train",
+    seed: Annotated[int, typer.Option(min=0, help="Of the draw.")] = 0,
+) -> None:
+    """Write questions about digits as anybody would have them, with answers and without solutions: for a data build."""
+    if split not in ("train", "dev", "test"):
+        raise InputError("train, dev or test", found=repr(split), where="--split")
+    if output.suffix != ".parquet":
+        raise InputError("a file ending in .parquet", found=output.name, where="FILE")
+    from contextrl.miniature.questions import write_questions
+
+    write_questions(output, count, "dev" if split == "dev" else "test" if split == "test" else "train", seed)
+    Console().print(f"{count:,} questions: {escape(str(output))}", soft_wrap=True, highlight=False)
+
+
 def accuracy_table(accuracy: dict[str, dict[str, Any]]) -> Table:
     """How each kind of digits is read, at once and after being told."""
     table = Table(title="Development questions, by the digits they need")

@@ -24,7 +24,7 @@ def shipped_configs() -> dict[str, Path]:
 
 def shipped_files() -> dict[str, Path]:
     """Names, `judge/fleet.sh`, of what is beside runs, and the files."""
-    files = [path for folder in _FILES for path in sorted((CONFIGS / folder).iterdir())]
+    files = [path for folder in _FILES for path in sorted((CONFIGS / folder).iterdir()) if path.is_file()]
     return {str(path.relative_to(CONFIGS)): path for path in files}
 
 
