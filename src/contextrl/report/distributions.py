@@ -12,6 +12,8 @@ from contextrl.report.specs import HEIGHT, Chart, Row, Spec, bars, base
 MOST_BARS = 20
 #: Characters of labels that fit side by side under a chart on a phone.
 _ONE_LINE = 30
+#: Rows up to which each number has its tick.
+_WHOLE_TICKS = 5
 
 
 def counted(name: str, title: str, caption: str, counts: Sequence[tuple[str, int]], colour: str = BLUE) -> Chart:
@@ -38,7 +40,11 @@ def _columns(rows: Sequence[Row], x: str, what: str) -> Spec:
     angle = 0 if sum(map(len, names)) <= _ONE_LINE else -40
     short = {"labelAngle": angle, "labelOverlap": False, "grid": False}
     labels: dict[str, Any] = {"field": x, "type": "ordinal", "sort": None, "scale": {"domain": names}, "axis": short}
-    value = {"field": what, "type": "quantitative", "title": what, "axis": {"format": "~d", "tickMinStep": 1}}
+    top = max((int(row[what]) for row in rows), default=0)
+    ticks: dict[str, Any] = {"format": "~d", "tickMinStep": 1}
+    if top <= _WHOLE_TICKS:  # halves would be there too, written as whole numbers
+        ticks["values"] = list(range(top + 1))
+    value = {"field": what, "type": "quantitative", "title": what, "axis": ticks}
     tooltip = [{"field": x, "type": "nominal"}, {"field": what, "type": "quantitative", "format": ",d"}]
     encoding = {"x": labels, "y": value, "tooltip": tooltip}
     mark = {"type": "bar", "color": BLUE}
