@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 #: Why a block is not run. Anything else above a block is a mistake.
-REASONS = ("a GPU", "a server", "the network", "minutes")
+REASONS = ("a GPU", "a server", "a cluster", "the network", "minutes")
 
 _FENCE = re.compile(
     r"(?:<!-- (?P<mark>[^\n]*?) -->\n)?^```(?P<info>[^\n]*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL

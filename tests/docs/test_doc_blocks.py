@@ -12,6 +12,7 @@ import re
 import runpy
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -19,8 +20,11 @@ from doc_pages import PAGES, README, REASONS, Block, blocks
 from run_folders import finished_run
 from typer.testing import CliRunner
 
+from contextrl.building.recipe import BuildRecipe
 from contextrl.commands.cli import app
 from contextrl.commands.config import parse_config
+from contextrl.integrations.datatrove_stages import ExecutorSettings
+from contextrl.settings import validated
 
 LANGUAGES = ("sh", "yaml", "python", "json", "jsonl", "text")
 WITH_BLOCKS = [page for page in (README, *PAGES) if blocks(page)]
@@ -55,7 +59,7 @@ def run(block: Block) -> None:
     elif block.language == "jsonl":
         assert all(isinstance(json.loads(line), dict) for line in block.body.splitlines())
     elif block.language == "yaml":
-        parse_config(yaml.safe_load(block.body), where=str(block))
+        check_settings(yaml.safe_load(block.body), str(block))
     elif block.language == "python":
         script = Path(block.title or "block.py")
         script.write_text(block.body, encoding="utf-8")
@@ -63,6 +67,16 @@ def run(block: Block) -> None:
     elif block.language == "sh":
         for line in block.body.splitlines():
             run_command(shlex.split(line, comments=True), block)
+
+
+def check_settings(raw: dict[str, Any], where: str) -> None:
+    """A run's, a recipe's, or those of who builds it, by what they have."""
+    sections = {"sources": BuildRecipe, "tasks": ExecutorSettings}
+    section = next((section for key, section in sections.items() if key in raw), None)
+    if section is None:
+        parse_config(raw, where=where)
+    else:
+        validated(section, raw, where=where)
 
 
 def run_command(words: list[str], block: Block) -> None:
