@@ -1,6 +1,6 @@
 """From raw questions to a trained policy on two cores: does the paper's recipe for data pay?
 
-    python examples/easy_vqa/whole.py [--out runs/easy-vqa] [--steps 60] [--seeds 3] [--quick]
+    python examples/easy_vqa/whole.py [--out runs/easy-vqa] [--steps 40] [--seeds 3] [--quick]
 
 easy-VQA's questions have answers and no solutions. Two small policies are fitted to pictures that nothing else is taken
 from, and served over HTTP: one is to be trained, the better one writes references. `contextrl data build` makes
@@ -54,12 +54,12 @@ class Size:
     """
 
     fitted: int = 1500
-    asked: int = 1200
+    asked: int = 800
     questions: int = 2
     weak: int = 250
-    strong: int = 800
-    taken: int = 400
-    held_out: int = 400
+    strong: int = 1800
+    taken: int = 300
+    held_out: int = 300
     temperature: float = 1.0
 
 
@@ -71,7 +71,7 @@ def main() -> None:
     """Run it, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("runs/easy-vqa"))
-    parser.add_argument("--steps", type=int, default=60, help="of training, of each arm and seed")
+    parser.add_argument("--steps", type=int, default=40, help="of training, of each arm and seed")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="a few of everything: that it works, not what it shows")
     arguments = parser.parse_args()
