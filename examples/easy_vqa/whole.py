@@ -1,6 +1,6 @@
 """From raw questions to a trained policy on two cores: does the paper's recipe for data pay?
 
-    python examples/easy_vqa/whole.py [--out runs/easy-vqa] [--steps 40] [--seeds 3] [--quick]
+    python examples/easy_vqa/whole.py [--out runs/easy-vqa] [--steps 60] [--seeds 3] [--quick]
 
 easy-VQA's questions have answers and no solutions. Two small policies are fitted to pictures that nothing else is taken
 from, and served over HTTP: one is to be trained, the better one writes references. `contextrl data build` makes
@@ -51,6 +51,7 @@ class Size:
         taken: rows of each set.
         held_out: questions about other pictures.
         temperature: at which the policy is tried.
+        batch: responses of a step of training, eight to a question.
     """
 
     fitted: int = 1500
@@ -61,17 +62,18 @@ class Size:
     taken: int = 300
     held_out: int = 300
     temperature: float = 1.0
+    batch: int = 128
 
 
 #: One policy is both; it gets yes-or-no questions right, as often as not.
-QUICK = Size(fitted=300, asked=40, questions=2, weak=60, strong=60, taken=16, held_out=16, temperature=0.2)
+QUICK = Size(fitted=300, asked=40, questions=2, weak=60, strong=60, taken=16, held_out=16, temperature=0.2, batch=64)
 
 
 def main() -> None:
     """Run it, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("runs/easy-vqa"))
-    parser.add_argument("--steps", type=int, default=40, help="of training, of each arm and seed")
+    parser.add_argument("--steps", type=int, default=60, help="of training, of each arm and seed")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="a few of everything: that it works, not what it shows")
     arguments = parser.parse_args()
@@ -92,7 +94,7 @@ def main() -> None:
         for number, name in enumerate(ARMS):
             result = out / f"run-{number}-{seed}" / "results.json"
             if not result.is_file():
-                train(out / f"set-{number}", out / "weak", held_out, result.parent, seed, arguments.steps)
+                train(out / f"set-{number}", out / "weak", held_out, result.parent, seed, arguments.steps, size.batch)
             print(name, seed, json.dumps(accuracy(result)), flush=True)
     show(out, arguments.seeds)
 
@@ -146,8 +148,12 @@ def build(out: Path, name: str, servers: Mapping[str, str], size: Size, changes:
     subprocess.run([*command, *(word for setting in settings for word in ("--set", setting))], check=True)
 
 
-def train(dataset: Path, policy: Path, held_out: Sequence[Row], run: Path, seed: int, steps: int) -> None:
-    """ContextRL on a set, from the weak policy."""
+def train(dataset: Path, policy: Path, held_out: Sequence[Row], run: Path, seed: int, steps: int, batch: int) -> None:
+    """ContextRL on a set, from the weak policy, with the settings of configs/miniature.
+
+    Args:
+        batch: responses of a step.
+    """
     from contextrl import ContextRLConfig, ContextRLTrainer
     from contextrl.data.loading import load_examples
 
@@ -169,9 +175,10 @@ def train(dataset: Path, policy: Path, held_out: Sequence[Row], run: Path, seed:
             max_steps=steps,
             seed=seed,
             num_generations=8,
-            per_device_train_batch_size=64,
+            per_device_train_batch_size=batch,
             max_completion_length=40,
-            learning_rate=5e-4,
+            learning_rate=7.5e-5,
+            beta=0.01,
             use_cpu=True,
         ),
         load_examples(str(dataset)),
