@@ -1,6 +1,6 @@
 """From raw questions to a trained policy on two cores: does the paper's recipe for data pay?
 
-    python examples/easy_vqa/whole.py [--out runs/easy-vqa] [--steps 60] [--seeds 3] [--quick]
+    python examples/easy_vqa/whole.py [--out runs/easy-vqa] [--steps 100] [--seeds 3] [--quick]
 
 easy-VQA's questions have answers and no solutions. Two small policies are fitted to pictures that nothing else is taken
 from, and served over HTTP: one is to be trained, the better one writes references. `contextrl data build` makes
@@ -73,7 +73,7 @@ def main() -> None:
     """Run it, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("runs/easy-vqa"))
-    parser.add_argument("--steps", type=int, default=60, help="of training, of each arm and seed")
+    parser.add_argument("--steps", type=int, default=100, help="of training, of each arm and seed")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="a few of everything: that it works, not what it shows")
     arguments = parser.parse_args()
@@ -149,7 +149,7 @@ def build(out: Path, name: str, servers: Mapping[str, str], size: Size, changes:
 
 
 def train(dataset: Path, policy: Path, held_out: Sequence[Row], run: Path, seed: int, steps: int, batch: int) -> None:
-    """ContextRL on a set, from the weak policy, with the settings of configs/miniature.
+    """ContextRL on a set, from the weak policy: the settings of configs/miniature, at a higher rate.
 
     Args:
         batch: responses of a step.
@@ -177,7 +177,7 @@ def train(dataset: Path, policy: Path, held_out: Sequence[Row], run: Path, seed:
             num_generations=8,
             per_device_train_batch_size=batch,
             max_completion_length=40,
-            learning_rate=7.5e-5,
+            learning_rate=2e-4,
             beta=0.01,
             use_cpu=True,
         ),
