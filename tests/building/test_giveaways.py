@@ -163,6 +163,14 @@ KEEPS: list[tuple[str, str, AnswerType]] = [
 
 #: More of both kinds, in other words.
 GIVES_TOO: list[tuple[str, str, AnswerType]] = [
+    ("Hint: the answer is 8. How many sides does it have?", "8", "number"),
+    ("Hint: the correct answer is B.\nWhich?\nA. x\nB. y", "B", "choice"),
+    ("Why is the correct option B?\nA. x\nB. y\nC. z", "B", "choice"),
+    ("Explain why option C is the correct answer.\nA. x\nB. y\nC. z", "C", "choice"),
+    ("Justify why 12 is the right answer to 5+7.", "12", "number"),
+    ("Pick the largest number. The right answer is option A.\nA. 9\nB. 4", "A", "choice"),
+    ("Answer: option B\nWhich is a cat?\nA. dog\nB. cat", "B", "choice"),
+    ("A train travels 60 km in 1 hour. What is its speed? #### 60", "60", "number"),
     ("Please find the area. Answer = 42", "42", "number"),
     ("(The correct answer is C) What is shown?\nA. a\nB. b\nC. c", "C", "choice"),
     ("What is the area of the circle? The area of the circle is 50.", "50", "number"),
@@ -212,6 +220,14 @@ GIVES_TOO: list[tuple[str, str, AnswerType]] = [
     ("正方形的面积是16。正方形的面积是多少？", "16", "number"),
 ]
 KEEPS_TOO: list[tuple[str, str, AnswerType]] = [
+    ('Answer the question with a single letter, e.g. "Answer: B".\nA. x\nB. y', "B", "choice"),
+    ("For example, 2+2: the answer is 4. Now what is 1+3?", "4", "number"),
+    ("Example: Q: 1+1? A: 2\nNow: 0+2?", "2", "number"),
+    ("Why is option B wrong?\nA. x\nB. y", "A", "choice"),
+    ("Why is B not the correct answer?\nA. x\nB. y", "B", "choice"),
+    ("Explain why this is the correct order of operations: 2, 3", "3", "number"),
+    ("Is option A the right answer?\nA. x\nB. y", "A", "choice"),
+    ("What does the label Option B on the map name?", "B", "text"),
     ("Pick the correct answer from red, blue and green.", "red", "text"),
     ("The possible answers are: yes, no.", "yes", "yes_no"),
     ("Answer choices: A. x B. y", "A", "choice"),

@@ -73,7 +73,7 @@ def write_set(
         InputError: there are none, one has no solution, or two have one id; nothing is written then.
         DiskError: the disk would not take it.
     """
-    counts = _checked(candidates())
+    counts = _checked(candidates(), record)
     with suppress(FileExistsError), writing(out):
         out.mkdir(parents=True, exist_ok=True)
         for path in (out / MANIFEST, *out.glob("train-*.parquet")):
@@ -103,7 +103,7 @@ def write_set(
     return manifest
 
 
-def _checked(candidates: Iterable[Candidate]) -> dict[str, dict[str, int]]:
+def _checked(candidates: Iterable[Candidate], record: BuildRecord) -> dict[str, dict[str, int]]:
     """How many rows there are of each kind."""
     counts: dict[str, Counter[str]] = {name: Counter() for name in _COUNTED}
     seen = set[str]()
@@ -118,9 +118,26 @@ def _checked(candidates: Iterable[Candidate]) -> dict[str, dict[str, int]]:
             value = getattr(one, name)
             counts[name]["" if value is None else str(value)] += 1
     if not seen:
-        fix = "Look at the counts of each step in the build's folder, and at what was dropped there"
-        raise InputError("at least one row to write", found="none", where="the build's last step", fix=fix)
+        raise _nothing_left(record)
     return {name: dict(sorted(counter.items())) for name, counter in counts.items()}
+
+
+def _nothing_left(record: BuildRecord) -> InputError:
+    """Which step has removed the last rows, and why."""
+    place = next((place for place, (_, step) in enumerate(record.steps) if not step.given), None)
+    if place is None or record.folder is None:
+        return InputError("at least one row to write", found="none", where="the build's last step")
+    name, step = record.steps[place]
+    reasons = sorted(step.dropped.items(), key=lambda item: (-item[1], item[0]))
+    found = "; ".join(f"{count:,} {reason}" for reason, count in reasons[:3])
+    further = f"; {len(reasons) - 3} other reasons" if len(reasons) > 3 else ""
+    dropped = record.folder / "steps" / f"{place + 1:02}-{name}"
+    return InputError(
+        "at least one row to write",
+        found=f"none: it removed all of {step.taken:,} ({found}{further})",
+        where=f"the step {name}",
+        fix=f"Each row's reason is in {dropped}/dropped-*.jsonl",
+    )
 
 
 class _Shards:
