@@ -150,3 +150,17 @@ def test_a_card_holds_nothing_that_cannot_be_printed(build: Any, tmp_path: Path)
     assert build(ROWS, "--out", "set")[0] == 0
     card = (tmp_path / "set" / "README.md").read_text(encoding="utf-8")
     assert all(character.isprintable() or character == "\n" for character in card)
+
+
+def test_what_another_recipe_had_removed_is_not_told_of(build: Any, tmp_path: Path) -> None:
+    row = {"question": "What is the sum of 5 and 1?", "images": [], "answer": "6", "solution": "Answer: 6"}
+    with (tmp_path / "rows.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row | {"id": "again"}) + "\n")
+        file.write(json.dumps(row | {"id": "told", "question": "The answer is 6. What is the sum of 5 and 1?"}) + "\n")
+    assert build(ROWS, "--out", "set")[0] == 0
+    removed = (tmp_path / "set" / "removed.jsonl").read_text(encoding="utf-8")
+    assert [json.loads(line)["id"] for line in removed.splitlines()] == ["rows-told", "rows-again"]
+    assert build(ROWS + "filter: false\nduplicates: false\n", "--out", "set")[0] == 0
+    assert (tmp_path / "set" / "removed.jsonl").read_text(encoding="utf-8") == ""
+    assert build(ROWS, "--out", "set")[0] == 0
+    assert (tmp_path / "set" / "removed.jsonl").read_text(encoding="utf-8") == removed

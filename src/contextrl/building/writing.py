@@ -21,7 +21,7 @@ from contextrl.building.candidates import Candidate
 from contextrl.building.data_card import data_card
 from contextrl.building.finish_settings import WritingSettings
 from contextrl.building.pictures import PictureStore
-from contextrl.building.pipeline import Counts
+from contextrl.building.pipeline import Counts, step_folder
 from contextrl.disk import writing
 from contextrl.errors import InputError
 from contextrl.records.files import scratch_name, write_atomically
@@ -50,6 +50,11 @@ class BuildRecord:
     recipe: Mapping[str, Any] = field(default_factory=dict)
     steps: Sequence[tuple[str, Counts]] = ()
     folder: Path | None = None
+
+    def dropped(self, place: int) -> Path:
+        """Where a step's files are; beside them may be those of another recipe's steps."""
+        assert self.folder is not None
+        return step_folder(self.folder, place, self.steps[place][0])
 
 
 def write_set(
@@ -131,7 +136,7 @@ def _nothing_left(record: BuildRecord) -> InputError:
     reasons = sorted(step.dropped.items(), key=lambda item: (-item[1], item[0]))
     found = "; ".join(f"{count:,} {reason}" for reason, count in reasons[:3])
     further = f"; {len(reasons) - 3} other reasons" if len(reasons) > 3 else ""
-    dropped = record.folder / "steps" / f"{place + 1:02}-{name}"
+    dropped = record.dropped(place)
     return InputError(
         "at least one row to write",
         found=f"none: it removed all of {step.taken:,} ({found}{further})",
@@ -253,10 +258,10 @@ def _write_removed(path: Path, record: BuildRecord) -> None:
     partial = path.with_name(scratch_name(path.name))
     with writing(path):
         with partial.open("w", encoding="utf-8", errors="replace") as file:
-            for dropped in sorted((record.folder / "steps").glob("*/dropped-*.jsonl")) if record.folder else ():
-                step = dropped.parent.name.partition("-")[2]
-                for line in read_objects(dropped):
-                    file.write(json.dumps({"step": step, **line}, ensure_ascii=False, sort_keys=True) + "\n")
+            for place, (step, _) in enumerate(record.steps):
+                for dropped in sorted(record.dropped(place).glob("dropped-*.jsonl")) if record.folder else ():
+                    for line in read_objects(dropped):
+                        file.write(json.dumps({"step": step, **line}, ensure_ascii=False, sort_keys=True) + "\n")
         partial.replace(path)
 
 
