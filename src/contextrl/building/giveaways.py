@@ -57,7 +57,11 @@ _STATES = (
         r"\s+){1,2}(?:answer|option|choice)\b",
         re.IGNORECASE,
     ),
-    # `Why is the correct option B?`
+    # `Why is 7 the correct answer?`, `Why is the correct option B?`
+    re.compile(
+        rf"\bwhy\s+(?:is|are|was)\s+(?P<value>[^.!?\n]{{1,120}}?)\s+the\s+{_ADJECTIVE}(?:answer|option|choice)\b",
+        re.IGNORECASE,
+    ),
     re.compile(
         rf"\bwhy\s+(?:is|are|was)\s+the\s+{_ADJECTIVE}(?:answers?|options?|choices?)\s+(?P<value>[^\n]{{1,300}})",
         re.IGNORECASE,
@@ -132,7 +136,7 @@ _DECLARED = re.compile(
 )
 _PRONOUNS = frozenset(("it", "this", "that", "they", "he", "she", "these", "those", "there", "here", "we", "you"))
 _HEADER = re.compile(
-    r"(?:^|[\n.?!。？！])\s?[*#_]{0,4}[ \t]?(?:(?:worked\s+|reference\s+|step[- ]by[- ]step\s+)?"
+    r"(?:^|[\n.?!。？！(（\[])\s?[*#_]{0,4}[ \t]?(?:(?:worked\s+|reference\s+|step[- ]by[- ]step\s+)?"
     r"solution|explanation|rationale|reasoning|proof|解|解答|解析|解法|分析|详解)"
     r"[ \t]?[*_]{0,3}[ \t]?[:：][ \t]?[*_]{0,3}(?P<text>.+)",
     re.IGNORECASE | re.DOTALL,
