@@ -134,7 +134,7 @@ def _describe(problem: Any, section: type[Section]) -> str:
         return f"unknown key {location}{nearest_key(key, _known_keys(section, parents))}"
     if problem["type"] == "value_error":
         # Our own checks say what they found; their input may be a whole section, or an address with a secret in it.
-        return f"{location}: {problem['ctx']['error']}"
+        return f"{location}: {problem['ctx']['error']}".removeprefix(": ")
     return f"{location}: {problem['msg']} (found {problem['input']!r})"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -117,7 +118,7 @@ def test_the_one_with_a_solution_stays(bench: Bench) -> None:
 
 def test_another_answer_to_a_near_question_is_another_question(bench: Bench) -> None:
     text = "Which label names the {} of the flower? Choose from stem, leaf, root, petal, sepal, stamen, pistil, anther."
-    rows = [row("a", text.format("cup"), answer="3"), row("b", text.format("top"), answer="4")]
+    rows = [row("a", text.format("cup"), answer="3"), row("b", text.format("pan"), answer="4")]
     assert bench.removed(rows) == {}
     assert bench.removed(rows, same_answers=False) == {"b": (NEAR, "a")}
 
@@ -232,3 +233,59 @@ def test_a_benchmark_without_pictures_says_nothing_of_pictures(bench: Bench, tmp
     write_hashes(hashes / "texts.jsonl", [("1", LONG.format(70), [])])
     rows = [row("a", "What is it?", bench.picture(drawing(7))), row("b", LONG.format(70))]
     assert bench.removed(rows, benchmarks=str(hashes)) == {"b": (QUESTION, "texts:1")}
+
+
+OPTIONS = "Which animal is shown in the picture of the farm?\n{}"
+
+
+def chosen(name: str, question: str, picture: str, answer: str) -> Candidate:
+    return replace(row(name, question, picture), answer=answer, answer_type="choice")
+
+
+@pytest.mark.parametrize(
+    ("options", "answer", "gone"),
+    [
+        ("A. goat\nB. sheep\nC. horse\nD. cow", "D", True),
+        ("(A) cow\n(B) horse\n(C) sheep\n(D) goat", "A", True),
+        ("(A) sheep\n(B) cow\n(C) horse\n(D) goat", "(B)", True),
+        ("A. cow\nB. horse\nC. sheep\nD. duck", "B", False),
+        ("A. rose\nB. tulip\nC. daisy\nD. lily", "A", False),
+    ],
+)
+def test_options_in_another_order_are_the_same_question(bench: Bench, options: str, answer: str, gone: bool) -> None:
+    picture = bench.picture(drawing(1))
+    rows = [
+        chosen("a", OPTIONS.format("A. cow\nB. horse\nC. sheep\nD. goat"), picture, "A"),
+        chosen("b", OPTIONS.format(options), picture, answer),
+    ]
+    assert ("b" in bench.removed(rows)) is gone
+
+
+def test_a_benchmark_with_its_options_in_another_order_is_found(bench: Bench, tmp_path: Path) -> None:
+    stem = "Which of the following planets of the solar system has rings that can be seen with a small telescope?\n"
+    folder = tmp_path / "hashes"
+    folder.mkdir()
+    write_hashes(folder / "made.jsonl", [("7", stem + "A. Mars\nB. Saturn\nC. Venus\nD. Mercury", [])])
+    rows = [replace(row("a", stem + "(A) Mercury\n(B) Venus\n(C) Mars\n(D) Saturn"), answer="D", answer_type="choice")]
+    assert bench.removed(rows, benchmarks=str(folder)) == {"a": (QUESTION, "made:7")}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("left", "right"),
+        ("first", "second"),
+        ("highest", "lowest"),
+        ("red", "blue"),
+        ("three", "five"),
+        ("large", "not large"),
+    ],
+)
+def test_a_word_that_turns_a_question_makes_another(bench: Bench, one: str, other: str) -> None:
+    picture = bench.picture(drawing(1))
+    text = "What is the number of the cars that are parked beside the {} house at the end of the street in the picture?"
+    rows = [row("a", text.format(one), picture), row("b", text.format(other), picture)]
+    assert bench.removed(rows) == {}
+    assert bench.removed(rows, same_signs=False) == {"b": (NEAR, "a")}
+    again = row("c", text.format(one).replace("What is", "Tell"), picture)
+    assert bench.removed([rows[0], again]) == {"c": (NEAR, "a")}

@@ -18,6 +18,8 @@ from contextrl.building.import_settings import SourceSettings
 from contextrl.building.importing import Import
 from contextrl.building.pictures import PictureStore
 from contextrl.building.pipeline import Context, Pipeline
+from contextrl.building.sources.texts import EMPTY_QUESTION
+from contextrl.building.sources.turns import NO_ANSWER, NO_TURN
 from contextrl.errors import InputError, ServiceError
 from contextrl.settings import validated
 
@@ -68,6 +70,94 @@ def test_rows_of_ones_own_need_no_solution(tmp_path: Path) -> None:
     assert (third.answer_type, third.images) == ("text", ())
     store = PictureStore(tmp_path / "pictures")
     assert store.path(first.images[0]).read_bytes() == png(0), "the bytes that the source has"
+
+
+def test_numbers_of_a_raw_set_are_answers(tmp_path: Path) -> None:
+    answers = [row(0, answer=5), row(1, answer=-3), row(2, answer=True), row(3, answer=None)]
+    found = outcomes(
+        Import([settings(path=str(jsonl(tmp_path / "x.jsonl", [one | {"images": []} for one in answers])))]), tmp_path
+    )
+    assert [one.answer for one in found if isinstance(one, Candidate)] == ["5", "-3"]
+    halves = parquet(tmp_path / "halves.parquet", [row(0, answer=0.5), row(1, answer=2.0)])
+    found = outcomes(Import([settings(path=str(halves))]), tmp_path)
+    assert [(one.answer, one.answer_type) for one in found if isinstance(one, Candidate)] == [
+        ("0.5", "number"),
+        ("2.0", "number"),
+    ]
+
+
+def said(who: str, text: Any) -> dict[str, Any]:
+    return {"role": who, "content": text}
+
+
+@pytest.mark.parametrize(
+    "conversation",
+    [
+        {
+            "messages": [
+                said("system", "Be brief."),
+                said("user", "<image>\nHow many?"),
+                said("assistant", "3"),
+                said("user", "And twice as many?"),
+                said("assistant", "Twice 3 is 6, as 3 + 3 = 6.\nAnswer: 6"),
+            ]
+        },
+        {
+            "messages": [
+                said("user", [{"type": "image"}, {"type": "text", "text": "How many?"}]),
+                said("assistant", "3"),
+                said("user", "And twice as many?"),
+                said("assistant", [{"type": "text", "text": "Twice 3 is 6, as 3 + 3 = 6.\nAnswer: 6"}]),
+            ]
+        },
+        {
+            "conversations": [
+                {"from": "human", "value": "How many?\n<image>"},
+                {"from": "gpt", "value": "3"},
+                {"from": "human", "value": "And twice as many?"},
+                {"from": "gpt", "value": "Twice 3 is 6, as 3 + 3 = 6.\nAnswer: 6"},
+            ]
+        },
+        {
+            "texts": [
+                {"user": "How many?", "assistant": "3"},
+                {"user": "And twice as many?", "assistant": "Twice 3 is 6, as 3 + 3 = 6.\nAnswer: 6"},
+            ]
+        },
+    ],
+)
+def test_turns_of_a_conversation_are_questions(conversation: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(png(0))
+    path = jsonl(tmp_path / "talk.jsonl", [{"id": "t", "images": ["a.png"], "licence": "mit"} | conversation])
+    first, second = (
+        one for one in outcomes(Import([settings(path=str(path))]), tmp_path) if isinstance(one, Candidate)
+    )
+    assert (first.id, first.question, first.answer, first.solution) == ("talk-t-1", "How many?", "3", "")
+    assert (second.id, second.question, second.answer) == ("talk-t-2", "And twice as many?", "6")
+    assert second.solution.startswith("Twice 3 is 6")
+    assert first.images == second.images != ()
+    assert first.licence == "mit"
+
+
+def test_sick_conversations_cost_only_themselves(tmp_path: Path) -> None:
+    talks: list[Any] = [
+        [said("user", "How many?")],
+        [said("assistant", "3")],
+        [
+            said("user", "Tell me."),
+            said("assistant", "I see a long street with many trees and cars, and people who walk about in it."),
+        ],
+        [said("user", "<image>"), said("assistant", "3")],
+        [said("user", "How many?"), said("user", "How many really?"), said("assistant", "4")],
+        [5, None, "x"],
+        "x",
+    ]
+    found = outcomes(
+        Import([settings(path=str(jsonl(tmp_path / "t.jsonl", [{"messages": one} for one in talks])))]), tmp_path
+    )
+    assert [one.answer for one in found if isinstance(one, Candidate)] == ["4"]
+    reasons = [one.reason for one in found if isinstance(one, Dropped)]
+    assert reasons[:5] == [NO_TURN, NO_TURN, NO_ANSWER, EMPTY_QUESTION, NO_TURN]
 
 
 def test_columns_names_and_types_are_as_the_recipe_says(tmp_path: Path) -> None:

@@ -7,6 +7,9 @@ import pytest
 from contextrl.building.languages import language_of
 
 TOLD = [
+    ("In triangle ABC, angle A = 30, find angle B.", "en"),
+    ("Let $f$ be a function. Determine $f(2)$.", "en"),
+    ("Given that AB = 5, find the length of BC.", "en"),
     ("What is the color of the car?", "en"),
     ("In triangle ABC, AB = AC and angle A is 40 degrees. What is the measure of angle B?", "en"),
     ("As shown in the figure, ABCD is a rhombus. If AC = 8 and DB = 6, then DH equals", "en"),

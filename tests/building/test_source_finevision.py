@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from contextrl.building.sources.finevision import _PERCEPTION, NO_ANSWER, FineVision, finevision
+from contextrl.building.sources.finevision import _PERCEPTION, FineVision, finevision
 from contextrl.building.sources.finevision_sets import SETS
 from contextrl.building.sources.source import Found, Sick
 from contextrl.building.sources.texts import stated
+from contextrl.building.sources.turns import NO_ANSWER
 from contextrl.data.raw_rows import RawRow
 from contextrl.errors import InputError
 

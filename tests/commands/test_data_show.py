@@ -305,6 +305,19 @@ def test_a_page_that_is_there_already_is_written_again(tmp_path: Path) -> None:
     assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
+def test_rows_are_not_replaced_by_their_page(tmp_path: Path) -> None:
+    path = small_set(tmp_path)
+    rows = path.read_bytes()
+    (tmp_path / "notes").write_text("mine", encoding="utf-8")
+    for place in (path, tmp_path / "wide.png", tmp_path / "notes"):
+        with pytest.raises(InputError, match="--out"):
+            shown(path, "--out", place)
+    assert path.read_bytes() == rows
+    for _ in range(2):  # a page is known by how it begins
+        shown(path, "--out", tmp_path / "page")
+    assert (tmp_path / "page").read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
 def test_an_unknown_answer_type_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="--answer-type"):
         shown(small_set(tmp_path), "--answer-type", "numbre")

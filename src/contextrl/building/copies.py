@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from contextrl.building.import_settings import ROWS, SourceSettings
@@ -13,8 +14,8 @@ from contextrl.data.row_files import FILE_SUFFIXES
 from contextrl.data.row_files import Source as RowFiles
 from contextrl.errors import InputError
 
-#: Bytes of a file that tell it from another of its size, at each of its ends.
-_ENDS = 2**20
+#: Bytes of a file up to which all of it tells it from another; of a larger one so many at each end do, with its size.
+_WHOLE, _ENDS = 2**28, 2**20
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,18 @@ class Place:
         return self.rows.folders
 
     def identity(self) -> Mapping[str, str]:
-        """What tells a copy from another: its files, their sizes, and both ends of each."""
+        """What tells a copy from another: its files, their sizes and contents, of large ones both ends."""
+        if self.rows.is_pattern:
+            path = self.rows.path
+            return {one.name: _digest(one) for one in sorted(path.parent.glob(path.name)) if one.is_file()}
         if self.copy is None:
             return {}
         return {str(path.relative_to(self.copy.parent)): _digest(path) for path in _files(self.copy)}
+
+    def without_folder(self, text: str) -> str:
+        """What is said of its rows, without the folder that they are in on this machine."""
+        path = self.rows.path if self.rows.is_pattern else self.copy
+        return text if path is None else text.replace(f"{path.parent}/", "")
 
 
 def place_of(settings: SourceSettings, source: Source, local: Path | None) -> Place:
@@ -122,10 +131,20 @@ def _files(path: Path) -> list[Path]:
 
 
 def _digest(path: Path) -> str:
-    size = path.stat().st_size
+    found = path.stat()
+    return _digest_of(path, found.st_size, found.st_mtime_ns)
+
+
+@lru_cache(maxsize=4_096)
+def _digest_of(path: Path, size: int, _changed: int) -> str:
+    """Of a file as it was at a time: a build asks for it with each step."""
     digest = hashlib.sha256(str(size).encode())
     with path.open("rb") as file:
-        digest.update(file.read(_ENDS))
-        file.seek(max(0, size - _ENDS))
-        digest.update(file.read(_ENDS))
+        if size <= _WHOLE:
+            while block := file.read(_ENDS):
+                digest.update(block)
+        else:
+            digest.update(file.read(_ENDS))
+            file.seek(size - _ENDS)
+            digest.update(file.read(_ENDS))
     return digest.hexdigest()[:32]

@@ -86,5 +86,6 @@ def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 
 def _cell(text: str) -> str:
     """Text that is nothing but text, whatever a source calls itself."""
+    text = "".join(character if character.isprintable() else " " for character in text)
     text = html.escape(" ".join(text.split()), quote=False)
     return "".join(f"\\{character}" if character in "\\`*_[]|#~" else character for character in text)

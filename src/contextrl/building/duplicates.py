@@ -23,6 +23,7 @@ from contextrl.building.candidates import Candidate, Dropped
 from contextrl.building.fingerprints import (
     PICTURE_TYPE,
     Array,
+    answer_key,
     bands,
     key_of,
     picture_prints,
@@ -71,11 +72,22 @@ class Duplicates(WholeStep):
         hashes = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
         return {**settings, "benchmarks": hashes, "scheme": scheme(self.settings.permutations)}
 
+    def check(self) -> None:
+        """Read the benchmarks' hashes.
+
+        Raises:
+            InputError: there are none, or of another scheme.
+        """
+        self._benchmarks()
+
     def notes(self) -> Mapping[str, Any]:
         return self._notes
 
+    def _benchmarks(self) -> Benchmarks | None:
+        return Benchmarks(Path(self.settings.benchmarks), self.settings) if self.settings.benchmarks else None
+
     def whole(self, candidates: Callable[[], Iterator[Candidate]], context: Context) -> Iterator[Candidate | Dropped]:
-        benchmarks = Benchmarks(Path(self.settings.benchmarks), self.settings) if self.settings.benchmarks else None
+        benchmarks = self._benchmarks()
         with suppress(FileExistsError), writing(self.scratch):
             self.scratch.mkdir(parents=True, exist_ok=True)
         files = list(_Prints(self.settings, self.scratch, context).make(candidates))
@@ -191,7 +203,8 @@ def print_row(rows: Array, place: int, one: Candidate | Example, pictures: int) 
     row = rows[place]
     text = text_print(one.question, rows.dtype["minhash"].shape[0])
     row["minhash"], row["exact"], row["signs"], row["words"] = text.minhash, text.exact, text.signs, text.words
-    row["answer"], row["kind"] = key_of(plain_text(one.answer)), ANSWER_TYPES.index(one.answer_type)
+    answer = answer_key(one.question, one.answer) if one.answer_type == "choice" else key_of(plain_text(one.answer))
+    row["answer"], row["kind"] = answer, ANSWER_TYPES.index(one.answer_type)
     row["pictures"], row["solved"] = pictures, bool(one.solution)
 
 

@@ -61,7 +61,7 @@ class FilterSettings(Section):
 
     undecided_language: _Undecided = "keep"
     """What becomes of a question whose language cannot be told, such as `Find x.` or two languages in one, where
-    `languages` names some."""
+    `languages` names some. One in a script of other languages only is left out in any case."""
 
     language_confidence: float = Field(default=0.7, ge=0.3, le=1)
     """Probability from which a language counts as told."""

@@ -13,7 +13,7 @@ from contextrl.building.answer_rules import answer_fault
 from contextrl.building.candidates import Candidate, Dropped
 from contextrl.building.filter_settings import FilterSettings
 from contextrl.building.giveaways import giveaway
-from contextrl.building.languages import language_of, version
+from contextrl.building.languages import language_of, may_be, version
 from contextrl.building.pictures import PictureStore
 from contextrl.building.pipeline import Context, EachStep
 from contextrl.data.images import image_size
@@ -143,6 +143,8 @@ def _language_fault(one: Candidate, settings: FilterSettings) -> Fault | None:
         return None
     if one.language:
         return LANGUAGE, one.language
+    if not may_be(one.question, settings.languages):
+        return LANGUAGE, f"its script: {one.question[:80]}"
     return (UNDECIDED, one.question[:80]) if settings.undecided_language == "drop" else None
 
 

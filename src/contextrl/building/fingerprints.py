@@ -16,7 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from contextrl.answers.options import parse_choice
 from contextrl.data.images import open_image
+from contextrl.evaluation.benchmarks.inline_options import split_options
 from contextrl.records.example import ImageHandle
 
 #: Characters of a shingle; bits of a side of a picture's hash, and cells of a side of its thumbnail.
@@ -46,6 +48,15 @@ _COMMANDS = {
     r"\geq": "≥",
 }
 _SIGNS = re.compile(r"\d+(?:\.\d+)?|(?<![^\W\d_])(?:[A-Z]|[b-hj-z])(?![^\W\d_])")
+#: Words of which one in place of another makes another question of a text, as a number does.
+_TURNS = re.compile(
+    r"\b(?:not|no|never|except|without|left|right|top|bottom|upper|lower|above|below|inside|outside|front|behind|before|after"
+    r"|first|second|third|last|next|previous|highest|lowest|largest|smallest|biggest|longest|shortest|tallest|oldest|youngest"
+    r"|most|least|more|fewer|less|greater|smaller|larger|maximum|minimum|increas\w+|decreas\w+|start|end|north|south|east|west"
+    r"|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|red|blue|green|yellow|black|white|orange|purple|pink"
+    r"|brown|gr[ae]y|cyan)\b|n['’]t\b|[左右不]|最[大小高低长短多少]",
+    re.IGNORECASE,
+)
 
 PICTURE_TYPE = np.dtype(
     [
@@ -81,7 +92,7 @@ def scheme(permutations: int) -> dict[str, object]:
     """What fingerprints depend on: only those of one scheme can be compared."""
     versions = {name: importlib.metadata.version(name) for name in ("datasketch", "imagehash")}
     return {
-        "version": 1,
+        "version": 2,
         **versions,
         "permutations": permutations,
         "shingle": SHINGLE,
@@ -126,11 +137,34 @@ class TextPrint:
 
 def text_print(text: str, permutations: int) -> TextPrint:
     """The fingerprint of a question."""
-    condensed = _condensed(text)
+    condensed = _condensed(_in_one_order(text))
     plain = condensed.casefold()
-    signs = sorted(sign.casefold() for sign in _SIGNS.findall(condensed))
+    signs = sorted([sign.casefold() for sign in _SIGNS.findall(condensed)] + _TURNS.findall(plain))
     words = min(len(re.findall(r"[㐀-鿿぀-ヿ]|[^\W㐀-鿿぀-ヿ]+", plain)), 65_535)
     return TextPrint(minhash(plain, permutations), key_of(plain), key_of(*signs), words)
+
+
+def answer_key(question: str, answer: str) -> int:
+    """What stands for an answer: of letters the options that they name, in whichever order these are."""
+    options = split_options(question).options
+    letters = (parse_choice(answer) or frozenset()) if options else frozenset()
+    if letters and letters <= options.keys():
+        return key_of(*sorted(plain_text(_first_line(options[letter])) for letter in letters))
+    return key_of(plain_text(answer))
+
+
+def _in_one_order(question: str) -> str:
+    """A question with its options sorted and without their letters: in another order they are the same question."""
+    asked = split_options(question)
+    if not asked.options:
+        return question
+    texts = list(asked.options.values())
+    rest = texts[-1].strip().partition("\n")[2]
+    return "\n".join([asked.stem, *sorted(map(_first_line, texts), key=plain_text), rest])
+
+
+def _first_line(text: str) -> str:
+    return text.strip().partition("\n")[0].strip(" ;；,，")
 
 
 def minhash(plain: str, permutations: int) -> Array:

@@ -32,8 +32,8 @@ class DuplicateSettings(Section):
     """And up to this difference, of 255, in any cell of an 8 x 8 colour thumbnail: a red ball is not a blue one."""
 
     same_signs: bool = True
-    """Near texts are duplicates only with the same numbers and single letters: `AB = 5` asks something else than
-    `AB = 6`. Texts of a benchmark are matched without regard to it."""
+    """Near texts are duplicates only with the same numbers, single letters and words such as left, highest, red or not:
+    `AB = 5` asks something else than `AB = 6`. Texts of a benchmark are matched without regard to it."""
 
     same_answers: bool = True
     """Near texts within the set are duplicates only with the same answer, where both answers are of one type; equal

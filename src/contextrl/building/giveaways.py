@@ -48,7 +48,7 @@ _STATES = (
     re.compile(r"(?:答え|正解|解答)\s*(?:は|[:：=])\s*(?P<value>[^\n]{1,300})"),
     re.compile(r"정답\s*(?:은|는|[:：=])\s*(?P<value>[^\n]{1,300})"),
     re.compile(r"<(answer|ans)>(?P<value>[^<\n]{1,300})</\1>", re.IGNORECASE),
-    re.compile(r"^\s*####\s*(?P<value>[^\n]{1,300})", re.MULTILINE),
+    re.compile(r"(?:^|(?<=\s))####\s*(?P<value>[^\n]{1,300})", re.MULTILINE),
     re.compile(r"(?<![A-Za-z])ans\.[ \t]?(?P<value>[^\n]{1,300})", re.IGNORECASE),
     re.compile(r"(?:^|[.?!(\[]\s?)(?:correct|right)[ \t]?[:：](?P<value>[^\n]{1,300})", re.IGNORECASE | re.MULTILINE),
     # `Q: What is 3 * 4? A: 12`
@@ -58,8 +58,17 @@ _STATES = (
     ),
     # `12 is the correct answer`
     re.compile(
-        r"(?:^|[.!?。;；\n,]\s*|\bthat\s+)(?P<value>[^.!?。;；\n,]{1,120}?)\s+(?:is|are)\s+(?:the\s+|an?\s+)?(?:(?:only|correct|right|true|final)"
+        r"(?:^|[.!?。;；\n,]\s*|\b(?:that|why)\s+)(?P<led>[^.!?。;；\n,]{1,120}?)\s+(?:is|are)\s+(?:the\s+|an?\s+)?(?:(?:only|correct|right|true|final)"
         r"\s+){1,2}(?:answer|option|choice)\b",
+        re.IGNORECASE,
+    ),
+    # `Why is 7 the correct answer?`, `Why is the correct option B?`
+    re.compile(
+        rf"\bwhy\s+(?:is|are|was)\s+(?P<value>[^.!?\n]{{1,120}}?)\s+the\s+{_ADJECTIVE}(?:answer|option|choice)\b",
+        re.IGNORECASE,
+    ),
+    re.compile(
+        rf"\bwhy\s+(?:is|are|was)\s+the\s+{_ADJECTIVE}(?:answers?|options?|choices?)\s+(?P<value>[^\n]{{1,300}})",
         re.IGNORECASE,
     ),
 )
@@ -69,7 +78,7 @@ _NO_STATEMENT = re.compile(
     r"|write|type|say|respond\s+with|reply\s+with|output|end\s+with|finish\s+with|conclude\s+with|state|as"
     r"|choose|select|pick|mark|circle|tick|find|give|provide|submit|round|express|not|never|n['’]t|is|why\s+is(?!\s+the\s+correct)"
     r"|said|says|thinks?|thought|claims?|claimed|believes?|guess(?:ed|es)?|wrote|got|answered|whose)\b"
-    r"|例如|比如|如果|若|假如|选择|格式|写|不是|认为|说)"
+    r"|\be\.\s?g\.|例如|比如|如果|若|假如|选择|格式|写|不是|认为|说)"
     r"[\s\"'“”‘’`:：,，(\[*_]*(?:that\s+|with\s+|by\s+|as\s+|the\s+|your\s+|his\s+|her\s+|their\s+|an?\s+|one\s+|only\s+|just\s+|out\s+|down\s+"
     r"|its\s+)*[\"'“‘`*_(\[]*$",
     re.IGNORECASE,
@@ -81,6 +90,17 @@ _VALUE_END = re.compile(
     r"|according|where|now|compute|find|determine|calculate|verify|derive|solve|justify)\b"
     r"|[,，]\s*(?:因为|所以|请|求|为什么|则|那么)|因为|です|입니다|이다"
 )
+#: What is said of another question, which shows the form.
+_EXAMPLE = re.compile(r"\b(?:for\s+(?:example|instance)\b|example\s*\d*\s*[:：])|例如|比如", re.IGNORECASE)
+#: `Explain why C is the correct option` says C.
+_LED_IN = re.compile(r"^.{0,80}\b(?:that|why)\s+(?=\S)", re.IGNORECASE)
+_NO_VALUE = re.compile(
+    r"(?:not|never|no\s+longer|不)\b|(?:why|what|which|who|how|where|when)(?:\s+\w+)?$", re.IGNORECASE
+)
+#: `the answer is` within what a hint says.
+_STATED_WITHIN = re.compile(rf"(?:the\s+|its\s+)?{_KEY}{_BE}", re.IGNORECASE)
+#: What may stand before a letter.
+_OPTION = re.compile(r"(?:the\s+)?(?:options?|choices?|letter|选项)\s*", re.IGNORECASE)
 _CONDITION = re.compile(r"\s*[,，]?\s*(?:if|when|unless|for|or|otherwise|else|和|或|如果|/|\|)", re.IGNORECASE)
 #: The first option, and not a statement before it: `The answer is A.\nA. cat`.
 _BEGINS = re.compile(r"\s?[(（]?A[).:：．、）](?!\s?[(（]?A[).:：．、）])")
@@ -121,7 +141,7 @@ _DECLARED = re.compile(
 )
 _PRONOUNS = frozenset(("it", "this", "that", "they", "he", "she", "these", "those", "there", "here", "we", "you"))
 _HEADER = re.compile(
-    r"(?:^|[\n.?!。？！])\s?[*#_]{0,4}[ \t]?(?:(?:worked\s+|reference\s+|step[- ]by[- ]step\s+)?"
+    r"(?:^|[\n.?!。？！(（\[])\s?[*#_]{0,4}[ \t]?(?:(?:worked\s+|reference\s+|step[- ]by[- ]step\s+)?"
     r"solution|explanation|rationale|reasoning|proof|解|解答|解析|解法|分析|详解)"
     r"[ \t]?[*_]{0,3}[ \t]?[:：][ \t]?[*_]{0,3}(?P<text>.+)",
     re.IGNORECASE | re.DOTALL,
@@ -168,6 +188,8 @@ class _Said:
 
     def is_answer(self, value: str) -> bool:
         value = unwrap(value)
+        if self.answer_type == "choice":
+            value = _OPTION.sub("", value, count=1) if _OPTION.match(value) else value
         if not value or _RANGE.match(value):
             return False
         if self.answer_type == "choice":
@@ -205,14 +227,17 @@ def _statements(question: str, said: _Said) -> Iterator[tuple[str, bool]]:
     """(what is said, whether it is the answer) of all statements that name a value."""
     for pattern in _STATES:
         for match in pattern.finditer(question):
-            group = "chosen" if match.groupdict().get("chosen") else "value"
+            group = next(name for name in ("chosen", "led", "value") if match.groupdict().get(name))
             start = match.start(group)
-            if _NO_STATEMENT.search(question[max(0, match.start() - 60) : match.start()].rpartition("\n")[2]):
+            before = question[max(0, match.start() - 60) : match.start()].rpartition("\n")[2]
+            if _NO_STATEMENT.search(before) or _EXAMPLE.search(before):
                 continue
             if said.begins_options(start):
                 continue
-            value = _value(match[group])
-            if not value or re.match(r"(?:not|never|no\s+longer|不)\b", value, re.IGNORECASE):
+            text = _LED_IN.sub("", match[group]) if group == "led" else match[group].lstrip()
+            within = _STATED_WITHIN.match(text)
+            value = _value(text[within.end() :] if within else text)
+            if not value or _NO_VALUE.match(value):
                 continue
             yield match[0].strip(), said.is_answer(value)
     for place, content in boxed(question):

@@ -75,6 +75,13 @@ class SourceSettings(Section):
         file = next((last.removesuffix(suffix) for suffix in FILE_SUFFIXES if last.endswith(suffix)), last)
         return self.name or self.config or file.replace(":", "-") or self.kind
 
+    @field_validator("name")
+    @classmethod
+    def _printable(cls, name: str) -> str:
+        if name and not (name.isprintable() and name.strip()):
+            raise ValueError(f"expected a name that can be printed on one line, found {name!a}")
+        return name
+
     @field_validator("kind")
     @classmethod
     def _known(cls, kind: str) -> str:

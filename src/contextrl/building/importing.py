@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -108,10 +108,14 @@ class Import(UnitsStep):
                 continue
             if twice:
                 yield Dropped(f"{identity}, at {place}", TWICE)
-            elif isinstance(found, Sick):
-                yield Dropped(identity, found.reason, found.detail)
+                continue
+            if isinstance(found, Sick):
+                outcome: Candidate | Dropped = Dropped(identity, found.reason, found.detail)
             else:
-                yield _candidate(identity, found, row, opened, allowed, context)
+                outcome = _candidate(identity, found, row, opened, allowed, context)
+            if isinstance(outcome, Dropped):
+                outcome = replace(outcome, detail=opened.place.without_folder(outcome.detail))
+            yield outcome
 
 
 def _identity(one: _Opened) -> Mapping[str, Any]:

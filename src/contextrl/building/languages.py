@@ -72,6 +72,23 @@ _NO_WORD = re.compile(
 )
 #: Sentences in capitals, which are not names of points.
 _CAPITALS = re.compile(r"[A-Z]{3,}[^\w\n]+(?:[A-Z]+[^\w\n]+){1,20}[A-Z]{3,}")
+#: Languages that may be meant by what is written in a script. Latin letters stand in questions of any language.
+_WRITTEN = {name: (language,) for name, (_, _, language) in _SCRIPTS.items() if language} | {
+    "han": ("zh", "ja", "ko"),
+    "greek": ("el",),
+    "arabic": ("ar", "fa", "ur", "ps"),
+    "devanagari": ("hi", "mr", "ne"),
+    "cyrillic": ("ru", "uk", "be", "bg", "sr", "mk", "kk", "mn"),
+}
+#: Words of English exercises; none is one of another language's that is as common there.
+_ENGLISH = re.compile(
+    r"(?:the|of|and|is|are|be|what|which|find|given|let|if|then|that|with|such|by|from|how|"
+    r"many|much|long|triangle|angle|angles|circle|square|rectangle|line|lines|point|points|side|"
+    r"sides|length|area|perimeter|volume|radius|compute|calculate|determine|solve|evaluate|"
+    r"simplify|value|function|equation|graph|figure|shown|following|in|to|as|for|on|between|"
+    r"each|equal|equals|parallel|perpendicular|right|measure|number|does|has|have|where|when|who|"
+    r"whose|name|color|colour|read|author|largest|smallest|highest|lowest)"
+)
 #: Part of a text's words that its script must have, and characters of Chinese below which it may be Japanese.
 _SHARE, _LEAST_HAN = 0.75, 4
 _MAX_CHARS = 2_000
@@ -84,13 +101,7 @@ def language_of(question: str, confidence: float = 0.7) -> str:
         question: with its options, which do not count.
         confidence: probability from which a language counts as told.
     """
-    stem = split_options(question).stem
-    text = _MATHS.sub(" ", (stem if stem.strip() else question)[:_MAX_CHARS])
-    unquoted = _QUOTED.sub(" ", text)
-    text = unquoted if any(character.isalpha() for character in unquoted) else text
-    if text.isupper() and _CAPITALS.search(text):
-        text = text.lower()
-    text = _NO_WORD.sub(" ", text)
+    text = _worded(question)
     weights = _weights(text)
     if weights.get("kana", 0) >= 0.8 and weights.get("han"):
         weights["kana"] += weights.pop("han")  # Japanese has both
@@ -100,7 +111,31 @@ def language_of(question: str, confidence: float = 0.7) -> str:
     if script == "han" and weights[script] < _SCRIPTS["han"][1] * _LEAST_HAN:
         return ""
     alone = _SCRIPTS[script][2] if script in _SCRIPTS else _WORDS[script][1]
-    return alone or _told_apart(" ".join(text.split()), confidence)
+    return alone or _told_apart(" ".join(text.split()), confidence) or ("en" if _is_plain_english(text) else "")
+
+
+def may_be(question: str, languages: Sequence[str]) -> bool:
+    """Whether a question whose language cannot be told may be in one of some, by the scripts that it has words in."""
+    there = [script for script, weight in _weights(_worded(question)).items() if weight]
+    return not there or any(script not in _WRITTEN or set(_WRITTEN[script]) & set(languages) for script in there)
+
+
+def _worded(question: str) -> str:
+    """What of a question is in a language."""
+    stem = split_options(question).stem
+    text = _MATHS.sub(" ", (stem if stem.strip() else question)[:_MAX_CHARS])
+    unquoted = _QUOTED.sub(" ", text)
+    text = unquoted if any(character.isalpha() for character in unquoted) else text
+    if text.isupper() and _CAPITALS.search(text):
+        text = text.lower()
+    return _NO_WORD.sub(" ", text)
+
+
+def _is_plain_english(text: str) -> bool:
+    """Three words and more, most of them common in English exercises: too little for a model of letters."""
+    words: list[str] = _WORDS["latin"][0].findall(text.casefold())
+    known = [word for word in words if _ENGLISH.fullmatch(word)]
+    return len(set(known)) >= 3 and len(known) >= _SHARE * len(words)
 
 
 def _weights(text: str) -> dict[str, float]:

@@ -207,11 +207,16 @@ class Pipeline:
         return _Work(self._folder(number), identity, self._folder(number - 1) if number else None)
 
     def _folder(self, number: int) -> Path:
-        return self.folder / "steps" / f"{number + 1:02}-{self.steps[number].name}"
+        return step_folder(self.folder, number, self.steps[number].name)
 
     def outcome(self) -> Iterator[Candidate]:
         """Candidates of the last step."""
         return read_parts(self._folder(len(self.steps) - 1))
+
+
+def step_folder(folder: Path, number: int, name: str) -> Path:
+    """Where a step has its files, in a build's folder; `number` is from 0."""
+    return folder / "steps" / f"{number + 1:02}-{name}"
 
 
 def read_parts(folder: Path) -> Iterator[Candidate]:

@@ -10,6 +10,7 @@ from contextrl.building.filter_settings import FilterSettings
 from contextrl.building.finish_settings import BalanceSettings, DuplicateSettings, WritingSettings
 from contextrl.building.import_settings import SourceSettings
 from contextrl.building.model_settings import DifficultySettings, ReferenceSettings
+from contextrl.errors import nearest_key
 from contextrl.settings import Section
 
 
@@ -48,4 +49,14 @@ class BuildRecipe(Section):
         trusted = self.references.trusted if self.references is not None else "none"
         if strange := sorted(set(() if isinstance(trusted, str) else trusted) - set(names)):
             raise ValueError(f"references.trusted: expected names of sources, found {', '.join(strange)}")
+        for number, group in enumerate(self.balance.groups if self.balance is not None else ()):
+            if strange := sorted(set(group.sources) - set(names)):
+                near = nearest_key(strange[0], names)
+                raise ValueError(
+                    f"balance.groups.{number}.sources: expected names of sources ({', '.join(names)}), "
+                    f"found {', '.join(strange)}{near}"
+                )
+        weighted = self.balance.shares.get("source", {}) if self.balance is not None else {}
+        if strange := sorted(set(weighted) - set(names)):
+            raise ValueError(f"balance.shares.source: expected names of sources, found {', '.join(strange)}")
         return self

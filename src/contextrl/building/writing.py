@@ -21,7 +21,7 @@ from contextrl.building.candidates import Candidate
 from contextrl.building.data_card import data_card
 from contextrl.building.finish_settings import WritingSettings
 from contextrl.building.pictures import PictureStore
-from contextrl.building.pipeline import Counts
+from contextrl.building.pipeline import Counts, step_folder
 from contextrl.disk import writing
 from contextrl.errors import InputError
 from contextrl.records.files import scratch_name, write_atomically
@@ -51,6 +51,11 @@ class BuildRecord:
     steps: Sequence[tuple[str, Counts]] = ()
     folder: Path | None = None
 
+    def dropped(self, place: int) -> Path:
+        """Where a step's files are; beside them may be those of another recipe's steps."""
+        assert self.folder is not None
+        return step_folder(self.folder, place, self.steps[place][0])
+
 
 def write_set(
     out: Path,
@@ -73,7 +78,7 @@ def write_set(
         InputError: there are none, one has no solution, or two have one id; nothing is written then.
         DiskError: the disk would not take it.
     """
-    counts = _checked(candidates())
+    counts = _checked(candidates(), record)
     with suppress(FileExistsError), writing(out):
         out.mkdir(parents=True, exist_ok=True)
         for path in (out / MANIFEST, *out.glob("train-*.parquet")):
@@ -103,7 +108,7 @@ def write_set(
     return manifest
 
 
-def _checked(candidates: Iterable[Candidate]) -> dict[str, dict[str, int]]:
+def _checked(candidates: Iterable[Candidate], record: BuildRecord) -> dict[str, dict[str, int]]:
     """How many rows there are of each kind."""
     counts: dict[str, Counter[str]] = {name: Counter() for name in _COUNTED}
     seen = set[str]()
@@ -118,9 +123,26 @@ def _checked(candidates: Iterable[Candidate]) -> dict[str, dict[str, int]]:
             value = getattr(one, name)
             counts[name]["" if value is None else str(value)] += 1
     if not seen:
-        fix = "Look at the counts of each step in the build's folder, and at what was dropped there"
-        raise InputError("at least one row to write", found="none", where="the build's last step", fix=fix)
+        raise _nothing_left(record)
     return {name: dict(sorted(counter.items())) for name, counter in counts.items()}
+
+
+def _nothing_left(record: BuildRecord) -> InputError:
+    """Which step has removed the last rows, and why."""
+    place = next((place for place, (_, step) in enumerate(record.steps) if not step.given), None)
+    if place is None or record.folder is None:
+        return InputError("at least one row to write", found="none", where="the build's last step")
+    name, step = record.steps[place]
+    reasons = sorted(step.dropped.items(), key=lambda item: (-item[1], item[0]))
+    found = "; ".join(f"{count:,} {reason}" for reason, count in reasons[:3])
+    further = f"; {len(reasons) - 3} other reasons" if len(reasons) > 3 else ""
+    dropped = record.dropped(place)
+    return InputError(
+        "at least one row to write",
+        found=f"none: it removed all of {step.taken:,} ({found}{further})",
+        where=f"the step {name}",
+        fix=f"Each row's reason is in {dropped}/dropped-*.jsonl",
+    )
 
 
 class _Shards:
@@ -236,10 +258,10 @@ def _write_removed(path: Path, record: BuildRecord) -> None:
     partial = path.with_name(scratch_name(path.name))
     with writing(path):
         with partial.open("w", encoding="utf-8", errors="replace") as file:
-            for dropped in sorted((record.folder / "steps").glob("*/dropped-*.jsonl")) if record.folder else ():
-                step = dropped.parent.name.partition("-")[2]
-                for line in read_objects(dropped):
-                    file.write(json.dumps({"step": step, **line}, ensure_ascii=False, sort_keys=True) + "\n")
+            for place, (step, _) in enumerate(record.steps):
+                for dropped in sorted(record.dropped(place).glob("dropped-*.jsonl")) if record.folder else ():
+                    for line in read_objects(dropped):
+                        file.write(json.dumps({"step": step, **line}, ensure_ascii=False, sort_keys=True) + "\n")
         partial.replace(path)
 
 

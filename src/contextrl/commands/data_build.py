@@ -22,6 +22,8 @@ from contextrl.building.recipe import BuildRecipe
 from contextrl.building.references import References
 from contextrl.building.solved import Solved
 from contextrl.building.writing import MANIFEST, BuildRecord, write_set
+from contextrl.commands.data_out import WORK, check_out
+from contextrl.commands.input_paths import without_folders
 from contextrl.commands.judges import judge_from_config
 from contextrl.commands.settings_files import read_settings, with_numbers
 from contextrl.console import progress_bar, status
@@ -50,8 +52,6 @@ _TITLES = {
     "balance": "Balancing",
 }
 _ALONE = "a folder that no other build is writing"
-#: Folder of a build's own files, within the set's.
-WORK = "build"
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,7 @@ def build(options: BuildOptions, console: Console) -> dict[str, Any] | None:
         InputError: before anything is read or asked: settings, sources, servers' keys.
         ServiceError: the hub or a server is gone, or a budget is spent; what is done stays, the same command goes on.
     """
+    check_out(options.out, load_recipe(options.config, options.overrides).sources)
     with written_by_one(options.out, expected=_ALONE, fix="Wait for that build, or change --out"):
         with opened(options) as work, status(console, "Looking at sources and servers"):
             for step in work.pipeline.steps:
@@ -136,12 +137,20 @@ class Work:
 @contextmanager
 def opened(options: BuildOptions) -> Iterator[Work]:
     """A recipe's steps with what they ask of servers, which is closed afterwards."""
-    recipe = load_recipe(options.config, options.overrides)
+    recipe = _limited(load_recipe(options.config, options.overrides), options.limit)
     folder = options.out / WORK
     with ExitStack() as stack:
         steps = _steps(recipe, options, folder, stack)
         context = Context(recipe.seed, PictureStore(folder / "pictures"))
         yield Work(recipe, Pipeline(folder, steps, context), options.out)
+
+
+def _limited(recipe: BuildRecipe, limit: int | None) -> BuildRecipe:
+    """With `--limit` in it, as the manifest is to say it."""
+    if limit is None:
+        return recipe
+    sources = [one.model_copy(update={"limit": min(limit, one.limit or limit)}) for one in recipe.sources]
+    return recipe.model_copy(update={"sources": sources})
 
 
 def _stages(options: BuildOptions, pipeline: Pipeline) -> Iterator[Stage]:
@@ -173,7 +182,7 @@ def _write(options: BuildOptions, _rank: int, _tasks: int) -> None:
 
 def _steps(recipe: BuildRecipe, options: BuildOptions, work: Path, stack: ExitStack) -> list[Step]:
     """The steps in the order in which they run: what costs nothing comes before what asks models."""
-    steps: list[Step] = [Import(recipe.sources, local=options.local, limit=options.limit)]
+    steps: list[Step] = [Import(recipe.sources, local=options.local)]
     if recipe.filter is not None:
         steps.append(Filter(recipe.filter, {source.unit: source.ratings for source in recipe.sources}))
     if recipe.duplicates is not None:
@@ -217,7 +226,7 @@ def _bar(step: Step, candidates: int | None, context: Context, console: Console)
 def _recorded(recipe: BuildRecipe) -> dict[str, Any]:
     """The recipe as the manifest has it: without what is of one machine, and without secrets."""
     settings = without_marked(recipe.model_dump(mode="json"), BuildRecipe, OPERATIONAL)
-    return dict(without_secrets(settings, prose=False))
+    return dict(without_secrets(without_folders(settings, BuildRecipe), prose=False))
 
 
 def load_executor(path: Path) -> ExecutorSettings:

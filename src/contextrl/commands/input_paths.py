@@ -62,6 +62,22 @@ def with_input_paths(
     return placed
 
 
+def without_folders(tree: Mapping[str, Any], section: type[Section]) -> dict[str, Any]:
+    """Dumped settings whose inputs are named by their last part: what is published says nothing of one machine."""
+    named: dict[str, Any] = {}
+    for key, value in tree.items():
+        field = section.model_fields.get(key)
+        inner = None if field is None else section_in(field.annotation)
+        named[key] = value
+        if field is not None and isinstance(value, str) and INPUT_PATH in field.metadata and os.path.isabs(value):
+            named[key] = os.path.basename(value.rstrip("/"))
+        elif inner is not None and isinstance(value, Mapping):
+            named[key] = without_folders(value, inner)
+        elif inner is not None and isinstance(value, list):
+            named[key] = [without_folders(part, inner) if isinstance(part, Mapping) else part for part in value]
+    return named
+
+
 def input_path(value: str, folder: Path, *, source: str = "", key: str = "") -> str:
     """The absolute path that is meant, or `value` where it names nothing here.
 

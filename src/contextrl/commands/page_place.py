@@ -7,6 +7,9 @@ from pathlib import Path
 
 from contextrl.errors import InputError
 
+#: How every page begins.
+_BEGINS = b"<!doctype html>"
+
 
 def check_page_place(page: Path, where: str, name: str, *, named: bool) -> None:
     """Refuse a place that is none for a page.
@@ -25,10 +28,25 @@ def check_page_place(page: Path, where: str, name: str, *, named: bool) -> None:
     if named and page.exists() and not page.is_file():
         # Writing puts a new file in the place of the old: a device or pipe would be gone.
         raise InputError("a file to write", found=f"{page}, a device or pipe", where=where, fix="Name a file")
+    if named and page.is_file() and not _is_page(page):
+        found = f"{page}, which is something else"
+        raise InputError("a new file, or an earlier page", found=found, where=where, fix="Name a file ending in .html")
     if named:
         make_folder(page.parent, where)
     elif page.parent.is_dir() and not os.access(page.parent, os.W_OK):
         raise _read_only(page.parent, where)
+
+
+def _is_page(path: Path) -> bool:
+    """Whether a file may be replaced by a page; rows of the user's, given as the place by mistake, may not."""
+    if path.suffix.lower() in (".html", ".htm"):
+        return True
+    try:
+        with path.open("rb") as file:
+            begins = file.read(len(_BEGINS))
+    except OSError:
+        return False
+    return not begins or begins.lower() == _BEGINS
 
 
 def make_folder(folder: Path, where: str) -> None:

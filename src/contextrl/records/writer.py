@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from contextrl.disk import writing
 from contextrl.errors import InputError
 
 try:
@@ -42,8 +43,10 @@ def written_by_one(folder: Path, *, expected: str = _RUN, fix: str = _CHANGE) ->
         InputError: somebody else is writing there.
     """
     path = _beside(folder)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = _locked(path, InputError(expected, found="one that is being written", where=str(folder), fix=fix))
+    taken = InputError(expected, found="one that is being written", where=str(folder), fix=fix)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = _locked(path, taken)
     try:
         yield
     finally:

@@ -14,21 +14,18 @@ from typing import Any
 from contextrl.building.sources.finevision_sets import SETS
 from contextrl.building.sources.source import Found, Sick, Source
 from contextrl.building.sources.texts import (
-    EMPTY_QUESTION,
     list_of,
     numbers_of,
     pictures_of,
-    stated,
     text_of,
-    without_markers,
 )
+from contextrl.building.sources.turns import NO_TURN, asked_in
 from contextrl.data.raw_rows import RawRow
 from contextrl.errors import InputError, nearest_key
 from contextrl.records.example import Task
 
 NAME = "finevision"
 _RATINGS = ("relevance", "image_correspondence", "visual_dependency", "formatting")
-NO_ANSWER = "no final answer in what is said"
 #: Sets whose questions are of perception: what is seen says it. All others count as reasoning.
 _PERCEPTION = (
     *(
@@ -83,22 +80,9 @@ class FineVision(Source):
             if not isinstance(turn, Mapping) or not all(
                 isinstance(turn.get(key), str) for key in ("user", "assistant")
             ):
-                yield Sick("a turn without user and assistant", id=name)
+                yield Sick(NO_TURN, id=name)
                 continue
-            yield _asked(turn, images, name, _ratings(row, number), origin)
-
-
-def _asked(
-    turn: Mapping[str, str], images: Sequence[object], name: str, ratings: dict[str, float], origin: Mapping[str, Any]
-) -> Found | Sick:
-    question = without_markers(turn["user"])
-    if not question:
-        return Sick(EMPTY_QUESTION, id=name)
-    said = stated(turn["assistant"])
-    if said is None:
-        return Sick(NO_ANSWER, turn["assistant"][-120:], id=name)
-    solution, answer = said
-    return Found(question, answer, images, solution, id=name, ratings=ratings, origin=origin)
+            yield asked_in((turn["user"], turn["assistant"]), images, name, _ratings(row, number), origin)
 
 
 def _ratings(row: RawRow, number: int) -> dict[str, float]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from math import isfinite
 
 from contextrl.building.import_settings import SourceSettings
 from contextrl.building.sources.source import Found, Sick, Source
+from contextrl.building.sources.texts import pictures_of
+from contextrl.building.sources.turns import asked_in, conversation
 from contextrl.data.columns import Renaming
 from contextrl.data.raw_rows import RawRow
 from contextrl.data.rows import RowReader
@@ -29,7 +33,10 @@ class OwnRows(Source):
     def questions(self, row: RawRow) -> Iterator[Found | Sick]:
         """See `Source`."""
         named = self._columns(row)
-        fields = dict(named.columns)
+        if "question" not in named.columns and (turns := conversation(named)) is not None:
+            yield from self._turns(named, turns)
+            return
+        fields = {name: _as_written(value) if name == "answer" else value for name, value in named.columns.items()}
         has_solution = bool(str(fields.get("solution") or "").strip())
         if self._within:
             # The answer is what the solution ends with; the reader finds it.
@@ -51,6 +58,26 @@ class OwnRows(Source):
             origin={"source": example.source} if example.source else {},
             licence=_text(fields.get("licence") or fields.get("license")),
         )
+
+    def _turns(self, row: RawRow, turns: Sequence[tuple[str, str] | None]) -> Iterator[Found | Sick]:
+        images = pictures_of(row, "images" if "images" in row.columns else "image") if _has_pictures(row) else []
+        own, licence = row.columns.get("id"), _text(row.columns.get("licence") or row.columns.get("license"))
+        for number, turn in enumerate(turns, start=1):
+            found = asked_in(turn, images, str(number) if len(turns) > 1 else "", {}, {})
+            if isinstance(found, Found):
+                row_id = str(own) if isinstance(own, str | int) and str(own).strip() else ""
+                found = replace(found, row_id=row_id, licence=licence)
+            yield found
+
+
+def _has_pictures(row: RawRow) -> bool:
+    return any(row.columns.get(name) is not None for name in ("images", "image"))
+
+
+def _as_written(answer: object) -> object:
+    """A number of a raw set, such as one of a column of numbers, as text; what trains has texts."""
+    is_number = isinstance(answer, int) and not isinstance(answer, bool)
+    return str(answer) if is_number or (isinstance(answer, float) and isfinite(answer)) else answer
 
 
 def _text(value: object) -> str:
