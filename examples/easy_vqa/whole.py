@@ -66,7 +66,7 @@ class Size:
 
 
 #: One policy is both; it gets yes-or-no questions right, as often as not.
-QUICK = Size(fitted=300, asked=40, questions=2, weak=60, strong=60, taken=16, held_out=16, temperature=0.2, batch=64)
+QUICK = Size(fitted=300, asked=8, questions=12, weak=60, strong=60, taken=16, held_out=16, temperature=0.2, batch=64)
 
 
 def main() -> None:
@@ -144,6 +144,9 @@ def build(out: Path, name: str, servers: Mapping[str, str], size: Size, changes:
     ]
     off = [change.removesuffix("=false") for change in changes if change.endswith("=false")]
     settings += [f"{key}.base_url={url}" for key, url in servers.items() if key.partition(".")[0] not in off]
+    if "difficulty" not in off:
+        settings.append(f"difficulty.sampling.temperature={size.temperature}")
+    settings.append(f"references.sampling.temperature={min(0.7, size.temperature)}")
     command = [sys.executable, "-m", "contextrl", "data", "build", str(HERE / "recipe.yaml"), "--out", str(out / name)]
     subprocess.run([*command, *(word for setting in settings for word in ("--set", setting))], check=True)
 
