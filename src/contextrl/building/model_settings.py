@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from contextrl.judge.settings import JudgeConfig, ServerConfig
 from contextrl.settings import INPUT_PATH, Section
@@ -14,6 +14,15 @@ from contextrl.settings import INPUT_PATH, Section
 Choosing = Literal["listwise", "pairwise", "first"]
 #: The most samples that a choice can tell apart: each has a letter, and some letters are kept free.
 MOST_SAMPLES = 12
+
+
+def by_answer(judge: Any) -> Any:
+    """A judge's section that does not say what is seen of the reference; code of one's own says it itself."""
+    return {"context": "answer", **judge} if isinstance(judge, dict) else judge
+
+
+#: A judge that sees the answer where its section does not say what it sees.
+AnswerJudge = Annotated[JudgeConfig, BeforeValidator(by_answer)]
 
 
 class ResponseSampling(Section):
@@ -53,7 +62,7 @@ class DifficultySettings(Section):
     """The model that is to be trained, behind one server or several. A `cache` lets responses be used again in other
     builds; within one, they are kept in any case."""
 
-    judge: JudgeConfig = JudgeConfig(context="answer")
+    judge: AnswerJudge = JudgeConfig(context="answer")
     """Who verifies its responses. What it sees is the answer unless `context` says `solution`: most candidates have
     none yet, and one that has none is judged by its answer."""
 
@@ -78,11 +87,6 @@ class DifficultySettings(Section):
     image_max_side: int | None = Field(None, gt=0)
     """Larger pictures are scaled down to this side, in pixels; null sends all as they are."""
 
-    @field_validator("judge", mode="before")
-    @classmethod
-    def _by_answer(cls, value: Any) -> Any:
-        return by_answer(value)
-
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.max_unanswered >= self.attempts:
@@ -100,7 +104,7 @@ class ReferenceSettings(Section):
     """The stronger model that answers, and that chooses among its right answers. As for `difficulty.policy.cache`, what
     it says is kept within a build without one."""
 
-    judge: JudgeConfig = JudgeConfig(context="answer")
+    judge: AnswerJudge = JudgeConfig(context="answer")
     """Who verifies its responses: by the answer, since no solution is trusted here. Besides, the final answer must be
     right by rule."""
 
@@ -124,11 +128,6 @@ class ReferenceSettings(Section):
     image_max_side: int | None = Field(None, gt=0)
     """Larger pictures are scaled down to this side, in pixels; null sends all as they are."""
 
-    @field_validator("judge", mode="before")
-    @classmethod
-    def _by_answer(cls, value: Any) -> Any:
-        return by_answer(value)
-
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         check_draws(self.sampling, self.model, self.samples, "samples")
@@ -139,11 +138,6 @@ class ReferenceSettings(Section):
     def trusts(self, source: str) -> bool:
         """Whether a source's own solutions are kept."""
         return self.trusted == "all" or source in ([] if isinstance(self.trusted, str) else self.trusted)
-
-
-def by_answer(judge: Any) -> Any:
-    """A judge's section that does not say what is seen of the reference; code of one's own says it itself."""
-    return {"context": "answer", **judge} if isinstance(judge, dict) else judge
 
 
 def check_draws(sampling: ResponseSampling, server: ServerConfig, number: int, name: str) -> None:

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -188,7 +189,7 @@ class Pipeline:
     @property
     def identity(self) -> str:
         """Of the build: what all its steps depend on."""
-        return self._work(len(self.steps) - 1).identity
+        return self._identities[-1]
 
     def work(self, number: int, context: Context, rank: int = 0, processes: int = 1) -> None:
         """A process's share of a step, as far as it is not done: one in so many units or parts. A step that needs all
@@ -200,11 +201,16 @@ class Pipeline:
         """Count what a step has left; one process does it, when all have worked."""
         return self._work(number).finish(self.steps[number])
 
+    @cached_property
+    def _identities(self) -> Sequence[str]:
+        """Of each step: what it and all before it depend on. Files are hashed for them, so they are asked for once."""
+        identities = [""]
+        for step in self.steps:
+            identities.append(_hash([identities[-1], step.name, step.identity(), self.context.seed]))
+        return identities[1:]
+
     def _work(self, number: int) -> _Work:
-        identity = ""
-        for step in self.steps[: number + 1]:
-            identity = _hash([identity, step.name, step.identity(), self.context.seed])
-        return _Work(self._folder(number), identity, self._folder(number - 1) if number else None)
+        return _Work(self._folder(number), self._identities[number], self._folder(number - 1) if number else None)
 
     def _folder(self, number: int) -> Path:
         return step_folder(self.folder, number, self.steps[number].name)

@@ -101,19 +101,19 @@ def build(options: BuildOptions, console: Console) -> dict[str, Any] | None:
     """
     check_out(options.out, load_recipe(options.config, options.overrides).sources)
     with written_by_one(options.out, expected=_ALONE, fix="Wait for that build, or change --out"):
-        with opened(options) as work, status(console, "Looking at sources and servers"):
-            for step in work.pipeline.steps:
-                step.check()
+        with opened(options) as work:
+            with status(console, "Looking at sources and servers"):
+                for step in work.pipeline.steps:
+                    step.check()
+            if options.executor is None:
+                work.pipeline.run(lambda step, given: _bar(step, given, work.pipeline.context, console))
+                with status(console, "Writing the set"):
+                    return work.write()
             logs = options.out / WORK / "logs" / work.pipeline.identity[:16]
             stages = list(_stages(options, work.pipeline))
-        if options.executor is not None:
-            run_stages(stages, options.executor, logs)
-            manifest = options.out / MANIFEST
-            return read_object(manifest) if options.executor.kind != "slurm" else None
-        with opened(options) as work:
-            work.pipeline.run(lambda step, given: _bar(step, given, work.pipeline.context, console))
-            with status(console, "Writing the set"):
-                return work.write()
+        # Tasks have clients of their own.
+        run_stages(stages, options.executor, logs)
+        return read_object(options.out / MANIFEST) if options.executor.kind != "slurm" else None
 
 
 @dataclass(frozen=True)

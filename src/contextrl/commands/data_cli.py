@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from contextrl.commands import row_parameters as p
 from contextrl.commands.data_show_cli import show
 from contextrl.errors import InputError
 
@@ -92,21 +93,14 @@ def hashes(
 @app.command()
 def validate(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A file or folder of rows, or a hub id.")],
-    column: Annotated[
-        list[str] | None,
-        typer.Option(help="Which column holds a field: --column question=query", metavar="FIELD=COLUMN"),
-    ] = None,
-    split: Annotated[str, typer.Option(help="Of a folder, a saved dataset or a hub dataset.")] = "train",
-    answer_type: Annotated[
-        str, typer.Option(help="Of rows that name none; `auto` goes by the look of each answer.")
-    ] = "auto",
+    column: p.Column = None,
+    split: p.Split = "train",
+    answer_type: p.AnswerType = "auto",
     fix_to: Annotated[
         Path | None,
         typer.Option(help="Write the usable rows to this file (.jsonl or .parquet).", metavar="OUT"),
     ] = None,
-    allow_outside: Annotated[
-        bool, typer.Option("--allow-outside", help="Take pictures from outside the rows' folder.")
-    ] = False,
+    allow_outside: p.AllowOutside = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; by default one for each core.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:

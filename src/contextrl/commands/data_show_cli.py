@@ -10,6 +10,8 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from contextrl.commands import row_parameters as p
+
 
 def show(
     file: Annotated[
@@ -29,14 +31,9 @@ def show(
             show_default="Qwen3-VL's",
         ),
     ] = "",
-    column: Annotated[
-        list[str] | None,
-        typer.Option(help="Which column holds a field: --column question=query", metavar="FIELD=COLUMN"),
-    ] = None,
-    split: Annotated[str, typer.Option(help="Of a folder, a saved dataset or a hub dataset.")] = "train",
-    answer_type: Annotated[
-        str, typer.Option(help="Of rows that name none; `auto` goes by the look of each answer.")
-    ] = "auto",
+    column: p.Column = None,
+    split: p.Split = "train",
+    answer_type: p.AnswerType = "auto",
     duplicates: Annotated[
         bool,
         typer.Option(
@@ -44,9 +41,7 @@ def show(
             help="Look for near-duplicates where no build has: in the first 10,000 rows.",
         ),
     ] = True,
-    allow_outside: Annotated[
-        bool, typer.Option("--allow-outside", help="Take pictures from outside the rows' folder.")
-    ] = False,
+    allow_outside: p.AllowOutside = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the figures; the page is then written only where --out names it.")
     ] = False,

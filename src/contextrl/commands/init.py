@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from contextrl.commands import row_parameters as p
 from contextrl.commands.program import program
 from contextrl.console import status
 from contextrl.errors import InputError
@@ -38,10 +39,7 @@ def init(
     judge_model: Annotated[
         str | None, typer.Option(help="The judge's name there, if the server offers several.", metavar="NAME")
     ] = None,
-    column: Annotated[
-        list[str] | None,
-        typer.Option(help="Which column holds a field: --column question=query", metavar="FIELD=COLUMN"),
-    ] = None,
+    column: p.Column = None,
     list_: Annotated[bool, typer.Option("--list", help="Name the shipped configurations.")] = False,
 ) -> None:
     """Write a configuration that runs: from a look at your rows, or a copy of a shipped one."""

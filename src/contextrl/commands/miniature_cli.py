@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 from rich.console import Console
@@ -12,6 +12,9 @@ from rich.table import Table
 
 from contextrl.console import status
 from contextrl.errors import InputError
+
+if TYPE_CHECKING:
+    from contextrl.miniature.digits import Split
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -65,7 +68,7 @@ def questions(
         raise InputError("a file ending in .parquet", found=output.name, where="FILE")
     from contextrl.miniature.questions import write_questions
 
-    write_questions(output, count, "dev" if split == "dev" else "test" if split == "test" else "train", seed)
+    write_questions(output, count, cast("Split", split), seed)
     Console().print(f"{count:,} questions: {escape(str(output))}", soft_wrap=True, highlight=False)
 
 

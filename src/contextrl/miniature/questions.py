@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import importlib
-import io
 from pathlib import Path
 from typing import Any
 
-from contextrl.data.images import open_image
+from contextrl.building.pictures import bytes_of
 from contextrl.disk import writing
 from contextrl.miniature.digits import Split
 from contextrl.miniature.tasks import miniature_examples
@@ -22,7 +21,10 @@ def write_questions(path: Path, count: int, split: Split, seed: int) -> None:
     """
     rows = []
     for example in miniature_examples(split, count, seed=seed):
-        images = [{"bytes": _png(image), "path": f"{example.id}-{n}.png"} for n, image in enumerate(example.images)]
+        images = [
+            {"bytes": bytes_of(image, example.id), "path": f"{example.id}-{n}.png"}
+            for n, image in enumerate(example.images)
+        ]
         row: dict[str, Any] = {"id": example.id, "question": example.question, "answer": example.answer}
         rows.append({**row, "answer_type": example.answer_type, "task": example.task, "images": images})
     arrow, parquet = (importlib.import_module(name) for name in ("pyarrow", "pyarrow.parquet"))
@@ -31,9 +33,3 @@ def write_questions(path: Path, count: int, split: Split, seed: int) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         parquet.write_table(arrow.Table.from_pylist(rows), partial)
         partial.replace(path)
-
-
-def _png(image: Any) -> bytes:
-    buffer = io.BytesIO()
-    open_image(image).save(buffer, format="PNG")
-    return buffer.getvalue()
