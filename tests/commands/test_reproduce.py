@@ -5,19 +5,32 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from contextrl.commands.arms import ARMS, BLANK, DEV, TEST, Arm, sets_of
 from contextrl.commands.cli import app
-from contextrl.commands.reproduce import Plan, Runner, arms_of, chosen_studies, late_mean
+from contextrl.commands.reproduction.arms import BLANK, TEST, Arm, at
+from contextrl.commands.reproduction.artifacts import Artifact, Pantry, Work
+from contextrl.commands.reproduction.runner import Plan, Runner, filled, late_mean
+from contextrl.commands.reproduction.studies import STUDIES, arms_of, chosen_studies
 from contextrl.errors import ContextRLError, InputError
 from contextrl.studies.cells import CellStore
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "miniature"
+#: Studies whose arms are trained and evaluated, and probed with nothing that a stand-in could not say.
+PLAIN = [STUDIES[name] for name in ("methods", "ablations", "rates")]
+
+
+def plan(**changed: object) -> Plan:
+    return Plan(CONFIGS, PLAIN, **{"items": 3, **changed})  # type: ignore[arg-type]
+
+
+def arms_in(*names: str) -> list[Arm]:
+    return arms_of([STUDIES[name] for name in names])
 
 
 class FakeCommand:
@@ -27,7 +40,7 @@ class FakeCommand:
         self.calls: list[list[str]] = []
         self.fail_at = fail_at
 
-    def __call__(self, arguments: Sequence[str]) -> None:
+    def __call__(self, arguments: Sequence[str]) -> float:
         self.calls.append(list(arguments))
         if self.fail_at is not None and len(self.calls) > self.fail_at:
             raise ContextRLError("killed")
@@ -35,6 +48,8 @@ class FakeCommand:
             self._train(arguments)
         else:
             self._eval(arguments)
+        # ContextRL takes half as long again as the others.
+        return 90.0 if str(arguments[1]).endswith("contextrl.yaml") else 60.0
 
     def _train(self, arguments: Sequence[str]) -> None:
         settings = dict(part.split("=", 1) for part in arguments if "=" in part)
@@ -62,11 +77,11 @@ class FakeCommand:
 
 
 def runner(tmp_path: Path, command: FakeCommand) -> Runner:
-    return Runner(CellStore(tmp_path), Plan(CONFIGS, items=3), Console(file=io.StringIO()), command)
+    return Runner(CellStore(tmp_path), plan(), Console(file=io.StringIO()), command)
 
 
 def test_every_arm_is_trained_once_for_each_seed_and_the_base_not_at_all(tmp_path: Path) -> None:
-    command, arms = FakeCommand(), arms_of(["methods", "ablations"])
+    command, arms = FakeCommand(), arms_in("methods", "ablations")
     runner(tmp_path, command).run(arms, range(2))
     trained = [arm for arm in arms if arm.config]
     assert command.trained() == 2 * len(trained)
@@ -78,7 +93,7 @@ def test_every_arm_is_trained_once_for_each_seed_and_the_base_not_at_all(tmp_pat
 
 
 def test_a_killed_command_goes_on_where_it_was(tmp_path: Path) -> None:
-    arms = arms_of(["ablations"])
+    arms = arms_in("ablations")
     with pytest.raises(ContextRLError, match="killed"):
         runner(tmp_path, FakeCommand(fail_at=6)).run(arms, range(1))
     kept = len(list(tmp_path.rglob("seed-*.json")))
@@ -92,18 +107,21 @@ def test_a_killed_command_goes_on_where_it_was(tmp_path: Path) -> None:
 def test_an_arm_with_anothers_tokens_takes_the_steps_that_cost_as_much(tmp_path: Path) -> None:
     command = FakeCommand()
     made = runner(tmp_path, command)
-    made.run(arms_of(["methods"]), range(1))
+    made.run(arms_in("methods"), range(1))
     store = made.store
     equal, model = store.read("grpo-process-tokens", 0), store.read("contextrl", 0)
     assert equal is not None
     assert model is not None
     assert equal.steps == 100
     assert equal.tokens["sampled"] == model.tokens["sampled"]
+    longer = store.read("grpo-process-time", 0)
+    assert longer is not None
+    assert longer.steps == 120, "a step of it takes two thirds of the processor's time"
 
 
 def test_entropy_is_of_the_last_third_of_the_steps(tmp_path: Path) -> None:
     made = runner(tmp_path, FakeCommand())
-    made.run(arms_of(["ablations"]), range(1))
+    made.run(arms_in("ablations"), range(1))
     cells = {name: made.store.read(name, 0) for name in ("contextrl", "base")}
     assert {name: cell.entropy for name, cell in cells.items() if cell} == {"contextrl": 5.5, "base": None}
     assert late_mean([{"entropy": 1.0}], "entropy") == 1.0
@@ -111,49 +129,131 @@ def test_entropy_is_of_the_last_third_of_the_steps(tmp_path: Path) -> None:
 
 def test_other_settings_are_other_cells(tmp_path: Path) -> None:
     made = runner(tmp_path, FakeCommand())
-    made.run(arms_of(["ablations"]), range(1))
+    made.run(arms_in("ablations"), range(1))
     command = FakeCommand()
-    shorter = Runner(made.store, Plan(CONFIGS, items=3, steps=20), Console(file=io.StringIO()), command)
-    shorter.run(arms_of(["ablations"]), range(1))
-    assert command.trained() == len(arms_of(["ablations"])) - 1
+    shorter = Runner(made.store, plan(steps=20), Console(file=io.StringIO()), command)
+    shorter.run(arms_in("ablations"), range(1))
+    assert command.trained() == len(arms_in("ablations")) - 1
 
 
 def test_choices_are_made_on_development_images_only() -> None:
-    for study, arms in ARMS.items():
-        for arm in arms:
-            assert (TEST in sets_of(arm)) == (arm in ARMS["methods"])
-            assert (BLANK in sets_of(arm)) == (TEST in sets_of(arm))
-            assert (DEV in sets_of(arm)) == (arm in (*ARMS["ablations"], *ARMS["rates"])), study
+    for study in STUDIES.values():
+        assert (TEST in study.sets, BLANK in study.sets) == (
+            (True, True) if study.name == "methods" else (False, False)
+        )
 
 
-@pytest.mark.parametrize("arm", arms_of(["methods", "ablations", "rates"]), ids=lambda arm: arm.name)
+@pytest.mark.parametrize("arm", arms_of(list(STUDIES.values())), ids=lambda arm: arm.name)
 def test_every_arm_is_a_run_that_the_configuration_allows(arm: Arm) -> None:
-    assert Plan(CONFIGS).settings(arm) == Plan(CONFIGS).settings(arm)
+    everything = Plan(CONFIGS, list(STUDIES.values()))
+    assert everything.settings(arm, {}) == everything.settings(arm, {})
     assert arm.config is None or (CONFIGS / arm.config).is_file()
 
 
 def test_arms_of_a_study_differ() -> None:
-    for arms in ARMS.values():
-        # Equal tokens are equal settings but for their steps.
-        hashes = [Plan(CONFIGS).settings(arm) for arm in arms if arm.tokens_of is None]
-        assert len(set(hashes)) == len(hashes)
+    for study in STUDIES.values():
+        # Equal cost is equal settings but for the steps.
+        hashes = [plan().settings(arm, dict.fromkeys(arm.needs, 1)) for arm in study.arms if arm.spends is None]
+        assert len(set(hashes)) == len(hashes), study.name
+
+
+def test_names_of_arms_are_of_one_arm_each_and_all_that_a_study_names_is_there() -> None:
+    arms = arms_of(list(STUDIES.values()))
+    assert len({arm.name for arm in arms}) == len(arms)
+    runner = Runner(CellStore(Path("nowhere")), Plan(CONFIGS, list(STUDIES.values())), Console(file=io.StringIO()))
+    for study in STUDIES.values():
+        own = {arm.name for arm in study.arms}
+        assert set(study.quick) | set(study.measured) | set(study.more_seeds) <= own, study.name
+        assert {probe for probes in study.measured.values() for probe in probes} <= set(runner.probes)
+        assert {name for arm in study.arms for name in arm.needs} <= set(runner.pantry.known)
+        for arm in study.arms:
+            said = " ".join((*arm.overrides, arm.target))
+            assert all(at(name) in said or study.measured.get(arm.name) for name in arm.needs), arm.name
 
 
 def test_an_unknown_study_is_refused_by_name() -> None:
-    assert chosen_studies([]) == ["methods", "ablations", "rates"]
-    with pytest.raises(InputError, match="methods or ablations or rates"):
-        chosen_studies(["judges"])
+    assert chosen_studies([]) == list(STUDIES.values())
+    with pytest.raises(InputError, match="methods or ablations"):
+        chosen_studies(["method"])
 
 
 def test_the_command_shows_tables_of_what_is_finished(tmp_path: Path) -> None:
     made = runner(tmp_path / "out", FakeCommand())
-    made.run(arms_of(["methods", "ablations"]), range(2))
+    made.run(arms_in("methods", "ablations"), range(2))
     page = tmp_path / "docs" / "page.md"
-    arguments = ["reproduce", "--seeds", "2", "--output", str(tmp_path / "out"), "--configs", str(CONFIGS)]
+    where = ["--output", str(tmp_path / "out"), "--configs", str(CONFIGS)]
+    arguments = ["reproduce", "methods", "ablations", "--seeds", "2", *where]
     done = CliRunner().invoke(app, [*arguments, "--only-tables", "--page", str(page)], catch_exceptions=False)
     assert done.exit_code == 0
     text = page.read_text()
     assert "| ContextRL | 1.000 [1.000, 1.000] |" in text
     assert "## Ablations" in text
     assert "equal" not in text
-    assert set(json.loads((tmp_path / "out" / "reproduction.json").read_text())) == set(ARMS)
+    assert "![Ablations](page/ablations.svg)" in text
+    assert (tmp_path / "docs" / "page" / "ablations.svg").read_text().startswith("<svg")
+    said = json.loads((tmp_path / "out" / "reproduction.json").read_text())
+    assert set(said) == {"methods", "ablations"}
+    assert {finding["verdict"] for finding in said["ablations"]["findings"]} == {"cannot be told"}, "all are the same"
+    shown = (tmp_path / "out" / "reproduction.html").read_text()
+    assert "Main comparison" in shown
+    assert "http" not in shown.split("</style>")[1].split("<script")[0]
+
+
+def test_a_cell_without_what_a_study_measures_is_made_again(tmp_path: Path) -> None:
+    command, arms = FakeCommand(), arms_in("ablations")
+    made = runner(tmp_path, command)
+    made.run(arms, range(1))
+    cell = made.store.read("contextrl", 0)
+    assert cell is not None
+    assert set(cell.measures) == {"processor", "leaks"}
+    made.store.write(replace(cell, measures={}))
+    again = FakeCommand()
+    runner(tmp_path, again).run(arms, range(1))
+    assert again.trained() == 1
+
+
+class Kitchen:
+    """Artifacts `rows`, made of `model`, which every seed shares."""
+
+    def __init__(self, folder: Path, *, fails: bool = False) -> None:
+        self.made: list[str] = []
+        self.fails = fails
+        known = {
+            "rows": Artifact("rows", 1, self.rows, needs=("model",)),
+            "model": Artifact("model", 3, self.model, seeded=False),
+        }
+        self.pantry = Pantry(folder, known, lambda arguments: None, CONFIGS)
+
+    def rows(self, work: Work) -> None:
+        self.made.append(f"rows {work.seed}")
+        work.path.mkdir()
+        (work.path / "rows.jsonl").write_text((work.artifact("model") / "weights").read_text())
+        if self.fails:
+            raise ContextRLError("killed")
+
+    def model(self, work: Work) -> None:
+        self.made.append(f"model {work.seed}")
+        work.path.mkdir()
+        (work.path / "weights").write_text("w")
+
+
+def test_artifacts_are_made_once_a_seed_with_what_they_need(tmp_path: Path) -> None:
+    kitchen = Kitchen(tmp_path)
+    paths = [kitchen.pantry.path("rows", seed) for seed in (0, 1, 1)]
+    assert kitchen.made == ["rows 0", "model 0", "rows 1"]
+    assert (paths[0] / "rows.jsonl").read_text() == "w"
+    assert paths[1] == paths[2] != paths[0]
+    assert kitchen.pantry.versions(["rows"]) == {"rows": 1, "model": 3}
+    assert filled("data.train=<rows>/rows.jsonl", {"rows": paths[0]}) == f"data.train={paths[0]}/rows.jsonl"
+    again = Kitchen(tmp_path)
+    again.pantry.path("rows", 1)
+    assert again.made == [], "kept on disk"
+
+
+def test_an_artifact_that_was_not_finished_is_made_anew(tmp_path: Path) -> None:
+    with pytest.raises(ContextRLError, match="killed"):
+        Kitchen(tmp_path, fails=True).pantry.path("rows", 0)
+    assert not list(tmp_path.glob("rows*"))
+    kitchen = Kitchen(tmp_path)
+    assert (kitchen.pantry.path("rows", 0) / "rows.jsonl").exists()
+    assert kitchen.made == ["rows 0"], "the model was finished"

@@ -1,10 +1,9 @@
-"""`contextrl reproduce`: what is asked, and the tables that come of it."""
+"""`contextrl reproduce`: what is asked, and where the results go."""
 
 from __future__ import annotations
 
-import json
 import os
-from dataclasses import asdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,15 +15,17 @@ from contextrl.commands.shipped_configs import CONFIGS
 from contextrl.errors import InputError
 
 if TYPE_CHECKING:
-    from contextrl.commands.arms import Study
-    from contextrl.studies.cells import CellStore
-    from contextrl.studies.figures import Comparison
+    from contextrl.commands.reproduction.arms import Arm, Study
     from contextrl.studies.tables import Table
+    from contextrl.studies.writing import Written
+
+#: Of the widest table that a terminal is shown; wider ones are in the page.
+_COLUMNS = 6
 
 
 def reproduce(
     studies: Annotated[
-        list[str] | None, typer.Argument(metavar="[STUDY...]", help="methods, ablations, rates; by default all.")
+        list[str] | None, typer.Argument(metavar="[STUDY...]", help="By default all; see below.")
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Seeds 0 to N - 1 of every arm.", metavar="N")] = 5,
     output: Annotated[
@@ -50,12 +51,14 @@ def reproduce(
         bool, typer.Option("--only-tables", help="Train nothing: tables of what is finished.")
     ] = False,
 ) -> None:
-    """Train and compare the paper's methods and ablations in the miniature; a killed command goes on where it was.
+    """The paper's studies and those it left open, in the miniature; a killed command goes on where it was.
 
-    methods: held-out images, with the pictures blanked as a control. ablations: development images. rates: development
-    images, the main methods at two and four times the learning rate.
+    methods: held-out images, with the pictures blanked as a control. All others: development images. Each study says
+    what the paper claims, what is seen, and whether that agrees.
     """
-    from contextrl.commands.reproduce import QUICK_ITEMS, QUICK_STEPS, Plan, Runner, arms_of, chosen_studies
+    from contextrl.commands.reproduction.pages import quote_tables, write_markdown, write_results, written
+    from contextrl.commands.reproduction.runner import QUICK_ITEMS, QUICK_STEPS, Plan, Runner
+    from contextrl.commands.reproduction.studies import STUDIES, chosen_studies
     from contextrl.studies.cells import CellStore
 
     chosen = chosen_studies(studies or [])
@@ -63,59 +66,46 @@ def reproduce(
         raise InputError("the miniature's configurations", found=f"no {configs / 'contextrl.yaml'}", where="--configs")
     if quick:
         output, seeds = output / "quick", 1
-    plan = Plan(configs, QUICK_ITEMS, QUICK_STEPS, jobs) if quick else Plan(configs, jobs=jobs)
+    known = tuple(STUDIES.values())
+    plan = Plan(configs, known, QUICK_ITEMS, QUICK_STEPS, jobs) if quick else Plan(configs, known, jobs=jobs)
     store = CellStore(output)
     if not only_tables:
-        Runner(store, plan, Console(stderr=True)).run(arms_of(chosen), range(seeds))
+        runner = Runner(store, plan, Console(stderr=True))
+        for seed in range(seeds):
+            runner.run(_arms(chosen, seed, quick=quick), [seed])
+    results = [result for study in chosen if (result := written(store, study, range(seeds))) is not None]
     console = Console()
-    texts: dict[str, str] = {}
-    summary: dict[str, Any] = {}
-    for study in chosen:
-        tables, differences = study_tables(store, study, range(seeds))
-        texts[study] = "\n".join(table.markdown() for table in tables)
-        summary[study] = [asdict(comparison) for comparison in differences]
-        for table in tables:
-            console.print(_shown(table))
-    output.mkdir(parents=True, exist_ok=True)
-    (output / "reproduction.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
-    _write_pages(texts, page, readme)
-    console.print(f"Figures: {escape(str(output / 'reproduction.json'))}", soft_wrap=True)
-
-
-def study_tables(store: CellStore, study: Study, seeds: range) -> tuple[list[Table], list[Comparison]]:
-    """The tables of one study, and ContextRL's comparisons with its other arms."""
-    from contextrl.commands.arms import ARMS, BASE, BLANK, CONTEXTRL, DEV, TEST
-    from contextrl.commands.reproduce import cells_by_label
-    from contextrl.miniature.classes import FAMILIARITIES
-    from contextrl.studies.tables import accuracy_table, comparison_table, comparisons
-
-    arms = cells_by_label(store, study, seeds)
-    benchmark, blank = (TEST, BLANK) if study == "methods" else (DEV, None)
-    images = "held-out images" if study == "methods" else "development images"
-    title = f"Accuracy after training, {images}"
-    tables = [accuracy_table(store, arms, benchmark, title=title, classes=FAMILIARITIES, blank=blank)]
-    others = {label: cells for label, cells in arms.items() if label not in (BASE.label, CONTEXTRL.label)}
-    if study == "rates":
-        return tables, []  # each rate's own ContextRL is beside it
-    differences = comparisons(store, arms.get(CONTEXTRL.label, []), others, benchmark, ("misconceived",))
-    # The difference of one seed is in the JSON; in a table it would look like a finding.
-    if repeated := [pair for pair in differences if pair.difference.n > 1]:
-        labels = {arm.name: arm.label for arm in ARMS[study]}
-        tables.append(comparison_table(repeated, labels, title="ContextRL less the others"))
-    return tables, differences
-
-
-def _write_pages(texts: dict[str, str], page: Path | None, readme: Path | None) -> None:
-    from contextrl.studies.tables import quote
-
+    for result in results:
+        _print(console, result)
+    for path in write_results(output, results):
+        console.print(f"Written: {escape(str(path))}", soft_wrap=True)
     if page is not None:
         page.parent.mkdir(parents=True, exist_ok=True)
-        head = "# The paper's studies in the miniature\n\nWritten by `contextrl reproduce`, never by hand.\n"
-        parts = [f"\n## {study.capitalize()}\n\n{text}" for study, text in texts.items()]
-        page.write_text(head + "".join(parts), encoding="utf-8")
+        write_markdown(page, results)
     if readme is not None:
-        for study, text in texts.items():
-            quote(readme, study, text)
+        quote_tables(readme, results)
+
+
+def _arms(studies: Sequence[Study], seed: int, *, quick: bool) -> list[Arm]:
+    """What is trained with a seed: studies that need fewer seeds have none of it."""
+    from contextrl.commands.reproduction.studies import arms_of
+
+    wanted_of = {arm: max(study.seeds_of(arm) for study in studies if arm in study.arms) for arm in arms_of(studies)}
+    arms = [arm for arm, seeds in wanted_of.items() if seed < seeds]
+    wanted = {name for study in studies for name in study.quick}
+    return [arm for arm in arms if arm.name in wanted] if quick else arms
+
+
+def _print(console: Console, study: Written) -> None:
+    console.print(f"\n[bold]{escape(study.title)}[/]")
+    for table in study.result.tables:
+        shown = _shown(table)
+        if console.measure(shown).minimum <= console.width and len(table.columns) <= _COLUMNS:
+            console.print(shown)
+    for finding in study.result.findings:
+        console.print(f"[bold]{finding.verdict}[/]: {escape(finding.sees)} {escape(finding.why)}", highlight=False)
+    for note in study.result.notes:
+        console.print(escape(note), highlight=False)
 
 
 def _shown(table: Table) -> Any:

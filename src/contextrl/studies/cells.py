@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,11 @@ class Items:
         """Places of the items whose source names a class; see `records.evaluation.class_of`."""
         return [place for place, source in enumerate(self.sources) if class_of(source) == name]
 
+    def of_kinds(self, names: Collection[str]) -> list[int]:
+        """Places of the items whose source `set/kind/class` names one of these kinds."""
+        kinds = [[*source.split("/"), ""][1] for source in self.sources]
+        return [place for place, kind in enumerate(kinds) if kind in names]
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -49,6 +54,7 @@ class Cell:
         groups: all-negative ones and those recovered.
         entropy: of the policy's next token, mean over the last third of the steps.
         outcomes: by evaluation set, a letter per item (`RFWU`).
+        measures: what probes found, by their names.
     """
 
     arm: str
@@ -61,6 +67,7 @@ class Cell:
     groups: Mapping[str, int] = field(default_factory=dict)
     entropy: float | None = None
     outcomes: Mapping[str, str] = field(default_factory=dict)
+    measures: Mapping[str, Any] = field(default_factory=dict)
 
 
 def settings_hash(settings: Mapping[str, Any]) -> str:

@@ -1,0 +1,286 @@
+"""Makes the cells of studies that are missing; what is finished is kept and never made again."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from contextrl.commands.config import RunConfig, load_config, settings_of_the_method
+from contextrl.commands.reproduction.arms import Arm, Study, at
+from contextrl.commands.reproduction.artifacts import Call, Pantry
+from contextrl.commands.reproduction.probes import COMMON, Probing
+from contextrl.console import Advance, progress_bar
+from contextrl.errors import ContextRLError
+from contextrl.miniature import BASE_POLICY
+from contextrl.records.jsonl import number
+from contextrl.records.metrics import ENTROPY
+from contextrl.records.run_directory import RunDirectory
+from contextrl.studies.cells import Cell, CellStore, settings_hash
+
+#: Steps of `--quick`, and its items of each set.
+QUICK_STEPS, QUICK_ITEMS, ITEMS = 20, 200, 1000
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How cells are made.
+
+    Attributes:
+        configs: folder of the shipped configurations.
+        studies: all that are known: they say what an arm is evaluated on and probed with.
+        items: of each evaluation set.
+        steps: of every arm; None for as many as its configuration says.
+        jobs: runs at once, each with one thread: two side by side finish sooner than one after another with two.
+    """
+
+    configs: Path
+    studies: Sequence[Study]
+    items: int = ITEMS
+    steps: int | None = None
+    jobs: int = 1
+
+    def sets_of(self, arm: Arm) -> tuple[str, ...]:
+        """Evaluation sets of an arm: those of every study that it is in, whichever is asked for."""
+        return tuple(dict.fromkeys(name for study in self._with(arm) for name in study.sets))
+
+    def probes_of(self, arm: Arm) -> tuple[str, ...]:
+        """Probes of an arm in every study that it is in."""
+        asked = [study.measured.get(arm.name, ()) for study in self._with(arm)]
+        return tuple(dict.fromkeys(probe for probes in asked for probe in probes))
+
+    def _with(self, arm: Arm) -> list[Study]:
+        return [study for study in self.studies if arm in study.arms]
+
+    def overrides(self, arm: Arm, steps: int | None = None) -> list[str]:
+        """Of the arm itself: what its cells are hashed by."""
+        chosen = steps or self.steps
+        return [*arm.overrides, *([f"train.max_steps={chosen}"] if chosen else [])]
+
+    def settings(self, arm: Arm, versions: Mapping[str, int], steps: int | None = None) -> str:
+        """Names all that decides a cell's figures: settings, weights to start from, artifacts, items.
+
+        Settings at their defaults do not count: a version with more of them has the same cells.
+
+        Args:
+            versions: of the artifacts that it is made of.
+        """
+        method: dict[str, Any] = {}
+        if arm.config is not None:
+            config = load_config(self.configs / arm.config, self.overrides(arm, steps))
+            default = settings_of_the_method(RunConfig().model_dump(mode="json"))
+            settings = settings_of_the_method(config.model_dump(mode="json"))
+            method = {key: value for key, value in settings.items() if value != default.get(key)}
+        weights = json.loads((BASE_POLICY / "recipe.json").read_text(encoding="utf-8"))["weights_sha256"]
+        decides: dict[str, Any] = {"method": method, "base": weights, "items": self.items}
+        if arm.config is None:
+            decides["target"] = arm.target
+        if versions:
+            decides["artifacts"] = dict(versions)
+        return settings_hash(decides)
+
+
+class Runner:
+    """Makes the cells that are missing.
+
+    Args:
+        store: where cells are kept; artifacts beside them.
+        plan: how they are made.
+        call: runs `contextrl` with arguments and raises if it fails; it returns the processor seconds it took.
+    """
+
+    def __init__(self, store: CellStore, plan: Plan, console: Console, call: Call | None = None) -> None:
+        self.store, self.plan, self.console = store, plan, console
+        self.call = call or call_contextrl
+        artifacts = {artifact.name: artifact for study in plan.studies for artifact in study.artifacts}
+        self.pantry = Pantry(store.folder / "artifacts", artifacts, self.call, plan.configs, plan.steps)
+        self.probes = COMMON | {name: probe for study in plan.studies for name, probe in study.probes.items()}
+
+    def run(self, arms: Sequence[Arm], seeds: Sequence[int]) -> None:
+        """Train and evaluate every arm with every seed. Those that spend what another arm cost come last.
+
+        Raises:
+            ContextRLError: a run failed; cells that others have finished are kept.
+        """
+        for dependent in (False, True):
+            cells = [(a, s) for s in seeds for a in arms if (a.spends is not None) == dependent]
+            cells = [(a, s) for a, s in cells if a.seeded or s == seeds[0]]
+            missing = [(a, s) for a, s in cells if self.finished(a, s) is None]
+            if missing:
+                self._run_all(missing)
+
+    def finished(self, arm: Arm, seed: int) -> Cell | None:
+        """The cell, if it is there, of these settings, and has all that is asked of it."""
+        steps = self.steps_of(arm, seed)
+        if steps == 0:
+            return None
+        cell = self.store.read(arm.name, seed, self.plan.settings(arm, self.pantry.versions(arm.needs), steps))
+        if cell is None or not set(self.plan.probes_of(arm)) <= set(cell.measures):
+            return None
+        return cell if set(self.plan.sets_of(arm)) <= set(cell.outcomes) else None
+
+    def steps_of(self, arm: Arm, seed: int) -> int | None:
+        """Steps of an arm that spends what another cost (0: not known yet); None for the arm's own number.
+
+        What a step costs is taken from the arm of the same configuration that ran at its own number of steps.
+        """
+        if arm.spends is None:
+            return None
+        all_arms = [other for study in self.plan.studies for other in study.arms]
+        own = next(a for a in all_arms if (a.config, a.overrides, a.spends) == (arm.config, arm.overrides, None))
+        model, plain = self.store.read(arm.spends, seed), self.store.read(own.name, seed)
+        if model is None or plain is None:
+            return 0
+        costs = [cell.tokens["sampled"] if arm.of == "sampled" else _processor(cell) for cell in (model, plain)]
+        return round(plain.steps * costs[0] / costs[1]) if all(costs) else 0
+
+    def _run_all(self, cells: Sequence[tuple[Arm, int]]) -> None:
+        title = f"{len(cells)} runs"
+        with ThreadPoolExecutor(self.plan.jobs) as pool, progress_bar(self.console, title, len(cells)) as advance:
+            running = {pool.submit(self._make, arm, seed): (arm, seed) for arm, seed in cells}
+            try:
+                self._collect(running, advance)
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+    def _collect(self, running: Mapping[Future[Cell], tuple[Arm, int]], advance: Advance) -> None:
+        """Keep cells as they are finished. After a failure no run is begun; those that are under way are kept too."""
+        waiting, failure = set(running), None
+        while waiting:
+            done, waiting = wait(waiting, timeout=5, return_when=FIRST_COMPLETED)
+            advance(0)
+            for future in done:
+                if future.cancelled():
+                    continue
+                try:
+                    cell = future.result()
+                except ContextRLError as error:
+                    failure = failure or error
+                    for other in waiting:
+                        other.cancel()
+                    continue
+                self.store.write(cell)
+                arm, seed = running[future]
+                self.console.print(f"{arm.label}, seed {seed}: {cell.seconds:.0f} s of training", highlight=False)
+                advance(1)
+        if failure is not None:
+            raise failure
+
+    def _make(self, arm: Arm, seed: int) -> Cell:
+        steps = self.steps_of(arm, seed)
+        versions = self.pantry.versions(arm.needs)
+        paths = {name: self.pantry.path(name, seed) for name in arm.needs}
+        with tempfile.TemporaryDirectory(prefix="contextrl-") as folder:
+            scratch = Path(folder)
+            run_dir, target, results = None, filled(arm.target, paths), {}
+            processor = None
+            if arm.config is not None:
+                run_dir = scratch / "run"
+                processor = self._train(arm, seed, run_dir, steps, paths)
+                results, target = RunDirectory(run_dir).results() or {}, str(run_dir)
+            outcomes = self._outcomes(arm, target, scratch / "items.jsonl")
+            probing = Probing(
+                run_dir,
+                target,
+                seed,
+                scratch,
+                self.call,
+                lambda name: self.pantry.path(name, seed),
+                self.plan.items,
+                processor,
+            )
+            measures = {name: self.probes[name](probing) for name in self.plan.probes_of(arm)}
+            entropy = late_mean(probing.run.metrics(), ENTROPY) if run_dir is not None else None
+        return Cell(
+            arm.name,
+            seed,
+            self.plan.settings(arm, versions, steps),
+            steps=results.get("steps", 0),
+            seconds=results.get("seconds", {}).get("train", 0.0),
+            tokens=results.get("tokens", {}),
+            knowledge=results.get("knowledge", {}),
+            groups=results.get("groups", {}),
+            entropy=entropy,
+            outcomes=outcomes,
+            measures=measures,
+        )
+
+    def _outcomes(self, arm: Arm, target: str, predictions: Path) -> dict[str, str]:
+        sets = self.plan.sets_of(arm)
+        if not sets:
+            return {}
+        options = ["--benchmark", ",".join(sets), "--limit", str(self.plan.items)]
+        self.call(["eval", target, *options, "--predictions", str(predictions), "--json"])
+        records = [json.loads(line) for line in predictions.read_text(encoding="utf-8").splitlines()]
+        of_set = {name: [record for record in records if record["benchmark"] == name] for name in sets}
+        return {name: self.store.keep_items(name, rows) for name, rows in of_set.items()}
+
+    def _train(self, arm: Arm, seed: int, run_dir: Path, steps: int | None, paths: Mapping[str, Path]) -> float | None:
+        kept = ["data.eval=null", "train.save_steps=100000", "train.save_total_limit=1"]
+        changed = [filled(setting, paths) for setting in self.plan.overrides(arm, steps)]
+        sets = [f"run_dir={run_dir}", f"seed={seed}", *kept, *changed]
+        command = ["train", str(self.plan.configs / str(arm.config))]
+        spent = self.call([*command, *(part for setting in sets for part in ("--set", setting))])
+        return spent if isinstance(spent, float) else None
+
+
+def _processor(cell: Cell) -> float:
+    return float(cell.measures.get("processor") or 0.0)
+
+
+def filled(text: str, paths: Mapping[str, Path]) -> str:
+    """A text with the paths of artifacts in the places of their names."""
+    for name, path in paths.items():
+        text = text.replace(at(name), str(path))
+    return text
+
+
+def late_mean(records: Iterable[Mapping[str, Any]], metric: str) -> float | None:
+    """Mean of a metric over the last third of the steps that logged it; None where none did."""
+    values = [value for record in records if (value := number(record.get(metric))) is not None]
+    late = values[len(values) * 2 // 3 :]
+    return sum(late) / len(late) if late else None
+
+
+def call_contextrl(arguments: Sequence[str]) -> float:
+    """Run the command in a process of its own, with one thread.
+
+    Returns:
+        Processor seconds that it took.
+
+    Raises:
+        ContextRLError: it failed; the end of what it said.
+    """
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    command = [sys.executable, "-m", "contextrl", *arguments]
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=said)
+        code, spent = _waited(process)
+        if code:
+            said.seek(0)
+            end = said.read().strip()[-1500:]
+            raise ContextRLError(f"contextrl {shlex.join(arguments)} ended with {code}:\n{end}")
+    return spent
+
+
+def _waited(process: subprocess.Popen[bytes]) -> tuple[int, float]:
+    """Exit code and processor seconds of a process, and of those that it waited for."""
+    started = time.monotonic()
+    try:
+        _, status, usage = os.wait4(process.pid, 0)
+    except (AttributeError, ChildProcessError):  # no such call here: the wall time stands in
+        return process.wait(), time.monotonic() - started
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return process.returncode, usage.ru_utime + usage.ru_stime

@@ -1,0 +1,55 @@
+"""What each part of the method is worth (arXiv 2602.22623, table 4, and ours)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from contextrl.studies.accuracies import CONTEXTRL, against, as_data, dots, of, repeated_table
+from contextrl.studies.findings import finding
+from contextrl.studies.study import Found, Result
+from contextrl.studies.tables import Table, accuracy_table
+
+#: Rows of the paper's table, and what they lose there.
+PAPER = {
+    "without-cas": ("ContextRL less w/o CAS (paper: 1.54 points)", ""),
+    "without-car": (
+        "ContextRL less w/o CAR (paper: 1.96 points)",
+        "The step judge of the miniature finds a wrong derivation without a reference too: what the solution adds are "
+        "misread digits whose answer is right all the same.",
+    ),
+    "without-report": ("ContextRL less w/o report (paper: 0.32 points)", ""),
+    "scale-1": ("ContextRL less w/o scale (paper: 0.43 points)", ""),
+}
+_NO_DIFFERENCE = 0.01
+
+
+def result(found: Found, *, benchmark: str, classes: Sequence[str]) -> Result:
+    """Tables, figure and findings on development images."""
+    title = "Accuracy after training, development images"
+    tables = [accuracy_table(found.store, found.arms(), benchmark, title=title, classes=classes)]
+    pairs = against(found, benchmark, ("misconceived",))
+    tables += repeated_table(pairs, found.labels, "ContextRL less the others")
+    tables += _leaks(found)
+    caption = "Development images; the dashed line is the base policy. A dot is the mean over seeds, rings are seeds."
+    figure = dots(found, benchmark, title="Ablations", caption=caption)
+    findings = [finding(pair, said, why=why) for name, (said, why) in PAPER.items() if (pair := of(pairs, name))]
+    same = [
+        found.labels[pair.other]
+        for pair in pairs
+        if pair.measure == "all" and pair.difference.low is not None and pair.difference.high is not None
+        if max(abs(pair.difference.low), abs(pair.difference.high)) < _NO_DIFFERENCE
+    ]
+    notes = [f"Within a point of ContextRL, by the whole interval: {'; '.join(same)}."] if same else []
+    return Result(tables, findings, figure, notes, {"comparisons": as_data(pairs)})
+
+
+def _leaks(found: Found) -> list[Table]:
+    """How often a mistake report states the final answer, by level of disclosure."""
+    rows = []
+    for name, label in found.labels.items():
+        leaked = [v for shares in found.measures(name, "leaks") for v in shares.values() if v is not None]
+        if leaked:
+            named = "reports of level hint (ContextRL)" if name == CONTEXTRL else label
+            rows.append([named, f"{sum(leaked) / len(leaked):.3f}"])
+    note = "Share of mistake reports that state the final answer, mean over the steps that wrote any, and over seeds."
+    return [Table("Answers that reports give away", ["arm", "share of reports"], rows, note)] if rows else []

@@ -1,0 +1,99 @@
+"""The main comparison (arXiv 2602.22623, table 1): methods at equal steps, equal tokens and equal time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from contextrl.studies.accuracies import CONTEXTRL, against, as_data, dots, of, repeated_table
+from contextrl.studies.cells import Cell
+from contextrl.studies.figures import answer_accuracy, over_seeds, process_accuracy
+from contextrl.studies.findings import finding
+from contextrl.studies.study import Finding, Found, Result
+from contextrl.studies.tables import Table, accuracy_table, spread
+
+_REFERENCE = "reference-model"
+
+
+def result(
+    found: Found, *, benchmark: str, blank: str, classes: Sequence[str], tasks: Mapping[str, Sequence[str]]
+) -> Result:
+    """Tables, figure and findings.
+
+    Args:
+        blank: the same items without pictures.
+        tasks: kinds of questions by task.
+    """
+    title = "Accuracy after training, held-out images"
+    tables = [
+        accuracy_table(found.store, found.arms(), benchmark, title=title, classes=classes, blank=blank),
+        _by_task(found, benchmark, tasks),
+        _costs(found),
+    ]
+    pairs = against(found, benchmark, ("misconceived",))
+    tables += repeated_table(pairs, found.labels, "ContextRL less the others")
+    caption = "Held-out images; the dashed line is the base policy. A dot is the mean over seeds, rings are seeds."
+    figure = dots(found, benchmark, title="Main comparison", caption=caption)
+    claims = {
+        "sft-own": ("ContextRL less SFT on references in the policy's own voice", ""),
+        "sft-foreign": ("ContextRL less SFT on references by another hand", ""),
+        "grpo": ("ContextRL less GRPO with the answer reward", ""),
+        "dapo": ("ContextRL less DAPO", ""),
+        "grpo-process-tokens": ("ContextRL less GRPO with the process reward and as many sampled tokens", ""),
+        "grpo-process-time": ("ContextRL less GRPO with the process reward and as much processor time", ""),
+    }
+    findings = [finding(pair, said, why=why) for name, (said, why) in claims.items() if (pair := of(pairs, name))]
+    findings += _reference(found, benchmark)
+    return Result(tables, findings, figure, _notes(found), {"comparisons": as_data(pairs)})
+
+
+def _by_task(found: Found, benchmark: str, tasks: Mapping[str, Sequence[str]]) -> Table:
+    """The paper's two averages."""
+    items = found.store.items(benchmark)
+    columns = ["arm", *(f"{task}, {what}" for task in tasks for what in ("answer", "answer and process"))]
+    rows = []
+    for label, cells in found.arms().items():
+        places = [items.of_kinds(kinds) if items else [] for kinds in tasks.values()]
+        figures = [over_seeds(cells, benchmark, f, p) for p in places for f in (answer_accuracy, process_accuracy)]
+        rows.append([label, *map(spread, figures)])
+    return Table("Perception and reasoning", columns, rows, "Means over seeds with 95 % intervals.")
+
+
+def _costs(found: Found) -> Table:
+    """What a run takes, beside GRPO with the same reward."""
+    rows = []
+    for label, cells in found.arms().items():
+        trained = [cell for cell in cells if cell.steps]
+        if trained:
+            sampled = [cell.tokens.get("sampled", 0) / 1000 for cell in trained]
+            rows.append([label, _mean([c.steps for c in trained]), _mean(sampled), _mean(_processor(trained))])
+    note = "Means over seeds. Processor time: of the whole command on one thread, its start included."
+    return Table("What it costs", ["arm", "steps", "sampled tokens, thousands", "processor time, s"], rows, note)
+
+
+def _processor(cells: Sequence[Cell]) -> list[float]:
+    return [float(seconds) for cell in cells if (seconds := cell.measures.get("processor")) is not None]
+
+
+def _mean(values: Sequence[float]) -> str:
+    return f"{sum(values) / len(values):.0f}" if values else "–"
+
+
+def _notes(found: Found) -> list[str]:
+    own, plain = _processor(found.cells(CONTEXTRL)), _processor(found.cells("grpo-process"))
+    if not own or not plain:
+        return []
+    more = (sum(own) / len(own)) / (sum(plain) / len(plain)) - 1
+    return [f"Stage 2 costs {more:.0%} of processor time beside GRPO with the same reward and as many steps."]
+
+
+def _reference(found: Found, benchmark: str) -> list[Finding]:
+    """The paper's 8B policy against its 32B judge model: passed in perception, not in reasoning."""
+    larger = over_seeds(found.cells(_REFERENCE), benchmark, process_accuracy)
+    own = over_seeds(found.cells(CONTEXTRL), benchmark, process_accuracy)
+    if larger is None or own is None:
+        return []
+    sees = f"ContextRL {spread(own)}, the larger model {larger.mean:.3f}: answer and process, the same held-out items."
+    below = own.high is not None and own.high < larger.mean
+    above = own.low is not None and own.low > larger.mean
+    why = "The paper's 32B is ahead in reasoning (65.03 to 62.37) and behind in perception (64.10 to 65.22)."
+    return [Finding("agrees" if below else "disagrees" if above else "cannot be told", sees, why)]
