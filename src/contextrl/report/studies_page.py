@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from contextrl.report.shell import chart_data, environment, frame_of, made_visible
 from contextrl.report.specs import Chart
 
-_SCRIPTS = ("charts.js",)
+_SCRIPTS = ("charts.js", "studies.js")
 
 
 @dataclass(frozen=True)

@@ -30,8 +30,8 @@ def result(found: Found, *, benchmark: str, classes: Sequence[str]) -> Result:
     pairs = against(found, benchmark, ("misconceived",))
     tables += repeated_table(pairs, found.labels, "ContextRL less the others")
     tables += _leaks(found)
-    caption = "Development images; the dashed line is the base policy. A dot is the mean over seeds, rings are seeds."
-    figure = dots(found, benchmark, title="Ablations", caption=caption)
+    caption = "The dashed line is the base policy. A dot is the mean over seeds with its interval, rings are seeds."
+    figure = dots(found, benchmark, title="Right answers by right steps, development images", caption=caption)
     findings = [finding(pair, said, why=why) for name, (said, why) in PAPER.items() if (pair := of(pairs, name))]
     same = [
         found.labels[pair.other]

@@ -13,5 +13,7 @@ def result(found: Found, *, benchmark: str, classes: Sequence[str]) -> Result:
     """Table and figure: each rate's own ContextRL is beside it."""
     title = "Accuracy after training, development images"
     table = accuracy_table(found.store, found.arms(), benchmark, title=title, classes=classes)
-    caption = "Development images; the dashed line is the base policy."
-    return Result([table], [], dots(found, benchmark, title="Learning rates", caption=caption))
+    caption = "The dashed line is the base policy."
+    return Result(
+        [table], [], dots(found, benchmark, title="Right answers by right steps, development images", caption=caption)
+    )

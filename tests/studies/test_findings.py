@@ -1,0 +1,148 @@
+"""What counts as agreement, and what a study's Markdown says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from contextrl.statistics.seeds import PairedDifference
+from contextrl.studies import ablations, methods, rates
+from contextrl.studies.cells import Cell, CellStore, Items
+from contextrl.studies.figures import Comparison
+from contextrl.studies.findings import finding, says
+from contextrl.studies.study import Finding, Found, Result
+from contextrl.studies.tables import Table
+from contextrl.studies.writing import Written, markdown, seeds_said
+
+
+def comparison(mean: float, p: float | None, n: int = 5) -> Comparison:
+    ends = (None, None) if n == 1 else (mean - 0.01, mean + 0.01)
+    return Comparison("ours", "other", "all", PairedDifference(mean, *ends, p, n), p)
+
+
+@pytest.mark.parametrize(
+    ("mean", "p", "higher", "verdict"),
+    [
+        (0.2, 0.01, True, "agrees"),
+        (0.2, 0.01, False, "disagrees"),
+        (-0.2, 0.01, True, "disagrees"),
+        (-0.2, 0.01, False, "agrees"),
+        (0.2, 0.05, True, "cannot be told"),
+        (0.2, None, True, "cannot be told"),
+    ],
+)
+def test_only_a_significant_difference_says_anything(mean: float, p: float | None, higher: bool, verdict: str) -> None:
+    assert says(comparison(mean, p), higher=higher) == verdict
+
+
+def test_where_nothing_can_be_told_the_reason_is_said() -> None:
+    assert "+0.190 and for +0.210" in finding(comparison(0.2, 0.2), "a less b").why
+    assert finding(comparison(0.2, None, 1), "a less b").why == "One seed has no interval."
+    assert finding(comparison(0.2, 0.01), "a less b") == Finding(
+        "agrees", "a less b: +0.200 [+0.190, +0.210], p 0.01, 5 seeds."
+    )
+
+
+LABELS = {
+    "base": "base policy",
+    "contextrl": "ContextRL",
+    "grpo": "GRPO",
+    "grpo-process": "GRPO, process reward",
+    "without-cas": "w/o CAS",
+    "scale-1": "lambda = 1",
+    "reference-model": "larger model",
+}
+#: Of 40 items: right by right steps in seed 0. Further seeds have one less each; but for two arms, the last does not.
+RIGHT = {"base": 10, "contextrl": 36, "grpo": 20, "grpo-process": 22, "without-cas": 21, "scale-1": 36}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> CellStore:
+    made = CellStore(tmp_path)
+    kinds = ["read", "sum"] * 20
+    records = [
+        {"id": str(n), "source": f"miniature/{kind}/{'known' if n < 20 else 'misconceived'}", "status": "correct"}
+        | {"answer_correct": True, "process_correct": True}
+        for n, kind in enumerate(kinds)
+    ]
+    for name in ("test", "blank"):
+        made.keep_items(name, records)
+    for name, right in RIGHT.items():
+        for seed in range(1 if name == "base" else 3):
+            less = seed if name in ("contextrl", "scale-1") else min(seed, 1)
+            letters = ("R" * (right - less)).ljust(38, "W") + "FF"
+            cost = 150.0 if name == "contextrl" else 100.0
+            cell = Cell(
+                name,
+                seed,
+                "s",
+                60,
+                9.0,
+                {"sampled": 1000},
+                outcomes={"test": letters, "blank": "W" * 40},
+                measures={"processor": cost, "leaks": {"report/leaked_answer": 0.25}},
+            )
+            made.write(cell)
+    made.write(Cell("reference-model", 0, "s", 0, 0.0, outcomes={"test": "R" * 39 + "W", "blank": "W" * 40}))
+    return made
+
+
+def test_items_by_kind_and_class() -> None:
+    items = Items(("a", "b", "c"), ("m/read/known", "m/sum/known", "odd"))
+    assert (items.of_kinds(["sum"]), items.of_class("known")) == ([1], [0, 1])
+
+
+def test_the_main_comparison(store: CellStore) -> None:
+    tasks = {"perception": ["read"], "reasoning": ["sum"]}
+    found = Found(store, range(3), LABELS)
+    result = methods.result(found, benchmark="test", blank="blank", classes=["misconceived"], tasks=tasks)
+    by_verdict = {finding.sees.split(":")[0]: finding.verdict for finding in result.findings}
+    assert by_verdict["ContextRL less GRPO with the answer reward"] == "agrees"
+    grpo = next(f for f in result.findings if "GRPO with the answer" in f.sees)
+    # 36, 35 and 34 of 40 against 20, 19 and 19.
+    assert grpo.sees.startswith("ContextRL less GRPO with the answer reward: +0.392")
+    assert "Stage 2 costs 50% of processor time" in result.notes[0]
+    assert any("the larger model 0.975" in f.sees and f.verdict == "agrees" for f in result.findings)
+    tables = {table.title: table for table in result.tables}
+    assert tables["Perception and reasoning"].rows[0][:3] == ["base policy", "0.300", "0.250"]
+    assert result.figure is not None
+    assert result.figure.before == 0.25
+    assert [row["value"] for row in result.figure.rows if row["series"] == "ContextRL"] == [0.875, 0.9, 0.875, 0.85]
+
+
+def test_ablations_name_what_makes_no_difference(store: CellStore) -> None:
+    result = ablations.result(Found(store, range(3), LABELS), benchmark="test", classes=["misconceived"])
+    assert "lambda = 1" in result.notes[0]
+    assert "w/o CAS" not in result.notes[0]
+    leaks = next(table for table in result.tables if table.title.startswith("Answers that reports"))
+    assert ["reports of level hint (ContextRL)", "0.250"] in [list(row) for row in leaks.rows]
+
+
+def test_rates_have_a_table_and_a_figure(store: CellStore) -> None:
+    result = rates.result(Found(store, range(3), LABELS), benchmark="test", classes=["misconceived"])
+    assert len(result.tables) == 1
+    assert result.figure is not None
+
+
+def test_markdown_says_claim_command_findings_and_tables() -> None:
+    result = Result(
+        [Table("T", ["a", "b"], [["x", "1"]])], [Finding("disagrees", "It falls.", "Because.")], None, ["N"]
+    )
+    text = markdown([Written("m", "Main", "claims.", "contextrl reproduce m", "3 seeds", result)], {})
+    for part in (
+        "## Main",
+        "The paper: claims.",
+        "- **disagrees**: It falls. Because.",
+        "| x | 1 |",
+        "3 seeds.",
+        "\nN\n",
+    ):
+        assert part in text
+    assert "![" not in text
+
+
+def test_missing_seeds_are_named() -> None:
+    assert seeds_said({"a": 3, "b": 3}, {"a": 3, "b": 3}) == "3 seeds"
+    assert seeds_said({"a": 5, "b": 1}, {"a": 5, "b": 3}) == "3 or 5 seeds; unfinished: b 1 of 3"
+    assert seeds_said({}, {}) == "no arm depends on a seed"
