@@ -257,6 +257,16 @@ def test_help_does_not_import_torch() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
+@pytest.mark.parametrize("module", ["benchmark_options", "model_names", "config", "data_build", "judges"])
+def test_the_plug_in_is_there_whichever_module_of_the_commands_comes_first(module: str) -> None:
+    """Within one process of tests another module may have brought it: a user's command has a process of its own."""
+    code = (
+        f"import contextrl.commands.{module}\nfrom contextrl.plugins import EVALUATIONS, JUDGES, MODELS\n"
+        "assert {'miniature:dev'} <= EVALUATIONS.keys() and 'steps' in JUDGES and 'miniature' in MODELS"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
 def command(policy: Path, run: Path, *more: str) -> list[str]:
     config = str(CONFIGS[0].parent / "contextrl.yaml")
     changes = settings(

@@ -19,7 +19,6 @@ from contextrl.commands.settings_files import read_settings, with_numbers
 from contextrl.errors import nearest_key
 from contextrl.evaluation.settings import EvaluationSettings
 from contextrl.judge.settings import JudgeConfig
-from contextrl.miniature.plugin import register
 from contextrl.objective.settings import ObjectiveSettings
 from contextrl.plugins import JUDGES
 from contextrl.records.run_directory import RunDirectory
@@ -30,9 +29,6 @@ from contextrl.trainer.settings import RecordSettings
 
 #: Longest answer where nothing says otherwise.
 DEFAULT_NEW_TOKENS = 256
-
-# Configurations name the miniature's model, data, judge and evaluation.
-register()
 
 Method = Literal["sft", "grpo", "dapo", "contextrl"]
 

@@ -32,14 +32,10 @@ from contextrl.judge.llm.completions import Completions, completions_of
 from contextrl.judge.llm.naming import Naming
 from contextrl.judge.protocol import Judge
 from contextrl.judge.settings import JudgeConfig, ServerConfig
-from contextrl.miniature.plugin import register
 from contextrl.records.jsonl import read_object
 from contextrl.records.secrets import without_secrets
 from contextrl.records.writer import written_by_one
 from contextrl.settings import OPERATIONAL, validated, without_marked
-
-# Recipes name the miniature's judge.
-register()
 
 #: What each step's bar says.
 _TITLES = {

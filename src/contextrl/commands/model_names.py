@@ -6,10 +6,7 @@ import re
 from pathlib import Path
 
 from contextrl.errors import InputError
-from contextrl.miniature.plugin import register
 from contextrl.plugins import MODELS
-
-register()
 
 #: As huggingface_hub's validate_repo_id has it: `owner/name` or `name`.
 _WORD = r"[A-Za-z0-9_]([\w.-]*[A-Za-z0-9_])?"
