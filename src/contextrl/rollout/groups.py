@@ -37,6 +37,8 @@ class Attempt:
         stage: 1 for the original prompt, 2 for a retry.
         parent: for a retry, the index of the stage-1 attempt it retries.
         seen: for a retry, the text of what followed the failed attempt in its prompt.
+        context: for a retry that is trained as it was sampled, without rollback, the tokens between the original prompt
+            and it.
         verdict: the rewarded judge's.
         audit: a second judge's, recorded and never rewarded.
         rejection: why a retry was not kept; None if it was, and for stage 1.
@@ -48,6 +50,7 @@ class Attempt:
     stage: Literal[1, 2] = 1
     parent: int | None = None
     seen: str = ""
+    context: tuple[int, ...] = ()
     verdict: Verdict | None = None
     audit: Verdict | None = None
     rejection: Rejection | None = None
@@ -65,7 +68,7 @@ class Attempt:
     @property
     def rolled_back(self) -> bool:
         """Sampled under the guiding context, trained under the original prompt."""
-        return self.stage == 2
+        return self.stage == 2 and not self.context
 
     @property
     def reward(self) -> float | None:
@@ -121,7 +124,7 @@ class Group:
     @property
     def mixed(self) -> bool:
         """Whether kept retries are trained beside negatives."""
-        return any(member.rolled_back for member in self.members)
+        return any(member.stage == 2 for member in self.members)
 
     def report_on(self, retry: Attempt) -> str | None:
         """The mistake report on the attempt that was retried."""

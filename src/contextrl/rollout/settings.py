@@ -25,6 +25,9 @@ class Stage2Settings(Section):
     """What a retry is shown beside the failed attempt: the mistake report, or only that the answer is wrong."""
     standalone: bool = True
     """Reject retries that speak of the report or the earlier attempt."""
+    rollback: bool = True
+    """Train kept retries as answers to the original prompt. false: under the prompt that they were sampled from, failed
+    attempt and report included (ours, to see what rollback does); they then count as on-policy."""
     instruction: str = DEFAULT_INSTRUCTION
     """What follows the report in the retry's prompt."""
     max_context_tokens: int = Field(4096, gt=0)

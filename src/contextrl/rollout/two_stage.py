@@ -100,7 +100,8 @@ def plan_retries(
             continue
         for n in range(settings.samples_per_negative):
             seen = f"{report or WITHOUT_REPORT} {retry_prompt.instruction}"
-            attempt = Attempt(UNSAMPLED, stage=2, parent=i, seen=seen)
+            context = () if settings.rollback else tuple(suffix)
+            attempt = Attempt(UNSAMPLED, stage=2, parent=i, seen=seen, context=context)
             planned.append(Retry(group, attempt, suffix, report, retry_seed(group.seed, i, n)))
     return planned
 
