@@ -20,6 +20,7 @@ from contextrl.trainer.config import ContextRLConfig
             ["stage2.rollback", "contextrl"],
             id="rollback-of-nothing",
         ),
+        pytest.param({"stage2": {"rounds": 2, "enabled": False}}, ["stage2.rounds"], id="rounds-of-nothing"),
         pytest.param(
             {"stage2": {"rollback": False}, "objective": {"mixing": "replace"}},
             ["objective.mixing", "union"],

@@ -36,6 +36,9 @@ class Attempt:
     Attributes:
         stage: 1 for the original prompt, 2 for a retry.
         parent: for a retry, the index of the stage-1 attempt it retries.
+        round: of retries, 1 for the first; 0 for stage 1.
+        retried: for a retry of a later round, the index among its group's retries of the one that it retries; `parent`
+            is then the attempt that the first of them retried.
         seen: for a retry, the text of what followed the failed attempt in its prompt.
         context: for a retry that is trained as it was sampled, without rollback, the tokens between the original prompt
             and it.
@@ -49,6 +52,8 @@ class Attempt:
     completion: Completion
     stage: Literal[1, 2] = 1
     parent: int | None = None
+    round: int = 0
+    retried: int | None = None
     seen: str = ""
     context: tuple[int, ...] = ()
     verdict: Verdict | None = None
@@ -126,10 +131,16 @@ class Group:
         """Whether kept retries are trained beside negatives."""
         return any(member.stage == 2 for member in self.members)
 
+    def failed_before(self, retry: Attempt) -> Attempt | None:
+        """What a retry retries, and is shown."""
+        if retry.retried is not None:
+            return self.retries[retry.retried]
+        return None if retry.parent is None else self.attempts[retry.parent]
+
     def report_on(self, retry: Attempt) -> str | None:
         """The mistake report on the attempt that was retried."""
-        parent = None if retry.parent is None else self.attempts[retry.parent].verdict
-        return None if parent is None else parent.mistake_report
+        failed = self.failed_before(retry)
+        return None if failed is None or failed.verdict is None else failed.verdict.mistake_report
 
     @property
     def negatives(self) -> list[int]:

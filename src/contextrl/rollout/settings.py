@@ -19,6 +19,9 @@ class Stage2Settings(Section):
     """Retry all-negative groups; by default on for `contextrl` and off for every other method."""
     samples_per_negative: int = Field(1, gt=0)
     """Retries of each negative."""
+    rounds: int = Field(1, gt=0)
+    """Most rounds of retries: while nothing of a group is kept, each retry that the judge found incorrect gets a report
+    of its own and is retried once, shown in the place of the attempt before it."""
     max_positives: int | None = Field(None, gt=0)
     """Most retries kept in a group; by default all of them (with `objective.mixing: replace`, half of the group)."""
     report: Literal["full", "none"] = "full"

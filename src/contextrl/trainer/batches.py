@@ -170,7 +170,8 @@ def loss_mask(batch: Mapping[str, Any]) -> torch.Tensor:
     if "untrained" not in batch:
         return mask
     places = torch.arange(mask.size(1), device=mask.device)
-    return mask * (places >= batch["untrained"][:, None]).to(mask.dtype)
+    after: torch.Tensor = places >= batch["untrained"][:, None]
+    return mask * after
 
 
 def with_added_rows(batch: dict[str, Any], name: str, added: torch.Tensor, fill: float = 0) -> None:
