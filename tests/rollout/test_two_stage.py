@@ -221,6 +221,52 @@ def test_planning_leaves_the_group_alone() -> None:
     assert plan_retries(group("+-"), Stage2Settings(), retry_prompt()) == []
 
 
+# ---- rounds ------------------------------------------------------------------------------------------------------
+
+
+def test_what_has_failed_again_is_retried_with_its_own_report() -> None:
+    """Only where nothing of the group was kept, and only what was found incorrect; each failed retry once."""
+
+    def verdict(request: JudgeRequest) -> Verdict:
+        said = by_first_word(request)
+        wanted = request.wants_report and said.status == "incorrect"
+        return replace(said, mistake_report=f"on {request.response}") if wanted else said
+
+    groups, judge = [group("--", "dark"), group("---", "lit")], FakeJudge(verdict)
+    groups[1].seed = 1
+    first = ["wrong a", completion("cut", truncated=True), "wrong b", "right", "wrong c"]
+    sampler = run_stage_2(groups, *first, "wrong d", "right at last", settings=Stage2Settings(rounds=3), judge=judge)
+    dark, lit = groups
+    assert sampler.prompt_texts(1) == ["darkwrong a\nu:on wrong a Again.\na:"]
+    assert sampler.prompt_texts(2) == ["darkwrong d\nu:on wrong d Again.\na:"]
+    assert [(one.round, one.parent, one.retried) for one in dark.retries] == [
+        (1, 0, None),
+        (1, 1, None),
+        (2, 0, 0),
+        (3, 0, 2),
+    ]
+    assert rejections(dark) == ["incorrect", "truncated", "incorrect", None]
+    assert [one.round for one in lit.retries] == [1, 1, 1], "a retry was kept"
+    assert dark.kind == "all_negative"
+    assert [one.completion.text for one in dark.members] == ["dark try 0", "dark try 1", "right at last"]
+    assert len(set(sampler.seeds)) == len(sampler.seeds)
+    reported = [request.response for batch in judge.batches for request in batch if request.wants_report]
+    assert reported == ["wrong a", "wrong d"]
+    assert dark.report_on(dark.retries[3]) == "on wrong d"
+
+
+def test_rounds_end_when_nobody_has_anything_to_retry() -> None:
+    judged = group("--")
+    sampler = run_stage_2([judged], "lost", "right, you are right", settings=Stage2Settings(rounds=3))
+    assert len(sampler.calls) == 1
+
+
+def test_a_process_takes_part_in_every_round_of_another() -> None:
+    judged = group("+-")
+    sampler = run_stage_2([judged], settings=Stage2Settings(rounds=2), elsewhere=True)
+    assert [row for row, _ in sampler.calls] == [[], []]
+
+
 # ---- the filter --------------------------------------------------------------------------------------------------
 
 

@@ -11,7 +11,8 @@ from runs import SETTINGS, FunctionEngine, ScriptedJudge, build_trainer, loader_
 from two_processes import on_two_processes
 
 from contextrl.judge.protocol import JudgeRequest
-from contextrl.rollout.groups import Group
+from contextrl.rollout.groups import Attempt, Group
+from contextrl.trainer.batches import loss_mask
 from contextrl.trainer.contextrl_trainer import ContextRLTrainer
 
 
@@ -41,11 +42,12 @@ def gradient(trainer: ContextRLTrainer) -> torch.Tensor:
     return torch.cat([p.grad.flatten() for p in trainer.model.parameters() if p.grad is not None])
 
 
-def log_probabilities(trainer: ContextRLTrainer, model: Any, group: Group, ids: list[int]) -> torch.Tensor:
-    """[C] of one completion under the original prompt, by the model's plain forward."""
-    prompt = group.prompt
-    inputs = prompt.extended([[*prompt.ids[0], *ids]]).padded(0).tensors
-    logits = model(**inputs).logits[0, len(prompt.ids[0]) - 1 : -1] / trainer.temperature
+def log_probabilities(trainer: ContextRLTrainer, model: Any, group: Group, member: Attempt) -> torch.Tensor:
+    """[C] of one completion under the prompt that it is trained under, by the model's plain forward."""
+    ids = list(member.completion.ids)
+    before = [*group.prompt.ids[0], *member.context]
+    inputs = group.prompt.extended([[*before, *ids]]).padded(0).tensors
+    logits = model(**inputs).logits[0, len(before) - 1 : -1] / trainer.temperature
     return torch.log_softmax(logits.float(), -1).gather(1, torch.tensor(ids)[:, None])[:, 0]
 
 
@@ -56,23 +58,31 @@ def loss_of_group(trainer: ContextRLTrainer, group: Group) -> torch.Tensor:
     deviation = (sum((reward - mean) ** 2 for reward in rewards) / max(len(rewards) - 1, 1)) ** 0.5
     losses = []
     for member in group.members:
-        logps = log_probabilities(trainer, trainer.model, group, list(member.completion.ids))
+        logps = log_probabilities(trainer, trainer.model, group, member)
         advantage = 0.0 if member.reward is None else (member.reward - mean) / (deviation + 1e-4)
         advantage *= 0.5 if group.mixed else 1.0
         tokens = -torch.exp(logps - logps.detach()) * advantage
         if not member.rolled_back:
             with torch.no_grad():
-                reference = log_probabilities(trainer, trainer.ref_model, group, list(member.completion.ids))
+                reference = log_probabilities(trainer, trainer.ref_model, group, member)
             tokens = tokens + 0.05 * (torch.exp(reference - logps) - (reference - logps) - 1)
         losses.append(tokens.mean())
     return torch.stack(losses).mean()
 
 
+@pytest.mark.parametrize("rollback", [True, False], ids=["rolled-back", "context-kept"])
 @pytest.mark.parametrize("shared_prefix", [True, False], ids=["shared", "separate"])
-def test_the_gradient_is_that_of_a_loop_over_groups(tiny_policy: Path, tmp_path: Path, shared_prefix: bool) -> None:
+def test_the_gradient_is_that_of_a_loop_over_groups(
+    tiny_policy: Path, tmp_path: Path, shared_prefix: bool, rollback: bool
+) -> None:
     """A group's loss is the mean over its own members, K + |P| of them in a mixed one; groups weigh the same."""
     trainer = trainer_of(
-        tiny_policy, tmp_path, shared_prefix=shared_prefix, num_generations=3, per_device_train_batch_size=12
+        tiny_policy,
+        tmp_path,
+        shared_prefix=shared_prefix,
+        num_generations=3,
+        per_device_train_batch_size=12,
+        stage2={"rollback": rollback},
     )
     with torch.no_grad():  # away from the reference, or KL would have no gradient
         trainer.model.lm_head.weight.mul_(1.05)
@@ -85,6 +95,9 @@ def test_the_gradient_is_that_of_a_loop_over_groups(tiny_policy: Path, tmp_path:
     sizes = [len(group.members) for group in groups]
     assert sizes[1] == 3, "one group is online"
     assert len(set(sizes)) > 2, "and mixed ones differ in size"
+    kept = [member for group in groups for member in group.members if member.stage == 2]
+    assert [member.rolled_back for member in kept] == [rollback] * len(kept)
+    assert [bool(member.context) for member in kept] == [not rollback] * len(kept)
     trainer.model.zero_grad()
     torch.stack([loss_of_group(trainer, group) for group in groups]).mean().backward()
     expected = gradient(trainer)
@@ -113,6 +126,31 @@ def test_unscored_responses_are_in_online_groups_and_in_no_mixed_one(tiny_policy
     assert [weight[id(attempt)] for attempt in online.attempts] == [1.0] * 4, "as GRPO has them"
 
 
+def test_without_rollback_a_retry_is_trained_after_what_it_has_seen(tiny_policy: Path, tmp_path: Path) -> None:
+    """Its row holds attempt and report, which are scored and not trained; its log-probabilities are the dialogue's."""
+    settings = {"num_generations": 4, "num_iterations": 2, "stage2": {"rollback": False}}
+    trainer = trainer_of(tiny_policy, tmp_path, **settings)
+    batch = trainer._generate_and_score_completions(loader_rows(0, 1))
+    assert trainer.rows is not None
+    trained, added = loss_mask(batch), trainer.rows.added
+    assert added, "some retries must have been kept"
+    assert not batch["off_policy"].any(), "they are sampled from what they are trained under"
+    for row in added:
+        attempt, group = trainer.rows.attempts[row], trainer.rows.rollout.groups[trainer.rows.group[row]]
+        failed = group.attempts[attempt.parent or 0]
+        whole = trainer.collector.retry_prompt.suffix(
+            group.prompt.ids[0], failed.completion.ids, "Mistake: step 1 is wrong."
+        )
+        assert whole is not None
+        end = len(whole) + len(attempt.completion.ids)
+        assert batch["completion_ids"][row][:end].tolist() == [*whole, *attempt.completion.ids]
+        assert trained[row].nonzero().flatten().tolist() == list(range(len(whole), end))
+        with torch.no_grad():
+            expected = log_probabilities(trainer, trainer.model, group, attempt)
+        torch.testing.assert_close(batch["old_per_token_logps"][row][len(whole) : end], expected, rtol=0, atol=1e-5)
+    assert int(batch["num_items_in_batch"]) == int(trained.sum())
+
+
 def weights_after(policy: Path, folder: Path, **settings: Any) -> dict[str, torch.Tensor]:
     trainer = trainer_of(policy, folder, max_steps=3, **settings)
     trainer.train()
@@ -121,8 +159,18 @@ def weights_after(policy: Path, folder: Path, **settings: Any) -> dict[str, torc
     return {name: tensor.clone() for name, tensor in trainer.model.state_dict().items()}
 
 
-@pytest.mark.parametrize("num_iterations", [1, 2])
-def test_micro_batches_of_any_size_train_the_same(tiny_policy: Path, tmp_path: Path, num_iterations: int) -> None:
+@pytest.mark.parametrize(
+    ("num_iterations", "settings"),
+    [
+        pytest.param(1, {}, id="once"),
+        pytest.param(2, {}, id="twice"),
+        pytest.param(1, {"stage2": {"rollback": False}}, id="context-kept"),
+        pytest.param(1, {"stage2": {"rollback": False}, "loss_type": "dapo"}, id="context-kept-by-tokens"),
+    ],
+)
+def test_micro_batches_of_any_size_train_the_same(
+    tiny_policy: Path, tmp_path: Path, num_iterations: int, settings: dict[str, Any]
+) -> None:
     sizes = {"all": (6, 1), "three": (3, 2), "one": (1, 6)}
     found = {
         name: weights_after(
@@ -132,6 +180,7 @@ def test_micro_batches_of_any_size_train_the_same(tiny_policy: Path, tmp_path: P
             per_device_train_batch_size=size,
             gradient_accumulation_steps=accumulated,
             num_iterations=num_iterations,
+            **settings,
         )
         for name, (size, accumulated) in sizes.items()
     }

@@ -154,7 +154,8 @@ def run_of(
         optimizer_bytes=optimizer,
         updates=iterations,
         stage2=not sft and args.stage2.in_use,
-        retries=config.stage2.samples_per_negative,
+        # At most: a group of which a retry is kept has no further round.
+        retries=config.stage2.samples_per_negative * config.stage2.rounds,
         context=config.stage2.max_context_tokens,
         dynamic=0 if sft else args.dynamic_sampling.rounds,
     )

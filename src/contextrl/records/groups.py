@@ -25,6 +25,8 @@ class AttemptRecord:
 
     Attributes:
         stage: 1 for the original prompt, 2 for a retry; `parent` is the attempt that it retries.
+        round, retried: of a retry of a second or later round, which one, and the retry that it retries, counted among
+            its group's retries from 0; `parent` is where they began.
         tokens: of the completion.
         seen: for a retry, what followed the failed attempt in its prompt.
         verdict, audit: of the rewarded judge, and of one that is only recorded.
@@ -48,6 +50,12 @@ class AttemptRecord:
     reward: float | None
     advantage: float | None
     rewards: Mapping[str, float] | None = None
+    round: int | None = None
+    retried: int | None = None
+
+
+#: Not written where they say nothing.
+_OPTIONAL = ("rewards", "round", "retried")
 
 
 @dataclass(frozen=True)
@@ -84,7 +92,7 @@ def _plain(value: Any) -> Any:
         return {name: part for name, part in vars(value).items() if name != "usage"}
     if isinstance(value, AttemptRecord | GroupRecord):
         columns = {part.name: _plain(getattr(value, part.name)) for part in fields(value)}
-        return {name: column for name, column in columns.items() if name != "rewards" or column}
+        return {name: column for name, column in columns.items() if name not in _OPTIONAL or column is not None}
     return [_plain(part) for part in value] if isinstance(value, list) else value
 
 

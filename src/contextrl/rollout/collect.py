@@ -15,12 +15,13 @@ from contextrl.records import metrics as names
 from contextrl.records.example import Example
 from contextrl.rollout.dynamic import RefillCursor, ShareOut, refill
 from contextrl.rollout.groups import Completion, Group, has_spread
-from contextrl.rollout.pipeline import Arrived, Pipeline, Threads
+from contextrl.rollout.pipeline import Arrived, Pipeline
 from contextrl.rollout.recovery import RetryPrompt
 from contextrl.rollout.rewards import Rewards
 from contextrl.rollout.sampling import Completions, Draws, Engine, Reading, Sampled
 from contextrl.rollout.seeds import GroupSeeds
 from contextrl.rollout.settings import DynamicSamplingSettings, Stage2Settings
+from contextrl.rollout.threads import Threads
 from contextrl.rollout.two_stage import AnyProcess, Sample, judge_groups, recover, sample_groups, unsampled_groups
 from contextrl.rollout.verify import Verifier
 

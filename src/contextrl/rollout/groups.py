@@ -36,7 +36,12 @@ class Attempt:
     Attributes:
         stage: 1 for the original prompt, 2 for a retry.
         parent: for a retry, the index of the stage-1 attempt it retries.
+        round: of retries, 1 for the first; 0 for stage 1.
+        retried: for a retry of a later round, the index among its group's retries of the one that it retries; `parent`
+            is then the attempt that the first of them retried.
         seen: for a retry, the text of what followed the failed attempt in its prompt.
+        context: for a retry that is trained as it was sampled, without rollback, the tokens between the original prompt
+            and it.
         verdict: the rewarded judge's.
         audit: a second judge's, recorded and never rewarded.
         rejection: why a retry was not kept; None if it was, and for stage 1.
@@ -47,7 +52,10 @@ class Attempt:
     completion: Completion
     stage: Literal[1, 2] = 1
     parent: int | None = None
+    round: int = 0
+    retried: int | None = None
     seen: str = ""
+    context: tuple[int, ...] = ()
     verdict: Verdict | None = None
     audit: Verdict | None = None
     rejection: Rejection | None = None
@@ -65,7 +73,7 @@ class Attempt:
     @property
     def rolled_back(self) -> bool:
         """Sampled under the guiding context, trained under the original prompt."""
-        return self.stage == 2
+        return self.stage == 2 and not self.context
 
     @property
     def reward(self) -> float | None:
@@ -121,12 +129,18 @@ class Group:
     @property
     def mixed(self) -> bool:
         """Whether kept retries are trained beside negatives."""
-        return any(member.rolled_back for member in self.members)
+        return any(member.stage == 2 for member in self.members)
+
+    def failed_before(self, retry: Attempt) -> Attempt | None:
+        """What a retry retries, and is shown."""
+        if retry.retried is not None:
+            return self.retries[retry.retried]
+        return None if retry.parent is None else self.attempts[retry.parent]
 
     def report_on(self, retry: Attempt) -> str | None:
         """The mistake report on the attempt that was retried."""
-        parent = None if retry.parent is None else self.attempts[retry.parent].verdict
-        return None if parent is None else parent.mistake_report
+        failed = self.failed_before(retry)
+        return None if failed is None or failed.verdict is None else failed.verdict.mistake_report
 
     @property
     def negatives(self) -> list[int]:

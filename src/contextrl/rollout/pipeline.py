@@ -10,11 +10,9 @@ of retries together, and therefore in one wave: which of a process's groups are 
 
 from __future__ import annotations
 
-import os
 import queue
 import threading
 import time
-import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,6 +26,7 @@ from contextrl.rollout.mixing import mix_group
 from contextrl.rollout.recovery import RetryPrompt
 from contextrl.rollout.sampling import Draws
 from contextrl.rollout.settings import Stage2Settings
+from contextrl.rollout.threads import Threads
 from contextrl.rollout.two_stage import (
     AnyProcess,
     Retry,
@@ -35,6 +34,7 @@ from contextrl.rollout.two_stage import (
     plan_retries,
     reject_judged,
     reject_unjudged,
+    report_failures,
     report_mistakes,
     retry_draws,
 )
@@ -46,39 +46,6 @@ Arrived = Callable[[int, Completion], None]
 Sampling = Callable[[Draws, Arrived], list[Completion]]
 #: How many calls a judge that says `concurrent` may get at once.
 CALLS = 16
-
-
-class Threads:
-    """Threads that ask judges. They stay from rollout to rollout, and do not keep a program from ending."""
-
-    def __init__(self) -> None:
-        self._start_anew()
-
-    def _start_anew(self) -> None:
-        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._count, self._pid = 0, os.getpid()
-        self._end = weakref.finalize(self, _end, self._jobs)
-        self._end.atexit = False
-
-    def submit(self, job: Callable[[], None], width: int) -> None:
-        """Do a job that raises nothing, at most `width` at a time."""
-        if self._pid != os.getpid():  # forked: the threads are the parent's
-            self._start_anew()
-        self._jobs.put(job)
-        if self._count < width:
-            self._count += 1
-            threading.Thread(target=_work, args=(self._jobs,), name="contextrl-verdicts", daemon=True).start()
-
-
-def _work(jobs: queue.SimpleQueue[Callable[[], None] | None]) -> None:
-    while (job := jobs.get()) is not None:
-        job()
-        del job
-    jobs.put(None)
-
-
-def _end(jobs: queue.SimpleQueue[Callable[[], None] | None]) -> None:
-    jobs.put(None)
 
 
 @dataclass(eq=False)
@@ -271,13 +238,14 @@ class Pipeline:
 
     def run(self, groups: Sequence[Group]) -> None:
         """Sample, judge, retry and mix unsampled groups, in place. A judge that is gone is in `verifier.failure`."""
-        first, second = (Judging(stage, self.verifier, self.settings, self.threads) for stage in (1, 2))
+        stages = [1] + [2] * self.settings.rounds
+        first, *rounds = [Judging(stage, self.verifier, self.settings, self.threads) for stage in stages]
         try:
             self._sample_first(groups, first)
-            self._retry(first, second)
+            self._retry(first, rounds)
         finally:
-            first.stop()
-            second.stop()
+            for judging in (first, *rounds):
+                judging.stop()
         for group in groups:
             if group.retries:
                 mix_group(group, self.mixing, self.settings.max_positives)
@@ -294,27 +262,47 @@ class Pipeline:
         self.seconds[names.TIME_STAGE1] += self._stage1
         judging.close()
 
-    def _retry(self, first: Judging, second: Judging) -> None:
-        """Stage 2, where it pays in waves: of the groups that are judged, while others are judged."""
+    def _retry(self, first: Judging, rounds: Sequence[Judging]) -> None:
+        """Stage 2, its first round where it pays in waves: of the groups that are judged, while others are judged."""
         started = time.perf_counter()
         begun = None
+        judged: list[Part] = []
         for wave in self._waves(first):
-            # Where one process has lost its judge none of them goes on, and each says so when all are here.
-            if self.any_process(self.verifier.failure is not None) or not self.settings.in_use:
-                continue
-            retries = self._planned(wave)
-            if self.any_process(bool(retries)):
-                begun = begun or time.perf_counter()
-                draws = retry_draws([n for n, _, _ in retries], [retry for _, _, retry in retries])
-                self._draw(draws, [(part, retry.attempt) for _, part, retry in retries], second)
-        second.close()
-        with self._waiting():
-            while second.left:
-                second.take()
+            at = self._round(wave, rounds[0])
+            begun = begun or at
+            judged += wave
+        self._finish(rounds[0])
+        for judging in rounds[1:] if begun else ():
+            with self._waiting():
+                groups = [group for part in judged for group in part.groups.values()]
+                report_failures(groups, self.settings, self.verifier)
+            if not self._round(judged, judging):
+                break
+            self._finish(judging)
         ended = time.perf_counter()
         begun = begun or ended
         self.seconds[names.TIME_JUDGE] += begun - started
         self.seconds[names.TIME_STAGE2] += ended - begun
+
+    def _round(self, parts: Sequence[Part], judging: Judging) -> float | None:
+        """Sample a round of retries of judged parts; when that began, None where no process has any."""
+        # Where one process has lost its judge none of them goes on, and each says so when all are here.
+        if self.any_process(self.verifier.failure is not None) or not self.settings.in_use:
+            return None
+        retries = self._planned(parts)
+        if not self.any_process(bool(retries)):
+            return None
+        begun = time.perf_counter()
+        draws = retry_draws([n for n, _, _ in retries], [retry for _, _, retry in retries])
+        self._draw(draws, [(part, retry.attempt) for _, part, retry in retries], judging)
+        return begun
+
+    def _finish(self, judging: Judging) -> None:
+        """Wait for the last verdict of a round."""
+        judging.close()
+        with self._waiting():
+            while judging.left:
+                judging.take()
 
     @contextmanager
     def _waiting(self) -> Iterator[None]:

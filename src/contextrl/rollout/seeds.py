@@ -45,3 +45,8 @@ class GroupSeeds:
 def retry_seed(group: int, parent: int, sample: int) -> int:
     """The seed of a retry of stage-1 attempt `parent` of a group."""
     return seed_of(group, "retry", parent, sample)
+
+
+def seed_again(group: int, retried: int) -> int:
+    """The seed of a retry, in a later round, of the `retried`-th retry of a group."""
+    return seed_of(group, "again", retried)

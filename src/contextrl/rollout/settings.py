@@ -19,12 +19,18 @@ class Stage2Settings(Section):
     """Retry all-negative groups; by default on for `contextrl` and off for every other method."""
     samples_per_negative: int = Field(1, gt=0)
     """Retries of each negative."""
+    rounds: int = Field(1, gt=0)
+    """Most rounds of retries: while nothing of a group is kept, each retry that the judge found incorrect gets a report
+    of its own and is retried once, shown in the place of the attempt before it."""
     max_positives: int | None = Field(None, gt=0)
     """Most retries kept in a group; by default all of them (with `objective.mixing: replace`, half of the group)."""
     report: Literal["full", "none"] = "full"
     """What a retry is shown beside the failed attempt: the mistake report, or only that the answer is wrong."""
     standalone: bool = True
     """Reject retries that speak of the report or the earlier attempt."""
+    rollback: bool = True
+    """Train kept retries as answers to the original prompt. false: under the prompt that they were sampled from, failed
+    attempt and report included (ours, to see what rollback does); they then count as on-policy."""
     instruction: str = DEFAULT_INSTRUCTION
     """What follows the report in the retry's prompt."""
     max_context_tokens: int = Field(4096, gt=0)

@@ -16,7 +16,7 @@ from contextrl.rollout.groups import Attempt, Completion, Group
 from contextrl.rollout.mixing import mix_group
 from contextrl.rollout.recovery import RetryPrompt
 from contextrl.rollout.sampling import Draws
-from contextrl.rollout.seeds import retry_seed
+from contextrl.rollout.seeds import retry_seed, seed_again
 from contextrl.rollout.settings import WITHOUT_REPORT, Stage2Settings
 from contextrl.rollout.standalone import standalone_problem
 from contextrl.rollout.verify import Verifier
@@ -65,6 +65,30 @@ def judge_groups(groups: Sequence[Group], verifier: Verifier, *, reports: bool) 
         report_mistakes(groups, verifier)
 
 
+def failures(group: Group) -> list[tuple[Attempt, int, int | None]]:
+    """What the next round retries: an all-negative group's negatives, then, until one is kept, its newest failures.
+
+    Returns:
+        Each with the index of the stage-1 attempt that it goes back to and, for a retry, its own among the retries.
+    """
+    if group.kind != "all_negative" or group.recovered:
+        return []
+    if not group.retries:
+        return [(group.attempts[i], i, None) for i in group.negatives]
+    newest = max(retry.round for retry in group.retries)
+    return [
+        (retry, retry.parent or 0, n)
+        for n, retry in enumerate(group.retries)
+        if retry.round == newest and retry.rejection == "incorrect"
+    ]
+
+
+def report_failures(groups: Sequence[Group], settings: Stage2Settings, verifier: Verifier) -> None:
+    """Mistake reports on what a later round is to retry."""
+    if settings.asks_for_reports:
+        verifier.add_reports([(group.example, failed) for group in groups for failed, _, _ in failures(group)])
+
+
 def report_mistakes(groups: Sequence[Group], verifier: Verifier) -> None:
     """Mistake reports on the negatives of all-negative groups among judged ones."""
     verifier.add_reports([(g.example, g.attempts[i]) for g in groups if g.kind == "all_negative" for i in g.negatives])
@@ -84,24 +108,27 @@ class Retry:
 def plan_retries(
     group: Group, settings: Stage2Settings, retry_prompt: RetryPrompt, mixing: Mixing = "union"
 ) -> list[Retry]:
-    """Retries of an all-negative group's negatives whose context fits the budget.
+    """The next round's retries of an all-negative group, where their context fits the budget.
 
     A negative without a report is retried all the same, and told that the answer is wrong.
     """
     # Where retries take the places of negatives, one must stay: with a single scored one nothing could be kept.
-    if group.kind != "all_negative" or (mixing == "replace" and len(group.negatives) < 2):
+    if mixing == "replace" and len(group.negatives) < 2:
         return []
     planned = []
-    for i in group.negatives:
-        failed = group.attempts[i]
+    for failed, parent, retried in failures(group):
         report = (failed.verdict.mistake_report if failed.verdict and settings.report == "full" else None) or ""
         suffix = retry_prompt.suffix(group.prompt.ids[0], failed.completion.ids, report)
         if suffix is None:
             continue
-        for n in range(settings.samples_per_negative):
+        for n in range(settings.samples_per_negative if retried is None else 1):
             seen = f"{report or WITHOUT_REPORT} {retry_prompt.instruction}"
-            attempt = Attempt(UNSAMPLED, stage=2, parent=i, seen=seen)
-            planned.append(Retry(group, attempt, suffix, report, retry_seed(group.seed, i, n)))
+            context = () if settings.rollback else tuple(suffix)
+            attempt = Attempt(
+                UNSAMPLED, stage=2, parent=parent, round=failed.round + 1, retried=retried, seen=seen, context=context
+            )
+            seed = retry_seed(group.seed, parent, n) if retried is None else seed_again(group.seed, retried)
+            planned.append(Retry(group, attempt, suffix, report, seed))
     return planned
 
 
@@ -122,17 +149,21 @@ def recover(
         any_process: if any process has an all-negative group, all of them enter generation.
         mixing: how kept retries join their group; see `mix_group`.
     """
-    planned = [plan_retries(group, settings, retry_prompt, mixing) for group in groups]
-    retries = [retry for plan in planned for retry in plan]
-    if not any_process(bool(retries)):
-        return
-    completions = sample(retry_draws([n for n, plan in enumerate(planned) for _ in plan], retries))
-    for retry, completion in zip(retries, completions, strict=True):
-        retry.attempt.completion = completion
-        retry.group.retries.append(retry.attempt)
-    remaining = reject_unjudged(retries, settings)
-    verifier.verify([(retry.group.example, retry.attempt) for retry in remaining], wants_standalone=settings.standalone)
-    reject_judged(remaining, settings)
+    for number in range(settings.rounds):
+        if number:
+            report_failures(groups, settings, verifier)
+        planned = [plan_retries(group, settings, retry_prompt, mixing) for group in groups]
+        retries = [retry for plan in planned for retry in plan]
+        if not any_process(bool(retries)):
+            break
+        completions = sample(retry_draws([n for n, plan in enumerate(planned) for _ in plan], retries))
+        for retry, completion in zip(retries, completions, strict=True):
+            retry.attempt.completion = completion
+            retry.group.retries.append(retry.attempt)
+        remaining = reject_unjudged(retries, settings)
+        pairs = [(retry.group.example, retry.attempt) for retry in remaining]
+        verifier.verify(pairs, wants_standalone=settings.standalone)
+        reject_judged(remaining, settings)
     for group in groups:
         if group.retries:
             mix_group(group, mixing, settings.max_positives)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,8 +85,8 @@ class ScoredRows:
         return [{"prompt": [{"role": "user", "content": question}]} for question in questions]
 
     def completions(self, rows: Sequence[int], pad_token_id: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Ids and mask [b, C] of some rows, right-padded."""
-        ids = [list(self.attempts[row].completion.ids) for row in rows]
+        """Ids and mask [b, C] of what some rows add to the original prompt, right-padded."""
+        ids = [[*self.attempts[row].context, *self.attempts[row].completion.ids] for row in rows]
         width = max((len(completion) for completion in ids), default=1)
         mask = torch.tensor([[1] * len(completion) + [0] * (width - len(completion)) for completion in ids])
         return torch.tensor([completion + [pad_token_id] * (width - len(completion)) for completion in ids]), mask
@@ -122,6 +122,12 @@ class ScoredRows:
         batch["group"] = torch.tensor(self.group, device=device)
         batch["travels_with"] = torch.tensor(self.travels_with(), device=device)
         batch["off_policy"] = torch.tensor([attempt.rolled_back for attempt in self.attempts], device=device)
+        if any(untrained := self.untrained()):
+            batch["untrained"] = torch.tensor(untrained, device=device)
+
+    def untrained(self) -> list[int]:
+        """[B] how many tokens at the beginning of each row are scored and not trained: those of a context."""
+        return [len(attempt.context) for attempt in self.attempts]
 
     def weights(self, num_generations: int) -> list[float]:
         """[B] G / (size of the row's group), 0 for attempts that are no members of theirs; see `LossBatch`."""
@@ -156,6 +162,16 @@ class ScoredRows:
         """[B] the replayed row in whose micro-batch each row is: its own, or the last one of its group."""
         last = {n: row for row, n in enumerate(self.group[: self.replayed])}
         return [row if row < self.replayed else last[n] for row, n in enumerate(self.group)]
+
+
+def loss_mask(batch: Mapping[str, Any]) -> torch.Tensor:
+    """[B, C], 1 for tokens that are trained; `completion_mask` has those that are scored."""
+    mask: torch.Tensor = batch["completion_mask"]
+    if "untrained" not in batch:
+        return mask
+    places = torch.arange(mask.size(1), device=mask.device)
+    after: torch.Tensor = places >= batch["untrained"][:, None]
+    return mask * after
 
 
 def with_added_rows(batch: dict[str, Any], name: str, added: torch.Tensor, fill: float = 0) -> None:
@@ -213,7 +229,7 @@ def loss_batch(
         old_per_token_logps=per_token_logps.detach() if old is None else old,
         ref_per_token_logps=inputs.get("ref_per_token_logps"),
         advantages=inputs["advantages"],
-        mask=inputs["completion_mask"],
+        mask=loss_mask(inputs),
         off_policy=inputs["off_policy"],
         importance=inputs.get("importance_sampling_ratio"),
         weights=inputs["weights"],

@@ -21,6 +21,7 @@ from contextrl.settings import Section, validated
 from contextrl.trainer.launched import check_joined, prepare_to_join
 from contextrl.trainer.ranges import check_numbers
 from contextrl.trainer.settings import RecordSettings
+from contextrl.trainer.stage2_checks import check_stage2
 from contextrl.trainer.vllm_settings import check_vllm_arguments
 
 #: Options of GRPOConfig that our loss or rollout does not implement, and the one value that is accepted.
@@ -167,14 +168,7 @@ class ContextRLConfig(GRPOConfig):
         ):
             if getattr(self, name) not in choices:
                 raise InputError(" or ".join(choices), found=repr(getattr(self, name)), where=f"train.{name}")
-        cap = self.stage2.max_positives
-        replaces = self.stage2.in_use and self.objective.mixing == "replace"
-        if replaces and cap is not None and not 0 < cap < self.num_generations:
-            raise InputError(
-                f"at most num_generations - 1 = {self.num_generations - 1}, so that negatives remain",
-                found=str(cap),
-                where="stage2.max_positives",
-            )
+        check_stage2(self)
         if self.objective.overlong_buffer > (self.max_completion_length or 0):
             raise InputError(
                 f"at most max_completion_length = {self.max_completion_length}",

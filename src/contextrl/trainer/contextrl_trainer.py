@@ -32,7 +32,7 @@ from contextrl.records import metrics as names
 from contextrl.records.example import Example
 from contextrl.rollout.collect import Rollout, RolloutLostError
 from contextrl.rollout.groups import Attempt
-from contextrl.trainer.batches import ScoredRows, loss_batch, micro_batches, parts_of, stacked
+from contextrl.trainer.batches import ScoredRows, loss_batch, loss_mask, micro_batches, parts_of, stacked
 from contextrl.trainer.checkpoints import Checkpoints, CheckpointState, EpochRepeatSampler
 from contextrl.trainer.collecting import build_collector, never_sample, placeholder_ids
 from contextrl.trainer.config import ContextRLConfig
@@ -207,7 +207,7 @@ class ContextRLTrainer(GRPOTrainer):
         batch["weights"] = batch["advantages"].new_tensor(rows.weights(self.num_generations))
         batch["completion_mask"] = batch["completion_mask"] * (batch["weights"] > 0)[:, None]
         if self.args.stage2.in_use:
-            tokens = self.processes.sums({"tokens": batch["completion_mask"].sum()})["tokens"]
+            tokens = self.processes.sums({"tokens": loss_mask(batch).sum()})["tokens"]
             batch["num_items_in_batch"] = batch["num_items_in_batch"].new_tensor(tokens)
         advantages = rows.advantages(of_replayed, scale=self.args.scale_rewards == "group")
         batch["advantages"] = scale_mixed_advantages(

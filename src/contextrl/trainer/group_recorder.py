@@ -206,4 +206,6 @@ def _attempt(attempt: Attempt, score: tuple[float, float] | None) -> AttemptReco
         reward=reward,
         advantage=advantage,
         rewards=attempt.rewards or None,
+        round=attempt.round if attempt.retried is not None else None,
+        retried=attempt.retried,
     )

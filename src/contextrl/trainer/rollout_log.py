@@ -14,7 +14,7 @@ from contextrl.objective.batch import TokenSum
 from contextrl.records import metrics as names
 from contextrl.rollout.collect import Rollout
 from contextrl.rollout.metrics import rollout_sums, vague_reports
-from contextrl.trainer.batches import ScoredRows
+from contextrl.trainer.batches import ScoredRows, loss_mask
 from contextrl.trainer.checkpoints import CheckpointState
 from contextrl.trainer.group_recorder import GroupRecorder
 from contextrl.trainer.step_sums import append_means
@@ -133,7 +133,7 @@ class RolloutLog:
         counted = self.processes.sums(
             {
                 "tokens_sampled": rollout.tokens,
-                "tokens_trained": batch["completion_mask"].sum(),
+                "tokens_trained": loss_mask(batch).sum(),
                 "groups_all_negative": sum(group.kind == "all_negative" for group in rollout.sampled),
                 "groups_recovered": sum(group.recovered for group in rollout.sampled),
             }

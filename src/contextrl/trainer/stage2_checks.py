@@ -1,0 +1,49 @@
+"""Settings of stage 2 and of mixed groups that contradict one another, or mean nothing, are refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from contextrl.errors import InputError
+from contextrl.rollout.settings import Stage2Settings
+
+#: Settings that say how retries are made, and so nothing without any.
+_OF_RETRIES = ("rounds", "rollback")
+
+
+def check_stage2(args: Any) -> None:
+    """Refuse what could not do what it says.
+
+    Args:
+        args: `ContextRLConfig`.
+
+    Raises:
+        InputError: names the setting.
+    """
+    stage2, objective = args.stage2, args.objective
+    if not stage2.in_use:
+        for name in _OF_RETRIES:
+            if (value := getattr(stage2, name)) != Stage2Settings.model_fields[name].get_default():
+                raise InputError(
+                    "stage 2 in use (method: contextrl)", found=f"stage2.{name}: {value}", where=f"stage2.{name}"
+                )
+        return
+    _check_cap(args)
+    if not stage2.rollback:
+        _refuse(objective.mixing == "replace", "objective.mixing", "union, as retries keep their prompts", "replace")
+        _refuse(objective.ratio == "shaped", "objective.ratio", "rollback, as nothing is rolled back", "shaped")
+
+
+def _refuse(wrong: bool, where: str, expected: str, found: str) -> None:
+    if wrong:
+        raise InputError(f"{expected} (stage2.rollback: false)", found=found, where=where)
+
+
+def _check_cap(args: Any) -> None:
+    cap = args.stage2.max_positives
+    if args.objective.mixing == "replace" and cap is not None and not 0 < cap < args.num_generations:
+        raise InputError(
+            f"at most num_generations - 1 = {args.num_generations - 1}, so that negatives remain",
+            found=str(cap),
+            where="stage2.max_positives",
+        )

@@ -1,0 +1,45 @@
+"""Settings of stage 2 that contradict one another, or mean nothing, are refused by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from runs import SETTINGS
+
+from contextrl.errors import InputError
+from contextrl.trainer.config import ContextRLConfig
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        pytest.param(
+            {"stage2": {"rollback": False, "enabled": False}},
+            ["stage2.rollback", "contextrl"],
+            id="rollback-of-nothing",
+        ),
+        pytest.param({"stage2": {"rounds": 2, "enabled": False}}, ["stage2.rounds"], id="rounds-of-nothing"),
+        pytest.param(
+            {"stage2": {"rollback": False}, "objective": {"mixing": "replace"}},
+            ["objective.mixing", "union"],
+            id="a-longer-row-in-the-place-of-a-negative",
+        ),
+        pytest.param(
+            {"stage2": {"rollback": False}, "objective": {"ratio": "shaped"}},
+            ["objective.ratio", "rolled back"],
+            id="a-ratio-for-what-is-not-there",
+        ),
+    ],
+)
+def test_refused(settings: dict[str, Any], words: list[str], tmp_path: Path) -> None:
+    with pytest.raises(InputError) as refusal:
+        ContextRLConfig(output_dir=str(tmp_path / "run"), **(SETTINGS | settings))
+    for word in words:
+        assert word in str(refusal.value)
+
+
+@pytest.mark.parametrize("settings", [{"stage2": {"rollback": False}}])
+def test_accepted(settings: dict[str, Any], tmp_path: Path) -> None:
+    ContextRLConfig(output_dir=str(tmp_path / "run"), **(SETTINGS | settings))
