@@ -37,7 +37,7 @@ def run(tmp_path: Path, examples: list[Example]) -> Path:
     folder.mkdir()
     data = {"train": "miniature", "eval": None, "examples": EXAMPLES, "voice": "foreign"}
     (folder / "config.yaml").write_text(yaml.safe_dump({"method": "grpo", "seed": SEED, "data": data}))
-    groups = []
+    groups: list[dict[str, Any]] = []
     for step, example in enumerate(examples, start=1):
         texts = [
             (f"Seen. Answer: {example.answer}", True),

@@ -93,15 +93,30 @@ def questions(
     count: Annotated[int, typer.Option(min=1, help="How many.")] = 400,
     split: Annotated[str, typer.Option(help="Whose digits: train, dev or test.")] = "train",
     seed: Annotated[int, typer.Option(min=0, help="Of the draw.")] = 0,
+    solutions_of: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="Write solutions too: this policy's own, greedily, where its answer is right, else the miniature's.",
+        ),
+    ] = None,
 ) -> None:
-    """Write questions about digits as anybody would have them, with answers and without solutions: for a data build."""
+    """Write questions about digits as anybody would have them, with answers and without solutions: for a data build.
+
+    With the base policy's solutions (`--solutions-of miniature`) they are rows whose references a weaker model wrote.
+    """
     if split not in ("train", "dev", "test"):
         raise InputError("train, dev or test", found=repr(split), where="--split")
     if output.suffix != ".parquet":
         raise InputError("a file ending in .parquet", found=output.name, where="FILE")
     from contextrl.miniature.questions import write_questions
 
-    write_questions(output, count, cast("Split", split), seed)
+    model = None
+    if solutions_of is not None:
+        from contextrl.commands.models import policy_folder
+
+        model = policy_folder(solutions_of)
+    write_questions(output, count, cast("Split", split), seed, model)
     Console().print(f"{count:,} questions: {escape(str(output))}", soft_wrap=True, highlight=False)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from safetensors import safe_open
@@ -36,7 +37,7 @@ def test_a_fingerprint_is_of_what_is_drawn() -> None:
 
 
 def test_overall_weighs_questions_not_kinds() -> None:
-    rows = {
+    rows: dict[str, dict[str, Any]] = {
         "known": {"n": 30, "answer_accuracy": 1.0, "process_accuracy": 0.5},
         "shaky": {"n": 10, "answer_accuracy": 0.2, "process_accuracy": 0.1},
         "misconceived": {"n": 0, "answer_accuracy": None, "process_accuracy": None},
