@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from contextrl.commands import row_parameters as p
+from contextrl.commands.data_from_run_cli import from_run
 from contextrl.commands.data_show_cli import show
 from contextrl.errors import InputError
 
@@ -118,6 +119,7 @@ def validate(
 
 
 app.command()(show)
+app.command("from-run")(from_run)
 
 
 def _examined(reading: Reading, fix_to: Path | None, workers: int | None) -> Findings:

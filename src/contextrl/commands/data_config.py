@@ -49,6 +49,11 @@ class DataConfig(PromptSettings):
     """Training rows drawn for the miniature."""
     voice: Literal["own", "foreign"] = "own"
     """Who wrote the miniature's reference solutions: the policy's own voice, or a foreign one in prose."""
+    references: Literal["whole", "partial", "wrong_step"] = "whole"
+    """What the miniature's reference solutions are worth: whole; `partial`, with the final answer but only some of the
+    digits and no step after them; or with one digit read wrong in an otherwise right solution (`wrong_step`)."""
+    references_share: float = Field(1.0, gt=0, le=1)
+    """Share of the miniature's rows whose reference is so."""
     limit: int | None = Field(None, gt=0)
     """Use only the first rows of a training file."""
     allow_outside: bool = False
@@ -88,6 +93,8 @@ class DataConfig(PromptSettings):
             ]
             if given:
                 raise ValueError(f"{given[0]}: expected rows of your own in train, found {self.train}")
+        elif self.references != "whole":
+            raise ValueError(f"references: expected whole beside rows of your own, found {self.references}")
         if self.holdout is not None and self.eval is not None:
             raise ValueError(
                 f"expected eval or holdout, found both ({self.eval} and {self.holdout:g}); set one of them to null"
@@ -113,6 +120,10 @@ class DataConfig(PromptSettings):
         own = self.eval_columns is not None
         columns = self.eval_columns if own else self.columns
         return {**common, "columns": columns, "lenient_columns": not own, "split": self.eval_split}
+
+    def own_to_plug_ins(self) -> dict[str, Any]:
+        """Fields of a plug-in's own rows: see `contextrl.plugins.DATA`."""
+        return {"voice": self.voice, "references": self.references, "references_share": self.references_share}
 
     def revision_of(self, spec: str) -> str | None:
         """The revision of an evaluation set."""

@@ -55,7 +55,7 @@ def training_examples(config: RunConfig, *, vision: bool) -> ValidExamples:
     """
     data = config.data
     if data.train in DATA:
-        examples = DATA[data.train](count=data.examples, seed=config.seed, voice=data.voice)
+        examples = DATA[data.train](count=data.examples, seed=config.seed, **data.own_to_plug_ins())
         validate_examples(examples, vision=vision, where=data.train)
     elif is_named(data.train):
         name = data.train.partition(":")[0]

@@ -26,19 +26,28 @@ class UsableRows:
     Args:
         path: ends in .jsonl or .parquet.
         pictures: the column of the pictures, or several; paths in it are kept as they are, and so must the folder be.
+        option: which option or argument named the file, for errors.
+        schema: Arrow's, of a Parquet file; by default what the first rows look like.
 
     Raises:
         InputError: another ending, or a file that is there.
     """
 
-    def __init__(self, path: Path, pictures: tuple[str, ...] = ("images", "image")) -> None:
+    def __init__(
+        self,
+        path: Path,
+        pictures: tuple[str, ...] = ("images", "image"),
+        option: str = "--fix-to",
+        schema: Any = None,
+    ) -> None:
         if path.suffix.lower() not in _KINDS:
-            raise InputError(f"a file ending in {' or '.join(_KINDS)}", found=path.name, where="--fix-to")
+            raise InputError(f"a file ending in {' or '.join(_KINDS)}", found=path.name, where=option)
         if path.exists():
-            raise InputError("a new file", found=f"{path}, which is there", where="--fix-to")
+            raise InputError("a new file", found=f"{path}, which is there", where=option)
         if not path.parent.is_dir():
-            raise InputError("an existing folder", found=f"no folder {path.parent}", where="--fix-to")
-        self.path, self.pictures, self.rows = path, pictures, 0
+            raise InputError("an existing folder", found=f"no folder {path.parent}", where=option)
+        self.path, self.pictures, self.option, self.rows = path, pictures, option, 0
+        self.schema = schema
         self._scratch = path.with_name(scratch_name(path.name))
         self._scratch.unlink(missing_ok=True)
         self._group: list[Mapping[str, Any]] = []
@@ -77,12 +86,12 @@ class UsableRows:
         values = [value for column in self.pictures for value in flat(row.columns.get(column) or [])]
         if any(isinstance(value, str) and not Path(value).is_absolute() and len(value) < 4096 for value in values):
             fix = "Paths of pictures are relative to the rows' file: write the new one beside it"
-            raise InputError(f"a file in {row.base}", found=str(self.path), where="--fix-to", fix=fix)
+            raise InputError(f"a file in {row.base}", found=str(self.path), where=self.option, fix=fix)
 
     def _write(self, where: str) -> None:
         if not self._group:
             return
-        with writing(self._scratch, "Change --fix-to"):
+        with writing(self._scratch, f"Change {self.option}"):
             if self.path.suffix.lower() == ".parquet":
                 self._write_table(where)
             else:
@@ -95,16 +104,16 @@ class UsableRows:
         try:
             self._file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in self._group)
         except TypeError as error:
-            fix = "Give --fix-to a name that ends in .parquet"
+            fix = f"Give {self.option} a name that ends in .parquet"
             raise InputError("rows that JSON can hold", found=str(error), where=where, fix=fix) from error
 
     def _write_table(self, where: str) -> None:
         arrow, parquet = importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
         try:
-            schema = None if self._file is None else self._file.schema
+            schema = self.schema if self._file is None else self._file.schema
             table = arrow.Table.from_pylist([dict(row) for row in self._group], schema=schema)
         except (arrow.ArrowInvalid, arrow.ArrowTypeError) as error:
-            fix = "Give --fix-to a name that ends in .jsonl"
+            fix = f"Give {self.option} a name that ends in .jsonl"
             raise InputError("rows of one schema", found=str(error)[:200], where=where, fix=fix) from error
         if self._file is None:
             self._file = parquet.ParquetWriter(self._scratch, table.schema)

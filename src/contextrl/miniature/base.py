@@ -230,5 +230,10 @@ def fingerprint(recipe: BaseRecipe) -> str:
     """SHA-256 of the first draws: another one means that weights trained before a change are not this recipe's."""
     processor = build_processor(build_tokenizer(corpus_for_tokenizer()))
     sampler = SftSampler(processor, recipe)
+    return hash_of_draws(sampler)
+
+
+def hash_of_draws(sampler: SftSampler) -> str:
+    """SHA-256 of the first 32 questions and retries that a new sampler draws."""
     draws = [draw() for _ in range(32) for draw in (sampler.direct, sampler.retry)]
     return hashlib.sha256(repr([(d.problem, d.prompt, d.target) for d in draws]).encode()).hexdigest()

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from contextrl.evaluation.judging.labelled import Labelled
     from contextrl.judge.protocol import Judge
     from contextrl.miniature.digits import Split
+    from contextrl.miniature.references import References
     from contextrl.records.example import Example
     from contextrl.records.verdict import Disclosure, ReferenceContext
 
@@ -38,10 +39,14 @@ def register() -> None:
     LABELLED["miniature"] = _labelled
 
 
-def _training_examples(*, count: int, seed: int, voice: str) -> list[Example]:
+def _training_examples(
+    *, count: int, seed: int, voice: str, references: References = "whole", references_share: float = 1.0
+) -> list[Example]:
+    from contextrl.miniature.references import with_references
     from contextrl.miniature.tasks import miniature_examples
 
-    return miniature_examples("train", count, seed=seed, voice="foreign" if voice == "foreign" else "own")
+    examples = miniature_examples("train", count, seed=seed, voice="foreign" if voice == "foreign" else "own")
+    return with_references(examples, references, references_share)
 
 
 def _held_out(split: Split, count: int, *, blank: bool = False) -> Sequence[Example]:

@@ -1,4 +1,4 @@
-"""The base policy as a file: where the shipped weights are, how they are made anew, and how well they read.
+"""The miniature's policies as files: how the shipped base and its larger reference are made, and how well they read.
 
 What a user of a real model downloads is a folder of this package, so that every machine starts from the same weights.
 """
@@ -8,8 +8,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,9 @@ from contextrl.errors import DiskError
 from contextrl.judge.protocol import JudgeRequest
 from contextrl.miniature.base import BaseRecipe, fingerprint, train_base
 from contextrl.miniature.classes import FAMILIARITIES, Familiarity
+from contextrl.miniature.fitting import Fitted
 from contextrl.miniature.policy import greedy_texts
+from contextrl.miniature.reference import ReferenceRecipe, reference_fingerprint, train_reference
 from contextrl.miniature.steps_judge import StepsJudge
 from contextrl.miniature.tasks import miniature_examples
 from contextrl.policy.loading import load_policy, load_processor, policy_config
@@ -34,8 +37,8 @@ from contextrl.records.verdict import Verdict
 from contextrl.rollout.settings import DEFAULT_INSTRUCTION, WITHOUT_REPORT
 
 WEIGHTS = "model.safetensors"
-#: What the base policy takes on disk, in bytes, with some room to spare.
-SIZE = 8_000_000
+#: What the base policy and the reference model take on disk, in bytes, with some room to spare.
+SIZE, REFERENCE_SIZE = 8_000_000, 16_000_000
 #: Development questions that the accuracies are taken on, and the longest answer.
 MEASURED, _LONGEST = 600, 48
 
@@ -88,18 +91,42 @@ def build_base(
     Raises:
         DiskError: the folder cannot be written; before anything is trained where that can be known.
     """
+    return _build(recipe, folder, partial(train_base, recipe), fingerprint(recipe), SIZE, measured, console)
+
+
+def build_reference(
+    recipe: ReferenceRecipe, folder: Path, *, measured: int = MEASURED, console: Console | None = None
+) -> dict[str, Any]:
+    """Train the larger reference model, write it in bfloat16 and measure it: the same files as `build_base` writes.
+
+    Raises:
+        DiskError: the folder cannot be written; before anything is trained where that can be known.
+    """
+    train = partial(train_reference, recipe)
+    return _build(recipe, folder, train, reference_fingerprint(recipe), REFERENCE_SIZE, measured, console)
+
+
+def _build(
+    recipe: BaseRecipe | ReferenceRecipe,
+    folder: Path,
+    train: Callable[..., Fitted],
+    draws: str,
+    size: int,
+    measured: int,
+    console: Console | None,
+) -> dict[str, Any]:
     problem, free = why_not_writable(folder), free_bytes(folder)
-    if problem is None and free < SIZE:
-        problem = f"no space left for its {sized(SIZE)} ({sized(free)} free)"
+    if problem is None and free < size:
+        problem = f"no space left for its {sized(size)} ({sized(free)} free)"
     if problem is not None:
         raise DiskError(f"{folder} cannot be written: {problem}", fix="Choose another folder")
     with writing(folder, fix="Make room, or choose another folder"):
-        fitted = train_base(recipe, console=console)
+        fitted = train(console=console)
         fitted.model.to(torch.bfloat16)
         fitted.save(folder)
         accuracy = measure(folder, measured, console=console)
         write_atomically(folder / "accuracy.json", json.dumps(accuracy, indent=2) + "\n")
-        card = {**asdict(recipe), "draws_sha256": fingerprint(recipe), "weights_sha256": weights_hash(folder)}
+        card = {**asdict(recipe), "draws_sha256": draws, "weights_sha256": weights_hash(folder)}
         write_atomically(folder / "recipe.json", json.dumps(card, indent=2) + "\n")
     return card
 
@@ -107,6 +134,16 @@ def build_base(
 def read_accuracy(folder: Path) -> dict[str, dict[str, Any]]:
     """What `accuracy.json` says, by familiarity; see `Reading`."""
     return dict(json.loads((folder / "accuracy.json").read_text(encoding="utf-8")))
+
+
+def overall(accuracy: Mapping[str, Mapping[str, Any]]) -> tuple[float, float]:
+    """Share of right answers and of right answers by right steps, over all questions of `read_accuracy`."""
+    rows = list(accuracy.values())
+    total = sum(row["n"] for row in rows)
+    answer, process = (
+        sum(row["n"] * (row[key] or 0) for row in rows) / total for key in ("answer_accuracy", "process_accuracy")
+    )
+    return answer, process
 
 
 def weights_hash(folder: Path) -> str:
@@ -122,7 +159,7 @@ def measure(
     model.eval()
     examples = miniature_examples("dev", count, seed=1)
     readings: defaultdict[Familiarity, Reading] = defaultdict(Reading)
-    with progress_bar(console or Console(stderr=True), "Measuring the base policy", count) as advance:
+    with progress_bar(console or Console(stderr=True), "Measuring", count) as advance:
         first = _answers(model, processor, examples, [_question(example) for example in examples], advance)
     failed = []
     for example, response, verdict in zip(examples, first, _judge(examples, first), strict=True):

@@ -1,7 +1,8 @@
 """The miniature's process verifier: compares what a response says, step by step, with the reference solution.
 
 It reads content, not wording, so that a foreign voice counts as much as the policy's own. What it may use depends on
-the reference context: nothing (is the response consistent in itself?), the final answer, or the whole solution.
+the reference context: nothing (is the response consistent in itself?), the final answer, or the whole solution. What a
+solution does not tell is not judged, and what it tells is believed.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from functools import lru_cache
 
 from contextrl.answers import check_answer, extract_answer
 from contextrl.judge.protocol import JudgeRequest
-from contextrl.miniature.tasks import KINDS, Kind, derived_value, final_answer, join, parity_word
+from contextrl.miniature.tasks import KINDS, Kind, derived_value, final_answer, parity_word
 from contextrl.records.example import AnswerType, Example
 from contextrl.records.verdict import Disclosure, ReferenceContext, Verdict, unscored
 
@@ -21,6 +22,11 @@ from contextrl.records.verdict import Disclosure, ReferenceContext, Verdict, uns
 _NUMBER = r"\d{1,4}"
 _READING = re.compile(r"(?:\bdigits:|\bshows\b|\bI find\b)((?:[^.;!?\n]|\.(?=\d)){0,80})", re.IGNORECASE)
 _DIGIT_LIST = re.compile(r"\d(?:(?:, ?| and )\d){0,15}")
+#: What a reference writes in place of a digit that it does not tell.
+UNREADABLE = "_"
+_PARTIAL_LIST = re.compile(r"[\d_](?:(?:, ?| and )[\d_]){0,15}")
+#: The digits that a reference tells, None for one that it leaves out.
+Truth = tuple[int | None, ...]
 _EQUATION = re.compile(
     rf"({_NUMBER}(?:\s?(?:\+|-|plus|minus)\s?{_NUMBER}){{1,8}})\s?(?:=|makes|leaves)\s?(-?{_NUMBER})(?!\d|\.\d)"
 )
@@ -71,6 +77,21 @@ def _read(segment: str) -> tuple[int, ...]:
     return _digits_in(listed) if _DIGIT_LIST.fullmatch(listed) else ()
 
 
+def reading_span(text: str) -> tuple[int, int] | None:
+    """Where the digits of the last reading stand in a text; None where it has none."""
+    found = list(_READING.finditer(text))
+    return found[-1].span(1) if found else None
+
+
+def reference_digits(solution: str) -> Truth | None:
+    """What a reference says is shown; None where it tells no digit."""
+    start, end = reading_span(solution) or (0, 0)
+    listed = solution[start:end].strip()
+    if not _PARTIAL_LIST.fullmatch(listed) or not re.search(r"\d", listed):
+        return None
+    return tuple(None if part == UNREADABLE else int(part) for part in re.findall(r"[\d_]", listed))
+
+
 def _digits_in(text: str) -> tuple[int, ...]:
     return tuple(map(int, re.findall(r"\d+", text)))
 
@@ -98,8 +119,8 @@ class Mistake:
     correction: str
 
 
-def find_mistakes(steps: Steps, kind: Kind, asked: int, truth: tuple[int, ...] | None) -> list[Mistake]:
-    """Mistakes in the order of the steps; with `truth` (the reference's digits) readings are compared too."""
+def find_mistakes(steps: Steps, kind: Kind, asked: int, truth: Truth | None) -> list[Mistake]:
+    """Mistakes in the order of the steps; with `truth` readings are compared too, where it tells the digit."""
     if not steps.readings:
         return [Mistake(1, "it does not say which digits are shown", _reading(truth))]
     mistakes = []
@@ -113,17 +134,20 @@ def find_mistakes(steps: Steps, kind: Kind, asked: int, truth: tuple[int, ...] |
     return mistakes + _bad_derivation(steps, kind, asked, read)
 
 
-def _reading(truth: tuple[int, ...] | None) -> str:
-    return f"step 1 should say Digits: {join(truth)}" if truth else "step 1 should say which digits are shown"
+def _reading(truth: Truth | None) -> str:
+    if not truth:
+        return "step 1 should say which digits are shown"
+    told = ", ".join(UNREADABLE if digit is None else str(digit) for digit in truth)
+    return f"step 1 should say Digits: {told}"
 
 
-def _misreadings(read: tuple[int, ...], truth: tuple[int, ...]) -> list[Mistake]:
+def _misreadings(read: tuple[int, ...], truth: Truth) -> list[Mistake]:
     if len(read) != len(truth):
         return [Mistake(1, "the number of digits is wrong", _reading(truth))]
     return [
         Mistake(1, f"digit {place} is misread", _reading(truth))
         for place, (said, right) in enumerate(zip(read, truth, strict=True), start=1)
-        if said != right
+        if right is not None and said != right
     ]
 
 
@@ -194,12 +218,11 @@ class StepsJudge:
             kind, asked = question_kind(example.question)
         except ValueError as error:
             return unscored("unsupported", str(error))
-        truth = None
+        truth: Truth | None = None
         if request.context == "solution":
-            reference = parse_steps(example.solution, example.answer_type).readings
-            if not (reference and reference[-1]):
+            truth = reference_digits(example.solution)
+            if truth is None:
                 return unscored("unsupported", f"the solution of {example.id} does not say which digits are shown")
-            truth = reference[-1]
         steps = parse_steps(request.response, example.answer_type)
         answer_correct = None
         if request.context != "none":
