@@ -226,6 +226,14 @@ def test_eval_reads_a_run_a_config_and_a_model(
     assert figures["n"] == 6
     assert len(figures["process_accuracy_ci95"]) == 2
     assert len(list(read_objects(predictions))) == 6
+    sampled = ("--samples", "3", "--temperature", "0.7", *arguments)
+    assert run_main(monkeypatch, "eval", str(tiny_policy), "--benchmark", "miniature:dev", *sampled) == 0
+    figures = json.loads(capsys.readouterr().out)["benchmarks"]["miniature:dev"]
+    assert (figures["samples"], figures["temperature"], figures["n"]) == (3, 0.7, 6)
+    assert list(figures["pass_at_k"]["process"]) == ["1", "2", "3"]
+    assert len(list(read_objects(predictions))) == 18
+    assert run_main(monkeypatch, "eval", str(tiny_policy), "--benchmark", "mmstar", "--samples", "2") == 2
+    assert "--samples" in capsys.readouterr().err
     assert run_main(monkeypatch, "eval", str(tiny_policy), "--benchmark", "mathvisto") == 2
     assert "mathvista" in capsys.readouterr().err
 

@@ -14,8 +14,12 @@ from contextrl.evaluation.answering.controls import Control, control_named
 from contextrl.evaluation.benchmarks.items import PROTOCOLS, Protocol
 from contextrl.evaluation.benchmarks.registry import benchmark_names, unknown
 from contextrl.judge.settings import ServerConfig
+from contextrl.miniature.plugin import register
 from contextrl.plugins import EVALUATIONS
 from contextrl.settings import validated
+
+# `--benchmark` names its sets.
+register()
 
 _SECTIONS = ("server", "judge")
 

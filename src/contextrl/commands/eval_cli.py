@@ -29,6 +29,8 @@ def eval_(
     data: p.Data = None,
     limit: p.Limit = None,
     predictions: p.Predictions = None,
+    samples: p.Samples = None,
+    temperature: p.Temperature = 1.0,
     allow_outside: p.AllowOutside = False,
     protocol: p.ProtocolName = "official",
     base_url: p.BaseUrl = None,
@@ -43,7 +45,7 @@ def eval_(
     set_: p.Set = None,
     as_json: p.AsJson = False,
 ) -> None:
-    """Evaluate on held-out data: greedily on rows of your own, by either protocol on the paper's 11 benchmarks.
+    """Evaluate on held-out data: rows of your own, greedily or by many samples, or the paper's 11 benchmarks.
 
     Answers are written as they come. Whatever stops the command, the same command goes on where it stopped.
     """
@@ -53,6 +55,7 @@ def eval_(
     eleven, own = given.sorted_names(benchmark or "")
     settings, options = None if base_url else _settings_of(target), None
     if eleven:
+        _refuse_samples(samples, eleven)
         answering, judging = given.servers(target, base_url or (), judge_url or (), judge_model, set_ or ())
         options = given.BenchmarkOptions(
             target=target,
@@ -77,8 +80,9 @@ def eval_(
     if own or options is None:
         own += [str(data)] if data is not None and options is None else []
         names = own if own or benchmark is not None else own_evaluation(settings)
+        asked = (samples, temperature, seed) if samples else None
         written = predictions if options is None else None
-        results = _own_rows(target, settings, names, limit or _OWN_ROWS, written, console, outside=allow_outside)
+        results = _own_rows(target, settings, names, limit or _OWN_ROWS, written, console, allow_outside, asked)
     if options is not None:
         results["benchmarks"] |= _eleven(options, settings, console)
     _show(results, options, console, as_json=as_json)
@@ -87,6 +91,12 @@ def eval_(
 def _only_for_the_eleven(benchmark: str | None) -> InputError:
     fix = "Name one with --benchmark, or leave the option out"
     return InputError("one of the 11 benchmarks", found=benchmark or "none", where="--benchmark", fix=fix)
+
+
+def _refuse_samples(samples: int | None, eleven: list[str]) -> None:
+    if samples is not None:
+        found, fix = f"{eleven[0]}, whose protocol says how often it is asked", "Leave it out"
+        raise InputError("rows of your own", found=found, where="--samples", fix=fix)
 
 
 def _settings_of(target: str) -> RunConfig | None:
@@ -116,15 +126,18 @@ def _own_rows(
     limit: int,
     predictions: Path | None,
     console: Console,
-    *,
     outside: bool,
+    asked: tuple[int, float, int] | None,
 ) -> dict[str, Any]:
+    """Figures by benchmark; `asked` is samples, temperature and seed where questions are sampled."""
     if not names:
         raise InputError("a benchmark or --data FILE", found="none", where="--benchmark")
     quiet_libraries()
     with status(console, "Loading torch and transformers"):
         from contextrl.commands.evaluate import evaluate_benchmarks
-    return evaluate_benchmarks(target, settings, names, limit, predictions, console, allow_outside=outside)
+        from contextrl.evaluation.sampling import SamplePlan
+    plan = SamplePlan(*asked) if asked else None
+    return evaluate_benchmarks(target, settings, names, limit, predictions, console, allow_outside=outside, plan=plan)
 
 
 def _eleven(options: BenchmarkOptions, settings: RunConfig | None, console: Console) -> dict[str, Any]:
@@ -150,7 +163,7 @@ def _default_output(target: str) -> Path:
 
 def _show(results: dict[str, Any], options: BenchmarkOptions | None, console: Console, *, as_json: bool) -> None:
     from contextrl.commands.benchmark_tables import benchmark_tables, remarks
-    from contextrl.commands.result_tables import evaluation_table
+    from contextrl.commands.result_tables import evaluation_table, pass_at_k_tables
     from contextrl.evaluation.benchmarks.registry import BENCHMARKS
 
     if as_json:
@@ -159,6 +172,8 @@ def _show(results: dict[str, Any], options: BenchmarkOptions | None, console: Co
         rows = {name: row for name, row in results["benchmarks"].items() if name not in BENCHMARKS}
         if rows:
             console.print(evaluation_table({**results, "benchmarks": rows}))
+        for table in pass_at_k_tables(rows):
+            console.print(table)
         for table in benchmark_tables(results["benchmarks"]):
             console.print(table)
         for remark in remarks(results["benchmarks"]):

@@ -38,6 +38,15 @@ Predictions = Annotated[
         "Your own rows: write every response and verdict to it."
     ),
 ]
+Samples = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Your own rows: sample each question so many times and give pass@k, in place of one greedy answer.",
+        show_default=False,
+    ),
+]
+Temperature = Annotated[float, typer.Option(min=0.01, help="Of --samples.")]
 AllowOutside = Annotated[bool, typer.Option("--allow-outside", help="Take pictures of --data from outside its folder.")]
 ProtocolName = Annotated[
     str,

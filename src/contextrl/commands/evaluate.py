@@ -15,9 +15,11 @@ from contextrl.commands.models import model_config, policy_folder
 from contextrl.commands.sources import evaluation_examples, evaluation_judge
 from contextrl.console import progress_bar
 from contextrl.disk import writing
+from contextrl.engines.shared_prefix.alone import PromptSampler
 from contextrl.errors import InputError
 from contextrl.evaluation.answering.local import LocalModel, weights_digest
 from contextrl.evaluation.runner import evaluate
+from contextrl.evaluation.sampling import SamplePlan, evaluate_samples, sampling_config
 from contextrl.policy.loading import has_vision, is_model, load_policy, load_processor
 from contextrl.policy.prompting import Prompting
 from contextrl.records.files import write_atomically
@@ -51,8 +53,13 @@ def evaluate_benchmarks(
     console: Console,
     *,
     allow_outside: bool = False,
+    plan: SamplePlan | None = None,
 ) -> dict[str, Any]:
-    """Figures by benchmark: `{"model", "benchmarks": {name: {answer_accuracy, process_accuracy, ..., n}}}`."""
+    """Figures by benchmark: `{"model", "benchmarks": {name: {answer_accuracy, process_accuracy, ..., n}}}`.
+
+    Args:
+        plan: how often each question is sampled; None is one greedy answer.
+    """
     if predictions is not None:
         _check_place(predictions)
     path, config, model, prompting = _loaded(target, settings)
@@ -64,15 +71,31 @@ def evaluate_benchmarks(
     for name in names:
         examples = evaluation_examples(name, limit, data, vision=has_vision(config))
         with progress_bar(console, f"Evaluating {name}", len(examples)) as on_batch:
-            figures, records = evaluate(
-                model, prompting, examples, evaluation_judge(name), max_new_tokens=longest, on_batch=on_batch
-            )
-        results["benchmarks"][name] = figures.as_json()
+            judge = evaluation_judge(name)
+            if plan is None:
+                greedy, records = evaluate(model, prompting, examples, judge, max_new_tokens=longest, on_batch=on_batch)
+                figures = greedy.as_json()
+            else:
+                figures, records = evaluate_samples(
+                    model,
+                    prompting,
+                    examples,
+                    judge,
+                    plan,
+                    max_new_tokens=longest,
+                    sampler=_sampler(model, prompting, plan, longest),
+                    on_batch=on_batch,
+                )
+        results["benchmarks"][name] = figures
         lines += [json.dumps({"benchmark": name, **record}, ensure_ascii=False) + "\n" for record in records]
     if predictions is not None:
         with writing(predictions):
             write_atomically(predictions, "".join(lines))
     return results
+
+
+def _sampler(model: Any, prompting: Prompting, plan: SamplePlan, longest: int) -> PromptSampler | None:
+    return PromptSampler.of(model, sampling_config(model, prompting.tokenizer, plan.temperature, longest))
 
 
 def local_model(target: str, settings: RunConfig | None) -> LocalModel:

@@ -62,6 +62,24 @@ def evaluation_table(results: dict[str, Any]) -> Table:
     return table
 
 
+def pass_at_k_tables(rows: dict[str, Any]) -> list[Table]:
+    """Of sampled evaluations: how likely one of k samples is right."""
+    tables = []
+    for name, row in rows.items():
+        if "pass_at_k" not in row:
+            continue
+        title = f"{escape(_shown(name))}: pass@k of {row['samples']} samples at temperature {row['temperature']:g}"
+        table = Table(title=title)
+        names = {"answer": "answer", "process": "answer and process"}
+        for column in ("k", *(names[what] for what in row["pass_at_k"])):
+            table.add_column(column, justify="right")
+        for k in row["pass_at_k"]["answer"]:
+            ends = ((row["pass_at_k"][what].get(k), row["pass_at_k_ci95"][what].get(k)) for what in row["pass_at_k"])
+            table.add_row(k, *(percent(*figures) for figures in ends))
+        tables.append(table)
+    return tables
+
+
 def _shown(name: str) -> str:
     """A set's name; a path as it is from here."""
     return name.removeprefix(f"{Path.cwd()}/")

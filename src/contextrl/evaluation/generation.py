@@ -110,8 +110,7 @@ def generate_batch(
     Args:
         model: as for `generate_greedy`.
     """
-    eos = model.generation_config.eos_token_id
-    stop = {tokenizer.eos_token_id, *(eos if isinstance(eos, list) else [eos])} - {None}
+    stop = end_tokens(model, tokenizer)
     padding = pad_token_id(tokenizer)
     assert padding is not None
     settings: dict[str, Any] = {"do_sample": False}
@@ -135,10 +134,17 @@ def generate_batch(
             output = model.generate(**inputs.tensors, generation_config=config, logits_processor=processors)
     finally:
         model.train(training)
-    return [_response(ids, stop, tokenizer) for ids in output[:, width:].tolist()]
+    return [response_of(ids, stop, tokenizer) for ids in output[:, width:].tolist()]
 
 
-def _response(ids: Sequence[int], stop: set[int], tokenizer: Any) -> Response:
+def end_tokens(model: Any, tokenizer: Any) -> set[int]:
+    """Tokens that end a completion."""
+    eos = model.generation_config.eos_token_id
+    return {tokenizer.eos_token_id, *(eos if isinstance(eos, list) else [eos])} - {None}
+
+
+def response_of(ids: Sequence[int], stop: set[int], tokenizer: Any) -> Response:
+    """The text of token ids up to the first of `stop`; truncated where there is none."""
     end = next((n for n, token in enumerate(ids) if token in stop), None)
     text = tokenizer.decode(ids[:end], skip_special_tokens=True)
     return Response(text, truncated=end is None, tokens=len(ids) if end is None else end + 1)

@@ -40,11 +40,12 @@ def evaluate(
         not_positive_if_truncated(verdict, response.truncated)
         for verdict, response in zip(ask(judge, requests), responses, strict=True)
     ]
-    records = [_record(*item) for item in zip(examples, responses, verdicts, strict=True)]
+    records = [record_of(*item) for item in zip(examples, responses, verdicts, strict=True)]
     return summarise(examples, verdicts), records
 
 
-def _record(example: Example, response: Response, verdict: Verdict) -> dict[str, Any]:
+def record_of(example: Example, response: Response, verdict: Verdict) -> dict[str, Any]:
+    """An item as files hold it."""
     return {
         "id": example.id,
         "source": example.source,
@@ -65,24 +66,30 @@ def images_of(example: Example) -> list[str]:
 def summarise(examples: Sequence[Example], verdicts: Sequence[Verdict]) -> Evaluation:
     """Means and image-bootstrapped intervals; unscored items are counted apart."""
     scored = [(e, v) for e, v in zip(examples, verdicts, strict=True) if v.status != "unscored"]
-    images = [images_of(e) for e, _ in scored]
     answers = [float(v.answer_correct is True) for _, v in scored]
     looked = any(v.process_correct is not None for _, v in scored)
     process = [float(v.answer_correct is True and v.process_correct is True) for _, v in scored]
+    unscored = len(examples) - len(scored)
+    return summary_of([e for e, _ in scored], answers, process if looked else None, unscored=unscored)
+
+
+def summary_of(
+    examples: Sequence[Example], answers: Sequence[float], process: Sequence[float] | None, *, unscored: int
+) -> Evaluation:
+    """Means over scored items of values between 0 and 1, a value each; `process` is None where nobody looked."""
+    images = [images_of(example) for example in examples]
     return Evaluation(
         answer_accuracy=_mean(answers),
         answer_accuracy_ci95=image_bootstrap(answers, images),
-        process_accuracy=_mean(process) if looked else None,
-        process_accuracy_ci95=image_bootstrap(process, images) if looked else None,
-        n=len(scored),
-        unscored=len(examples) - len(scored),
-        by_source=_by_source([e.source for e, _ in scored], answers, process, looked=looked),
+        process_accuracy=None if process is None else _mean(process),
+        process_accuracy_ci95=None if process is None else image_bootstrap(process, images),
+        n=len(examples),
+        unscored=unscored,
+        by_source=_by_source([example.source for example in examples], answers, process),
     )
 
 
-def _by_source(
-    sources: Sequence[str], answers: Sequence[float], process: Sequence[float], *, looked: bool
-) -> dict[str, Part]:
+def _by_source(sources: Sequence[str], answers: Sequence[float], process: Sequence[float] | None) -> dict[str, Part]:
     items: defaultdict[str, list[int]] = defaultdict(list)
     for index, source in enumerate(sources):
         items[source].append(index)
@@ -90,7 +97,7 @@ def _by_source(
         source: Part(
             len(chosen),
             _mean([answers[index] for index in chosen]),
-            _mean([process[index] for index in chosen]) if looked else None,
+            None if process is None else _mean([process[index] for index in chosen]),
         )
         for source, chosen in sorted(items.items())
     }
