@@ -67,6 +67,7 @@ def fit(
     recipe: Recipe,
     *,
     title: str,
+    build: Callable[[Any], Any] = build_model,
     console: Console | None = None,
 ) -> Fitted:
     """Fit a new model for `processor`'s tokenizer: AdamW, weight decay 0.01, gradients clipped to norm 1.
@@ -75,13 +76,14 @@ def fit(
         processor: tokenizer and image processor.
         backward: draws the batch of a step, adds its gradients to the model's and returns its loss.
         title: what the progress bar says.
+        build: makes the model for a tokenizer, its weights drawn by `recipe.seed`.
         console: where the bar is drawn; by default standard error.
     """
     losses: list[float] = []
     # The caller's random state must not depend on whether a model had to be made.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        model = build_model(processor.tokenizer)
+        model = build(processor.tokenizer)
         optimizer = torch.optim.AdamW(model.parameters(), recipe.learning_rate, weight_decay=_WEIGHT_DECAY, fused=True)
         with steps_bar(console or Console(stderr=True), title, recipe.steps) as after_step:
             for step in range(recipe.steps):

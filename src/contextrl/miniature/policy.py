@@ -83,8 +83,20 @@ def build_processor(tokenizer: PreTrainedTokenizerFast) -> ImageOnlyQwen3VLProce
     return ImageOnlyQwen3VLProcessor(image_processor, tokenizer, chat_template=CHAT_TEMPLATE)
 
 
-def build_model(tokenizer: PreTrainedTokenizerFast, *, hidden: int = 128, layers: int = 4) -> Any:
-    """A randomly initialised Qwen3-VL of about 1.5M parameters (float32) for `tokenizer`'s vocabulary."""
+def build_model(
+    tokenizer: PreTrainedTokenizerFast,
+    *,
+    hidden: int = 128,
+    layers: int = 4,
+    vision_hidden: int = 96,
+    vision_layers: int = 3,
+) -> Any:
+    """A randomly initialised Qwen3-VL (float32) for `tokenizer`'s vocabulary: by default about 1.5M parameters.
+
+    Args:
+        hidden, layers: of the language model.
+        vision_hidden, vision_layers: of the vision tower, at least two layers.
+    """
     heads = 4
     head_dim = hidden // heads
     # M-RoPE splits half the head dimension over time, height and width.
@@ -110,9 +122,9 @@ def build_model(tokenizer: PreTrainedTokenizerFast, *, hidden: int = 128, layers
             "pad_token_id": tokenizer.pad_token_id,
         },
         vision_config={
-            "depth": 3,
-            "hidden_size": 96,
-            "intermediate_size": 192,
+            "depth": vision_layers,
+            "hidden_size": vision_hidden,
+            "intermediate_size": 2 * vision_hidden,
             "num_heads": 4,
             "patch_size": PATCH,
             "spatial_merge_size": MERGE,
