@@ -24,15 +24,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class NamedJudge:
-    """A judge that costs nothing.
+    """A judge in this process.
 
     Attributes:
-        build: from what it sees of the reference and what its reports may say.
+        build: from what it sees of the reference, what its reports may say, and `judge.path` where it has one.
         knows: None if it can judge an example's question, else why not.
+        folder: whether it is one of many, and `judge.path` names its folder.
     """
 
-    build: Callable[[ReferenceContext, Disclosure], Judge]
+    build: Callable[[ReferenceContext, Disclosure, Path | None], Judge]
     knows: Callable[[Example], str | None]
+    folder: bool = False
 
 
 @dataclass(frozen=True)

@@ -165,6 +165,9 @@ def test_a_context_that_both_name_is_taken(folder: Path) -> None:
     [
         ("judge: {kind: python}", "belong together"),
         ("judge: {kind: rules, path: 'my_rules:MyJudge'}", "belong together"),
+        ("judge: {kind: steps, path: 'my_rules:MyJudge'}", "has no judge.path"),
+        ("judge: {kind: learned}", "needs judge.path, its folder"),
+        ("judge: {kind: steps, audit: learned}", "only judge.kind has judge.path"),
         ("rewards: [{path: 'my_rules:format_ok', wieght: 1}]", "did you mean weight"),
         ("rewards: [{weight: 1}]", "rewards.0.path"),
         ("rewards: [{path: 'a:b', weight: .nan}]", "rewards.0.weight"),
@@ -180,6 +183,14 @@ def test_sections_are_checked_without_running_code(folder: Path, text: str, mess
 def test_reading_a_configuration_runs_nothing(folder: Path) -> None:
     written(folder, "judge: {kind: python, path: 'raises:X'}\nrewards: [{path: 'raises:Y'}]\n")
     assert written(folder, "rewards:\n# - {path: 'raises:Y'}\n").rewards == []
+
+
+def test_a_judges_folder_is_beside_the_file_that_names_it(folder: Path) -> None:
+    (folder / "judges" / "small").mkdir(parents=True)
+    config = written(folder, "judge: {kind: learned, path: judges/small}")
+    assert config.judge.path == str(folder / "judges" / "small")
+    with pytest.raises(InputError, match=r"judge.path: expected the folder of a learned judge, .*small without"):
+        judge_from_config(config.judge)
 
 
 def test_only_what_lies_in_the_folder_is_anchored(folder: Path) -> None:

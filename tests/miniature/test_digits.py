@@ -9,7 +9,17 @@ import numpy as np
 import pytest
 
 from contextrl.miniature.base import BaseRecipe, SftSampler
-from contextrl.miniature.digits import SPLITS, TILE, Split, compose, digit_label, digit_tile, images_by_class
+from contextrl.miniature.digits import (
+    IMAGES,
+    SPLITS,
+    TILE,
+    Images,
+    Split,
+    compose,
+    digit_label,
+    digit_tile,
+    images_by_class,
+)
 from contextrl.miniature.tasks import miniature_examples
 from contextrl.policy.processor import ImageOnlyQwen3VLProcessor
 
@@ -19,6 +29,7 @@ def test_splits_are_disjoint_and_complete() -> None:
         assert not set(one) & set(other)
     assert sorted(image for split in SPLITS.values() for image in split) == list(range(1797))
     assert (SPLITS["dev"][0], SPLITS["dev"][-1]) == (1200, 1399)
+    assert [*IMAGES["first-half"], *IMAGES["second-half"]] == list(SPLITS["train"])
 
 
 @pytest.mark.parametrize("split", ["train", "dev", "test"])
@@ -38,9 +49,11 @@ def test_a_picture_is_its_tiles_side_by_side(images: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("split", "low", "high"), [("train", 0, 1199), ("dev", 1200, 1399), ("test", 1400, 1796)], ids=str
+    ("split", "low", "high"),
+    [("train", 0, 1199), ("second-half", 600, 1199), ("dev", 1200, 1399), ("test", 1400, 1796)],
+    ids=str,
 )
-def test_examples_show_images_of_their_split_only(split: Split, low: int, high: int) -> None:
+def test_examples_show_images_of_their_split_only(split: Images, low: int, high: int) -> None:
     examples = [e for seed in range(3) for e in miniature_examples(split, 400, seed=seed)]
     shown = {int(image.removeprefix("digit-")) for e in examples for image in e.image_ids}
     assert low <= min(shown)

@@ -138,14 +138,14 @@ def test_the_server_writes_what_transformers_writes(items: list[LabelledResponse
     from contextrl.judge.llm.judge import LLMJudge
     from contextrl.judge.protocol import close_judge
     from contextrl.judge.settings import JudgeConfig
-    from contextrl.miniature.learned_judge.training import greedy_replies
+    from contextrl.miniature.learned_judge.writing import ReplyWriter
     from contextrl.policy.processor import ImageOnlyQwen3VLProcessor
 
     folder = Path(os.environ["CONTEXTRL_VLLM_JUDGE_FOLDER"])
     model = Qwen3VLForConditionalGeneration.from_pretrained(folder).eval()
     processor = ImageOnlyQwen3VLProcessor.load(folder)
     requests = [JudgeRequest(item.example, item.response, "none") for item in items[:32]]
-    expected = greedy_replies(model, processor, PromptSet.load(PROMPTS), requests)
+    expected = [reply.text for reply in ReplyWriter(model, processor, PromptSet.load(PROMPTS)).write(requests)]
     settings = JudgeConfig(
         kind="llm", base_url=learned_judge_url, model="learned-judge", prompts=PROMPTS, structured="off", cache=False
     )

@@ -57,8 +57,8 @@ class JudgeSection(JudgeConfig):
     """The judge of a run: by default the miniature's, as its data and its model are."""
 
     kind: str = "steps"
-    """`steps`: the miniature's process verifier. `rules`: the final answer only. `llm`: a model behind a server.
-    `python`: code of your own, `path`."""
+    """`steps`: the miniature's process verifier. `learned`: a small model that was taught to judge, `path`.
+    `rules`: the final answer only. `llm`: a model behind a server. `python`: code of your own, `path`."""
 
     @model_validator(mode="after")
     def _named(self) -> JudgeSection:
@@ -66,6 +66,11 @@ class JudgeSection(JudgeConfig):
             value, known = getattr(self, key), [*JUDGES, *others]
             if value is not None and value not in known:
                 raise ValueError(f"{key}: expected {' or '.join(known)}, found {value!r}{nearest_key(value, known)}")
+        if self.audit in JUDGES and JUDGES[self.audit].folder:
+            raise ValueError(f"audit: {self.audit!r} needs a folder of its own, and only judge.kind has judge.path")
+        if self.kind in JUDGES and JUDGES[self.kind].folder != (self.path is not None):
+            needs = "needs judge.path, its folder" if self.path is None else "has no judge.path"
+            raise ValueError(f"`kind: {self.kind}` {needs}")
         return self
 
 

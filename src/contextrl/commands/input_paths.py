@@ -2,7 +2,7 @@
 
 - In a YAML file the inputs (`data.train`, `data.eval`, `model.path`, `judge.prompts`) are relative to that file's
   folder. Where nothing is there, but in the working directory, that is taken, and one line says so.
-- So is code (`judge.path`, `rewards[].path`): a module that lies in that folder.
+- So is code (`judge.path`, `rewards[].path`): a module that lies in that folder; and the folder of a learned judge.
 - `configs/...` that is in neither place is the file that the package ships: copies of its configurations name them.
 - `--set` and other options are relative to the working directory, and so is what a run writes (`run_dir`).
 - Pictures in a file of rows are relative to that file's folder.
@@ -49,7 +49,10 @@ def with_input_paths(
         if isinstance(value, str) and INPUT_PATH in field.metadata:
             placed[key] = input_path(value, folder, source=source, key=name)
         elif isinstance(value, str) and CODE_PATH in field.metadata:
-            placed[key] = code_path(value, folder)
+            # A judge may be a folder instead.
+            placed[key] = (
+                code_path(value, folder) if ":" in value else input_path(value, folder, source=source, key=name)
+            )
         elif inner is not None and isinstance(value, Mapping):
             placed[key] = with_input_paths(value, inner, folder, source=source, prefix=f"{name}.")
         elif inner is not None and isinstance(value, list):

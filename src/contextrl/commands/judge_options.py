@@ -14,7 +14,7 @@ from contextrl.errors import InputError
 from contextrl.judge.settings import JudgeConfig
 from contextrl.records.verdict import Disclosure, ReferenceContext
 
-_WAYS = "--base-url URL and --model NAME, --judge steps or rules, or --config RUN.yaml"
+_WAYS = "--base-url URL and --model NAME, --judge steps, learned or rules, or --config RUN.yaml"
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class JudgeOptions:
     """
 
     config: Path | None = None
-    judge: Literal["steps", "rules"] | None = None
+    judge: Literal["steps", "learned", "rules"] | None = None
     base_url: Sequence[str] = ()
     model: str | None = None
     context: ReferenceContext | None = None

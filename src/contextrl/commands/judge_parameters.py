@@ -11,10 +11,14 @@ from contextrl.records.verdict import Disclosure, ReferenceContext
 
 _JUDGE, _SECOND = "The judge", "A second judge"
 NamedJudge = Literal["steps", "rules"]
+OwnJudge = Literal["steps", "learned", "rules"]
 Kind = Annotated[
-    NamedJudge | None,
+    OwnJudge | None,
     typer.Option(
-        "--judge", help="steps: the miniature's verifier; rules: the final answer only.", rich_help_panel=_JUDGE
+        "--judge",
+        help="steps: the miniature's verifier; learned: a small model that was taught to judge, with --set "
+        "judge.path=FOLDER; rules: the final answer only.",
+        rich_help_panel=_JUDGE,
     ),
 ]
 BaseUrl = Annotated[

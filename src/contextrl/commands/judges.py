@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, cast
 
 from contextrl.commands.user_code import named_object
@@ -40,7 +41,7 @@ def judge_from_config(
         judge = python_judge(config)
     else:
         entry = named(JUDGES, config.kind, where=naming.spelled("judge.kind"), others=("rules", "llm", "python"))
-        judge = entry.build(config.context, config.report.disclose)
+        judge = entry.build(config.context, config.report.disclose, None if config.path is None else Path(config.path))
     if not gate or config.context == "none":
         return judge
     return GatedJudge(judge, config.gate_audit_share, defer_reports=defer_reports)
@@ -106,4 +107,4 @@ def audit_from_config(config: JudgeConfig) -> Judge | None:
     if config.audit == "llm":
         return llm_judge(config, "solution")
     entry = named(JUDGES, config.audit, where="judge.audit", others=("llm",))
-    return entry.build("solution", config.report.disclose)
+    return entry.build("solution", config.report.disclose, None)

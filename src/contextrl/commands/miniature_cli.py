@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -10,11 +11,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from contextrl.commands.shipped_configs import CONFIGS
 from contextrl.console import status
-from contextrl.errors import InputError
+from contextrl.disk import why_not_writable
+from contextrl.errors import DiskError, InputError, nearest_key
 
 if TYPE_CHECKING:
-    from contextrl.miniature.digits import Split
+    from contextrl.miniature.digits import Images, Split
+    from contextrl.miniature.learned_judge.training import Size
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -39,7 +43,7 @@ def build(
 
     Name the folder as `model.path` to start from it.
     """
-    _check_new(output)
+    _check_new(output, "--output")
     console = Console()
     with status(console, "Loading torch"):
         from contextrl.miniature import BASE_POLICY
@@ -67,7 +71,7 @@ def reference(
     About ten minutes on one core. It is to the base policy what Qwen3-VL-32B is to the paper's 8B policy;
     `contextrl eval` takes the folder as a model.
     """
-    _check_new(output)
+    _check_new(output, "--output")
     console = Console()
     with status(console, "Loading torch"):
         from contextrl.miniature.reference import ReferenceRecipe
@@ -82,9 +86,37 @@ def reference(
     console.print(f"Reference model: {escape(str(output))}", soft_wrap=True)
 
 
-def _check_new(output: Path) -> None:
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise InputError("a new or empty folder", found=str(output), where="--output")
+@app.command()
+def judge(
+    output: Annotated[Path, typer.Argument(help="Folder to write; must be new or empty.", metavar="FOLDER")],
+    size: Annotated[str, typer.Option(help="small or large.")] = "large",
+    seed: Annotated[int, typer.Option(min=0, help="Of weights and lessons.")] = 0,
+    images: Annotated[
+        str, typer.Option(help="Whose digits it learns from: train, or half of them: first-half, second-half.")
+    ] = "first-half",
+    steps: Annotated[int | None, typer.Option(min=1, help="Optimizer steps; by default the size's.")] = None,
+) -> None:
+    """Teach a small model to judge the miniature's responses: minutes on one core, more for the large one.
+
+    Name the folder as `judge.path` beside `judge.kind: learned`, or serve it. With `data.train: miniature:second-half`
+    a policy learns from pictures that the judge has not seen.
+    """
+    for option, value, known in (
+        ("--size", size, ("small", "large")),
+        ("--images", images, ("train", "first-half", "second-half")),
+    ):
+        if value not in known:
+            raise InputError(", ".join(known), found=f"{value!r}{nearest_key(value, known)}", where=option)
+    _check_new(output, "FOLDER")
+    errors = Console(stderr=True)
+    with status(errors, "Loading torch"):
+        from contextrl.judge.llm.prompts import PromptSet
+        from contextrl.miniature.learned_judge.training import SIZES, write_judge
+    recipe = replace(SIZES[cast("Size", size)], seed=seed, images=cast("Images", images))
+    recipe = recipe if steps is None else replace(recipe, steps=steps)
+    fitted = write_judge(recipe, PromptSet.load(CONFIGS / "miniature" / "judge-prompts"), output, console=errors)
+    weights = sum(parameter.numel() for parameter in fitted.model.parameters())
+    Console().print(f"Judge of {weights:,} weights: {escape(str(output))}", soft_wrap=True, highlight=False)
 
 
 @app.command()
@@ -118,6 +150,14 @@ def questions(
         model = policy_folder(solutions_of)
     write_questions(output, count, cast("Split", split), seed, model)
     Console().print(f"{count:,} questions: {escape(str(output))}", soft_wrap=True, highlight=False)
+
+
+def _check_new(folder: Path, where: str) -> None:
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError("a new or empty folder", found=str(folder), where=where)
+    problem = why_not_writable(folder)
+    if problem is not None:
+        raise DiskError(f"{folder} cannot be written: {problem}", fix="Choose another folder")
 
 
 def accuracy_table(accuracy: dict[str, dict[str, Any]]) -> Table:

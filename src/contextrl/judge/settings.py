@@ -102,7 +102,8 @@ class JudgeConfig(JudgingSettings):
     its name."""
     path: Annotated[str | None, CODE_PATH] = None
     """python: `module:name` of a class with the method of `contextrl.Judge`, `my_rules:MyJudge` or `rules.py:MyJudge`,
-    relative to the file that names it; its module is run. `context` must be what the class says."""
+    relative to the file that names it; its module is run. `context` must be what the class says. learned: the folder of
+    the judge."""
     options: dict[str, Any] = Field(default_factory=dict)
     """python: what the class is called with."""
     context: ReferenceContext = "solution"
@@ -155,7 +156,7 @@ class JudgeConfig(JudgingSettings):
 
     @model_validator(mode="after")
     def _complete(self) -> JudgeConfig:
-        if (self.kind == "python") != (self.path is not None):
+        if self.kind in ("python", "rules", "llm") and (self.kind == "python") != (self.path is not None):
             raise ValueError("`kind: python` and judge.path (module:name) belong together")
         if "llm" in (self.kind, self.audit):
             missing = [name for name in ("base_url", "model") if not getattr(self, name)]

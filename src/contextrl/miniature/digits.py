@@ -4,16 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 Split = Literal["train", "dev", "test"]
+Half = Literal["first-half", "second-half"]
+#: Names a set of images.
+Images = Split | Half
 
-#: Image numbers of each split. Training never sees `dev` (every choice of ours) or `test` (held out, reported).
-SPLITS: dict[Split, range] = {"train": range(0, 1200), "dev": range(1200, 1400), "test": range(1400, 1797)}
+#: Image numbers. Training never sees `dev` (every choice of ours) or `test` (held out, reported). The halves are of
+#: `train`, for a learned judge and a policy that are to share no picture.
+IMAGES: dict[Images, range] = {
+    "train": range(0, 1200),
+    "dev": range(1200, 1400),
+    "test": range(1400, 1797),
+    "first-half": range(0, 600),
+    "second-half": range(600, 1200),
+}
+SPLITS: dict[Split, range] = {name: IMAGES[name] for name in get_args(Split)}
 
 #: Side of one digit in pixels, after enlarging the 8x8 original.
 TILE = 16
@@ -32,10 +43,10 @@ def digit_label(image: int) -> int:
     return int(_dataset()[1][image])
 
 
-@lru_cache(maxsize=4)
-def images_by_class(split: Split) -> dict[int, tuple[int, ...]]:
-    """Image numbers of each class in `split`."""
-    return {k: tuple(i for i in SPLITS[split] if digit_label(i) == k) for k in range(10)}
+@lru_cache(maxsize=8)
+def images_by_class(name: Images) -> dict[int, tuple[int, ...]]:
+    """Image numbers of each class in a split or a half."""
+    return {k: tuple(i for i in IMAGES[name] if digit_label(i) == k) for k in range(10)}
 
 
 @lru_cache(maxsize=2048)

@@ -10,9 +10,11 @@ from contextrl.miniature import BASE_POLICY
 from contextrl.plugins import DATA, EVALUATIONS, JUDGES, LABELLED, MODELS, NamedEvaluation, NamedJudge
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from contextrl.evaluation.judging.labelled import Labelled
     from contextrl.judge.protocol import Judge
-    from contextrl.miniature.digits import Split
+    from contextrl.miniature.digits import Images, Split
     from contextrl.miniature.references import References
     from contextrl.records.example import Example
     from contextrl.records.verdict import Disclosure, ReferenceContext
@@ -27,10 +29,13 @@ def register() -> None:
     """Add the miniature. `miniature` evaluates on the held-out test split; choices are made on `miniature:dev`.
 
     `miniature:blank` has the questions of `miniature` without their pictures: what remains of an accuracy is guessing.
+    `miniature:second-half` trains on the half of the train images that no learned judge has seen.
     """
     MODELS["miniature"] = BASE_POLICY
-    DATA["miniature"] = _training_examples
+    DATA["miniature"] = partial(_training_examples, "train")
+    DATA["miniature:second-half"] = partial(_training_examples, "second-half")
     JUDGES["steps"] = NamedJudge(_judge, _knows)
+    JUDGES["learned"] = NamedJudge(_learned, _knows, folder=True)
     splits: dict[str, Split] = {"miniature": "test", "miniature:test": "test", "miniature:dev": "dev"}
     judge = partial(_judge, "solution", "hint")
     for name, split in splits.items():
@@ -40,12 +45,18 @@ def register() -> None:
 
 
 def _training_examples(
-    *, count: int, seed: int, voice: str, references: References = "whole", references_share: float = 1.0
+    images: Images,
+    *,
+    count: int,
+    seed: int,
+    voice: str,
+    references: References = "whole",
+    references_share: float = 1.0,
 ) -> list[Example]:
     from contextrl.miniature.references import with_references
     from contextrl.miniature.tasks import miniature_examples
 
-    examples = miniature_examples("train", count, seed=seed, voice="foreign" if voice == "foreign" else "own")
+    examples = miniature_examples(images, count, seed=seed, voice="foreign" if voice == "foreign" else "own")
     return with_references(examples, references, references_share)
 
 
@@ -56,10 +67,17 @@ def _held_out(split: Split, count: int, *, blank: bool = False) -> Sequence[Exam
     return with_blank_pictures(examples) if blank else examples
 
 
-def _judge(context: ReferenceContext, disclose: Disclosure) -> Judge:
+def _judge(context: ReferenceContext, disclose: Disclosure, _: Path | None = None) -> Judge:
     from contextrl.miniature.steps_judge import StepsJudge
 
     return StepsJudge(context, disclose)
+
+
+def _learned(context: ReferenceContext, disclose: Disclosure, folder: Path | None = None) -> Judge:
+    from contextrl.miniature.learned_judge.judging import LearnedJudge
+
+    assert folder is not None  # the settings see to it
+    return LearnedJudge.load(folder, context, disclose)
 
 
 def _knows(example: Example) -> str | None:

@@ -16,7 +16,7 @@ from PIL import Image
 
 from contextrl.data.images import open_image
 from contextrl.miniature.classes import familiarity
-from contextrl.miniature.digits import Split, compose, images_by_class
+from contextrl.miniature.digits import Images, compose, images_by_class
 from contextrl.records.example import AnswerType, Example, Task
 
 Kind = Literal["read", "largest", "count", "sum", "parity", "difference"]
@@ -145,9 +145,9 @@ def foreign_solution(kind: Kind, digits: Sequence[int], asked: int, rng: random.
 
 
 def draw_problem(
-    rng: random.Random, split: Split, classes: Sequence[int] = range(10), kind: Kind | None = None
+    rng: random.Random, split: Images, classes: Sequence[int] = range(10), kind: Kind | None = None
 ) -> Problem:
-    """A problem with digits drawn uniformly from `classes`, images from `split`."""
+    """A problem with digits drawn uniformly from `classes`, images from `split` (a split or a half)."""
     pool = images_by_class(split)
     chosen = rng.choice(list(KINDS)) if kind is None else kind
     digits = tuple(rng.choice(list(classes)) for _ in range(rng.choice(KINDS[chosen].digits)))
@@ -174,8 +174,8 @@ def to_example(problem: Problem, *, id: str, voice: Voice, rng: random.Random) -
     )
 
 
-def miniature_examples(split: Split, count: int, *, seed: int = 0, voice: Voice = "own") -> list[Example]:
-    """`count` examples of `split`; the same arguments always give the same examples."""
+def miniature_examples(split: Images, count: int, *, seed: int = 0, voice: Voice = "own") -> list[Example]:
+    """`count` examples of `split` (or a half); the same arguments always give the same examples."""
     rng = random.Random(f"{split}-{seed}")
     problems = [draw_problem(rng, split) for _ in range(count)]
     examples = []

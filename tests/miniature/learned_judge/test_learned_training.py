@@ -22,10 +22,10 @@ from contextrl.miniature.learned_judge.training import (
     JudgeRecipe,
     LessonSampler,
     corpus_for_tokenizer,
-    greedy_replies,
     learned_judge,
     prompt_text,
 )
+from contextrl.miniature.learned_judge.writing import ReplyWriter
 from contextrl.miniature.policy import build_processor, build_tokenizer
 from contextrl.policy.processor import ImageOnlyQwen3VLProcessor
 
@@ -104,7 +104,7 @@ def test_a_saved_judge_replies(prompts: PromptSet, tmp_path: Path, monkeypatch: 
     model = Qwen3VLForConditionalGeneration.from_pretrained(folder).eval()
     rng = random.Random(2)
     requests = [draw_lesson(rng).request for _ in range(3)]
-    arguments = (model, ImageOnlyQwen3VLProcessor.load(folder), prompts, requests)
-    replies = greedy_replies(*arguments, max_tokens=5, batch_size=2)
-    assert len(replies) == 3
-    assert replies == greedy_replies(*arguments, max_tokens=5, batch_size=3)
+    arguments = (model, ImageOnlyQwen3VLProcessor.load(folder), PromptSet.load(folder / "prompts"))
+    replies = [ReplyWriter(*arguments, batch=batch, max_tokens=5).write(requests) for batch in (2, 3)]
+    assert [len(reply.pieces) for reply in replies[0]] == [5] * 3
+    assert [reply.text for reply in replies[0]] == [reply.text for reply in replies[1]]

@@ -16,7 +16,7 @@ from typing import get_args
 
 from contextrl.judge.llm.prompts import Task
 from contextrl.judge.protocol import JudgeRequest
-from contextrl.miniature.digits import Split
+from contextrl.miniature.digits import Images
 from contextrl.miniature.steps_judge import Steps, StepsJudge, parse_steps
 from contextrl.miniature.tasks import (
     KINDS,
@@ -99,7 +99,7 @@ def write_reply(problem: Problem, example: Example, response: str, task: Task, d
     return reply
 
 
-def draw_lesson(rng: random.Random, split: Split = "train") -> Lesson:
+def draw_lesson(rng: random.Random, split: Images = "train") -> Lesson:
     """A lesson on the images of `split`: any context, any task; a report is asked for on wrong responses only."""
     tasks: tuple[Task, ...] = get_args(Task)
     task = rng.choices(tasks, [6, 3, 1])[0]

@@ -10,27 +10,33 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from rich.console import Console
 from torch.nn.functional import cross_entropy
 
-from contextrl.data.images import open_image
+from contextrl.disk import writing
 from contextrl.judge.llm.prompts import Message, PromptSet, Task
 from contextrl.judge.protocol import JudgeRequest
 from contextrl.miniature.base import BaseRecipe, Draw, SftSampler
+from contextrl.miniature.digits import Images
 from contextrl.miniature.fitting import Fitted, fit
 from contextrl.miniature.learned_judge.lessons import Lesson, draw_lesson
-from contextrl.miniature.policy import MERGE, build_processor, build_tokenizer, greedy_texts
+from contextrl.miniature.policy import MERGE, build_model, build_processor, build_tokenizer
 from contextrl.records.verdict import Disclosure
 from contextrl.user_cache import build_once
 
+Size = Literal["small", "large"]
+
 #: Raise when a change here, in `lessons`, `base`, `fitting`, `tasks`, `policy` or `digits` makes cached judges old.
-RECIPE_VERSION = 3
+RECIPE_VERSION = 4
+#: Folder within a judge's, of the prompts that it was taught.
+PROMPTS = "prompts"
 #: Batches that are drawn at once and sorted by length.
 SORTED_BATCHES = 4
 #: Words of a reply that decide something; all else in it is read or copied.
@@ -42,11 +48,18 @@ class JudgeRecipe:
     """Everything but its prompts that the learned judge depends on.
 
     Attributes:
+        images: whose pictures it learns from.
+        hidden, layers, vision_hidden, vision_layers: see `build_model`.
         steps, batch: optimizer steps, and lessons in each.
         decision_weight: how much more than other tokens those count that say right, wrong, correct or incorrect. With
             1 the copying that surrounds them is learned first, and comparing hundreds of steps later.
     """
 
+    images: Images = "train"
+    hidden: int = 128
+    layers: int = 4
+    vision_hidden: int = 96
+    vision_layers: int = 3
     steps: int = 700
     batch: int = 32
     decision_weight: float = 5.0
@@ -60,11 +73,18 @@ class JudgeRecipe:
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
+#: What `contextrl miniature judge` trains. Their images are one half of `train`, the other is a policy's.
+SIZES: dict[Size, JudgeRecipe] = {
+    "small": JudgeRecipe("first-half", hidden=64, layers=2, vision_hidden=48, vision_layers=2, steps=700),
+    "large": JudgeRecipe("first-half", steps=1000),
+}
+
+
 class LessonSampler:
     """Draws lessons as token sequences, prompts exactly as a server will render them."""
 
     def __init__(self, processor: Any, prompts: PromptSet, recipe: JudgeRecipe) -> None:
-        self.processor, self.prompts = processor, prompts
+        self.processor, self.prompts, self.images = processor, prompts, recipe.images
         self.rng = random.Random(recipe.seed)
         self._sft = SftSampler(processor, BaseRecipe(seed=recipe.seed))
 
@@ -74,7 +94,7 @@ class LessonSampler:
         Lessons of similar length stand together, which saves a quarter of the time.
         """
         while True:
-            draws = [self.draw(draw_lesson(self.rng)) for _ in range(count * SORTED_BATCHES)]
+            draws = [self.draw(draw_lesson(self.rng, self.images)) for _ in range(count * SORTED_BATCHES)]
             draws.sort(key=lambda draw: len(draw.prompt) + len(draw.target) // 2)
             starts = list(range(0, len(draws), count))
             self.rng.shuffle(starts)
@@ -99,22 +119,6 @@ def prompt_text(
     messages = prompts.messages(task, request, images=urls, disclose=disclose)
     shown = [{"role": message["role"], "content": _parts(message)} for message in messages]
     return str(processor.apply_chat_template(shown, add_generation_prompt=True, tokenize=False))
-
-
-def greedy_replies(
-    model: Any,
-    processor: Any,
-    prompts: PromptSet,
-    requests: Sequence[JudgeRequest],
-    task: Task = "verify",
-    *,
-    max_tokens: int = 96,
-    batch_size: int = 64,
-) -> list[str]:
-    """The judge's greedy replies without a server: to measure it, and to compare a server's replies with."""
-    texts = [prompt_text(processor, prompts, request, task) for request in requests]
-    images = [[open_image(image) for image in request.example.images] for request in requests]
-    return greedy_texts(model, processor, texts, images, max_new_tokens=max_tokens, batch_size=batch_size)
 
 
 def _parts(message: Message) -> list[dict[str, str]]:
@@ -149,7 +153,14 @@ def train_judge(recipe: JudgeRecipe, prompts: PromptSet, *, console: Console | N
         torch.autograd.backward(loss)
         return float(loss.detach())
 
-    return fit(processor, backward, recipe, title="Building the learned judge", console=console)
+    shape = partial(
+        build_model,
+        hidden=recipe.hidden,
+        layers=recipe.layers,
+        vision_hidden=recipe.vision_hidden,
+        vision_layers=recipe.vision_layers,
+    )
+    return fit(processor, backward, recipe, title="Training the judge", build=shape, console=console)
 
 
 def token_weights(tokenizer: Any, decision_weight: float) -> torch.Tensor:
@@ -170,11 +181,27 @@ def weighted_loss(logits: torch.Tensor, labels: torch.Tensor, weights: torch.Ten
     return cross_entropy(logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten(), weight=weights, ignore_index=-100)
 
 
+def write_judge(recipe: JudgeRecipe, prompts: PromptSet, folder: Path, *, console: Console | None = None) -> Fitted:
+    """Train a judge and write its checkpoint to `folder`, with the prompts that it was taught in `prompts/`.
+
+    Raises:
+        DiskError: the folder cannot be written.
+    """
+    fitted = train_judge(recipe, prompts, console=console)
+    texts = folder / PROMPTS
+    with writing(folder, fix="Make room, or choose another folder"):
+        texts.mkdir(parents=True, exist_ok=True)
+        for name, text in prompts.texts.items():
+            (texts / name).write_text(text, encoding="utf-8")
+        fitted.save(folder)
+    return fitted
+
+
 def learned_judge(prompts: PromptSet, recipe: JudgeRecipe | None = None, *, console: Console | None = None) -> Path:
     """Folder of the judge, trained first if the cache does not have it; see `build_once`."""
     chosen = recipe or JudgeRecipe()
 
     def build(folder: Path) -> None:
-        train_judge(chosen, prompts, console=console).save(folder)
+        write_judge(chosen, prompts, folder, console=console)
 
     return build_once(f"miniature-judge-{chosen.key(prompts)}", "recipe.json", build)
