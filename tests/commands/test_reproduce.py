@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,10 +14,11 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from contextrl.commands.cli import app
-from contextrl.commands.reproduction.arms import BLANK, TEST, Arm, at
+from contextrl.commands.reproduction.arms import BLANK, CONTEXTRL, TEST, Arm, at
 from contextrl.commands.reproduction.artifacts import Artifact, Pantry, Work
-from contextrl.commands.reproduction.runner import Plan, Runner, filled, late_mean
+from contextrl.commands.reproduction.runner import Plan, Runner, filled
 from contextrl.commands.reproduction.studies import STUDIES, arms_of, chosen_studies
+from contextrl.commands.reproduction.training import late_mean
 from contextrl.errors import ContextRLError, InputError
 from contextrl.studies.cells import CellStore
 
@@ -98,10 +100,11 @@ def test_a_killed_command_goes_on_where_it_was(tmp_path: Path) -> None:
         runner(tmp_path, FakeCommand(fail_at=6)).run(arms, range(1))
     kept = len(list(tmp_path.rglob("seed-*.json")))
     assert kept > 0
+    trained = len(list(tmp_path.rglob("cost.json")))
     command = FakeCommand()
     runner(tmp_path, command).run(arms, range(1))
     assert len(list(tmp_path.rglob("seed-*.json"))) == len(arms)
-    assert command.trained() + kept == len(arms) + (0 if (tmp_path / "cells/base").exists() else 1)
+    assert command.trained() + trained == len([arm for arm in arms if arm.config]), "no run is trained twice"
 
 
 def test_an_arm_with_anothers_tokens_takes_the_steps_that_cost_as_much(tmp_path: Path) -> None:
@@ -209,7 +212,12 @@ def test_a_cell_without_what_a_study_measures_is_made_again(tmp_path: Path) -> N
     made.store.write(replace(cell, measures={}))
     again = FakeCommand()
     runner(tmp_path, again).run(arms, range(1))
-    assert again.trained() == 1
+    assert again.calls == [], "the run and what it was evaluated on are there"
+    assert runner(tmp_path, again).finished(CONTEXTRL, 0) == cell
+    shutil.rmtree(tmp_path / "artifacts")
+    made.store.write(replace(cell, outcomes={}))
+    runner(tmp_path, again).run(arms, range(1))
+    assert [call[0] for call in again.calls] == ["train", "eval"], "of a run that is gone"
 
 
 class Kitchen:

@@ -129,7 +129,7 @@ def test_markdown_says_claim_command_findings_and_tables() -> None:
     result = Result(
         [Table("T", ["a", "b"], [["x", "1"]])], [Finding("disagrees", "It falls.", "Because.")], None, ["N"]
     )
-    text = markdown([Written("m", "Main", "claims.", "contextrl reproduce m", "3 seeds", result)], {})
+    text = markdown("Studies", [Written("m", "Main", "claims.", "contextrl reproduce m", "3 seeds", result)], {})
     for part in (
         "## Main",
         "The paper: claims.",

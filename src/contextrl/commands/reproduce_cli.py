@@ -16,6 +16,7 @@ from contextrl.errors import InputError
 
 if TYPE_CHECKING:
     from contextrl.commands.reproduction.arms import Arm, Study
+    from contextrl.studies.cells import CellStore
     from contextrl.studies.tables import Table
     from contextrl.studies.writing import Written
 
@@ -56,9 +57,7 @@ def reproduce(
     methods: held-out images, with the pictures blanked as a control. All others: development images. Each study says
     what the paper claims, what is seen, and whether that agrees.
     """
-    from contextrl.commands.reproduction.pages import quote_tables, write_markdown, write_results, written
-    from contextrl.commands.reproduction.runner import QUICK_ITEMS, QUICK_STEPS, Plan, Runner
-    from contextrl.commands.reproduction.studies import STUDIES, chosen_studies
+    from contextrl.commands.reproduction.studies import chosen_studies
     from contextrl.studies.cells import CellStore
 
     chosen = chosen_studies(studies or [])
@@ -66,18 +65,32 @@ def reproduce(
         raise InputError("the miniature's configurations", found=f"no {configs / 'contextrl.yaml'}", where="--configs")
     if quick:
         output, seeds = output / "quick", 1
-    known = tuple(STUDIES.values())
-    plan = Plan(configs, known, QUICK_ITEMS, QUICK_STEPS, jobs) if quick else Plan(configs, known, jobs=jobs)
     store = CellStore(output)
     if not only_tables:
-        runner = Runner(store, plan, Console(stderr=True))
-        for seed in range(seeds):
-            runner.run(_arms(chosen, seed, quick=quick), [seed])
-    results = [result for study in chosen if (result := written(store, study, range(seeds))) is not None]
+        _make(store, chosen, seeds, configs, jobs, quick=quick)
+    _write(store, chosen, seeds, page, readme)
+
+
+def _make(store: CellStore, studies: Sequence[Study], seeds: int, configs: Path, jobs: int, *, quick: bool) -> None:
+    """What is missing, seed by seed: what is stopped has whole comparisons with fewer seeds."""
+    from contextrl.commands.reproduction.runner import QUICK_ITEMS, QUICK_STEPS, Plan, Runner
+    from contextrl.commands.reproduction.studies import STUDIES
+
+    known = tuple(STUDIES.values())
+    plan = Plan(configs, known, QUICK_ITEMS, QUICK_STEPS, jobs) if quick else Plan(configs, known, jobs=jobs)
+    runner = Runner(store, plan, Console(stderr=True))
+    for seed in range(seeds):
+        runner.run(_arms(studies, seed, quick=quick), [seed])
+
+
+def _write(store: CellStore, studies: Sequence[Study], seeds: int, page: Path | None, readme: Path | None) -> None:
+    from contextrl.commands.reproduction.pages import quote_tables, write_markdown, write_results, written
+
+    results = [result for study in studies if (result := written(store, study, range(seeds))) is not None]
     console = Console()
     for result in results:
         _print(console, result)
-    for path in write_results(output, results):
+    for path in write_results(store.folder, results):
         console.print(f"Written: {escape(str(path))}", soft_wrap=True)
     if page is not None:
         page.parent.mkdir(parents=True, exist_ok=True)

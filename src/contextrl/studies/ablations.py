@@ -14,8 +14,8 @@ PAPER = {
     "without-cas": ("ContextRL less w/o CAS (paper: 1.54 points)", ""),
     "without-car": (
         "ContextRL less w/o CAR (paper: 1.96 points)",
-        "The step judge of the miniature finds a wrong derivation without a reference too: what the solution adds are "
-        "misread digits whose answer is right all the same.",
+        "The step judge finds a wrong derivation without a reference too: what the solution adds are misread digits "
+        "whose answer is right all the same.",
     ),
     "without-report": ("ContextRL less w/o report (paper: 0.32 points)", ""),
     "scale-1": ("ContextRL less w/o scale (paper: 0.43 points)", ""),

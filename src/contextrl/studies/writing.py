@@ -9,8 +9,6 @@ from typing import Any
 from contextrl.records.jsonl import json_ready
 from contextrl.studies.study import Finding, Result
 
-HEAD = "# The paper's studies in the miniature\n\nWritten by `contextrl reproduce`, never by hand.\n"
-
 
 @dataclass(frozen=True)
 class Written:
@@ -50,13 +48,14 @@ def finding_line(finding: Finding) -> str:
     return f"**{finding.verdict}**: {finding.sees}{' ' + finding.why if finding.why else ''}"
 
 
-def markdown(studies: Sequence[Written], figures: Mapping[str, str]) -> str:
+def markdown(title: str, studies: Sequence[Written], figures: Mapping[str, str]) -> str:
     """The page of all studies.
 
     Args:
         figures: study's name to the path of its figure, from the page.
     """
-    return HEAD + "".join(f"\n{section(study, figures.get(study.name))}" for study in studies)
+    head = f"# {title}\n\nWritten by `contextrl reproduce`, never by hand.\n"
+    return head + "".join(f"\n{section(study, figures.get(study.name))}" for study in studies)
 
 
 def section(study: Written, figure: str | None) -> str:

@@ -57,7 +57,7 @@ def write_markdown(page: Path, studies: Sequence[Written]) -> None:
         svg = vl_convert.vegalite_to_svg(for_paper(chart.spec), vl_version=VEGA_LITE)
         write_atomically(folder / f"{study.name}.svg", svg)
         figures[study.name] = f"{folder.name}/{study.name}.svg"
-    write_atomically(page, markdown(studies, figures))
+    write_atomically(page, markdown(_TITLE, studies, figures))
 
 
 def quote_tables(path: Path, studies: Sequence[Written]) -> None:

@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import shlex
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +16,10 @@ from contextrl.commands.config import RunConfig, load_config, settings_of_the_me
 from contextrl.commands.reproduction.arms import Arm, Study, at
 from contextrl.commands.reproduction.artifacts import Call, Pantry
 from contextrl.commands.reproduction.probes import COMMON, Probing
+from contextrl.commands.reproduction.training import Trained, call_contextrl, cell_of, trained_in
 from contextrl.console import Advance, progress_bar
 from contextrl.errors import ContextRLError
 from contextrl.miniature import BASE_POLICY
-from contextrl.records.jsonl import number
-from contextrl.records.metrics import ENTROPY
-from contextrl.records.run_directory import RunDirectory
 from contextrl.studies.cells import Cell, CellStore, settings_hash
 
 #: Steps of `--quick`, and its items of each set.
@@ -115,7 +108,7 @@ class Runner:
         """
         for dependent in (False, True):
             cells = [(a, s) for s in seeds for a in arms if (a.spends is not None) == dependent]
-            cells = [(a, s) for a, s in cells if a.seeded or s == seeds[0]]
+            cells = [(a, s) for a, s in cells if a.seeded or s == 0]
             missing = [(a, s) for a, s in cells if self.finished(a, s) is None]
             if missing:
                 self._run_all(missing)
@@ -179,46 +172,33 @@ class Runner:
             raise failure
 
     def _make(self, arm: Arm, seed: int) -> Cell:
+        """The cell; of one that lacks only what a study has come to ask since, the rest is taken over."""
         steps = self.steps_of(arm, seed)
-        versions = self.pantry.versions(arm.needs)
+        settings = self.plan.settings(arm, self.pantry.versions(arm.needs), steps)
+        earlier = self.store.read(arm.name, seed, settings)
         paths = {name: self.pantry.path(name, seed) for name in arm.needs}
-        with tempfile.TemporaryDirectory(prefix="contextrl-") as folder:
-            scratch = Path(folder)
-            run_dir, target, results = None, filled(arm.target, paths), {}
-            processor = None
-            if arm.config is not None:
-                run_dir = scratch / "run"
-                processor = self._train(arm, seed, run_dir, steps, paths)
-                results, target = RunDirectory(run_dir).results() or {}, str(run_dir)
-            outcomes = self._outcomes(arm, target, scratch / "items.jsonl")
-            probing = Probing(
-                run_dir,
-                target,
-                seed,
-                scratch,
-                self.call,
-                lambda name: self.pantry.path(name, seed),
-                self.plan.items,
-                processor,
-            )
-            measures = {name: self.probes[name](probing) for name in self.plan.probes_of(arm)}
-            entropy = late_mean(probing.run.metrics(), ENTROPY) if run_dir is not None else None
-        return Cell(
-            arm.name,
-            seed,
-            self.plan.settings(arm, versions, steps),
-            steps=results.get("steps", 0),
-            seconds=results.get("seconds", {}).get("train", 0.0),
-            tokens=results.get("tokens", {}),
-            knowledge=results.get("knowledge", {}),
-            groups=results.get("groups", {}),
-            entropy=entropy,
-            outcomes=outcomes,
-            measures=measures,
-        )
+        trained = self._trained(arm, seed, settings, steps, paths)
+        target = filled(arm.target, paths) if trained is None else str(trained.run_dir)
+        sets = [name for name in self.plan.sets_of(arm) if earlier is None or name not in earlier.outcomes]
+        probes = [name for name in self.plan.probes_of(arm) if earlier is None or name not in earlier.measures]
+        with tempfile.TemporaryDirectory(prefix="contextrl-") as scratch:
+            outcomes = self._outcomes(sets, target, Path(scratch) / "items.jsonl")
+            measures = self._measures(probes, trained, target, seed, Path(scratch))
+        if earlier is not None:
+            outcomes, measures = {**earlier.outcomes, **outcomes}, {**earlier.measures, **measures}
+        return cell_of(arm.name, seed, settings, trained, outcomes, measures)
 
-    def _outcomes(self, arm: Arm, target: str, predictions: Path) -> dict[str, str]:
-        sets = self.plan.sets_of(arm)
+    def _trained(
+        self, arm: Arm, seed: int, settings: str, steps: int | None, paths: Mapping[str, Path]
+    ) -> Trained | None:
+        """The arm's run, which is kept until its folder is removed; None where nothing is trained."""
+        if arm.config is None:
+            return None
+        changed = [filled(setting, paths) for setting in self.plan.overrides(arm, steps)]
+        folder = self.store.folder / "artifacts" / "runs" / f"{arm.name}-{settings[:12]}-seed-{seed}"
+        return trained_in(folder, self.plan.configs / arm.config, seed, changed, self.call)
+
+    def _outcomes(self, sets: Sequence[str], target: str, predictions: Path) -> dict[str, str]:
         if not sets:
             return {}
         options = ["--benchmark", ",".join(sets), "--limit", str(self.plan.items)]
@@ -227,13 +207,20 @@ class Runner:
         of_set = {name: [record for record in records if record["benchmark"] == name] for name in sets}
         return {name: self.store.keep_items(name, rows) for name, rows in of_set.items()}
 
-    def _train(self, arm: Arm, seed: int, run_dir: Path, steps: int | None, paths: Mapping[str, Path]) -> float | None:
-        kept = ["data.eval=null", "train.save_steps=100000", "train.save_total_limit=1"]
-        changed = [filled(setting, paths) for setting in self.plan.overrides(arm, steps)]
-        sets = [f"run_dir={run_dir}", f"seed={seed}", *kept, *changed]
-        command = ["train", str(self.plan.configs / str(arm.config))]
-        spent = self.call([*command, *(part for setting in sets for part in ("--set", setting))])
-        return spent if isinstance(spent, float) else None
+    def _measures(
+        self, probes: Sequence[str], trained: Trained | None, target: str, seed: int, scratch: Path
+    ) -> dict[str, Any]:
+        probing = Probing(
+            None if trained is None else trained.run_dir,
+            target,
+            seed,
+            scratch,
+            self.call,
+            lambda name: self.pantry.path(name, seed),
+            self.plan.items,
+            None if trained is None else trained.processor,
+        )
+        return {name: self.probes[name](probing) for name in probes}
 
 
 def _processor(cell: Cell) -> float:
@@ -245,42 +232,3 @@ def filled(text: str, paths: Mapping[str, Path]) -> str:
     for name, path in paths.items():
         text = text.replace(at(name), str(path))
     return text
-
-
-def late_mean(records: Iterable[Mapping[str, Any]], metric: str) -> float | None:
-    """Mean of a metric over the last third of the steps that logged it; None where none did."""
-    values = [value for record in records if (value := number(record.get(metric))) is not None]
-    late = values[len(values) * 2 // 3 :]
-    return sum(late) / len(late) if late else None
-
-
-def call_contextrl(arguments: Sequence[str]) -> float:
-    """Run the command in a process of its own, with one thread.
-
-    Returns:
-        Processor seconds that it took.
-
-    Raises:
-        ContextRLError: it failed; the end of what it said.
-    """
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-    command = [sys.executable, "-m", "contextrl", *arguments]
-    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
-        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=said)
-        code, spent = _waited(process)
-        if code:
-            said.seek(0)
-            end = said.read().strip()[-1500:]
-            raise ContextRLError(f"contextrl {shlex.join(arguments)} ended with {code}:\n{end}")
-    return spent
-
-
-def _waited(process: subprocess.Popen[bytes]) -> tuple[int, float]:
-    """Exit code and processor seconds of a process, and of those that it waited for."""
-    started = time.monotonic()
-    try:
-        _, status, usage = os.wait4(process.pid, 0)
-    except (AttributeError, ChildProcessError):  # no such call here: the wall time stands in
-        return process.wait(), time.monotonic() - started
-    process.returncode = os.waitstatus_to_exitcode(status)
-    return process.returncode, usage.ru_utime + usage.ru_stime
