@@ -78,9 +78,19 @@ class Attempt:
     @property
     def reward(self) -> float | None:
         """The verdict's: 1, 0, or None where the judge failed."""
-        if not self.scored:
+        return self.reward_with(0.0)
+
+    def reward_with(self, answer_only: float) -> float | None:
+        """The verdict's reward where a right answer by a wrong process is worth something.
+
+        Args:
+            answer_only: what it is worth; see `objective.answer_only_reward`.
+        """
+        if self.verdict is None or not self.scored:
             return None
-        return 1.0 if self.correct else 0.0
+        if self.correct:
+            return 1.0
+        return answer_only if self.verdict.false_positive else 0.0
 
 
 @dataclass
