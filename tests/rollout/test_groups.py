@@ -54,6 +54,15 @@ def test_reward(one: Attempt, reward: float | None, scored: bool) -> None:
     assert one.correct is (reward == 1.0)
 
 
+@pytest.mark.parametrize(
+    ("outcome", "reward"), [("+", 1.0), ("-", 0.0), ("x", 0.25), ("?", None)], ids=["right", "wrong", "layered", "lost"]
+)
+def test_a_right_answer_by_a_wrong_process_may_be_worth_something(outcome: str, reward: float | None) -> None:
+    one = attempt(outcome)
+    assert one.reward_with(0.25) == reward
+    assert one.reward == (reward if outcome != "x" else 0.0)
+
+
 def test_only_stage_2_is_rolled_back() -> None:
     assert retry(0, "better").rolled_back
     assert not attempt("+").rolled_back

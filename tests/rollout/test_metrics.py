@@ -261,3 +261,8 @@ def test_information_gain_by_hand() -> None:
 def test_false_positives_are_unknown_where_nobody_looked_at_the_reasoning() -> None:
     numerator, denominator = shares([judged_with(RIGHT_NOBODY_LOOKED, WRONG_NOBODY_LOOKED)])["knowledge/rho_fp"]
     assert (numerator, denominator) == (0, 0)
+
+
+def test_beside_other_rewards_the_verdicts_own_mean_knows_what_right_answers_are_worth() -> None:
+    sums = rollout_sums([group("+x-?")], JudgeTally(), rewards=["other"], answer_only=0.5)
+    assert sums.shares["rewards/judge_reward/mean"] == (1.5, 3.0)

@@ -267,6 +267,32 @@ def test_a_process_takes_part_in_every_round_of_another() -> None:
     assert [row for row, _ in sampler.calls] == [[], []]
 
 
+# ---- further samples, to compare with -------------------------------------------------------------------------------
+
+
+def test_in_place_of_retries_the_original_prompt_is_sampled_as_often_again() -> None:
+    judged, judge = group("---"), FakeJudge(by_first_word)
+    settings = Stage2Settings(guidance="none", samples_per_negative=2)
+    texts = ["right you are right", "wrong", "right", "right", "wrong", "lost"]
+    sampler = run_stage_2([judged], *texts, settings=settings, judge=judge)
+    assert sampler.prompt_texts() == ["sum"] * 6
+    assert sampler.calls[0][1] == [[]] * 6
+    # Nothing was shown that it could speak of: no filter, and the policy's own sample.
+    assert rejections(judged) == [None, "incorrect", None, "duplicate", "incorrect", "unscored"]
+    assert {request.wants_report or request.wants_standalone for b in judge.batches for request in b} == {False}
+    added = [member for member in judged.members if member.stage == 2]
+    assert [member.completion.text for member in added] == ["right you are right", "right"]
+    assert not any(member.rolled_back or member.seen for member in added)
+    assert judged.mixed
+    assert judged.kind == "all_negative"
+    assert len(set(sampler.seeds)) == 6
+
+
+def test_nobody_asks_for_reports_that_are_not_shown() -> None:
+    assert Stage2Settings().asks_for_reports
+    assert not Stage2Settings(guidance="none").asks_for_reports
+
+
 # ---- the filter --------------------------------------------------------------------------------------------------
 
 

@@ -11,6 +11,7 @@ from runs import SETTINGS, FunctionEngine, ScriptedJudge, build_trainer, loader_
 from two_processes import on_two_processes
 
 from contextrl.judge.protocol import JudgeRequest
+from contextrl.objective.advantages import group_advantages
 from contextrl.rollout.groups import Attempt, Group
 from contextrl.trainer.batches import loss_mask
 from contextrl.trainer.contextrl_trainer import ContextRLTrainer
@@ -70,10 +71,14 @@ def loss_of_group(trainer: ContextRLTrainer, group: Group) -> torch.Tensor:
     return torch.stack(losses).mean()
 
 
-@pytest.mark.parametrize("rollback", [True, False], ids=["rolled-back", "context-kept"])
+@pytest.mark.parametrize(
+    "stage2",
+    [{}, {"rollback": False}],
+    ids=["rolled-back", "context-kept"],
+)
 @pytest.mark.parametrize("shared_prefix", [True, False], ids=["shared", "separate"])
 def test_the_gradient_is_that_of_a_loop_over_groups(
-    tiny_policy: Path, tmp_path: Path, shared_prefix: bool, rollback: bool
+    tiny_policy: Path, tmp_path: Path, shared_prefix: bool, stage2: dict[str, Any]
 ) -> None:
     """A group's loss is the mean over its own members, K + |P| of them in a mixed one; groups weigh the same."""
     trainer = trainer_of(
@@ -82,7 +87,7 @@ def test_the_gradient_is_that_of_a_loop_over_groups(
         shared_prefix=shared_prefix,
         num_generations=3,
         per_device_train_batch_size=12,
-        stage2={"rollback": rollback},
+        stage2=stage2,
     )
     with torch.no_grad():  # away from the reference, or KL would have no gradient
         trainer.model.lm_head.weight.mul_(1.05)
@@ -96,8 +101,8 @@ def test_the_gradient_is_that_of_a_loop_over_groups(
     assert sizes[1] == 3, "one group is online"
     assert len(set(sizes)) > 2, "and mixed ones differ in size"
     kept = [member for group in groups for member in group.members if member.stage == 2]
-    assert [member.rolled_back for member in kept] == [rollback] * len(kept)
-    assert [bool(member.context) for member in kept] == [not rollback] * len(kept)
+    assert [member.rolled_back for member in kept] == [not stage2] * len(kept)
+    assert [bool(member.context) for member in kept] == ["rollback" in stage2] * len(kept)
     trainer.model.zero_grad()
     torch.stack([loss_of_group(trainer, group) for group in groups]).mean().backward()
     expected = gradient(trainer)
@@ -149,6 +154,30 @@ def test_without_rollback_a_retry_is_trained_after_what_it_has_seen(tiny_policy:
             expected = log_probabilities(trainer, trainer.model, group, attempt)
         torch.testing.assert_close(batch["old_per_token_logps"][row][len(whole) : end], expected, rtol=0, atol=1e-5)
     assert int(batch["num_items_in_batch"]) == int(trained.sum())
+
+
+def test_further_samples_are_trained_as_the_policys_own(tiny_policy: Path, tmp_path: Path) -> None:
+    """They make a group mixed, and lambda holds; but they are on-policy, so that the KL term covers them."""
+
+    def lot(request: JudgeRequest) -> str:
+        return "correct" if sum(request.response.encode()) % 5 == 0 else "incorrect"
+
+    trainer = build_trainer(
+        tiny_policy, tmp_path, ScriptedJudge(lot), stage2={"guidance": "none", "samples_per_negative": 4}
+    )
+    batch = trainer._generate_and_score_completions(loader_rows(0, 1, 2, 3))
+    assert trainer.rows is not None
+    rows, groups = trainer.rows, trainer.rows.rollout.groups
+    assert rows.added, "some further sample must have been right"
+    assert not batch["off_policy"].any()
+    assert "untrained" not in batch
+    for row in rows.added:
+        group = groups[rows.group[row]]
+        ids = list(rows.attempts[row].completion.ids)
+        assert batch["completion_ids"][row][: len(ids)].tolist() == ids
+        rewards = torch.tensor([[float(member.correct) for member in group.members]])
+        expected = 0.5 * group_advantages(rewards)[0, group.members.index(rows.attempts[row])]
+        torch.testing.assert_close(batch["advantages"][row], expected)
 
 
 def weights_after(policy: Path, folder: Path, **settings: Any) -> dict[str, torch.Tensor]:

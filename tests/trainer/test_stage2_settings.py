@@ -20,6 +20,17 @@ from contextrl.trainer.config import ContextRLConfig
             ["stage2.rollback", "contextrl"],
             id="rollback-of-nothing",
         ),
+        pytest.param({"stage2": {"guidance": "none", "enabled": False}}, ["stage2.guidance"], id="guidance-of-nothing"),
+        pytest.param(
+            {"stage2": {"guidance": "none", "rollback": False}},
+            ["stage2.rollback", "stage2.guidance"],
+            id="no-context-to-keep",
+        ),
+        pytest.param(
+            {"stage2": {"guidance": "none"}, "objective": {"ratio": "shaped"}},
+            ["objective.ratio", "rolled back"],
+            id="a-ratio-for-samples-of-the-policy",
+        ),
         pytest.param({"stage2": {"rounds": 2, "enabled": False}}, ["stage2.rounds"], id="rounds-of-nothing"),
         pytest.param(
             {"stage2": {"rollback": False}, "objective": {"mixing": "replace"}},

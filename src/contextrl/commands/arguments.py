@@ -145,6 +145,12 @@ def _check_method(config: RunConfig) -> None:
             found=f"method: {config.method}",
             where="objective.ratio",
         )
+    if config.objective.answer_only_reward and config.judge.kind == "rules":
+        raise InputError(
+            "0 with judge.kind: rules, which finds every right answer correct",
+            found=f"{config.objective.answer_only_reward:g}",
+            where="objective.answer_only_reward",
+        )
     expected = "dapo" if config.method == "dapo" else None
     loss_type = config.train.get("loss_type", expected)
     if expected and loss_type != expected:

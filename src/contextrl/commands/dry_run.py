@@ -170,7 +170,8 @@ def described_judge(judge: JudgeConfig) -> str:
 
 def say_method(sheet: Sheet, config: RunConfig, args: Any) -> None:
     objective = config.objective
-    stage2 = f"on, report {args.stage2.report}" if args.stage2.in_use else "off"
+    shown = f"report {args.stage2.report}" if args.stage2.guidance == "attempt" else "further samples, shown nothing"
+    stage2 = f"on, {shown}" if args.stage2.in_use else "off"
     sheet.say("stage 2", stage2)
     if args.stage2.in_use:
         sheet.say("mixed groups", f"{objective.mixing}, lambda {objective.mixed_group_scale}")

@@ -29,6 +29,9 @@ class ObjectiveSettings(Section):
     """gamma of the shaped ratio."""
     kl_scope: KlScope | None = None
     """Tokens of the KL term; by default on_policy for `contextrl` and all for every other method."""
+    answer_only_reward: float = Field(0.0, ge=0, le=1)
+    """Reward of a right answer by a wrong process, which the judge finds incorrect: 0 is the paper's, 1 that of a
+    correct response. What is positive stays the verdict's: all-negative groups, retries that are kept, accuracies."""
     overlong_buffer: int = Field(0, ge=0)
     """DAPO's soft overlong penalty begins so many tokens before max_completion_length; 0 is off."""
 

@@ -42,6 +42,7 @@ class Attempt:
         seen: for a retry, the text of what followed the failed attempt in its prompt.
         context: for a retry that is trained as it was sampled, without rollback, the tokens between the original prompt
             and it.
+        resampled: drawn in stage 2 from the original prompt, where nothing is shown: on-policy, as stage 1 is.
         verdict: the rewarded judge's.
         audit: a second judge's, recorded and never rewarded.
         rejection: why a retry was not kept; None if it was, and for stage 1.
@@ -56,6 +57,7 @@ class Attempt:
     retried: int | None = None
     seen: str = ""
     context: tuple[int, ...] = ()
+    resampled: bool = False
     verdict: Verdict | None = None
     audit: Verdict | None = None
     rejection: Rejection | None = None
@@ -73,14 +75,24 @@ class Attempt:
     @property
     def rolled_back(self) -> bool:
         """Sampled under the guiding context, trained under the original prompt."""
-        return self.stage == 2 and not self.context
+        return self.stage == 2 and not self.context and not self.resampled
 
     @property
     def reward(self) -> float | None:
         """The verdict's: 1, 0, or None where the judge failed."""
-        if not self.scored:
+        return self.reward_with(0.0)
+
+    def reward_with(self, answer_only: float) -> float | None:
+        """The verdict's reward where a right answer by a wrong process is worth something.
+
+        Args:
+            answer_only: what it is worth; see `objective.answer_only_reward`.
+        """
+        if self.verdict is None or not self.scored:
             return None
-        return 1.0 if self.correct else 0.0
+        if self.correct:
+            return 1.0
+        return answer_only if self.verdict.false_positive else 0.0
 
 
 @dataclass

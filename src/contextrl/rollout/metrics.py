@@ -28,6 +28,7 @@ def rollout_sums(
     sampled: Sequence[Group] | None = None,
     trained: Sequence[Group] | None = None,
     rewards: Sequence[str] = (),
+    answer_only: float = 0.0,
 ) -> RolloutSums:
     """The step's metrics over its groups and stage-1 samples, before mixing; see `contextrl.records.metrics`.
 
@@ -37,6 +38,7 @@ def rollout_sums(
         sampled: these and dynamic sampling's; `groups` by default.
         trained: the groups in the batch; `groups` by default.
         rewards: names of the reward functions beside the judge.
+        answer_only: what a right answer by a wrong process is worth.
     """
     sampled = groups if sampled is None else sampled
     trained = groups if trained is None else trained
@@ -55,7 +57,7 @@ def rollout_sums(
     sums.shares[names.OFF_POLICY_SAMPLES] = (float(sum(m.rolled_back for m in members)), float(len(members)))
     _add_judge(sums, tally)
     if rewards:
-        _add_rewards(sums, [attempt for group in trained for attempt in group.attempts], rewards)
+        _add_rewards(sums, [attempt for group in trained for attempt in group.attempts], rewards, answer_only)
     return sums
 
 
@@ -89,9 +91,9 @@ def _add_accuracy(sums: RolloutSums, attempts: Sequence[Attempt]) -> None:
     sums.shares[names.KNOWLEDGE_RHO_FP] = (false_positives, float(len(answers)) if looked else 0.0)
 
 
-def _add_rewards(sums: RolloutSums, attempts: Sequence[Attempt], rewards: Sequence[str]) -> None:
+def _add_rewards(sums: RolloutSums, attempts: Sequence[Attempt], rewards: Sequence[str], answer_only: float) -> None:
     """The verdict's own reward and each function's, over the stage-1 samples to which it applies."""
-    verdicts = [attempt.reward for attempt in attempts if attempt.reward is not None]
+    verdicts = [reward for attempt in attempts if (reward := attempt.reward_with(answer_only)) is not None]
     sums.shares[names.REWARD_OF_VERDICT] = (sum(verdicts), float(len(verdicts)))
     for name in rewards:
         values = [attempt.rewards[name] for attempt in attempts if name in attempt.rewards]

@@ -82,7 +82,7 @@ class Judging:
         full = settings.asks_for_reports
         self._wishes = (
             stage == 1 and full and verifier.reports == "with_verdict",
-            stage == 2 and settings.standalone,
+            stage == 2 and settings.filters,
         )
         self._lock = threading.Lock()
         self._queued: list[Part] = []

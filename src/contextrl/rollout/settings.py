@@ -24,6 +24,9 @@ class Stage2Settings(Section):
     of its own and is retried once, shown in the place of the attempt before it."""
     max_positives: int | None = Field(None, gt=0)
     """Most retries kept in a group; by default all of them (with `objective.mixing: replace`, half of the group)."""
+    guidance: Literal["attempt", "none"] = "attempt"
+    """What a retry is shown: its failed attempt with what `report` says, or nothing. `none` draws as many further
+    samples of the original prompt in its place (ours: what the same number of samples gives without reports)."""
     report: Literal["full", "none"] = "full"
     """What a retry is shown beside the failed attempt: the mistake report, or only that the answer is wrong."""
     standalone: bool = True
@@ -44,7 +47,12 @@ class Stage2Settings(Section):
     @property
     def asks_for_reports(self) -> bool:
         """Whether retries are shown mistake reports."""
-        return self.in_use and self.report == "full"
+        return self.in_use and self.report == "full" and self.guidance == "attempt"
+
+    @property
+    def filters(self) -> bool:
+        """Whether retries must stand alone; what was shown nothing can speak of nothing."""
+        return self.standalone and self.guidance == "attempt"
 
 
 class DynamicSamplingSettings(Section):

@@ -117,19 +117,35 @@ def plan_retries(
         return []
     planned = []
     for failed, parent, retried in failures(group):
-        report = (failed.verdict.mistake_report if failed.verdict and settings.report == "full" else None) or ""
-        suffix = retry_prompt.suffix(group.prompt.ids[0], failed.completion.ids, report)
-        if suffix is None:
+        shown = _shown(group, failed, settings, retry_prompt)
+        if shown is None:
             continue
+        suffix, report, seen = shown
         for n in range(settings.samples_per_negative if retried is None else 1):
-            seen = f"{report or WITHOUT_REPORT} {retry_prompt.instruction}"
-            context = () if settings.rollback else tuple(suffix)
             attempt = Attempt(
-                UNSAMPLED, stage=2, parent=parent, round=failed.round + 1, retried=retried, seen=seen, context=context
+                UNSAMPLED,
+                stage=2,
+                parent=parent,
+                round=failed.round + 1,
+                retried=retried,
+                seen=seen,
+                context=() if settings.rollback else tuple(suffix),
+                resampled=settings.guidance == "none",
             )
             seed = retry_seed(group.seed, parent, n) if retried is None else seed_again(group.seed, retried)
             planned.append(Retry(group, attempt, suffix, report, seed))
     return planned
+
+
+def _shown(
+    group: Group, failed: Attempt, settings: Stage2Settings, retry_prompt: RetryPrompt
+) -> tuple[list[int], str, str] | None:
+    """What a retry is shown after the prompt: its tokens, the report, and the text; None where that is too long."""
+    if settings.guidance == "none":
+        return [], "", ""
+    report = (failed.verdict.mistake_report if failed.verdict and settings.report == "full" else None) or ""
+    suffix = retry_prompt.suffix(group.prompt.ids[0], failed.completion.ids, report)
+    return None if suffix is None else (suffix, report, f"{report or WITHOUT_REPORT} {retry_prompt.instruction}")
 
 
 def recover(
@@ -162,7 +178,7 @@ def recover(
             retry.group.retries.append(retry.attempt)
         remaining = reject_unjudged(retries, settings)
         pairs = [(retry.group.example, retry.attempt) for retry in remaining]
-        verifier.verify(pairs, wants_standalone=settings.standalone)
+        verifier.verify(pairs, wants_standalone=settings.filters)
         reject_judged(remaining, settings)
     for group in groups:
         if group.retries:
@@ -184,7 +200,7 @@ def reject_unjudged(retries: Sequence[Retry], settings: Stage2Settings) -> list[
         attempt, question = retry.attempt, retry.group.example.question
         if attempt.completion.truncated:
             attempt.rejection = "truncated"
-        elif settings.standalone and standalone_problem(attempt.completion.text, retry.report, question):
+        elif settings.filters and standalone_problem(attempt.completion.text, retry.report, question):
             attempt.rejection = "not_standalone"
     return [retry for retry in retries if retry.attempt.rejection is None]
 
@@ -195,7 +211,7 @@ def reject_judged(retries: Sequence[Retry], settings: Stage2Settings) -> None:
         assert attempt.verdict is not None
         if not attempt.scored:
             attempt.rejection = "unscored"
-        elif settings.standalone and False in (attempt.verdict.self_consistent, attempt.verdict.standalone):
+        elif settings.filters and False in (attempt.verdict.self_consistent, attempt.verdict.standalone):
             attempt.rejection = "not_standalone"
         elif not attempt.correct:
             attempt.rejection = "incorrect"

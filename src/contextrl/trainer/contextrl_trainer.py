@@ -151,7 +151,8 @@ class ContextRLTrainer(GRPOTrainer):
         never_sample(self, placeholder_ids(self.model.config))
         self.processes = Processes(self.accelerator)
         rewards = [function.name for function in given.rewards]
-        self.log_of_rollouts = RolloutLog(self.processes, self._metrics["train"], args.judging, recorder, rewards)
+        metrics, worth = self._metrics["train"], args.objective.answer_only_reward
+        self.log_of_rollouts = RolloutLog(self.processes, metrics, args.judging, recorder, rewards, worth)
         self.checkpoints = Checkpoints(self)
         self.stopping = Stopping(self, self.checkpoints)
         self.engines = build_engines(self)
@@ -248,9 +249,9 @@ class ContextRLTrainer(GRPOTrainer):
 
     def _reward(self, attempt: Attempt) -> float:
         """The verdict's reward, those beside it and DAPO's overlong penalty; NaN where unscored."""
-        if attempt.reward is None:
+        if (reward := attempt.reward_with(self.args.objective.answer_only_reward)) is None:
             return float("nan")
-        reward = attempt.reward + attempt.shift
+        reward += attempt.shift
         if not (buffer := self.args.objective.overlong_buffer):
             return reward
         return reward + soft_overlong_penalty(len(attempt.completion.ids), self.max_completion_length, buffer)

@@ -30,6 +30,7 @@ class RolloutLog:
         judging: when a judge counts as gone.
         recorder: writes a line per group, if given.
         rewards: names of the reward functions beside the judge.
+        answer_only: what a right answer by a wrong process is worth.
     """
 
     def __init__(
@@ -39,9 +40,10 @@ class RolloutLog:
         judging: JudgingSettings,
         recorder: GroupRecorder | None,
         rewards: Sequence[str] = (),
+        answer_only: float = 0.0,
     ) -> None:
         self.processes, self.metrics, self.judging, self.recorder = processes, metrics, judging, recorder
-        self.rewards = rewards
+        self.rewards, self.answer_only = rewards, answer_only
 
     def write(self, rows: ScoredRows, batch: Mapping[str, Any], progress: CheckpointState, step: int) -> str | None:
         """Log, count and record a rollout.
@@ -98,7 +100,14 @@ class RolloutLog:
     def _log(self, rollout: Rollout, batch: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
         """Log the rollout's metrics; numerators and denominators of the shares, over all processes."""
         tally = rollout.verifier.tally
-        sums = rollout_sums(rollout.drawn, tally, sampled=rollout.sampled, trained=rollout.groups, rewards=self.rewards)
+        sums = rollout_sums(
+            rollout.drawn,
+            tally,
+            sampled=rollout.sampled,
+            trained=rollout.groups,
+            rewards=self.rewards,
+            answer_only=self.answer_only,
+        )
         if self.rewards:
             # GRPOTrainer has one column, and logs the sum, `reward`, under the verdict's name too.
             self.metrics[names.REWARD_OF_VERDICT].pop()

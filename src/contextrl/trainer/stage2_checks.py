@@ -8,7 +8,7 @@ from contextrl.errors import InputError
 from contextrl.rollout.settings import Stage2Settings
 
 #: Settings that say how retries are made, and so nothing without any.
-_OF_RETRIES = ("rounds", "rollback")
+_OF_RETRIES = ("rounds", "guidance", "rollback")
 
 
 def check_stage2(args: Any) -> None:
@@ -30,13 +30,15 @@ def check_stage2(args: Any) -> None:
         return
     _check_cap(args)
     if not stage2.rollback:
-        _refuse(objective.mixing == "replace", "objective.mixing", "union, as retries keep their prompts", "replace")
+        _refuse(stage2.guidance == "none", "stage2.rollback", "true with stage2.guidance: none", "false")
+        _refuse(objective.mixing == "replace", "objective.mixing", "union with stage2.rollback: false", "replace")
+    if not stage2.rollback or stage2.guidance == "none":
         _refuse(objective.ratio == "shaped", "objective.ratio", "rollback, as nothing is rolled back", "shaped")
 
 
 def _refuse(wrong: bool, where: str, expected: str, found: str) -> None:
     if wrong:
-        raise InputError(f"{expected} (stage2.rollback: false)", found=found, where=where)
+        raise InputError(expected, found=found, where=where)
 
 
 def _check_cap(args: Any) -> None:
