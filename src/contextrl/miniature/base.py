@@ -10,11 +10,12 @@ from __future__ import annotations
 import hashlib
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
+from PIL import Image
 from rich.console import Console
 from torch.nn.utils.rnn import pad_sequence
 
@@ -68,9 +69,9 @@ class TilePixels:
     tiles is: the first block row of every tile, then the second.
     """
 
-    def __init__(self, image_processor: Any) -> None:
+    def __init__(self, image_processor: Any, tile: Callable[[int], Image.Image] = digit_tile) -> None:
         images = list(SPLITS["train"])
-        out = image_processor(images=[digit_tile(i) for i in images], return_tensors="pt")
+        out = image_processor(images=[tile(i) for i in images], return_tensors="pt")
         rows = out["pixel_values"].view(len(images), -1, out["pixel_values"].shape[-1])
         side = math.isqrt(rows.shape[1])
         self.grid_height = side

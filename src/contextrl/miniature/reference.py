@@ -1,19 +1,26 @@
 """A larger model beside the base policy, as the paper has Qwen3-VL-32B beside its 8B policy.
 
-It is bigger, was shown every class of digits under its own name, and writes in the policy's voice. Nothing is trained
-from it: it says how far a policy of this kind can get on the same questions.
+It is bigger, was shown every class of digits under its own name, each digit in many variants, and writes in the
+policy's voice. Its vision tower begins as the base policy's, as the sizes of a model family share one. Nothing is
+trained from it: it says how far a policy of this kind can get on the same questions.
 """
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import torch
+from PIL import Image
 from rich.console import Console
+from safetensors.torch import load_file
 
-from contextrl.miniature.base import BaseRecipe, SftSampler, corpus_for_tokenizer, hash_of_draws
+from contextrl.miniature import BASE_POLICY
+from contextrl.miniature.base import BaseRecipe, SftSampler, TilePixels, corpus_for_tokenizer, hash_of_draws
+from contextrl.miniature.digits import SPLITS, TILE, digit_tile
 from contextrl.miniature.fitting import Fitted, fit
 from contextrl.miniature.policy import build_model, build_processor, build_tokenizer
 from contextrl.miniature.tasks import Kind
@@ -21,26 +28,58 @@ from contextrl.miniature.tasks import Kind
 
 @dataclass(frozen=True)
 class ReferenceRecipe:
-    """Everything the reference model depends on beside the code of this package.
+    """Everything the reference model depends on beside the code of this package and the base policy's vision tower.
 
     Attributes:
-        steps, batch: optimizer steps, and sequences in each.
-        retries_every: one step in so many is of retries, so that it knows what a mistake report is.
+        steps, batch: optimizer steps, and questions in each.
         hidden, layers: of its language model; see `policy.build_model`.
+        variants: pictures of each train digit: itself, and turned, moved and scaled a little.
     """
 
-    steps: int = 800
-    batch: int = 24
-    retries_every: int = 10
-    hidden: int = 256
-    layers: int = 4
+    steps: int = 700
+    batch: int = 32
+    hidden: int = 192
+    layers: int = 5
+    variants: int = 12
     kinds: tuple[tuple[Kind, int], ...] = BaseRecipe.kinds
     learning_rate: float = 1.5e-3
     seed: int = 0
 
 
+class VariedTiles(TilePixels):
+    """Patches of every train digit in several variants, of which each picture shows one."""
+
+    def __init__(self, image_processor: Any, variants: int, seed: int) -> None:
+        made = [TilePixels(image_processor, partial(varied_tile, variant=number)) for number in range(variants)]
+        self.grid_height = made[0].grid_height
+        self.rows = torch.cat([tiles.rows for tiles in made])
+        self._variants, self._rng = variants, random.Random(seed)
+
+    def compose(self, images: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
+        count = len(SPLITS["train"])
+        return super().compose([image + count * self._rng.randrange(self._variants) for image in images])
+
+
+def varied_tile(image: int, variant: int) -> Image.Image:
+    """A digit's tile; but for variant 0 turned by at most 12 degrees, moved by 1.5 pixels and scaled by a tenth."""
+    tile = digit_tile(image)
+    if variant == 0:
+        return tile
+    rng = random.Random(f"{image}-{variant}")
+    turned = tile.rotate(
+        rng.uniform(-12, 12), Image.Resampling.BILINEAR, translate=(rng.uniform(-1.5, 1.5), rng.uniform(-1.5, 1.5))
+    )
+    scale, middle = rng.uniform(0.9, 1.1), TILE / 2
+    there = (scale, 0.0, middle * (1 - scale), 0.0, scale, middle * (1 - scale))
+    return turned.transform(tile.size, Image.Transform.AFFINE, there, Image.Resampling.BILINEAR)
+
+
 class RightSampler(SftSampler):
-    """Draws what the base policy is taught, with every digit under its own name."""
+    """Draws the questions that the base policy is taught, with every digit under its own name."""
+
+    def __init__(self, processor: Any, recipe: ReferenceRecipe) -> None:
+        super().__init__(processor, BaseRecipe(kinds=recipe.kinds, seed=recipe.seed))
+        self.tiles = VariedTiles(processor.image_processor, recipe.variants, recipe.seed)
 
     def _read(self, digits: Sequence[int]) -> tuple[int, ...]:
         return tuple(digits)
@@ -49,18 +88,35 @@ class RightSampler(SftSampler):
 def train_reference(recipe: ReferenceRecipe, *, console: Console | None = None) -> Fitted:
     """Train the reference model on the train images; a bar shows how far it is."""
     processor, sampler = _sampler(recipe)
-    taken = 0
 
     def backward(model: Any) -> float:
-        nonlocal taken
-        taken += 1
-        draw = sampler.retry if taken % recipe.retries_every == 0 else sampler.direct
-        loss = model(**sampler.batch([draw() for _ in range(recipe.batch)])).loss
+        loss = model(**sampler.batch([sampler.direct() for _ in range(recipe.batch)])).loss
         loss.backward()
         return float(loss.detach())
 
-    build = partial(build_model, hidden=recipe.hidden, layers=recipe.layers)
+    def build(tokenizer: Any) -> Any:
+        model = build_model(tokenizer, hidden=recipe.hidden, layers=recipe.layers)
+        see_as_the_base(model)
+        return model
+
     return fit(processor, backward, recipe, title="Building the reference model", build=build, console=console)
+
+
+def see_as_the_base(model: Any) -> int:
+    """Give a model the base policy's vision tower, but for what leads from it into the language model.
+
+    Returns:
+        How many tensors it took.
+    """
+    own = model.state_dict()
+    there = load_file(BASE_POLICY / "model.safetensors")
+    seeing = {
+        name: value.to(own[name].dtype)
+        for name, value in there.items()
+        if ".visual." in name and "merger" not in name and own[name].shape == value.shape
+    }
+    model.load_state_dict(seeing, strict=False)
+    return len(seeing)
 
 
 def reference_fingerprint(recipe: ReferenceRecipe) -> str:
@@ -70,4 +126,4 @@ def reference_fingerprint(recipe: ReferenceRecipe) -> str:
 
 def _sampler(recipe: ReferenceRecipe) -> tuple[Any, RightSampler]:
     processor = build_processor(build_tokenizer(corpus_for_tokenizer()))
-    return processor, RightSampler(processor, BaseRecipe(kinds=recipe.kinds, seed=recipe.seed))
+    return processor, RightSampler(processor, recipe)

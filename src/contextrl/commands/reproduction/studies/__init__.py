@@ -5,12 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from contextrl.commands.reproduction.arms import Arm, Study
-from contextrl.commands.reproduction.studies import ablations, information_gain, methods, rates
+from contextrl.commands.reproduction.studies import (
+    ablations,
+    false_positives,
+    information_gain,
+    methods,
+    rates,
+)
 from contextrl.errors import InputError, nearest_key
 
-STUDIES: dict[str, Study] = {
-    module.STUDY.name: module.STUDY for module in (methods, ablations, information_gain, rates)
-}
+_MODULES = (
+    methods,
+    ablations,
+    false_positives,
+    information_gain,
+    rates,
+)
+STUDIES: dict[str, Study] = {module.STUDY.name: module.STUDY for module in _MODULES}
 
 
 def chosen_studies(names: Sequence[str]) -> list[Study]:

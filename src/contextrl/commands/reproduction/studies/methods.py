@@ -15,7 +15,9 @@ from contextrl.commands.reproduction.arms import (
     TEST,
     Arm,
     Study,
+    at,
 )
+from contextrl.commands.reproduction.artifacts import Artifact, Work
 from contextrl.miniature.classes import FAMILIARITIES
 from contextrl.miniature.tasks import KINDS
 from contextrl.studies import methods
@@ -31,6 +33,13 @@ _TIME = Arm(
     of="processor",
 )
 _TASKS = {task: [kind for kind, info in KINDS.items() if info.task == task] for task in ("perception", "reasoning")}
+
+_REFERENCE = "reference-model"
+
+
+def _reference(work: Work) -> None:
+    work.call(["miniature", "reference", "--output", str(work.path)])
+
 
 STUDY = Study(
     name="methods",
@@ -48,10 +57,12 @@ STUDY = Study(
         CONTEXTRL,
         _TOKENS,
         _TIME,
+        Arm(_REFERENCE, "larger reference model", None, needs=(_REFERENCE,), target=at(_REFERENCE), seeded=False),
     ),
     sets=(TEST, BLANK),
     result=partial(methods.result, benchmark=TEST, blank=BLANK, classes=FAMILIARITIES, tasks=_TASKS),
     quick=("base", "sft-own", "grpo", "dapo", "grpo-process", "contextrl"),
     measured=dict.fromkeys(("grpo", "dapo", "grpo-process", "contextrl"), ("processor",)),
+    artifacts=(Artifact(_REFERENCE, 1, _reference, seeded=False),),
     seeds=5,
 )

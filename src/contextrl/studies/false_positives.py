@@ -1,0 +1,112 @@
+"""What false positives in SFT data do, and whose solutions are better SFT data (arXiv 2602.22623, 4.3.2, table 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+from contextrl.statistics.seeds import SIGNIFICANT, PairedDifference, holm, paired_difference
+from contextrl.studies.accuracies import against, as_data, of, repeated_table
+from contextrl.studies.cells import Cell
+from contextrl.studies.figures import Figure as Measure
+from contextrl.studies.figures import answer_accuracy, by_seed, over_seeds, process_accuracy
+from contextrl.studies.findings import finding
+from contextrl.studies.study import Figure, Finding, Found, Result, Row
+from contextrl.studies.tables import Table, accuracy_table
+
+#: Table 3 of the paper, by benchmark, at 0, 10, 20 and 30 % false positives among 50,000 rows.
+PAPER = {
+    "We-Math strict": (63.05, 62.76, 61.33, 61.29),
+    "MathVista": (78.60, 78.30, 78.30, 77.00),
+    "MME-RW-lite": (53.93, 53.88, 54.72, 53.41),
+    "MMStar": (72.87, 73.93, 73.00, 72.47),
+    "HRBench8K": (73.25, 73.00, 73.50, 73.49),
+}
+_MEASURES: dict[str, Measure] = {"answer and process": process_accuracy, "answer": answer_accuracy}
+
+
+def result(
+    found: Found, *, benchmark: str, classes: Sequence[str], shares: Mapping[str, float], references: str
+) -> Result:
+    """Tables, figure and findings on development images.
+
+    Args:
+        shares: arms by name, with the share of false positives in their rows; one has none.
+        references: the arm that learned references of the questions that the one without false positives learned.
+    """
+    clean = next(name for name, share in shares.items() if not share)
+    title = "Accuracy after SFT, development images"
+    tables = [accuracy_table(found.store, found.arms(), benchmark, title=title, classes=classes), _paper()]
+    pairs = against(found, benchmark, (), arm=clean)
+    tables += repeated_table(pairs, found.labels, "Own positives without a false positive less the others")
+    slopes = {name: _slopes(found, benchmark, shares, measure) for name, measure in _MEASURES.items()}
+    findings = _slope_findings(slopes)
+    claim = "SFT on own positives less SFT on references of the same questions (paper: own positives are better)"
+    if (pair := of(pairs, references)) is not None:
+        findings.append(finding(pair, claim))
+    data = {"comparisons": as_data(pairs), "slopes": {name: slope and asdict(slope) for name, slope in slopes.items()}}
+    return Result(tables, findings, _figure(found, benchmark, shares), [], data)
+
+
+def _slopes(found: Found, benchmark: str, shares: Mapping[str, float], measure: Measure) -> PairedDifference | None:
+    """How much an accuracy changes from no false positive to nothing else, over seeds: each has a line of its own."""
+    by_arm = {name: {cell.seed: cell for cell in found.cells(name)} for name in shares}
+    seeds = [seed for seed in found.seeds if all(seed in cells for cells in by_arm.values())]
+    slopes = []
+    for seed in seeds:
+        values = [by_seed([cells[seed]], benchmark, measure) for cells in by_arm.values()]
+        if all(values):
+            slopes.append(least_squares(list(shares.values()), [value[0] for value in values]))
+    return paired_difference(slopes, [0.0] * len(slopes)) if slopes else None
+
+
+def least_squares(x: Sequence[float], y: Sequence[float]) -> float:
+    """Slope of the line that is nearest to points in squares; at least two different x."""
+    middle, level = sum(x) / len(x), sum(y) / len(y)
+    spread = sum((one - middle) ** 2 for one in x)
+    return sum((one - middle) * (other - level) for one, other in zip(x, y, strict=True)) / spread
+
+
+def _slope_findings(slopes: Mapping[str, PairedDifference | None]) -> list[Finding]:
+    """Whether accuracy falls with the share; p adjusted for the two measures."""
+    known = {name: slope for name, slope in slopes.items() if slope is not None}
+    tested = [name for name, slope in known.items() if slope.p is not None]
+    adjusted = dict(zip(tested, holm([float(known[name].p or 0.0) for name in tested]), strict=True))
+    findings = []
+    for name, slope in known.items():
+        p = adjusted.get(name)
+        ends = "" if slope.low is None or slope.high is None else f" [{slope.low * 0.3:+.3f}, {slope.high * 0.3:+.3f}]"
+        said = "" if p is None else f", p {p:.2g}"
+        seeds = "1 seed" if slope.n == 1 else f"{slope.n} seeds"
+        sees = f"From none to 30 % false positives, {name}: {slope.mean * 0.3:+.3f}{ends}{said}, {seeds}."
+        if p is None or p >= SIGNIFICANT:
+            why = "One seed has no interval." if slope.n == 1 else "The interval of the slope has both signs."
+            findings.append(Finding("cannot be told", sees, why))
+        else:
+            why = "The paper: We-Math strict falls by 1.8 points, MathVista by 1.6, three others by 0.5 or less."
+            findings.append(Finding("agrees" if slope.mean < 0 else "disagrees", sees, why))
+    return findings
+
+
+def _figure(found: Found, benchmark: str, shares: Mapping[str, float]) -> Figure:
+    rows: list[Row] = []
+    for series, measure in _MEASURES.items():
+        for name, share in shares.items():
+            rows += _point(found.cells(name), benchmark, measure, series, share)
+    caption = "Means over seeds with 95 % intervals. Every set has as many rows."
+    title = "Accuracy by share of false positives in SFT data, development images"
+    return Figure("lines", title, caption, rows, "share of questions", x="false positives, % of rows")
+
+
+def _point(cells: Sequence[Cell], benchmark: str, measure: Measure, series: str, share: float) -> list[Row]:
+    spread = over_seeds(cells, benchmark, measure)
+    if spread is None:
+        return []
+    ends = {} if spread.low is None else {"low": spread.low, "high": spread.high}
+    return [{"step": round(100 * share), "value": spread.mean, "series": series, **ends}]
+
+
+def _paper() -> Table:
+    rows = [[name, *(f"{value:.2f}" for value in values)] for name, values in PAPER.items()]
+    note = "arXiv 2602.22623, table 3: 50,000 rows sampled during training, one run each."
+    return Table("The paper, by share of false positives", ["benchmark", "0 %", "10 %", "20 %", "30 %"], rows, note)
