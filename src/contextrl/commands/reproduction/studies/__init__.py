@@ -10,7 +10,9 @@ from contextrl.commands.reproduction.studies import (
     false_positives,
     information_gain,
     methods,
+    openings,
     rates,
+    reachability,
 )
 from contextrl.errors import InputError, nearest_key
 
@@ -19,6 +21,8 @@ _MODULES = (
     ablations,
     false_positives,
     information_gain,
+    reachability,
+    openings,
     rates,
 )
 STUDIES: dict[str, Study] = {module.STUDY.name: module.STUDY for module in _MODULES}

@@ -30,6 +30,8 @@ OURS = (
     changed("kl-all", "KL on all tokens", "objective.kl_scope=all"),
     changed("kl-none", "no KL", "train.beta=0.0"),
     changed("ratio-shaped", "shaped ratio", "objective.ratio=shaped"),
+    changed("no-rollback", "without rollback: the guiding context is kept", "stage2.rollback=false"),
+    changed("more-samples", "further samples in place of retries", "stage2.guidance=none"),
     *_DISCLOSED,
 )
 

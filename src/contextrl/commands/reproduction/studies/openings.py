@@ -1,0 +1,38 @@
+"""What the paper left open: options of ours, each against ContextRL as it is."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from contextrl.commands.reproduction.arms import BASE, CONTEXTRL, DEV, Study
+from contextrl.commands.reproduction.arms import contextrl_with as changed
+from contextrl.miniature.classes import FAMILIARITIES
+from contextrl.studies import openings
+
+_QUESTIONS = {
+    changed("rounds-2", "two rounds of retries", "stage2.rounds=2"): "A second round of retries?",
+    changed("rounds-3", "three rounds of retries", "stage2.rounds=3"): "A third round of retries?",
+    changed(
+        "layered-0.25", "a right answer by wrong steps is worth 0.25", "objective.answer_only_reward=0.25"
+    ): "Layered rewards, 0.25 for a right answer by wrong steps?",
+    changed(
+        "layered-0.5", "a right answer by wrong steps is worth 0.5", "objective.answer_only_reward=0.5"
+    ): "Layered rewards, 0.5 for a right answer by wrong steps?",
+}
+
+STUDY = Study(
+    name="open",
+    title="What the paper left open",
+    claim="One round of retries for every all-negative group, rewards of 0 and 1, a whole solution for every verdict, "
+    "gradients on whole retries: what else could be done is not said.",
+    arms=(BASE, CONTEXTRL, *_QUESTIONS),
+    sets=(DEV,),
+    result=partial(
+        openings.result,
+        benchmark=DEV,
+        classes=FAMILIARITIES,
+        questions={arm.name: question for arm, question in _QUESTIONS.items()},
+    ),
+    quick=("base", "contextrl", *(arm.name for arm in _QUESTIONS)),
+    measured={arm.name: ("processor",) for arm in (CONTEXTRL, *_QUESTIONS)},
+)
