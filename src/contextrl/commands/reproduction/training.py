@@ -47,12 +47,13 @@ def trained_in(folder: Path, config: Path, seed: int, settings: Sequence[str], c
     """
     cost = folder / _COST
     if not cost.exists():
-        # Held-out accuracy is taken by `contextrl eval`, and one checkpoint is one too many.
+        # Held-out accuracy is taken by `contextrl eval`.
         kept = ["data.eval=null", "train.save_steps=100000", "train.save_total_limit=1"]
         sets = [f"run_dir={folder}", f"seed={seed}", *kept, *settings]
         options = [part for setting in sets for part in ("--set", setting)]
         spent = call(["train", str(config), *options, "--overwrite"])
-        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+        if len(list(folder.glob("checkpoints/checkpoint-*"))) == 1:
+            shutil.rmtree(folder / "checkpoints")  # the model itself, once more
         write_atomically(cost, json.dumps({"processor": spent if isinstance(spent, float) else None}))
     return Trained(folder, number(json.loads(cost.read_text(encoding="utf-8"))["processor"]))
 
