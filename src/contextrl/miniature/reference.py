@@ -11,7 +11,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
 from PIL import Image
@@ -66,9 +66,10 @@ def varied_tile(image: int, variant: int) -> Image.Image:
     if variant == 0:
         return tile
     rng = random.Random(f"{image}-{variant}")
-    turned = tile.rotate(
-        rng.uniform(-12, 12), Image.Resampling.BILINEAR, translate=(rng.uniform(-1.5, 1.5), rng.uniform(-1.5, 1.5))
-    )
+    angle = rng.uniform(-12, 12)
+    moved = (rng.uniform(-1.5, 1.5), rng.uniform(-1.5, 1.5))
+    # Pillow's types have whole pixels only; it moves by fractions too.
+    turned = tile.rotate(angle, Image.Resampling.BILINEAR, translate=cast("tuple[int, int]", moved))
     scale, middle = rng.uniform(0.9, 1.1), TILE / 2
     there = (scale, 0.0, middle * (1 - scale), 0.0, scale, middle * (1 - scale))
     return turned.transform(tile.size, Image.Transform.AFFINE, there, Image.Resampling.BILINEAR)
