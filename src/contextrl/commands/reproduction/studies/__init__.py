@@ -13,6 +13,7 @@ from contextrl.commands.reproduction.studies import (
     openings,
     rates,
     reachability,
+    references,
 )
 from contextrl.errors import InputError, nearest_key
 
@@ -24,6 +25,7 @@ _MODULES = (
     reachability,
     openings,
     rates,
+    references,
 )
 STUDIES: dict[str, Study] = {module.STUDY.name: module.STUDY for module in _MODULES}
 
