@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from contextrl.judge.protocol import Judge
     from contextrl.records.example import Example
     from contextrl.records.verdict import Disclosure, ReferenceContext
+    from contextrl.report.patterns import Rule
 
 T = TypeVar("T")
 
@@ -57,6 +58,8 @@ JUDGES: dict[str, NamedJudge] = {}
 EVALUATIONS: dict[str, NamedEvaluation] = {}
 #: Name to labelled responses for `judge bench`: so many (None: as many as it thinks fit), by a seed.
 LABELLED: dict[str, Callable[[int | None, int], Sequence[Labelled]]] = {}
+#: Name to patterns of responses that the audit of a report looks for besides its own (`report.patterns`).
+PATTERNS: dict[str, Callable[[], Sequence[Rule]]] = {}
 
 
 def named(table: Mapping[str, T], name: str, *, where: str, others: Iterable[str] = ()) -> T:

@@ -21,6 +21,7 @@ from contextrl.rollout.verify import JudgeTally
 SHARES = {
     "accuracy/answer",
     "accuracy/process",
+    "accuracy/rewarded",
     "group/all_negative",
     "group/solved",
     "group/spread",
@@ -193,6 +194,16 @@ def test_the_audit_is_what_accuracy_shows() -> None:
     assert found["judge/false_positive_rate"] == (1, 2)
     # The group's kind is still the rewarded judge's.
     assert found["group/spread"] == (1, 1)
+
+
+def test_what_is_rewarded_is_counted_where_an_audit_has_looked_too() -> None:
+    one = judged_with(CORRECT, CORRECT, INCORRECT, UNSCORED, CORRECT)
+    for sample, audit in zip(one.attempts, (FALSE_POSITIVE, CORRECT, INCORRECT, CORRECT, UNSCORED), strict=True):
+        sample.audit = audit
+    found = shares([one])
+    # Three samples have both verdicts: two are rewarded, one of them by the audit too.
+    assert found["accuracy/rewarded"] == (2, 3)
+    assert shares([judged_with(CORRECT, INCORRECT)])["accuracy/rewarded"] == (0, 0), "nobody audits"
 
 
 def test_shown_verdict() -> None:

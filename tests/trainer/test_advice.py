@@ -65,6 +65,18 @@ def test_nothing_to_learn_from_is_said_after_ten_steps_in_a_row(caplog: pytest.L
     assert "method: contextrl" in said(caplog, *[BARREN] * 10, stage2=False)[0]
 
 
+def test_reward_that_parts_from_the_audit_is_said_with_the_step(caplog: pytest.LogCaptureFixture) -> None:
+    honest = {**FINE, "accuracy/rewarded": 0.5, "accuracy/process": 0.45}
+    hacked = {**FINE, "accuracy/rewarded": 0.9, "accuracy/process": 0.4}
+    assert said(caplog, *[honest] * 60) == []
+    (text,) = said(caplog, *[honest] * 30, *[hacked] * 30)
+    assert text.startswith(
+        "Step 35: since step 31 the judge accepts more than judge.audit: 50% of the samples more, 5% at"
+    )
+    unaudited = {**hacked, "accuracy/rewarded": None}
+    assert said(caplog, *[honest] * 30, *[unaudited] * 30) == []
+
+
 def test_log_lines_of_several_steps_count_them_all(caplog: pytest.LogCaptureFixture) -> None:
     advice = Advice(stage2=True)
     with caplog.at_level(logging.WARNING, logger="contextrl"):

@@ -11,10 +11,11 @@ from pathlib import Path
 from rich.console import Console
 
 from contextrl.commands.config import settings_of_the_method
-from contextrl.commands.report import damage_of, distinct
+from contextrl.commands.report import audit_rules, damage_of, distinct
 from contextrl.console import is_live
 from contextrl.errors import InputError
 from contextrl.records.run_data import RunData, read_run, with_names_of_their_own
+from contextrl.report.audit import audit_lines, audit_of
 from contextrl.report.browse import Browser, browse, places_of, print_groups, tagged
 from contextrl.report.groups import TAGS
 from contextrl.report.live import LOOK_EVERY, Follower, LivePage, LiveServer, Made
@@ -48,7 +49,7 @@ def follow(paths: Sequence[Path], megabytes: float, port: int | None, console: C
 def make_page(paths: Sequence[Path], megabytes: float) -> Made:
     """The page of runs as they are now."""
     runs = with_names_of_their_own([read_run(path, is_written=True) for path in paths])
-    html = build_page(runs, megabytes=megabytes, method_settings=settings_of_the_method).html
+    html = build_page(runs, megabytes=megabytes, method_settings=settings_of_the_method, rules=audit_rules()).html
     states = [run.reached if len(runs) == 1 else f"{run.name}: {run.reached}" for run in runs]
     return Made(html, visible("; ".join(states)), all(run.results is not None for run in runs))
 
@@ -83,6 +84,8 @@ def show_groups(paths: Sequence[Path], tag: str, most: int, console: Console) ->
         _say(console, f"{run.name}: {run.method}, seed {run.seed}, {run.state}")
         if run.damaged:
             _say(console, damage_of(run))
+        for line in audit_lines(audit_of(run, audit_rules())):
+            _say(console, line)
     if tagged(places, tag) and is_live(console) and sys.stdin.isatty():
         browse(console, Browser(places, tag))
     else:

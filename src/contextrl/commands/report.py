@@ -13,11 +13,13 @@ from contextrl.commands.config import settings_of_the_method
 from contextrl.commands.page_place import check_page_place, make_folder
 from contextrl.console import progress_bar
 from contextrl.errors import InputError
+from contextrl.plugins import PATTERNS
 from contextrl.records.files import write_atomically
 from contextrl.records.run_data import RunData, read_run, with_names_of_their_own
 from contextrl.report.figures import write_figures
 from contextrl.report.gallery import MEGABYTES
 from contextrl.report.page import build_page
+from contextrl.report.patterns import RULES, Rule
 from contextrl.report.text import visible
 
 #: Damaged lines that are named one by one.
@@ -52,7 +54,11 @@ def write_page(
         make_folder(figures, "--figures")
     with progress_bar(console, "Reading groups", sum(run.count_groups() for run in runs)) as advance:
         page = build_page(
-            runs, megabytes=megabytes, method_settings=settings_of_the_method, advance=partial(advance, 1)
+            runs,
+            megabytes=megabytes,
+            method_settings=settings_of_the_method,
+            advance=partial(advance, 1),
+            rules=audit_rules(),
         )
     try:
         write_atomically(target, page.html)
@@ -64,6 +70,11 @@ def write_page(
     if figures is not None:
         write_figures(page.charts, figures, console)
     return target
+
+
+def audit_rules() -> list[Rule]:
+    """Patterns of responses that an audit looks for: the report's own, and plug-ins'."""
+    return [*RULES, *(rule for rules in PATTERNS.values() for rule in rules())]
 
 
 def damage_of(run: RunData) -> str:

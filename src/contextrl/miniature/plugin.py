@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 from contextrl.miniature import BASE_POLICY
-from contextrl.plugins import DATA, EVALUATIONS, JUDGES, LABELLED, MODELS, NamedEvaluation, NamedJudge
+from contextrl.plugins import DATA, EVALUATIONS, JUDGES, LABELLED, MODELS, PATTERNS, NamedEvaluation, NamedJudge
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,30 +18,40 @@ if TYPE_CHECKING:
     from contextrl.miniature.references import References
     from contextrl.records.example import Example
     from contextrl.records.verdict import Disclosure, ReferenceContext
+    from contextrl.report.patterns import Rule
 
 #: Held-out questions are the same for every run and seed, so that runs can be compared.
 EVAL_SEED = 20260226
 #: Labelled responses where nothing says how many.
 LABELLED_ITEMS = 600
+#: What becomes of the pictures; the references stay those of the questions' own.
+Control = Literal["blank", "shuffled"]
+_CONTROLS: tuple[Control, ...] = get_args(Control)
 
 
 def register() -> None:
     """Add the miniature. `miniature` evaluates on the held-out test split; choices are made on `miniature:dev`.
 
-    `miniature:blank` has the questions of `miniature` without their pictures: what remains of an accuracy is guessing.
+    `miniature:blank` has the questions of `miniature` without their pictures, `miniature:shuffled` with others in their
+    place; the development split has both, `dev-blank` and `dev-shuffled`. What remains of an accuracy is guessed.
     `miniature:second-half` trains on the half of the train images that no learned judge has seen.
     """
     MODELS["miniature"] = BASE_POLICY
     DATA["miniature"] = partial(_training_examples, "train")
     DATA["miniature:second-half"] = partial(_training_examples, "second-half")
     JUDGES["steps"] = NamedJudge(_judge, _knows)
+    JUDGES["biased-steps"] = NamedJudge(_biased_judge, _knows)
     JUDGES["learned"] = NamedJudge(_learned, _knows, folder=True)
     splits: dict[str, Split] = {"miniature": "test", "miniature:test": "test", "miniature:dev": "dev"}
     judge = partial(_judge, "solution", "hint")
     for name, split in splits.items():
         EVALUATIONS[name] = NamedEvaluation(partial(_held_out, split), judge)
-    EVALUATIONS["miniature:blank"] = NamedEvaluation(partial(_held_out, "test", blank=True), judge)
+    controls: dict[str, Split] = {"miniature:": "test", "miniature:dev-": "dev"}
+    for prefix, split in controls.items():
+        for control in _CONTROLS:
+            EVALUATIONS[f"{prefix}{control}"] = NamedEvaluation(partial(_held_out, split, control=control), judge)
     LABELLED["miniature"] = _labelled
+    PATTERNS["miniature"] = _patterns
 
 
 def _training_examples(
@@ -60,17 +70,26 @@ def _training_examples(
     return with_references(examples, references, references_share)
 
 
-def _held_out(split: Split, count: int, *, blank: bool = False) -> Sequence[Example]:
-    from contextrl.miniature.tasks import miniature_examples, with_blank_pictures
+def _held_out(split: Split, count: int, *, control: Control | None = None) -> Sequence[Example]:
+    from contextrl.miniature.tasks import miniature_examples, with_blank_pictures, with_shuffled_pictures
 
     examples = miniature_examples(split, count, seed=EVAL_SEED)
-    return with_blank_pictures(examples) if blank else examples
+    if control is None:
+        return examples
+    return with_blank_pictures(examples) if control == "blank" else with_shuffled_pictures(examples, split)
 
 
 def _judge(context: ReferenceContext, disclose: Disclosure, _: Path | None = None) -> Judge:
     from contextrl.miniature.steps_judge import StepsJudge
 
     return StepsJudge(context, disclose)
+
+
+def _biased_judge(context: ReferenceContext, disclose: Disclosure, _: Path | None = None) -> Judge:
+    from contextrl.miniature.biased_judge import BiasedStepsJudge
+    from contextrl.miniature.steps_judge import StepsJudge
+
+    return BiasedStepsJudge(StepsJudge(context, disclose))
 
 
 def _learned(context: ReferenceContext, disclose: Disclosure, folder: Path | None = None) -> Judge:
@@ -88,6 +107,12 @@ def _knows(example: Example) -> str | None:
     except ValueError as error:
         return str(error)
     return None
+
+
+def _patterns() -> Sequence[Rule]:
+    from contextrl.miniature.response_patterns import RULES
+
+    return RULES
 
 
 def _labelled(count: int | None, seed: int) -> list[Labelled]:

@@ -16,7 +16,7 @@ from PIL import Image
 
 from contextrl.data.images import open_image
 from contextrl.miniature.classes import familiarity
-from contextrl.miniature.digits import Images, compose, images_by_class
+from contextrl.miniature.digits import Images, compose, digit_label, images_by_class
 from contextrl.records.example import AnswerType, Example, Task
 
 Kind = Literal["read", "largest", "count", "sum", "parity", "difference"]
@@ -193,3 +193,21 @@ def with_blank_pictures(examples: Sequence[Example]) -> list[Example]:
         sizes = [open_image(image).size for image in example.images]
         blanked.append(replace(example, images=tuple(Image.new("RGB", size, (128, 128, 128)) for size in sizes)))
     return blanked
+
+
+def with_shuffled_pictures(examples: Sequence[Example], split: Images) -> list[Example]:
+    """The same questions under pictures of the same sizes that show other digits, drawn from `split`.
+
+    References stay: what is right all the same is guessed. A question's picture does not depend on how many there are.
+    """
+    pool = images_by_class(split)
+    shuffled = []
+    for example in examples:
+        rng = random.Random(f"{example.id}-shuffled")
+        own = [digit_label(int(name.removeprefix("digit-"))) for name in example.image_ids]
+        shown = own
+        while shown == own:
+            shown = [rng.randrange(10) for _ in own]
+        images = (compose([rng.choice(pool[digit]) for digit in shown]),)
+        shuffled.append(replace(example, images=images))
+    return shuffled

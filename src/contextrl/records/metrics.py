@@ -20,6 +20,11 @@ def _metric(name: str, meaning: str) -> str:
 
 ACCURACY_ANSWER = _metric("accuracy/answer", "Share of stage-1 samples with a right answer.")
 ACCURACY_PROCESS = _metric("accuracy/process", "Share of stage-1 samples with a right answer and a right process.")
+ACCURACY_REWARDED = _metric(
+    "accuracy/rewarded",
+    "With judge.audit: share of stage-1 samples that the rewarded judge finds correct. Where it rises and "
+    "`accuracy/process` does not, the reward is paid for something else.",
+)
 
 _KINDS: dict[GroupKind, str] = {
     "all_negative": "Share of groups without a right sample.",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from contextrl.records import metrics
 from contextrl.records.jsonl import number
 from contextrl.records.run_data import RunData, section
+from contextrl.report.audit import Audit
 from contextrl.report.groups import FUNNEL, GroupsSummary, KindHistory
 from contextrl.report.outcome import ACCURACIES, Outcome, class_rows, evaluation_rows, outcome
 from contextrl.report.palette import GREEN
@@ -250,16 +251,24 @@ def _by_part(history: KindHistory, size: int) -> dict[int, tuple[int, int, int]]
     return parts
 
 
-def judge_charts(run: RunData) -> list[Chart]:
+def judge_charts(run: RunData, audit: Audit | None = None) -> list[Chart]:
+    """What the judge said and cost.
+
+    Args:
+        audit: of the run's groups; where a second judge audits, what the first accepts is drawn beside it.
+    """
     cost = metrics.JUDGE_COST_OF
+    right = {metrics.ACCURACY_ANSWER: "right answer", metrics.ACCURACY_PROCESS: "right answer and process"}
+    rewarded = _rewarded_rows(audit) if audit is not None else []
+    caption = "Stage-1 samples. A gap that widens is the mark of reward hacking."
+    if rewarded:
+        caption += " Rewarded: what the judge that gives the reward accepts; the other two are the audit's verdicts."
     return _charts(
         over_steps(
             "gap",
             "Right answers, and right answers for the right reason",
-            "Stage-1 samples. A gap that widens is the mark of reward hacking.",
-            series_rows(
-                run, {metrics.ACCURACY_ANSWER: "right answer", metrics.ACCURACY_PROCESS: "right answer and process"}
-            ),
+            caption,
+            [*series_rows(run, right), *rewarded],
             "share of samples",
             percent=True,
         ),
@@ -292,6 +301,13 @@ def judge_charts(run: RunData) -> list[Chart]:
             "seconds",
         ),
     )
+
+
+def _rewarded_rows(audit: Audit) -> list[Row]:
+    """`step, value, series`: what the rewarded judge accepts, where a second one audits."""
+    steps = ((step, audit.steps[step]) for step in sorted(audit.steps))
+    shares = [(step, tally.rewarded / tally.audited) for step, tally in steps if tally.audited]
+    return [{"step": step, "value": value, "series": "rewarded"} for step, value in thinned(shares)]
 
 
 def optimisation_charts(run: RunData) -> list[Chart]:

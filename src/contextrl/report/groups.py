@@ -122,11 +122,14 @@ class GroupsSummary:
         return Counter(tag for entry in self.entries for tag in entry.tags)
 
 
-def summarise_groups(run: RunData, advance: Callable[[], object] = lambda: None) -> GroupsSummary:
+def summarise_groups(
+    run: RunData, advance: Callable[[], object] = lambda: None, also: Callable[[int, Record], object] | None = None
+) -> GroupsSummary:
     """Read all groups once; memory grows with their number by a few numbers each.
 
     Args:
         advance: called after each group.
+        also: given each group with its number, so that nobody else need read them.
     """
     summary = GroupsSummary()
     kinds: defaultdict[str, KindHistory] = defaultdict(KindHistory)
@@ -141,6 +144,8 @@ def summarise_groups(run: RunData, advance: Callable[[], object] = lambda: None)
             visits[str(group.get("example_id"))].append((entry.step, reachable))
         _count_retries(summary, group)
         _count_false_positives(summary, patterns, number, group)
+        if also is not None:
+            also(number, group)
         advance()
     summary.kinds = dict(sorted(kinds.items()))
     summary.patterns = sorted(patterns.values(), key=lambda pattern: -pattern.count)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 
@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from contextrl.records.run_data import RunData
 from contextrl.records.secrets import without_credentials
+from contextrl.report.audit import Audit, AuditRow, finding_of
 from contextrl.report.charts import (
     MOST_KINDS,
     all_charts,
@@ -34,6 +35,7 @@ from contextrl.report.comparison import (
 from contextrl.report.gallery import MEGABYTES, Gallery, budgets, build_gallery
 from contextrl.report.groups import TAGS, GroupsSummary, KindHistory, Pattern, summarise_groups
 from contextrl.report.outcome import Figure, Outcome, headline, outcome, outcome_of
+from contextrl.report.patterns import RULES, Rule
 from contextrl.report.shell import chart_data, environment, frame_of, made_visible
 from contextrl.report.specs import Chart
 from contextrl.report.text import as_script_data, visible, visible_tree
@@ -50,6 +52,7 @@ class RunView:
 
     run: RunData
     groups: GroupsSummary
+    audit: Audit = field(default_factory=Audit)
 
     @cached_property
     def evaluations(self) -> Outcome:
@@ -61,7 +64,7 @@ class RunView:
         return {
             "outcome": outcome_charts(self.run, self.evaluations),
             "discovery": discovery_charts(self.run, self.groups),
-            "judge": judge_charts(self.run),
+            "judge": judge_charts(self.run, self.audit),
             "optimisation": optimisation_charts(self.run),
         }
 
@@ -78,6 +81,16 @@ class RunView:
     @property
     def patterns(self) -> list[Pattern]:
         return self.groups.patterns[:MOST_PATTERNS]
+
+    @property
+    def finding(self) -> str:
+        """What the audit comes to."""
+        return finding_of(self.audit)
+
+    @property
+    def audited(self) -> list[AuditRow]:
+        """Patterns that responses have, those that were paid in error first."""
+        return self.audit.rows()
 
     @property
     def kinds(self) -> dict[str, KindHistory]:
@@ -123,6 +136,7 @@ def build_page(
     method_settings: MethodSettings = all_settings,
     now: datetime | None = None,
     advance: Callable[[], object] = lambda: None,
+    rules: Sequence[Rule] = RULES,
 ) -> Page:
     """Render runs: one by itself, several side by side.
 
@@ -130,8 +144,12 @@ def build_page(
         megabytes: most of the page; groups and pictures are chosen to fit.
         method_settings: what makes the method of several runs; see `report.comparison`.
         advance: called after each group that is read.
+        rules: patterns that the audit looks for.
     """
-    views = [RunView(run, summarise_groups(run, advance)) for run in runs]
+    audits = [Audit(rules) for _ in runs]
+    views = [
+        RunView(run, summarise_groups(run, advance, audit.add), audit) for run, audit in zip(runs, audits, strict=True)
+    ]
     several = len(views) > 1
     comparison = compare(runs, method_settings) if several else None
     by_method = method_charts(comparison) if comparison else []

@@ -32,7 +32,7 @@ _MEANINGS = {
     PINK: ("false positives",),
     VIOLET: ("not standalone",),
     OLIVE: ("duplicate", "update and the rest"),
-    CRIMSON: ("truncated",),
+    CRIMSON: ("truncated", "rewarded"),
     TEAL: ("over the cap", "judge, stage 1"),
     SLATE: ("mixed", "on-policy", "on-policy tokens", "stage 1"),
 }

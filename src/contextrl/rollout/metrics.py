@@ -49,6 +49,7 @@ def rollout_sums(
     recovered = float(sum(group.recovered for group in groups))
     sums.shares[names.GROUP_RECOVERED] = sums.shares[names.KNOWLEDGE_RHO_R] = (recovered, n)
     _add_accuracy(sums, [attempt for group in groups for attempt in group.attempts])
+    _add_rewarded(sums, [attempt for group in groups for attempt in group.attempts])
     _add_stage2(sums, [retry for group in sampled for retry in group.retries])
     sums.counts[names.STAGE2_WITHOUT_REPORT] = float(
         sum(not group.report_on(retry) for group in sampled for retry in group.retries)
@@ -89,6 +90,13 @@ def _add_accuracy(sums: RolloutSums, attempts: Sequence[Attempt]) -> None:
     sums.shares[names.JUDGE_FALSE_POSITIVE_RATE] = (false_positives, float(len(right)))
     # Of all samples, those too whose wrong answer made it needless to look at the process.
     sums.shares[names.KNOWLEDGE_RHO_FP] = (false_positives, float(len(answers)) if looked else 0.0)
+
+
+def _add_rewarded(sums: RolloutSums, attempts: Sequence[Attempt]) -> None:
+    """What the rewarded judge accepts, of the samples that a second one has looked at."""
+    pairs = [(attempt.verdict, attempt.audit) for attempt in attempts]
+    both = [v for v, audit in pairs if v and audit and "unscored" not in (v.status, audit.status)]
+    sums.shares[names.ACCURACY_REWARDED] = (float(sum(v.status == "correct" for v in both)), float(len(both)))
 
 
 def _add_rewards(sums: RolloutSums, attempts: Sequence[Attempt], rewards: Sequence[str], answer_only: float) -> None:

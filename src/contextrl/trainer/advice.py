@@ -10,6 +10,7 @@ from transformers import TrainerCallback
 
 from contextrl.judge.rules import WRONG_ANSWER_REPORT
 from contextrl.records import metrics as names
+from contextrl.statistics.parting import LEAST, WINDOW, parting
 
 logger = logging.getLogger("contextrl")
 
@@ -32,11 +33,13 @@ class Advice(TrainerCallback):
         self.stage2 = stage2
         self.said: set[str] = set()
         self.barren = self.step = 0
+        self.gaps: list[tuple[int, float]] = []
         self.checks: tuple[Callable[[Mapping[str, Any], Any], str | None], ...] = (
             self._barren,
             self._truncated,
             self._unscored,
             self._vague,
+            self._parted,
         )
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **_: Any) -> None:  # noqa: ARG002
@@ -93,4 +96,19 @@ class Advice(TrainerCallback):
         return (
             f'{share:.0%} of the mistake reports name no mistake (as "{WRONG_ANSWER_REPORT}" of judge.kind: rules): '
             "stage 2 needs a judge that sees the solution, such as judge.kind: llm with judge.context: solution."
+        )
+
+    def _parted(self, logs: Mapping[str, Any], _: Any) -> str | None:
+        """Reward that grows away from what an audit finds: the policy has found a fault of its judge."""
+        rewarded, audited = logs.get(names.ACCURACY_REWARDED), logs.get(names.ACCURACY_PROCESS)
+        if rewarded is None or audited is None:
+            return None
+        self.gaps.append((self.step, rewarded - audited))
+        # Not at every step: it goes over all of them.
+        if len(self.gaps) % WINDOW or (apart := parting(self.gaps, least=2 * LEAST)) is None:
+            return None
+        return (
+            f"since step {apart.step} the judge accepts more than judge.audit: {apart.after:.0%} of the samples more, "
+            f"{apart.before:.0%} at the beginning. The policy may have found a fault of the judge: read what it "
+            "accepts (contextrl report RUN, under Audit), change the judge, or stop."
         )
