@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from contextrl.commands.reproduction.arms import Arm, Study
-from contextrl.commands.reproduction.studies import ablations, information_gain, methods, rates
+from contextrl.commands.reproduction.studies import ablations, information_gain, judge_rewards, judges, methods, rates
 from contextrl.errors import InputError, nearest_key
 
 STUDIES: dict[str, Study] = {
-    module.STUDY.name: module.STUDY for module in (methods, ablations, information_gain, rates)
+    module.STUDY.name: module.STUDY for module in (methods, ablations, judges, judge_rewards, information_gain, rates)
 }
 
 
