@@ -92,3 +92,15 @@ def test_it_is_the_reward_of_a_run_on_pictures_that_it_has_not_seen(judge: Path,
     assert {attempt["verdict"]["status"] for attempt in attempts} == {"unscored"}
     assert "unscored" not in {attempt["audit"]["status"] for attempt in attempts}
     assert all(attempt["reward"] is None for attempt in attempts)
+
+
+def test_what_its_verdicts_hang_on_is_written(judge: Path, tmp_path: Path) -> None:
+    output = tmp_path / "examined.json"
+    done = contextrl("miniature", "examine", judge, "--output", output, "--count", 5)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(output.read_text(encoding="utf-8"))
+    assert sorted(found["labels"]) == ["F", "F", "T", "T", "W"]
+    assert found["verdicts"] == dict.fromkeys(("none", "answer", "solution"), "UUUUU")
+    nowhere = contextrl("miniature", "examine", judge, "--output", tmp_path / "none" / "examined.json")
+    assert nowhere.returncode == 2
+    assert "Loading torch" not in nowhere.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -117,6 +118,34 @@ def judge(
     fitted = write_judge(recipe, PromptSet.load(CONFIGS / "miniature" / "judge-prompts"), output, console=errors)
     weights = sum(parameter.numel() for parameter in fitted.model.parameters())
     Console().print(f"Judge of {weights:,} weights: {escape(str(output))}", soft_wrap=True, highlight=False)
+
+
+@app.command()
+def examine(
+    folder: Annotated[Path, typer.Argument(help="Folder of a learned judge.", metavar="FOLDER")],
+    output: Annotated[Path, typer.Option(help="JSON file to write.", metavar="FILE")],
+    split: Annotated[str, typer.Option(help="Whose digits: dev or test.")] = "dev",
+    count: Annotated[int, typer.Option(min=5, help="Labelled responses.")] = 600,
+    seed: Annotated[int, typer.Option(min=0, help="Of the responses.")] = 0,
+) -> None:
+    """Find out what a learned judge's verdicts hang on, on responses whose correctness is known.
+
+    By reference context: the verdict on each response, how sure the judge is and how often rightly, which steps it sees
+    as they are; and how many verdicts on right responses change with the picture, the reference or the wording.
+    """
+    if split not in ("dev", "test"):
+        raise InputError("dev or test", found=repr(split), where="--split")
+    if not output.parent.is_dir():
+        raise InputError("an existing folder", found=f"no folder {str(output.parent)!r}", where="--output")
+    with status(Console(stderr=True), "Loading torch"):
+        from contextrl.miniature.learned_judge.examination import examine as examined
+        from contextrl.miniature.learned_judge.judging import LearnedJudge
+        from contextrl.records.files import write_atomically
+    judge = LearnedJudge.load(folder, where="FOLDER")
+    with status(Console(stderr=True), "Asking the judge"):
+        found = examined(judge, cast("Split", split), count, seed=seed)
+    write_atomically(output, json.dumps(found) + "\n")
+    Console().print(f"Figures: {escape(str(output))}", soft_wrap=True, highlight=False)
 
 
 @app.command()

@@ -102,11 +102,12 @@ def written(kind: Kind, digits: Sequence[int], asked: int, rng: random.Random) -
 
 def _misread(problem: Problem, rng: random.Random, *, same_answer: bool) -> str | None:
     """Consistent, from other digits; as few of them differ as the answer allows. None where no others give it."""
-    digits = _other_digits(problem, rng, same_answer=same_answer)
+    digits = other_digits(problem, rng, same_answer=same_answer)
     return None if digits is None else written(problem.kind, digits, problem.asked, rng)
 
 
-def _other_digits(problem: Problem, rng: random.Random, *, same_answer: bool) -> tuple[int, ...] | None:
+def other_digits(problem: Problem, rng: random.Random, *, same_answer: bool) -> tuple[int, ...] | None:
+    """Digits that differ from those shown, in as few places as can be, with the same answer or another one; or None."""
     by_changes: dict[int, list[tuple[int, ...]]] = {}
     for digits in product(range(10), repeat=len(problem.digits)):
         changes = sum(a != b for a, b in zip(digits, problem.digits, strict=True))
@@ -136,7 +137,7 @@ def _wrong_step(problem: Problem, rng: random.Random, *, same_answer: bool) -> s
 
 def _contradiction(problem: Problem, rng: random.Random, *, same_answer: bool) -> str | None:
     """Steps that say one thing and an answer that says another: wrong steps before the right answer, or the reverse."""
-    digits = _other_digits(problem, rng, same_answer=False)
+    digits = other_digits(problem, rng, same_answer=False)
     if digits is None:
         return None
     other = final_answer(problem.kind, digits, problem.asked)

@@ -28,6 +28,12 @@ _MODULES = (
     references,
 )
 STUDIES: dict[str, Study] = {module.STUDY.name: module.STUDY for module in _MODULES}
+from contextrl.commands.reproduction.studies import ablations, information_gain, judge_rewards, judges, methods, rates
+from contextrl.errors import InputError, nearest_key
+
+STUDIES: dict[str, Study] = {
+    module.STUDY.name: module.STUDY for module in (methods, ablations, judges, judge_rewards, information_gain, rates)
+}
 
 
 def chosen_studies(names: Sequence[str]) -> list[Study]:

@@ -1,0 +1,152 @@
+"""A policy trained with each learned judge as its reward: how much of the step judge's result survives its errors."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from contextrl.statistics.seeds import Estimate, estimate
+from contextrl.studies.accuracies import BASE, against, as_data, dots, of, repeated_table
+from contextrl.studies.cells import Cell
+from contextrl.studies.figures import Figure as Measured
+from contextrl.studies.figures import answer_accuracy, by_seed, compare, process_accuracy
+from contextrl.studies.findings import finding
+from contextrl.studies.study import Finding, Found, Result
+from contextrl.studies.tables import Table, accuracy_table, spread
+
+#: Name of the probe whose measure this study reads, and the arm whose judge is never wrong.
+REWARDED, STEPS = "rewarded", "contextrl-second-half"
+
+
+def rewarded(groups: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """Counts of a run's attempts by what the audit finds and what the rewarded judge says: `false/rejected` and so on.
+
+    Args:
+        groups: lines of groups.jsonl.
+    """
+    counts: Counter[str] = Counter()
+    for attempt in (attempt for group in groups for attempt in group["attempts"]):
+        verdict, audit = attempt.get("verdict"), attempt.get("audit")
+        if verdict is None or audit is None or audit["status"] == "unscored":
+            continue
+        truth = "true" if audit["status"] == "correct" else "false" if audit["answer_correct"] else "wrong"
+        said = {"correct": "accepted", "incorrect": "rejected"}.get(verdict["status"], "unscored")
+        counts[f"{truth}/{said}"] += 1
+    return dict(sorted(counts.items()))
+
+
+def share(counts: Mapping[str, int], truth: str, said: str) -> float | None:
+    """Of the attempts of a kind that have a verdict, those with this one; None where there is none."""
+    given = sum(counts.get(f"{truth}/{verdict}", 0) for verdict in ("accepted", "rejected"))
+    return counts.get(f"{truth}/{said}", 0) / given if given else None
+
+
+def survival(arm: Sequence[Cell], steps: Sequence[Cell], base: Sequence[Cell], benchmark: str) -> list[float]:
+    """By seed, what an arm gains over the base policy as a share of what the step judge's run gains."""
+    before = by_seed(base, benchmark, process_accuracy)
+    perfect = {cell.seed: cell for cell in steps}
+    shares = []
+    for cell in arm:
+        own, other = (
+            by_seed([one], benchmark, process_accuracy) if one is not None else []
+            for one in (cell, perfect.get(cell.seed))
+        )
+        if own and other and before and other[0] != before[0]:
+            shares.append((own[0] - before[0]) / (other[0] - before[0]))
+    return shares
+
+
+def result(found: Found, *, benchmark: str, classes: Sequence[str]) -> Result:
+    """Tables, figure and findings on development images."""
+    title = "Accuracy after training, development images"
+    tables = [accuracy_table(found.store, found.arms(), benchmark, title=title, classes=classes), _judges(found)]
+    pairs = against(found, benchmark, ("misconceived",), arm=STEPS)
+    tables += repeated_table(pairs, found.labels, "The step judge's run less the others")
+    base = found.cells(BASE)
+    surviving: dict[str, Estimate] = {}
+    for name in found.labels:
+        if name not in (BASE, STEPS):
+            shares = survival(found.cells(name), found.cells(STEPS), base, benchmark)
+            if shares:
+                surviving[name] = _unbounded(shares)
+    notes = [
+        f"Of what the step judge's run gains in process accuracy, {found.labels[name]} gains {spread(own)}."
+        for name, own in surviving.items()
+    ]
+    notes.append(
+        "Judges and policies share no picture in training: judges learn from images 0 to 599 of the train split, these "
+        "policies from images 600 to 1,199, and all are evaluated on development images. The base policy had seen both "
+        "halves."
+    )
+    findings = _findings(found, benchmark)
+    caption = "The dashed line is the base policy. A dot is the mean over seeds with its interval, rings are seeds."
+    figure = dots(found, benchmark, title="Right answers by right steps, by who gave the reward", caption=caption)
+    data = {"comparisons": as_data(pairs), "survival": {name: vars(own) for name, own in surviving.items()}}
+    return Result(tables, findings, figure, notes, data)
+
+
+def _unbounded(values: list[float]) -> Estimate:
+    """A mean whose values are no shares of one: they may be below 0 and above 1."""
+    shifted = estimate([value / 10 + 0.5 for value in values])
+    ends = [None if end is None else (end - 0.5) * 10 for end in (shifted.low, shifted.high)]
+    return Estimate(sum(values) / len(values), ends[0], ends[1], values)
+
+
+def _judges(found: Found) -> Table:
+    """How right the rewards were, on what the policies wrote while they learned."""
+    rows = []
+    for name, label in found.labels.items():
+        counts = found.measures(name, REWARDED)
+        if not counts:
+            continue
+        figures = []
+        for truth, said in (("false", "rejected"), ("true", "accepted"), ("wrong", "rejected")):
+            values = [value for count in counts if (value := share(count, truth, said)) is not None]
+            figures.append(spread(estimate(values)) if values else "–")
+        lost = [
+            sum(n for key, n in count.items() if key.endswith("/unscored")) / sum(count.values())
+            for count in counts
+            if count
+        ]
+        figures.append(spread(estimate(lost)) if lost else "–")
+        rows.append([label, *figures, str(len(counts))])
+    columns = ["run", "false positives rejected", "true positives kept", "wrong answers rejected", "unscored", "seeds"]
+    note = (
+        "Of all attempts of the run that were judged, stage 2 included, by what the step judge with the solution says "
+        "of them. A rule helps the learned judges with final answers, as it helps a judge behind a server."
+    )
+    return Table("The judges on what policies write while they learn", columns, rows, note)
+
+
+def _findings(found: Found, benchmark: str) -> list[Finding]:
+    """What the paper relies on: a judge that errs suffices; its context matters."""
+    findings = []
+    measures: dict[str, tuple[Measured, Sequence[int] | None]] = {
+        "process": (process_accuracy, None),
+        "answer": (answer_accuracy, None),
+    }
+    for name in found.labels:
+        if name in (BASE, STEPS) or not found.cells(name):
+            continue
+        # The base policy has one cell, whatever the seed.
+        base = [_as_seed(found.cells(BASE)[0], cell.seed) for cell in found.cells(name)] if found.cells(BASE) else []
+        pairs = compare(found.cells(name), [base], benchmark, measures) if base else []
+        gain = of(pairs, BASE, "process")
+        if gain is not None:
+            said = (
+                f"A judge that errs suffices as a reward: {found.labels[name]} less the base policy, process accuracy"
+            )
+            findings.append(finding(gain, said))
+    with_solution, with_answer = (found.cells(f"contextrl-judge-large{end}") for end in ("", "-answer"))
+    if with_solution and with_answer:
+        pairs = compare(with_solution, [with_answer], benchmark, measures)
+        apart = of(pairs, with_answer[0].arm, "process")
+        if apart is not None:
+            said = "What the judge sees matters (paper, table 4: 1.96 points): solution less answer, process accuracy"
+            findings.append(finding(apart, said))
+    return findings
+
+
+def _as_seed(cell: Cell, seed: int) -> Cell:
+    return Cell(cell.arm, seed, cell.settings, cell.steps, cell.seconds, outcomes=cell.outcomes)

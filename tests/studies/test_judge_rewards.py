@@ -1,0 +1,65 @@
+"""What survives of a result under a judge that errs: made cells, by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from contextrl.studies.cells import Cell, CellStore, Items
+from contextrl.studies.judge_rewards import REWARDED, STEPS, result, rewarded, share, survival
+from contextrl.studies.study import Found
+
+SET = "miniature:dev"
+LABELS = {
+    "base": "base policy",
+    STEPS: "step judge",
+    "contextrl-judge-small": "small judge",
+    "contextrl-judge-large": "large judge",
+    "contextrl-judge-large-answer": "large judge that sees the answer only",
+}
+
+
+def cell(arm: str, seed: int, right: int) -> Cell:
+    """`right` of ten by right steps, the rest wrong."""
+    counts = {"false/accepted": 1, "false/rejected": 3, "true/accepted": 4, "wrong/unscored": 2}
+    measures = {REWARDED: counts} if "judge" in arm else {}
+    return Cell(arm, seed, "s", 60, 1.0, outcomes={SET: "R" * right + "W" * (10 - right)}, measures=measures)
+
+
+def attempt(status: str | None, audit: str, answer: bool) -> dict[str, object]:
+    verdict = None if status is None else {"status": status}
+    return {"verdict": verdict, "audit": {"status": audit, "answer_correct": answer}}
+
+
+def test_attempts_are_counted_by_what_the_audit_says() -> None:
+    groups = [
+        {"attempts": [attempt("correct", "incorrect", True), attempt("incorrect", "incorrect", True)]},
+        {"attempts": [attempt("unscored", "incorrect", False), attempt("correct", "correct", True)]},
+        {"attempts": [attempt(None, "correct", True), {"verdict": {"status": "correct"}, "audit": None}]},
+    ]
+    counts = rewarded(groups)
+    assert counts == {"false/accepted": 1, "false/rejected": 1, "true/accepted": 1, "wrong/unscored": 1}
+    assert share(counts, "false", "rejected") == 0.5
+    assert share(counts, "wrong", "rejected") is None
+
+
+def test_survival_is_a_share_of_the_step_judges_gain() -> None:
+    base, steps = [cell("base", 0, 2)], [cell(STEPS, 0, 6), cell(STEPS, 1, 10)]
+    arm = [cell("a", 0, 4), cell("a", 1, 2), cell("a", 2, 9)]
+    assert survival(arm, steps, base, SET) == pytest.approx([0.5, 0.0])
+
+
+def test_a_study_says_what_survives(tmp_path: Path) -> None:
+    store = CellStore(tmp_path)
+    store._write(store._items_path(SET), vars(Items(tuple("abcdefghij"), ("miniature/sum/known",) * 10)))
+    store.write(cell("base", 0, 2))
+    for seed in range(3):
+        for name, right in zip(list(LABELS)[1:], (8, 5, 7, 6), strict=True):
+            grows = seed == (1 if name.endswith("-answer") else 2)
+            store.write(cell(name, seed, right + grows))
+    said = result(Found(store, range(3), LABELS), benchmark=SET, classes=("known",))
+    assert said.notes[0].startswith("Of what the step judge's run gains in process accuracy, small judge gains 0.5")
+    judged = next(table for table in said.tables if "while they learn" in table.title)
+    assert judged.rows[0][1:5] == ["0.750 [0.750, 0.750]", "1.000 [1.000, 1.000]", "–", "0.200 [0.200, 0.200]"]
+    assert [finding.verdict for finding in said.findings] == ["agrees", "agrees", "agrees", "cannot be told"]

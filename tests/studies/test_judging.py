@@ -1,0 +1,107 @@
+"""Judges' figures on made measures, by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contextrl.studies.cells import Cell, CellStore
+from contextrl.studies.judging import (
+    EXAMINED,
+    balanced,
+    calibration,
+    chosen_by,
+    recall,
+    recall_on,
+    result,
+    retention,
+    unscored,
+)
+from contextrl.studies.study import Found
+
+LABELS = "TTTTFFFFWW"
+#: By judge and context; the small one finds nothing without the solution, the large one half.
+SMALL = {"none": "AAAAAAAARR", "answer": "AAAAARAARR", "solution": "RAAARRRURR"}
+LARGE = {"none": "AAARAARRRR", "answer": "AAAAARRRRR", "solution": "RAAARRRRRR"}
+
+
+def measure(verdicts: dict[str, str]) -> dict[str, Any]:
+    bins = [[0, 0.0, 0]] * 8 + [[2, 1.7, 1], [2, 1.9, 2]]
+    counts = {"compared": 20, "agreed": 15, "rejected": 4, "same_first": 3}
+    change = {"n": 10, "before": 9, "after": 2, "flipped": 7}
+    return {
+        "labels": LABELS,
+        "verdicts": verdicts,
+        "calibration": {context: {"word": bins, "path": [[0, 0.0, 0]] * 10} for context in verdicts},
+        "steps": dict.fromkeys(verdicts, counts),
+        "changed": {"picture": dict.fromkeys(verdicts, change), "reference": {"solution": change}},
+    }
+
+
+def found(tmp_path: Path, seeds: int) -> Found:
+    store = CellStore(tmp_path)
+    for seed in range(seeds):
+        for name, verdicts in (("judge-small", SMALL), ("judge-large", LARGE)):
+            # Judges of other seeds differ in one true positive without context.
+            own = verdicts | {"none": ("R" if seed % 2 else "A") + verdicts["none"][1:]}
+            store.write(Cell(name, seed, "s", 0, 0.0, measures={EXAMINED: measure(own)}))
+    return Found(store, range(seeds), {"judge-small": "small judge", "judge-large": "large judge"})
+
+
+def test_rates_are_of_what_has_a_verdict() -> None:
+    own = measure(SMALL)
+    assert recall(own, "none") == 0
+    assert recall(own, "solution") == 1, "three of the three that are scored"
+    assert retention(own, "solution") == pytest.approx(3 / 4)
+    assert balanced(own, "solution") == pytest.approx(7 / 8)
+    assert unscored(own, "solution") == pytest.approx(1 / 10)
+
+
+def test_the_papers_set_holds_what_both_reject_and_a_true_positive_among_it() -> None:
+    small, large = measure(SMALL), measure(LARGE)
+    chosen = chosen_by(small, large)
+    assert list(chosen.places) == [0, 4, 5, 6]
+    assert chosen.false == 3
+    # Of these the large judge rejects none of four without context but 6: one; by known labels two of four.
+    assert recall_on(large, "none", chosen) == pytest.approx(1 / 4)
+    assert recall(large, "none") == pytest.approx(2 / 4)
+    assert recall_on(large, "solution", chosen) == 1
+
+
+def test_calibration_by_hand() -> None:
+    # Four verdicts: 1.7 + 1.9 of confidence, three right; bins are off by 0.7 and 0.1 of four.
+    assert calibration([[2, 1.7, 1], [2, 1.9, 2]]) == pytest.approx((0.9, 0.75, 0.2))
+    assert calibration([[0, 0.0, 0]]) is None
+
+
+def test_tables_have_a_row_for_each_judge_and_context(tmp_path: Path) -> None:
+    said = result(found(tmp_path, 2))
+    assert [len(table.rows) for table in said.tables] == [6, 6, 6, 6]
+    honest, protocol, sure, hangs = said.tables
+    assert honest.rows[5][0] == "large judge, solution"
+    assert [cell[:5] for cell in honest.rows[5][1:4]] == ["1.000", "0.750", "0.875"]
+    # On the other seed's set one judge rejects two of four, the other one; by known labels both half.
+    assert protocol.rows[3][1].startswith("0.375")
+    assert protocol.rows[3][3] == "-0.125"
+    assert sure.rows[0][1:] == ["0.900", "0.750", "0.200", "–", "–", "–"]
+    assert hangs.rows[2][1:] == ["0.750", "0.750", "0.900", "0.200", "0.200", "–", "–"]
+    assert hangs.rows[0][5] == "–", "without a solution there is no reference to be wrong"
+    assert said.figure is not None
+    assert {row["series"] for row in said.figure.rows if row["what"] == "mean"} == {row[0] for row in honest.rows}
+
+
+def test_a_rise_is_found_and_one_seed_tells_nothing(tmp_path: Path) -> None:
+    said = result(found(tmp_path / "three", 3))
+    rise = next(f for f in said.findings if "small judge, balanced accuracy, solution less none" in f.sees)
+    assert rise.verdict == "agrees"
+    alone = result(found(tmp_path / "one", 1))
+    assert {finding.verdict for finding in alone.findings} == {"cannot be told"}
+    assert any("95.8 %" in finding.sees for finding in said.findings)
+
+
+def test_without_cells_there_is_nothing_to_say(tmp_path: Path) -> None:
+    said = result(Found(CellStore(tmp_path), [0], {"judge-small": "small judge"}))
+    assert not said.findings
+    assert all(not table.rows for table in said.tables)
