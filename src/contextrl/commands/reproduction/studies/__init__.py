@@ -9,6 +9,8 @@ from contextrl.commands.reproduction.studies import (
     ablations,
     false_positives,
     information_gain,
+    judge_rewards,
+    judges,
     methods,
     openings,
     rates,
@@ -20,20 +22,16 @@ from contextrl.errors import InputError, nearest_key
 _MODULES = (
     methods,
     ablations,
+    judges,
+    judge_rewards,
     false_positives,
     information_gain,
     reachability,
+    references,
     openings,
     rates,
-    references,
 )
 STUDIES: dict[str, Study] = {module.STUDY.name: module.STUDY for module in _MODULES}
-from contextrl.commands.reproduction.studies import ablations, information_gain, judge_rewards, judges, methods, rates
-from contextrl.errors import InputError, nearest_key
-
-STUDIES: dict[str, Study] = {
-    module.STUDY.name: module.STUDY for module in (methods, ablations, judges, judge_rewards, information_gain, rates)
-}
 
 
 def chosen_studies(names: Sequence[str]) -> list[Study]:
