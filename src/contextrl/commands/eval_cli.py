@@ -55,7 +55,6 @@ def eval_(
     eleven, own = given.sorted_names(benchmark or "")
     settings, options = None if base_url else _settings_of(target), None
     if eleven:
-        _refuse_samples(samples, eleven)
         answering, judging = given.servers(target, base_url or (), judge_url or (), judge_model, set_ or ())
         options = given.BenchmarkOptions(
             target=target,
@@ -73,30 +72,32 @@ def eval_(
             image_max_side=image_max_side,
             exports=forms_named(export or ""),
         )
-    elif base_url or judge_url or control or set_:
-        raise _only_for_the_eleven(benchmark)
+    _refuse_what_is_not_for(eleven, benchmark, samples, base_url or judge_url or control or set_)
     console = Console(stderr=as_json)
     results: dict[str, Any] = {"model": target, "benchmarks": {}}
     if own or options is None:
-        own += [str(data)] if data is not None and options is None else []
-        names = own if own or benchmark is not None else own_evaluation(settings)
-        asked = (samples, temperature, seed) if samples else None
-        written = predictions if options is None else None
-        results = _own_rows(target, settings, names, limit or _OWN_ROWS, written, console, allow_outside, asked)
+        own = _rows_asked_for(own, data, benchmark, settings) if options is None else own
+        asked, written = (samples, temperature, seed) if samples else None, predictions if options is None else None
+        results = _own_rows(target, settings, own, limit or _OWN_ROWS, written, console, allow_outside, asked)
     if options is not None:
         results["benchmarks"] |= _eleven(options, settings, console)
     _show(results, options, console, as_json=as_json)
 
 
-def _only_for_the_eleven(benchmark: str | None) -> InputError:
-    fix = "Name one with --benchmark, or leave the option out"
-    return InputError("one of the 11 benchmarks", found=benchmark or "none", where="--benchmark", fix=fix)
-
-
-def _refuse_samples(samples: int | None, eleven: list[str]) -> None:
-    if samples is not None:
+def _refuse_what_is_not_for(eleven: list[str], benchmark: str | None, samples: int | None, of_eleven: object) -> None:
+    """Options that only one's own rows have, and those that only the 11 benchmarks have."""
+    if eleven and samples is not None:
         found, fix = f"{eleven[0]}, whose protocol says how often it is asked", "Leave it out"
         raise InputError("rows of your own", found=found, where="--samples", fix=fix)
+    if of_eleven and not eleven:
+        fix = "Name one with --benchmark, or leave the option out"
+        raise InputError("one of the 11 benchmarks", found=benchmark or "none", where="--benchmark", fix=fix)
+
+
+def _rows_asked_for(own: list[str], data: Path | None, benchmark: str | None, settings: RunConfig | None) -> list[str]:
+    """What is evaluated where no benchmark of the eleven is named; by default what the run is evaluated on."""
+    named = [*own, *([str(data)] if data is not None else [])]
+    return named if named or benchmark is not None else own_evaluation(settings)
 
 
 def _settings_of(target: str) -> RunConfig | None:
