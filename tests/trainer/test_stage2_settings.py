@@ -20,6 +20,12 @@ from contextrl.trainer.config import ContextRLConfig
             ["stage2.rollback", "contextrl"],
             id="rollback-of-nothing",
         ),
+        pytest.param(
+            {"stage2": {"budget": {"least_recovery": 0.1}, "enabled": False}}, ["stage2.budget"], id="budget-of-nothing"
+        ),
+        pytest.param(
+            {"stage2": {"budget": {"least_recovery": 1.5}}}, ["budget.least_recovery"], id="more-than-all-groups"
+        ),
         pytest.param({"stage2": {"guidance": "none", "enabled": False}}, ["stage2.guidance"], id="guidance-of-nothing"),
         pytest.param(
             {"stage2": {"guidance": "none", "rollback": False}},

@@ -106,6 +106,7 @@ class Group:
         members: the group that is trained: an online group's G attempts, or the mixed group that `mix_group` made.
         replayed: the G responses that GRPOTrainer scores: the attempts, or, where kept retries take the places of
             negatives, the members.
+        may_retry: whether stage 2 retries it if it is all-negative; see `RecoveryBudget`.
         refilled: drawn by dynamic sampling in place of a group without spread.
     """
 
@@ -117,6 +118,7 @@ class Group:
     members: list[Attempt] = field(default_factory=list)
     replayed: list[Attempt] = field(default_factory=list)
     refilled: bool = False
+    may_retry: bool = True
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -132,6 +134,11 @@ class Group:
         if outcomes == {True}:
             return "solved"
         return "spread" if True in outcomes else "all_negative"
+
+    @property
+    def calls_for_retries(self) -> bool:
+        """All-negative, and not beyond stage 2's budget."""
+        return self.kind == "all_negative" and self.may_retry
 
     @property
     def recovered(self) -> bool:

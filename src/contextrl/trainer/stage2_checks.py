@@ -8,7 +8,7 @@ from contextrl.errors import InputError
 from contextrl.rollout.settings import Stage2Settings
 
 #: Settings that say how retries are made, and so nothing without any.
-_OF_RETRIES = ("rounds", "guidance", "rollback")
+_OF_RETRIES = ("rounds", "guidance", "budget", "rollback")
 
 
 def check_stage2(args: Any) -> None:
