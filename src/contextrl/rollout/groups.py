@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Literal
 
 from contextrl.policy.prompts import Prompts
@@ -155,6 +156,12 @@ class Group:
         if retry.retried is not None:
             return self.retries[retry.retried]
         return None if retry.parent is None else self.attempts[retry.parent]
+
+    def divergence(self, retry: Attempt) -> int:
+        """How many tokens a retry has in common with what it retries, from the beginning on."""
+        failed = self.failed_before(retry)
+        pairs = zip(retry.completion.ids, failed.completion.ids if failed else (), strict=False)
+        return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
     def report_on(self, retry: Attempt) -> str | None:
         """The mistake report on the attempt that was retried."""

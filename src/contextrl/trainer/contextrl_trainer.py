@@ -204,7 +204,8 @@ class ContextRLTrainer(GRPOTrainer):
                 self._is_scoring = False
         self.log_of_rollouts.correct_importance(batch)
         of_replayed = batch["advantages"].tolist()
-        rows.add_to(batch, self._added_logps, self._tokenizer.pad_token_id)
+        trained = self.args.objective.rolled_back_tokens
+        rows.add_to(batch, self._added_logps, self._tokenizer.pad_token_id, trained)
         batch["weights"] = batch["advantages"].new_tensor(rows.weights(self.num_generations))
         batch["completion_mask"] = batch["completion_mask"] * (batch["weights"] > 0)[:, None]
         if self.args.stage2.in_use:
