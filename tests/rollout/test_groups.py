@@ -55,6 +55,23 @@ def test_reward(one: Attempt, reward: float | None, scored: bool) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "shared"),
+    [
+        pytest.param("sum try 0", 9, id="the-same"),
+        pytest.param("sum trx 0", 6, id="one-token-within"),
+        pytest.param("sum try", 7, id="shorter"),
+        pytest.param("sum try 0, or 1", 9, id="longer"),
+        pytest.param("difference", 0, id="from-the-first-on"),
+    ],
+)
+def test_where_a_retry_leaves_its_failed_attempt(text: str, shared: int) -> None:
+    judged = group("--")
+    judged.retries = [retry(0, text), Attempt(completion(text[:4]), stage=2, parent=1, round=2, retried=0)]
+    assert judged.divergence(judged.retries[0]) == shared
+    assert judged.divergence(judged.retries[1]) == len(text[:4]), "of a later round, the retry before it"
+
+
+@pytest.mark.parametrize(
     ("outcome", "reward"), [("+", 1.0), ("-", 0.0), ("x", 0.25), ("?", None)], ids=["right", "wrong", "layered", "lost"]
 )
 def test_a_right_answer_by_a_wrong_process_may_be_worth_something(outcome: str, reward: float | None) -> None:

@@ -36,6 +36,7 @@ SHARES = {
 }
 COUNTS = {
     "stage2/attempts",
+    "stage2/groups_left",
     "stage2/kept",
     "stage2/incorrect",
     "stage2/not_standalone",

@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 import torch
-from runs import SETTINGS, FunctionEngine, ScriptedJudge, build_trainer, loader_rows
+from runs import SETTINGS, FunctionEngine, FunctionReading, ScriptedJudge, build_trainer, loader_rows
 from two_processes import on_two_processes
 
 from contextrl.judge.protocol import JudgeRequest
 from contextrl.objective.advantages import group_advantages
+from contextrl.policy.prompts import Prompts
 from contextrl.rollout.groups import Attempt, Group
+from contextrl.rollout.sampling import Draws, Sampled
 from contextrl.trainer.batches import loss_mask
 from contextrl.trainer.contextrl_trainer import ContextRLTrainer
 
@@ -52,8 +54,12 @@ def log_probabilities(trainer: ContextRLTrainer, model: Any, group: Group, membe
     return torch.log_softmax(logits.float(), -1).gather(1, torch.tensor(ids)[:, None])[:, 0]
 
 
-def loss_of_group(trainer: ContextRLTrainer, group: Group) -> torch.Tensor:
-    """Written again, one member after the other: -A + beta KL by token, KL on what the policy sampled alone."""
+def loss_of_group(trainer: ContextRLTrainer, group: Group, *, aligned: bool = False) -> torch.Tensor:
+    """Written again, one member after the other: -A + beta KL by token, KL on what the policy sampled alone.
+
+    Args:
+        aligned: of a retry, only from where it leaves its failed attempt.
+    """
     rewards = [member.reward for member in group.members if member.reward is not None]
     mean = sum(rewards) / len(rewards)
     deviation = (sum((reward - mean) ** 2 for reward in rewards) / max(len(rewards) - 1, 1)) ** 0.5
@@ -67,7 +73,13 @@ def loss_of_group(trainer: ContextRLTrainer, group: Group) -> torch.Tensor:
             with torch.no_grad():
                 reference = log_probabilities(trainer, trainer.ref_model, group, member)
             tokens = tokens + 0.05 * (torch.exp(reference - logps) - (reference - logps) - 1)
-        losses.append(tokens.mean())
+        begin = 0
+        if aligned and member.stage == 2:
+            ids, failed = member.completion.ids, group.attempts[member.parent or 0].completion.ids
+            while ids[begin] == failed[begin]:
+                begin += 1
+            assert begin >= 2, "the engine begins as the attempt does"
+        losses.append(tokens[begin:].mean())
     return torch.stack(losses).mean()
 
 
@@ -105,6 +117,42 @@ def test_the_gradient_is_that_of_a_loop_over_groups(
     assert [bool(member.context) for member in kept] == ["rollback" in stage2] * len(kept)
     trainer.model.zero_grad()
     torch.stack([loss_of_group(trainer, group) for group in groups]).mean().backward()
+    expected = gradient(trainer)
+    assert float((found - expected).norm() / expected.norm()) < 1e-4
+
+
+class Repeating(FunctionReading):
+    """Retries begin with the first two tokens of the failed attempt, which is the first that follows their prompt."""
+
+    def sample(self, draws: Draws) -> Sampled:
+        ids = super().sample(draws).ids
+        return Sampled([[*suffix[:2], *own] for suffix, own in zip(draws.suffixes, ids, strict=True)])
+
+
+class RepeatingEngine(FunctionEngine):
+    def read(self, prompts: Prompts) -> Repeating:
+        return Repeating(prompts, self.end)
+
+
+@pytest.mark.parametrize("mixing", ["union", "replace"])
+def test_what_a_retry_shares_with_its_failed_attempt_gets_no_gradient(
+    tiny_policy: Path, tmp_path: Path, mixing: str
+) -> None:
+    objective = {"rolled_back_tokens": "after_divergence", "mixing": mixing, "mixed_group_scale": 0.5}
+    options = {"num_generations": 3, "per_device_train_batch_size": 12, "objective": objective}
+    trainer = trainer_of(tiny_policy, tmp_path, **options)
+    trainer.collector.engine = RepeatingEngine(trainer._tokenizer.eos_token_id)
+    inputs = trainer._prepare_inputs(loader_rows(0, 1, 2, 4, repeats=3))
+    trainer.model.zero_grad()
+    trainer._compute_loss(trainer.model, inputs).backward()
+    found = gradient(trainer)
+    assert trainer.rows is not None
+    groups = trainer.rows.rollout.groups
+    assert any(group.mixed for group in groups)
+    shared = inputs["completion_mask"].sum(1) - loss_mask(inputs).sum(1)
+    assert [bool(count) for count in shared] == inputs["off_policy"].tolist()
+    trainer.model.zero_grad()
+    torch.stack([loss_of_group(trainer, group, aligned=True) for group in groups]).mean().backward()
     expected = gradient(trainer)
     assert float((found - expected).norm() / expected.norm()) < 1e-4
 

@@ -135,6 +135,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "without-reports": {"stage2": {"report": "none", "samples_per_negative": 2}},
     "three-rounds": {"stage2": {"rounds": 3}},
     "further-samples": {"stage2": {"guidance": "none", "rounds": 2}},
+    "under-a-budget": {"stage2": {"budget": {"least_recovery": 0.2}}},
     "without-stage-2": {"stage2": {"enabled": False}},
 }
 

@@ -25,6 +25,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "dynamic_sampling": {"enabled": True, "max_rounds": 1},
         "objective": {"kl_scope": "all"},
     },
+    "stage-2-under-a-budget": {"stage2": {"budget": {"least_recovery": 0.4, "window": 4}}},
     "two-updates": {"num_iterations": 2, "save_steps": 2},
 }
 
@@ -50,6 +51,8 @@ def test_resuming_gives_the_same_weights_bit_by_bit(tiny_policy: Path, tmp_path:
     resumed, rest = run(tiny_policy, tmp_path / "resumed", resume=stop, **variant)
     assert rest == [entry for entry in order if int(entry.partition(":")[0]) > STOP]
     assert resumed.progress == straight.progress
+    assert resumed.collector.budget.counts == straight.collector.budget.counts
+    assert bool(straight.collector.budget.counts) == ("budget" in str(variant))
     for name, weights in straight.model.state_dict().items():
         assert torch.equal(weights, resumed.model.state_dict()[name]), name
 

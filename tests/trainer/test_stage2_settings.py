@@ -20,6 +20,22 @@ from contextrl.trainer.config import ContextRLConfig
             ["stage2.rollback", "contextrl"],
             id="rollback-of-nothing",
         ),
+        pytest.param(
+            {"stage2": {"budget": {"least_recovery": 0.1}, "enabled": False}}, ["stage2.budget"], id="budget-of-nothing"
+        ),
+        pytest.param(
+            {"stage2": {"budget": {"least_recovery": 1.5}}}, ["budget.least_recovery"], id="more-than-all-groups"
+        ),
+        pytest.param(
+            {"stage2": False, "objective": {"rolled_back_tokens": "after_divergence"}},
+            ["objective.rolled_back_tokens", "stage 2"],
+            id="alignment-of-nothing",
+        ),
+        pytest.param(
+            {"stage2": {"rollback": False}, "objective": {"rolled_back_tokens": "after_divergence"}},
+            ["objective.rolled_back_tokens", "rolled back"],
+            id="alignment-without-rollback",
+        ),
         pytest.param({"stage2": {"guidance": "none", "enabled": False}}, ["stage2.guidance"], id="guidance-of-nothing"),
         pytest.param(
             {"stage2": {"guidance": "none", "rollback": False}},
@@ -51,6 +67,13 @@ def test_refused(settings: dict[str, Any], words: list[str], tmp_path: Path) -> 
         assert word in str(refusal.value)
 
 
-@pytest.mark.parametrize("settings", [{"stage2": {"rollback": False}}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"stage2": {"rollback": False, "rounds": 2}},
+        {"stage2": {"guidance": "none"}},
+        {"objective": {"rolled_back_tokens": "after_divergence", "mixing": "replace", "ratio": "shaped"}},
+    ],
+)
 def test_accepted(settings: dict[str, Any], tmp_path: Path) -> None:
     ContextRLConfig(output_dir=str(tmp_path / "run"), **(SETTINGS | settings))

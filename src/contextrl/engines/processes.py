@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from accelerate.utils import gather, reduce
+from accelerate.utils import gather, gather_object, reduce
 
 
 class Processes:
@@ -27,6 +27,10 @@ class Processes:
     def any(self, here: bool) -> bool:
         """Whether a condition holds on any process."""
         return bool(self.largest([here])[0])
+
+    def each(self, here: Any) -> list[Any]:
+        """What every process has, in their order."""
+        return list(gather_object([here]))
 
     def share_out(self, count: int) -> tuple[int, int]:
         """How much the processes before this one need, and all of them, where this one needs `count`."""

@@ -11,6 +11,7 @@ from contextrl.settings import Section
 RatioKind = Literal["rollback", "shaped"]
 KlScope = Literal["on_policy", "all"]
 Mixing = Literal["union", "replace"]
+TrainedTokens = Literal["all", "after_divergence"]
 
 
 class ObjectiveSettings(Section):
@@ -22,6 +23,9 @@ class ObjectiveSettings(Section):
     advantage scaling, which gives no value); it limits what mixed groups do to the policy's entropy."""
     off_policy_advantage_scale: float = Field(1.0, gt=0)
     """A second factor, for rolled-back responses alone; ours, off by default."""
+    rolled_back_tokens: TrainedTokens = "all"
+    """Tokens of rolled-back retries that are trained: all of them, or only those from the first on in which a retry
+    differs from its failed attempt (`after_divergence`, ours): what was right already gets no gradient."""
     ratio: RatioKind = "rollback"
     """`rollback` treats rolled-back tokens as any other, pi_old recomputed under the original prompt; `shaped` puts
     pi / (pi + gamma) in place of their ratio (LUFFY, arXiv 2504.14945)."""

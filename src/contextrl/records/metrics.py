@@ -39,6 +39,7 @@ GROUP_RECOVERED = _metric("group/recovered", "Share of groups that were all-nega
 # ---- stage 2 ---------------------------------------------------------------------------------------------------------
 
 STAGE2_ATTEMPTS = _metric("stage2/attempts", "Retries; those kept and those rejected add up to them.")
+STAGE2_LEFT = _metric("stage2/groups_left", "All-negative groups that were not retried, by `stage2.budget`.")
 STAGE2_KEPT = _metric("stage2/kept", "Retries that were kept, and rolled back unless `stage2.rollback` is off.")
 STAGE2_WITHOUT_REPORT = _metric("stage2/without_report", "Retries of attempts on which the judge wrote no report.")
 _REJECTED: dict[Rejection, str] = {

@@ -13,6 +13,7 @@ from contextrl.objective.settings import Mixing
 from contextrl.policy.prompts import Prompts
 from contextrl.records import metrics as names
 from contextrl.records.example import Example
+from contextrl.rollout.budget import RecoveryBudget
 from contextrl.rollout.dynamic import RefillCursor, ShareOut, refill
 from contextrl.rollout.groups import Completion, Group, has_spread
 from contextrl.rollout.pipeline import Arrived, Pipeline
@@ -104,6 +105,7 @@ class Collector:
         verifier: makes the verifier of one rollout.
         seeds: makes the seeds of one rollout.
         retry_prompt: stage 2's prompts.
+        budget: which groups stage 2 may retry.
         cursor: what dynamic sampling draws next.
         processes: that train together.
         any_process: whether a condition holds on any of them.
@@ -122,6 +124,7 @@ class Collector:
     stage2: Stage2Settings
     mixing: Mixing
     retry_prompt: RetryPrompt
+    budget: RecoveryBudget
     dynamic_sampling: DynamicSamplingSettings
     cursor: RefillCursor
     processes: int
@@ -150,6 +153,7 @@ class Collector:
                 max_rounds=self.dynamic_sampling.rounds,
                 share_out=self.share_out,
             )
+        self.budget.learn(rollout.sampled)
         if self.rewards is not None:
             with rollout.timed(names.TIME_JUDGE):
                 self._add_rewards(self.rewards, rollout.groups)
@@ -180,6 +184,8 @@ class Collector:
         with rollout.timed(names.TIME_STAGE1):
             reading = self.engine.read(self.build_prompts(examples))
             groups = unsampled_groups(examples, rows, seeds, reading.prompts, self.num_generations)
+        for group in groups:
+            group.may_retry = self.budget.allows(group)
         sample = partial(self._sample, rollout, reading)
         if self.overlap:
             Pipeline(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Literal
 
 from contextrl.policy.prompts import Prompts
@@ -106,6 +107,7 @@ class Group:
         members: the group that is trained: an online group's G attempts, or the mixed group that `mix_group` made.
         replayed: the G responses that GRPOTrainer scores: the attempts, or, where kept retries take the places of
             negatives, the members.
+        may_retry: whether stage 2 retries it if it is all-negative; see `RecoveryBudget`.
         refilled: drawn by dynamic sampling in place of a group without spread.
     """
 
@@ -117,6 +119,7 @@ class Group:
     members: list[Attempt] = field(default_factory=list)
     replayed: list[Attempt] = field(default_factory=list)
     refilled: bool = False
+    may_retry: bool = True
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -134,6 +137,11 @@ class Group:
         return "spread" if True in outcomes else "all_negative"
 
     @property
+    def calls_for_retries(self) -> bool:
+        """All-negative, and not beyond stage 2's budget."""
+        return self.kind == "all_negative" and self.may_retry
+
+    @property
     def recovered(self) -> bool:
         """All-negative, with at least one retry kept."""
         return any(retry.rejection is None for retry in self.retries)
@@ -148,6 +156,12 @@ class Group:
         if retry.retried is not None:
             return self.retries[retry.retried]
         return None if retry.parent is None else self.attempts[retry.parent]
+
+    def divergence(self, retry: Attempt) -> int:
+        """How many tokens a retry has in common with what it retries, from the beginning on."""
+        failed = self.failed_before(retry)
+        pairs = zip(retry.completion.ids, failed.completion.ids if failed else (), strict=False)
+        return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
     def report_on(self, retry: Attempt) -> str | None:
         """The mistake report on the attempt that was retried."""

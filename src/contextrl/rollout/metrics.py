@@ -54,6 +54,8 @@ def rollout_sums(
     sums.counts[names.STAGE2_WITHOUT_REPORT] = float(
         sum(not group.report_on(retry) for group in sampled for retry in group.retries)
     )
+    left = sum(group.kind == "all_negative" and not group.may_retry for group in sampled)
+    sums.counts[names.STAGE2_LEFT] = float(left)
     members = [member for group in trained for member in group.members]
     sums.shares[names.OFF_POLICY_SAMPLES] = (float(sum(m.rolled_back for m in members)), float(len(members)))
     _add_judge(sums, tally)

@@ -14,6 +14,16 @@ DEFAULT_INSTRUCTION = "Answer the question afresh."
 WITHOUT_REPORT = "The answer is wrong."
 
 
+class BudgetSettings(Section):
+    least_recovery: float | None = Field(None, gt=0, lt=1)
+    """Share of a kind's retried groups that must lately have been recovered for its groups to be retried; kinds are the
+    rows' `source`, or `task` where they have none. null retries always."""
+    window: int = Field(32, gt=1)
+    """About how many retried groups of a kind are remembered."""
+    exploration: float = Field(0.05, ge=0, le=1)
+    """Share of groups that may be retried however little it has paid, to find out when that changes."""
+
+
 class Stage2Settings(Section):
     enabled: bool | None = None
     """Retry all-negative groups; by default on for `contextrl` and off for every other method."""
@@ -31,6 +41,7 @@ class Stage2Settings(Section):
     """What a retry is shown beside the failed attempt: the mistake report, or only that the answer is wrong."""
     standalone: bool = True
     """Reject retries that speak of the report or the earlier attempt."""
+    budget: BudgetSettings = BudgetSettings()
     rollback: bool = True
     """Train kept retries as answers to the original prompt. false: under the prompt that they were sampled from, failed
     attempt and report included (ours, to see what rollback does); they then count as on-policy."""

@@ -71,7 +71,7 @@ def failures(group: Group) -> list[tuple[Attempt, int, int | None]]:
     Returns:
         Each with the index of the stage-1 attempt that it goes back to and, for a retry, its own among the retries.
     """
-    if group.kind != "all_negative" or group.recovered:
+    if not group.calls_for_retries or group.recovered:
         return []
     if not group.retries:
         return [(group.attempts[i], i, None) for i in group.negatives]
@@ -90,8 +90,8 @@ def report_failures(groups: Sequence[Group], settings: Stage2Settings, verifier:
 
 
 def report_mistakes(groups: Sequence[Group], verifier: Verifier) -> None:
-    """Mistake reports on the negatives of all-negative groups among judged ones."""
-    verifier.add_reports([(g.example, g.attempts[i]) for g in groups if g.kind == "all_negative" for i in g.negatives])
+    """Mistake reports on the negatives of those judged groups that are to be retried."""
+    verifier.add_reports([(g.example, g.attempts[i]) for g in groups if g.calls_for_retries for i in g.negatives])
 
 
 @dataclass(frozen=True)

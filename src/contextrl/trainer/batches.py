@@ -12,6 +12,7 @@ from torch.nn.functional import pad
 from contextrl.engines.shared_prefix.prompts import EncodedPrompts
 from contextrl.objective.advantages import group_advantages
 from contextrl.objective.batch import LossBatch
+from contextrl.objective.settings import TrainedTokens
 from contextrl.rollout.collect import Rollout
 from contextrl.rollout.groups import Attempt
 
@@ -99,11 +100,18 @@ class ScoredRows:
             chosen = self.added[n * size : (n + 1) * size] or [0]
             yield [self.group[row] for row in chosen], *self.completions(chosen, pad_token_id)
 
-    def add_to(self, batch: dict[str, Any], logps: Sequence[torch.Tensor], pad_token_id: int) -> None:
+    def add_to(
+        self,
+        batch: dict[str, Any],
+        logps: Sequence[torch.Tensor],
+        pad_token_id: int,
+        rolled_back_tokens: TrainedTokens = "all",
+    ) -> None:
         """Give GRPOTrainer's batch the added rows and what only our rows know, in place.
 
         Args:
             logps: log-probabilities [b, C] of added rows, of each pass that GRPOTrainer has made over its own.
+            rolled_back_tokens: which of them are trained.
         """
         if self.added:
             ids, mask = self.completions(self.added, pad_token_id)
@@ -122,12 +130,19 @@ class ScoredRows:
         batch["group"] = torch.tensor(self.group, device=device)
         batch["travels_with"] = torch.tensor(self.travels_with(), device=device)
         batch["off_policy"] = torch.tensor([attempt.rolled_back for attempt in self.attempts], device=device)
-        if any(untrained := self.untrained()):
+        if any(untrained := self.untrained(rolled_back_tokens)):
             batch["untrained"] = torch.tensor(untrained, device=device)
 
-    def untrained(self) -> list[int]:
-        """[B] how many tokens at the beginning of each row are scored and not trained: those of a context."""
-        return [len(attempt.context) for attempt in self.attempts]
+    def untrained(self, rolled_back_tokens: TrainedTokens) -> list[int]:
+        """[B] how many tokens at the beginning of each row are scored and not trained.
+
+        Those of a context; with `after_divergence` those that a rolled-back retry shares with its failed attempt.
+        """
+        aligned = rolled_back_tokens == "after_divergence"
+        return [
+            self.rollout.groups[n].divergence(attempt) if aligned and attempt.rolled_back else len(attempt.context)
+            for n, attempt in zip(self.group, self.attempts, strict=True)
+        ]
 
     def weights(self, num_generations: int) -> list[float]:
         """[B] G / (size of the row's group), 0 for attempts that are no members of theirs; see `LossBatch`."""

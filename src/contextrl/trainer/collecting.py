@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from contextrl.judge.protocol import Judge
+from contextrl.rollout.budget import RecoveryBudget
 from contextrl.rollout.collect import Collector
 from contextrl.rollout.dynamic import RefillCursor
 from contextrl.rollout.recovery import RetryPrompt
@@ -43,6 +44,7 @@ def build_collector(trainer: Any, given: TrainerInputs, judge: Judge, audit: Jud
             min(args.stage2.max_context_tokens, given.room),
             trainer.eos_token_ids,
         ),
+        budget=RecoveryBudget(args.stage2.budget, trainer.processes.each),
         dynamic_sampling=args.dynamic_sampling,
         cursor=RefillCursor(len(given.examples), args.seed),
         processes=trainer.accelerator.num_processes,

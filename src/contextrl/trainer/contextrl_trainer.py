@@ -204,7 +204,8 @@ class ContextRLTrainer(GRPOTrainer):
                 self._is_scoring = False
         self.log_of_rollouts.correct_importance(batch)
         of_replayed = batch["advantages"].tolist()
-        rows.add_to(batch, self._added_logps, self._tokenizer.pad_token_id)
+        trained = self.args.objective.rolled_back_tokens
+        rows.add_to(batch, self._added_logps, self._tokenizer.pad_token_id, trained)
         batch["weights"] = batch["advantages"].new_tensor(rows.weights(self.num_generations))
         batch["completion_mask"] = batch["completion_mask"] * (batch["weights"] > 0)[:, None]
         if self.args.stage2.in_use:
@@ -360,13 +361,14 @@ class ContextRLTrainer(GRPOTrainer):
     def checkpoint_state(self) -> dict[str, Any]:
         """See `Resumable`."""
         # Restored rather than derived: an epoch's last optimizer step may hold fewer micro-batches.
-        cursor = self.collector.cursor
-        return {"progress": asdict(self.progress), "refill": cursor.position, "micro_batch": self._step}
+        refill, recovery = self.collector.cursor.position, self.collector.budget.counts
+        return {"progress": asdict(self.progress), "refill": refill, "recovery": recovery, "micro_batch": self._step}
 
     def restore_state(self, state: dict[str, Any]) -> None:
         """See `Resumable`."""
         self.progress = CheckpointState(**state["progress"])
         self.collector.cursor.position = state["refill"]
+        self.collector.budget.restore(state.get("recovery"))
         # GRPOTrainer counts from 0 in every process; generation batches begin where this count says.
         self._step = state["micro_batch"]
 

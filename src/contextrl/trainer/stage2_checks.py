@@ -8,7 +8,7 @@ from contextrl.errors import InputError
 from contextrl.rollout.settings import Stage2Settings
 
 #: Settings that say how retries are made, and so nothing without any.
-_OF_RETRIES = ("rounds", "guidance", "rollback")
+_OF_RETRIES = ("rounds", "guidance", "budget", "rollback")
 
 
 def check_stage2(args: Any) -> None:
@@ -27,13 +27,20 @@ def check_stage2(args: Any) -> None:
                 raise InputError(
                     "stage 2 in use (method: contextrl)", found=f"stage2.{name}: {value}", where=f"stage2.{name}"
                 )
+        _refuse_alignment(objective, "stage 2 off")
         return
     _check_cap(args)
     if not stage2.rollback:
         _refuse(stage2.guidance == "none", "stage2.rollback", "true with stage2.guidance: none", "false")
         _refuse(objective.mixing == "replace", "objective.mixing", "union with stage2.rollback: false", "replace")
     if not stage2.rollback or stage2.guidance == "none":
+        _refuse_alignment(objective, "nothing rolled back")
         _refuse(objective.ratio == "shaped", "objective.ratio", "rollback, as nothing is rolled back", "shaped")
+
+
+def _refuse_alignment(objective: Any, reason: str) -> None:
+    tokens = objective.rolled_back_tokens
+    _refuse(tokens != "all", "objective.rolled_back_tokens", f"all with {reason}", tokens)
 
 
 def _refuse(wrong: bool, where: str, expected: str, found: str) -> None:
