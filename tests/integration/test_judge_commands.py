@@ -387,3 +387,64 @@ assert not heavy, heavy
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=ENVIRONMENT, check=False)
     assert done.returncode == 0, done.stderr
+
+
+# --- label ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def verdicts(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], responses: Path) -> Path:
+    """What the step judge says of the 24 responses."""
+    output = responses.with_name("verdicts.jsonl")
+    code, _, _ = run(monkeypatch, capsys, "verify", "--input", responses, "--output", output, "--judge", "steps")
+    assert code == 0
+    return output
+
+
+def test_labels_go_out_and_come_back(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], verdicts: Path, tmp_path: Path
+) -> None:
+    sheet = tmp_path / "sheet.jsonl"
+    code, out, _ = run(monkeypatch, capsys, "label", verdicts, "--output", sheet, "--sample", 12, "--json")
+    assert code == 0
+    assert sum(json.loads(out)["drawn"].values()) == 12
+    lines = rows(sheet)
+    judged = {row["id"]: row["verdict"]["status"] for row in rows(verdicts)}
+    # A person who agrees with the judge but for one response, and is unsure of another.
+    for number, line in enumerate(lines):
+        assert "verdict" not in line
+        line["label"] = "unsure" if number == 0 else judged[line["id"]]
+    lines[1]["label"] = "incorrect" if lines[1]["label"] == "correct" else "correct"
+    filled = tmp_path / "filled.jsonl"
+    filled.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    code, out, _ = run(monkeypatch, capsys, "label", verdicts, "--read", filled, "--json")
+    assert code == 0
+    found = json.loads(out)
+    assert found["sample"]["n"] == 11
+    assert found["sample"]["value"] == pytest.approx(10 / 11, abs=1e-4)
+    assert found["counts"]["undecided"] == 1
+    code, out, _ = run(monkeypatch, capsys, "label", verdicts, "--read", filled)
+    assert code == 0
+    assert "people agree" in " ".join(out.split())
+    assert "Undecided, in no figure: 1" in " ".join(out.split())
+
+
+def test_a_page_is_made_and_other_files_stay(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], verdicts: Path, tmp_path: Path
+) -> None:
+    page = tmp_path / "sheet.html"
+    code, _, _ = run(monkeypatch, capsys, "label", verdicts, "--output", page, "--sample", 6)
+    assert code == 0
+    assert page.read_text(encoding="utf-8").count("data:image/png") == 6
+    before = verdicts.read_bytes()
+    for arguments, message in (
+        (["--output", verdicts], "is there"),
+        (["--output", tmp_path / "sheet.csv"], "ending in .html or .jsonl"),
+        ([], "found neither"),
+        (["--output", page, "--read", page], "found both"),
+        (["--read", tmp_path / "none.jsonl"], "no such file"),
+    ):
+        code, _, err = run(monkeypatch, capsys, "label", verdicts, *arguments)
+        assert code == 2
+        assert message in err
+    assert verdicts.read_bytes() == before

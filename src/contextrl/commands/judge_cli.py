@@ -148,6 +148,59 @@ def _show_bench(result: BenchResult, output: Path | None, as_json: bool) -> None
 
 
 @app.command()
+def label(
+    source: Annotated[
+        Path, typer.Argument(help="What judge verify wrote, or a run directory.", metavar="VERDICTS|RUN")
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Sheet to write: a page (.html), or JSON lines to fill in (.jsonl).", metavar="SHEET"),
+    ] = None,
+    read: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Labels to read back, from the page or a filled sheet; repeat for several people.", metavar="LABELS"
+        ),
+    ] = None,
+    sample: Annotated[
+        int, typer.Option(min=1, help="Responses to draw: as many accepted ones, false positives and others.")
+    ] = 100,
+    seed: Annotated[int, typer.Option(min=0, help="Of the draw.")] = 0,
+    show_verdicts: Annotated[
+        bool, typer.Option("--show-verdicts", help="Show what the judge said: on a page once a response is labelled.")
+    ] = False,
+    allow_outside: p.AllowOutside = False,
+    as_json: p.AsJson = False,
+) -> None:
+    """Let people look at a sample of verdicts, and say how far they agree with the judge.
+
+    Without --show-verdicts nobody who labels knows the verdicts. Labels are correct, incorrect or unsure; what is
+    labelled in two ways is undecided.
+    """
+    from contextrl.commands.judge_label import SheetOptions, agreement_table, notices, read_sheets, write_sheet
+
+    if (output is None) == (not read):
+        found = "neither" if output is None else "both"
+        raise InputError("--output SHEET to write, or --read LABELS", found=found, where="the command line")
+    console = Console()
+    if output is not None:
+        counts = write_sheet(SheetOptions(source, output, sample, seed, show_verdicts, allow_outside))
+        if as_json:
+            typer.echo(json.dumps({"output": str(output), "drawn": counts}))
+            return
+        console.print(", ".join(f"{count} {what}" for what, count in counts.items()), highlight=False)
+        console.print(f"Sheet: {escape(str(output))}", soft_wrap=True)
+        return
+    agreement = read_sheets(source, read or [])
+    if as_json:
+        typer.echo(json.dumps(agreement.as_json(), indent=2))
+        return
+    console.print(agreement_table(agreement))
+    for notice in notices(agreement):
+        console.print(escape(notice), soft_wrap=True, highlight=False)
+
+
+@app.command()
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8377,

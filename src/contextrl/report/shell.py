@@ -40,15 +40,16 @@ def environment() -> Environment:
     return made
 
 
-def frame_of(names: Sequence[str]) -> dict[str, Any]:
+def frame_of(names: Sequence[str], *, charts: bool = True) -> dict[str, Any]:
     """`policy`, `style` and `scripts` of a page: Vega, and files of its own one after another.
 
     Args:
         names: of the page's own files, in the order in which they are needed.
+        charts: whether it draws any; without Vega a page is half a megabyte smaller.
     """
     style = (ASSETS / "page.css").read_text(encoding="utf-8")
     own = "".join((ASSETS / name).read_text(encoding="utf-8") for name in names)
-    scripts = [_script(chart_library()), _script(own)]
+    scripts = [*([_script(chart_library())] if charts else []), _script(own)]
     policy = content_security_policy(scripts, [style])
     return {"policy": policy, "style": Markup(style), "scripts": [Markup(script) for script in scripts]}
 
