@@ -18,6 +18,14 @@ _QUESTIONS = {
     changed(
         "layered-0.5", "a right answer by wrong steps is worth 0.5", "objective.answer_only_reward=0.5"
     ): "Layered rewards, 0.5 for a right answer by wrong steps?",
+    changed(
+        "budget", "stage 2 where it has paid of late", "stage2.budget.least_recovery=0.5"
+    ): "Stage 2 under a budget?",
+    changed(
+        "after-divergence",
+        "gradient only from where a retry leaves its attempt",
+        "objective.rolled_back_tokens=after_divergence",
+    ): "A gradient only on what follows the first wrong step?",
 }
 
 STUDY = Study(
