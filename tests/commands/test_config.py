@@ -11,6 +11,8 @@ import yaml
 from contextrl.commands.config import RunConfig, load_config, nearest_key, parse_config
 from contextrl.commands.settings_files import apply_override
 from contextrl.errors import InputError
+from contextrl.records.secrets import is_secret
+from contextrl.settings import flat_settings
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").rglob("*.yaml"))
 #: Not run configurations: accelerate's own files, and recipes of data sets.
@@ -293,3 +295,10 @@ def test_rows_of_ones_own_are_evaluated_on_what_was_asked(data: dict[str, Any], 
     assert config.data.eval == expected
     # As a run writes it down and reads it again.
     assert parse_config(config.model_dump(mode="json")).data.eval == expected
+
+
+def test_no_setting_is_taken_for_a_secret() -> None:
+    """What is hidden in a run's config.yaml could not be read again; keys are named by their environment variable."""
+    names = [name.rpartition(".")[2] for name in flat_settings(RunConfig().model_dump(mode="json"))]
+    assert "rolled_back_tokens" in names
+    assert [name for name in names if is_secret(name)] == []

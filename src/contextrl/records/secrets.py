@@ -90,7 +90,7 @@ _SPECIAL_TOKEN = re.compile(
 #: Several tokens: counted, or secret.
 _TOKENS = re.compile(r"_tokens$")
 _COUNTED = re.compile(
-    r"(?:^|_)(?:max|min|most|least|num|n|new|total|prompt|completion|cached|input|output|context|response|report|"
+    r"(?:^|_)(?:max|min|most|least|num|n|new|total|prompt|completion|cached|input|output|context|response|report|back|"
     r"generated|sampled|trained|off_policy|on_policy|reasoning|all|masked|padding|seen|of|batched|budget|mean)_tokens$"
 )
 #: Names of environment variables: `JUDGE_KEY`, which in lower case could be a column or an index.
