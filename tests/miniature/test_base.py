@@ -15,7 +15,7 @@ from contextrl.miniature.base import BaseRecipe, Draw, SftSampler, TilePixels, f
 from contextrl.miniature.classes import MISCONCEIVED, SHAKY
 from contextrl.miniature.digits import compose
 from contextrl.miniature.policy import build_processor, build_tokenizer
-from contextrl.miniature.tasks import own_solution
+from contextrl.miniature.tasks import Problem, own_solution
 from contextrl.policy.processor import ImageOnlyQwen3VLProcessor
 from contextrl.rollout.settings import WITHOUT_REPORT
 from contextrl.rollout.standalone import standalone_problem
@@ -69,7 +69,7 @@ def test_a_batch_is_right_padded_and_learns_only_labels(sampler: SftSampler) -> 
 NOT_TOLD = re.compile(r"(?:step|digit) [1-4]\b")
 
 
-def conversation_of(sampler: SftSampler, draw: Draw) -> tuple[str, str]:
+def conversation_of(sampler: SftSampler, draw: Draw[Problem]) -> tuple[str, str]:
     """A retry's failed attempt, and what it was told."""
     text = sampler.tokenizer.decode(draw.prompt)
     match = re.search(r"assistant\n(.*?)<\|im_end\|>.*user\n(.*) Answer the question afresh", text, re.DOTALL)
@@ -144,7 +144,7 @@ def test_a_share_of_retries_quotes_the_report_and_the_filter_notices(sampler: Sf
 
 
 def test_draws_depend_on_the_seed_only(processor: ImageOnlyQwen3VLProcessor) -> None:
-    def first_draws(seed: int) -> list[Draw]:
+    def first_draws(seed: int) -> list[Draw[Problem]]:
         sampler = SftSampler(processor, BaseRecipe(seed=seed))
         return [sampler.direct() for _ in range(5)] + [sampler.retry() for _ in range(5)]
 

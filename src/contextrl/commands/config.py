@@ -57,8 +57,9 @@ class JudgeSection(JudgeConfig):
     """The judge of a run: by default the miniature's, as its data and its model are."""
 
     kind: str = "steps"
-    """`steps`: the miniature's process verifier. `learned`: a small model that was taught to judge, `path`.
-    `rules`: the final answer only. `llm`: a model behind a server. `python`: code of your own, `path`."""
+    """`steps`: the miniature's process verifier; `long-steps`: that of `data.train: miniature:long`. `learned`: a small
+    model that was taught to judge, `path`. `rules`: the final answer only. `llm`: a model behind a server. `python`:
+    code of your own, `path`."""
 
     @model_validator(mode="after")
     def _named(self) -> JudgeSection:

@@ -20,9 +20,9 @@ class DataConfig(PromptSettings):
     """Rows to train and to evaluate on. A path in a YAML file is relative to that file's folder."""
 
     train: Annotated[str, INPUT_PATH] = "miniature"
-    """`miniature`, or `miniature:second-half`, the half of its images that no learned judge has seen; a .jsonl, .json,
-    .parquet, .csv or .tsv file; a folder of such files or from `datasets`; or a hub id, `owner/name` or
-    `owner/name:config`."""
+    """`miniature`; `miniature:second-half`, the half of its images that no learned judge has seen; `miniature:long`,
+    whose solutions take six and more steps; a .jsonl, .json, .parquet, .csv or .tsv file; a folder of such files or
+    from `datasets`; or a hub id, `owner/name` or `owner/name:config`."""
     eval: Annotated[str | None, INPUT_PATH] = "miniature"
     """The same for evaluation; `miniature` is its held-out test split, `miniature:dev` the development split. null is
     no evaluation, and the default beside rows of your own."""

@@ -39,19 +39,30 @@ def build(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of weights and questions.")] = 0,
     questions: Annotated[int, typer.Option(min=1, help="Development questions that it is measured on.")] = 600,
+    task: Annotated[
+        str,
+        typer.Option(help="ordinary; or long: the shipped policy, taught the questions of data.train: miniature:long."),
+    ] = "ordinary",
 ) -> None:
     """Train the miniature's base policy anew, as the shipped one was: half an hour on one core.
 
-    Name the folder as `model.path` to start from it.
+    That of the longer questions (`--task long`) takes ten minutes. Name the folder as `model.path` to start from it.
     """
+    if task not in ("ordinary", "long"):
+        raise InputError("ordinary or long", found=repr(task), where="--task")
     _check_new(output, "--output")
     console = Console()
     with status(console, "Loading torch"):
         from contextrl.miniature import BASE_POLICY
         from contextrl.miniature.base import BaseRecipe
-        from contextrl.miniature.shipped import build_base, read_accuracy, weights_hash
-    recipe = BaseRecipe(seed=seed) if steps is None else BaseRecipe(seed=seed, steps=steps)
-    card = build_base(recipe, output, measured=questions, console=Console(stderr=True))
+        from contextrl.miniature.long_base import LongRecipe
+        from contextrl.miniature.shipped import build_base, build_long, read_accuracy, weights_hash
+    changed: dict[str, Any] = {"seed": seed} if steps is None else {"seed": seed, "steps": steps}
+    shown = Console(stderr=True)
+    if task == "long":
+        card = build_long(LongRecipe(**changed), output, measured=questions, console=shown)
+    else:
+        card = build_base(BaseRecipe(**changed), output, measured=questions, console=shown)
     console.print(accuracy_table(read_accuracy(output)))
     same = card["weights_sha256"] == weights_hash(BASE_POLICY)
     console.print(f"Weights: sha256 {card['weights_sha256'][:12]}{', the shipped ones' if same else ''}")

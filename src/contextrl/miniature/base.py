@@ -10,9 +10,10 @@ from __future__ import annotations
 import hashlib
 import math
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import torch
 from PIL import Image
@@ -22,9 +23,10 @@ from torch.nn.utils.rnn import pad_sequence
 from contextrl.miniature.classes import MISCONCEIVED, SHAKY, SHAKY_RIGHT
 from contextrl.miniature.digits import SPLITS, compose, digit_tile
 from contextrl.miniature.fitting import Fitted, fit
-from contextrl.miniature.policy import MERGE, build_processor, build_tokenizer
+from contextrl.miniature.policy import MERGE, build_model, build_processor, build_tokenizer
 from contextrl.miniature.steps_judge import Mistake, find_mistakes, parse_steps, write_report
 from contextrl.miniature.tasks import KINDS, Kind, Problem, draw_problem, own_solution, to_example
+from contextrl.records.example import Example
 from contextrl.rollout.recovery import RetryPrompt
 from contextrl.rollout.settings import DEFAULT_INSTRUCTION, WITHOUT_REPORT
 
@@ -85,17 +87,31 @@ class TilePixels:
         return pixels, torch.tensor([1, self.grid_height, self.grid_height * len(images)])
 
 
+class Shown(Protocol):
+    """A question about digits side by side."""
+
+    @property
+    def question(self) -> str: ...
+    @property
+    def images(self) -> tuple[int, ...]: ...
+    @property
+    def digits(self) -> tuple[int, ...]: ...
+
+
+P = TypeVar("P", bound=Shown)
+
+
 @dataclass(frozen=True)
-class Draw:
+class Draw(Generic[P]):
     """One training sequence: prompt ids, of which nothing is to be learned, and the response."""
 
-    problem: Problem
+    problem: P
     prompt: list[int]
     target: str
 
 
-class SftSampler:
-    """Draws direct questions and retries as token sequences with labels."""
+class Sampler(ABC, Generic[P]):
+    """Draws direct questions and retries of one task as token sequences with labels."""
 
     def __init__(self, processor: Any, recipe: BaseRecipe) -> None:
         self.processor, self.recipe = processor, recipe
@@ -105,10 +121,30 @@ class SftSampler:
         self.retry_prompt = RetryPrompt(self.tokenizer, self._render, DEFAULT_INSTRUCTION, 1024)
         self._prompts: dict[tuple[str, int], list[int]] = {}
 
+    @abstractmethod
+    def draw(self, *, direct: bool) -> P:
+        """A problem on the train images, for a direct question or for a retry."""
+
+    @abstractmethod
+    def solution(self, problem: P, digits: Sequence[int], answer: str | None = None) -> str:
+        """What the policy writes who takes the picture's digits for these."""
+
+    @abstractmethod
+    def example(self, problem: P) -> Example:
+        """The row that it is."""
+
+    @abstractmethod
+    def mistakes(self, problem: P, attempt: str) -> list[Mistake]:
+        """What the task's judge finds."""
+
+    @abstractmethod
+    def failed_attempt(self, problem: P) -> str:
+        """An attempt to be retried; it may be right by chance."""
+
     def _render(self, messages: list[dict[str, Any]]) -> str:
         return str(self.processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False))
 
-    def prompt_ids(self, problem: Problem) -> list[int]:
+    def prompt_ids(self, problem: P) -> list[int]:
         """Ids of `[user: picture + question]` with the picture's placeholders expanded."""
         key = (problem.question, len(problem.images))
         if key not in self._prompts:
@@ -118,17 +154,11 @@ class SftSampler:
             self._prompts[key] = list(inputs["input_ids"][0])
         return self._prompts[key]
 
-    def _kind(self) -> Kind:
-        kinds, weights = zip(*self.recipe.kinds, strict=True)
-        chosen: Kind = self.rng.choices(kinds, weights)[0]
-        return chosen
-
-    def direct(self) -> Draw:
+    def direct(self) -> Draw[P]:
         """A question, answered as the policy reads: right reasoning from what it takes the digits for."""
-        problem = draw_problem(self.rng, "train", kind=self._kind())
+        problem = self.draw(direct=True)
         prompt = self.prompt_ids(problem)
-        target = own_solution(problem.kind, self._read(problem.digits), problem.asked)
-        return Draw(problem, prompt, target)
+        return Draw(problem, prompt, self.solution(problem, self._read(problem.digits)))
 
     def _read(self, digits: Sequence[int]) -> tuple[int, ...]:
         """What the policy takes digits for when it looks at them for the first time."""
@@ -137,41 +167,36 @@ class SftSampler:
             for digit in digits
         )
 
-    def retry(self) -> Draw:
+    def misread(self, read: Sequence[int], shown: Sequence[int]) -> list[int]:
+        """A wrong reading: the policy's own, or one with another digit where that is right."""
+        digits = list(read)
+        if tuple(digits) == tuple(shown):
+            place = self.rng.randrange(len(digits))
+            digits[place] = self.rng.choice([k for k in range(10) if k != digits[place]])
+        return digits
+
+    def retry(self) -> Draw[P]:
         """A failed attempt, its mistake report, and the right answer (now and then one that quotes the report)."""
         rng = self.rng
         names, weights = zip(*self.recipe.levels, strict=True)
         level: Level = rng.choices(names, weights)[0]
-        problem = draw_problem(rng, "train")
-        example = to_example(problem, id="", voice="own", rng=rng)
+        problem = self.draw(direct=False)
         mistakes: list[Mistake] = []
         while not mistakes:
-            attempt = self._failed_attempt(problem)
-            steps = parse_steps(attempt, example.answer_type)
-            mistakes = find_mistakes(steps, problem.kind, problem.asked, problem.digits)
-        report = "" if level == "none" else write_report(mistakes, level, example)
+            attempt = self.failed_attempt(problem)
+            mistakes = self.mistakes(problem, attempt)
+        report = "" if level == "none" else write_report(mistakes, level, self.example(problem))
         attempt_ids = [*self.tokenizer(attempt)["input_ids"], self.tokenizer.eos_token_id]
         prompt = self.retry_prompt.build(self.prompt_ids(problem), attempt_ids, report)
         assert prompt is not None
-        target = own_solution(problem.kind, problem.digits, problem.asked)
+        target = self.solution(problem, problem.digits)
         if not report and rng.random() >= self.recipe.luck:
             target = attempt  # told only that it is wrong, it may look again and see the same
         elif report and rng.random() < self.recipe.quoting:
             target = f"The report says {report.removeprefix('Mistake: ').rstrip('.')}. {target}"
         return Draw(problem, prompt, target)
 
-    def _failed_attempt(self, problem: Problem) -> str:
-        """Mostly a misreading, one of the policy's own where the picture gives occasion; else a wrong conclusion."""
-        digits = list(self._read(problem.digits))
-        if self.rng.random() < 0.9 or problem.kind == "read":
-            if tuple(digits) == problem.digits:
-                place = self.rng.randrange(len(digits))
-                digits[place] = self.rng.choice([k for k in range(10) if k != digits[place]])
-            return own_solution(problem.kind, digits, problem.asked)
-        wrong = self.rng.choice(["no", "yes"]) if problem.kind == "parity" else str(self.rng.randint(0, 9))
-        return own_solution(problem.kind, digits, problem.asked, answer=wrong)
-
-    def batch(self, draws: list[Draw]) -> dict[str, torch.Tensor]:
+    def batch(self, draws: Sequence[Draw[P]]) -> dict[str, torch.Tensor]:
         """Model inputs, right-padded: ids, mask and labels [B, L]; pixels of the B pictures one after another."""
         ids, labels, pixels, grids = [], [], [], []
         responses = self.tokenizer([draw.target for draw in draws])["input_ids"]
@@ -195,6 +220,35 @@ class SftSampler:
         }
 
 
+class SftSampler(Sampler[Problem]):
+    """The base policy's own questions."""
+
+    def draw(self, *, direct: bool) -> Problem:
+        if not direct:
+            return draw_problem(self.rng, "train")
+        kinds, weights = zip(*self.recipe.kinds, strict=True)
+        kind: Kind = self.rng.choices(kinds, weights)[0]
+        return draw_problem(self.rng, "train", kind=kind)
+
+    def solution(self, problem: Problem, digits: Sequence[int], answer: str | None = None) -> str:
+        return own_solution(problem.kind, digits, problem.asked, answer=answer)
+
+    def example(self, problem: Problem) -> Example:
+        return to_example(problem, id="", voice="own", rng=self.rng)
+
+    def mistakes(self, problem: Problem, attempt: str) -> list[Mistake]:
+        steps = parse_steps(attempt, KINDS[problem.kind].answer_type)
+        return find_mistakes(steps, problem.kind, problem.asked, problem.digits)
+
+    def failed_attempt(self, problem: Problem) -> str:
+        """Mostly a misreading; else a wrong conclusion."""
+        digits = self._read(problem.digits)
+        if self.rng.random() < 0.9 or problem.kind == "read":
+            return self.solution(problem, self.misread(digits, problem.digits))
+        wrong = self.rng.choice(["no", "yes"]) if problem.kind == "parity" else str(self.rng.randint(0, 9))
+        return self.solution(problem, digits, wrong)
+
+
 def corpus_for_tokenizer() -> tuple[str, ...]:
     """Text that stage 2 adds to the miniature's language."""
     hints = "digit 1 is misread, digit 2 is misread, digit 3 is misread, digit 4 is misread"
@@ -212,7 +266,18 @@ def corpus_for_tokenizer() -> tuple[str, ...]:
 def train_base(recipe: BaseRecipe, *, console: Console | None = None) -> Fitted:
     """Train the base policy; a bar shows how far it is."""
     processor = build_processor(build_tokenizer(corpus_for_tokenizer()))
-    sampler = SftSampler(processor, recipe)
+    return taught(SftSampler(processor, recipe), recipe, title="Building the base policy", console=console)
+
+
+def taught(
+    sampler: Sampler[P],
+    recipe: BaseRecipe,
+    *,
+    title: str,
+    build: Callable[[Any], Any] = build_model,
+    console: Console | None = None,
+) -> Fitted:
+    """Fit a policy to a sampler's direct questions and retries; see `fit`."""
 
     def backward(model: Any) -> float:
         total = 0.0
@@ -224,7 +289,7 @@ def train_base(recipe: BaseRecipe, *, console: Console | None = None) -> Fitted:
             total += float(loss.detach())
         return total
 
-    return fit(processor, backward, recipe, title="Building the base policy", console=console)
+    return fit(sampler.processor, backward, recipe, title=title, build=build, console=console)
 
 
 def fingerprint(recipe: BaseRecipe) -> str:
@@ -234,7 +299,7 @@ def fingerprint(recipe: BaseRecipe) -> str:
     return hash_of_draws(sampler)
 
 
-def hash_of_draws(sampler: SftSampler) -> str:
+def hash_of_draws(sampler: Sampler[Any]) -> str:
     """SHA-256 of the first 32 questions and retries that a new sampler draws."""
     draws = [draw() for _ in range(32) for draw in (sampler.direct, sampler.retry)]
     return hashlib.sha256(repr([(d.problem, d.prompt, d.target) for d in draws]).encode()).hexdigest()

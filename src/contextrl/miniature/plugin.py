@@ -52,6 +52,16 @@ def register() -> None:
             EVALUATIONS[f"{prefix}{control}"] = NamedEvaluation(partial(_held_out, split, control=control), judge)
     LABELLED["miniature"] = _labelled
     PATTERNS["miniature"] = _patterns
+    _register_longer_questions()
+
+
+def _register_longer_questions() -> None:
+    """Add the questions of six and more steps, their judge, and their splits as those of `miniature`."""
+    DATA["miniature:long"] = _longer_examples
+    JUDGES["long-steps"] = NamedJudge(_long_judge, _knows_long)
+    splits: dict[str, Split] = {"miniature:long": "test", "miniature:long-dev": "dev"}
+    for name, split in splits.items():
+        EVALUATIONS[name] = NamedEvaluation(partial(_longer_held_out, split), partial(_long_judge, "solution", "hint"))
 
 
 def _training_examples(
@@ -68,6 +78,22 @@ def _training_examples(
 
     examples = miniature_examples(images, count, seed=seed, voice="foreign" if voice == "foreign" else "own")
     return with_references(examples, references, references_share)
+
+
+def _longer_examples(
+    *, count: int, seed: int, voice: str, references: References = "whole", references_share: float = 1.0
+) -> list[Example]:
+    from contextrl.miniature.long_task import long_examples
+    from contextrl.miniature.references import with_references
+
+    examples = long_examples("train", count, seed=seed, voice="foreign" if voice == "foreign" else "own")
+    return with_references(examples, references, references_share)
+
+
+def _longer_held_out(split: Split, count: int) -> Sequence[Example]:
+    from contextrl.miniature.long_task import long_examples
+
+    return long_examples(split, count, seed=EVAL_SEED)
 
 
 def _held_out(split: Split, count: int, *, control: Control | None = None) -> Sequence[Example]:
@@ -92,6 +118,12 @@ def _biased_judge(context: ReferenceContext, disclose: Disclosure, _: Path | Non
     return BiasedStepsJudge(StepsJudge(context, disclose))
 
 
+def _long_judge(context: ReferenceContext, disclose: Disclosure, _: Path | None = None) -> Judge:
+    from contextrl.miniature.long_judge import LongStepsJudge
+
+    return LongStepsJudge(context, disclose)
+
+
 def _learned(context: ReferenceContext, disclose: Disclosure, folder: Path | None = None) -> Judge:
     from contextrl.miniature.learned_judge.judging import LearnedJudge
 
@@ -113,6 +145,16 @@ def _patterns() -> Sequence[Rule]:
     from contextrl.miniature.response_patterns import RULES
 
     return RULES
+
+
+def _knows_long(example: Example) -> str | None:
+    from contextrl.miniature.long_judge import long_kind
+
+    try:
+        long_kind(example.question)
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 def _labelled(count: int | None, seed: int) -> list[Labelled]:

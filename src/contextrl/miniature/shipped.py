@@ -21,10 +21,13 @@ from contextrl.console import progress_bar
 from contextrl.data.images import open_image
 from contextrl.disk import free_bytes, sized, why_not_writable, writing
 from contextrl.errors import DiskError
-from contextrl.judge.protocol import JudgeRequest
+from contextrl.judge.protocol import Judge, JudgeRequest
 from contextrl.miniature.base import BaseRecipe, fingerprint, train_base
 from contextrl.miniature.classes import FAMILIARITIES, Familiarity
 from contextrl.miniature.fitting import Fitted
+from contextrl.miniature.long_base import LongRecipe, long_fingerprint, train_long
+from contextrl.miniature.long_judge import LongStepsJudge
+from contextrl.miniature.long_task import long_examples
 from contextrl.miniature.policy import greedy_texts
 from contextrl.miniature.reference import ReferenceRecipe, reference_fingerprint, train_reference
 from contextrl.miniature.steps_judge import StepsJudge
@@ -39,8 +42,8 @@ from contextrl.rollout.settings import DEFAULT_INSTRUCTION, WITHOUT_REPORT
 WEIGHTS = "model.safetensors"
 #: What the base policy and the reference model take on disk, in bytes, with some room to spare.
 SIZE, REFERENCE_SIZE = 8_000_000, 16_000_000
-#: Development questions that the accuracies are taken on, and the longest answer.
-MEASURED, _LONGEST = 600, 48
+#: Development questions that the accuracies are taken on.
+MEASURED = 600
 
 
 @dataclass
@@ -91,42 +94,50 @@ def build_base(
     Raises:
         DiskError: the folder cannot be written; before anything is trained where that can be known.
     """
-    return _build(recipe, folder, partial(train_base, recipe), fingerprint(recipe), SIZE, measured, console)
+    made = _Made(recipe, partial(train_base, recipe), fingerprint(recipe), SIZE, ORDINARY)
+    return _build(made, folder, measured, console)
+
+
+def build_long(
+    recipe: LongRecipe, folder: Path, *, measured: int = MEASURED, console: Console | None = None
+) -> dict[str, Any]:
+    """Train the base policy of the longer questions, as `build_base` does the shipped one."""
+    made = _Made(recipe, partial(train_long, recipe), long_fingerprint(recipe), SIZE, LONGER)
+    return _build(made, folder, measured, console)
 
 
 def build_reference(
     recipe: ReferenceRecipe, folder: Path, *, measured: int = MEASURED, console: Console | None = None
 ) -> dict[str, Any]:
-    """Train the larger reference model, write it in bfloat16 and measure it: the same files as `build_base` writes.
-
-    Raises:
-        DiskError: the folder cannot be written; before anything is trained where that can be known.
-    """
-    train = partial(train_reference, recipe)
-    return _build(recipe, folder, train, reference_fingerprint(recipe), REFERENCE_SIZE, measured, console)
+    """Train the larger reference model, as `build_base` does the base policy."""
+    made = _Made(recipe, partial(train_reference, recipe), reference_fingerprint(recipe), REFERENCE_SIZE, ORDINARY)
+    return _build(made, folder, measured, console)
 
 
-def _build(
-    recipe: BaseRecipe | ReferenceRecipe,
-    folder: Path,
-    train: Callable[..., Fitted],
-    draws: str,
-    size: int,
-    measured: int,
-    console: Console | None,
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Made:
+    """A policy that is made here: how, the fingerprint of its draws, its size in bytes, what it is measured on."""
+
+    recipe: BaseRecipe | ReferenceRecipe
+    train: Callable[..., Fitted]
+    draws: str
+    size: int
+    on: Measured
+
+
+def _build(made: _Made, folder: Path, measured: int, console: Console | None) -> dict[str, Any]:
     problem, free = why_not_writable(folder), free_bytes(folder)
-    if problem is None and free < size:
-        problem = f"no space left for its {sized(size)} ({sized(free)} free)"
+    if problem is None and free < made.size:
+        problem = f"no space left for its {sized(made.size)} ({sized(free)} free)"
     if problem is not None:
         raise DiskError(f"{folder} cannot be written: {problem}", fix="Choose another folder")
     with writing(folder, fix="Make room, or choose another folder"):
-        fitted = train(console=console)
+        fitted = made.train(console=console)
         fitted.model.to(torch.bfloat16)
         fitted.save(folder)
-        accuracy = measure(folder, measured, console=console)
+        accuracy = measure(folder, measured, on=made.on, console=console)
         write_atomically(folder / "accuracy.json", json.dumps(accuracy, indent=2) + "\n")
-        card = {**asdict(recipe), "draws_sha256": draws, "weights_sha256": weights_hash(folder)}
+        card = {**asdict(made.recipe), "draws_sha256": made.draws, "weights_sha256": weights_hash(folder)}
         write_atomically(folder / "recipe.json", json.dumps(card, indent=2) + "\n")
     return card
 
@@ -151,18 +162,45 @@ def weights_hash(folder: Path) -> str:
     return hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
 
 
+@dataclass(frozen=True)
+class Measured:
+    """What a policy is measured on.
+
+    Attributes:
+        examples: the first so many development questions.
+        judge: of their steps, with reports of level `hint`.
+        longest: an answer, in tokens.
+    """
+
+    examples: Callable[[int], list[Example]]
+    judge: Judge
+    longest: int
+
+
+ORDINARY = Measured(lambda count: miniature_examples("dev", count, seed=1), StepsJudge("solution", "hint"), 48)
+LONGER = Measured(lambda count: long_examples("dev", count, seed=1), LongStepsJudge("solution", "hint"), 80)
+
+
 def measure(
-    folder: Path, count: int = MEASURED, *, console: Console | None = None
+    folder: Path, count: int = MEASURED, *, on: Measured = ORDINARY, console: Console | None = None
 ) -> dict[Familiarity, dict[str, float | int | None]]:
     """How a policy reads each kind of digits on the first `count` development questions."""
     model, processor = load_policy(str(folder)), load_processor(str(folder), policy_config(str(folder)))
     model.eval()
-    examples = miniature_examples("dev", count, seed=1)
+    examples = on.examples(count)
+
+    def answers(
+        rows: Sequence[Example], talks: Sequence[list[dict[str, Any]]], on_batch: Callable[[int], None] | None = None
+    ) -> list[tuple[str, Verdict]]:
+        texts = _answers(model, processor, rows, talks, on.longest, on_batch)
+        requests = [JudgeRequest(e, text, "solution", wants_report=True) for e, text in zip(rows, texts, strict=True)]
+        return list(zip(texts, on.judge.judge(requests), strict=True))
+
     readings: defaultdict[Familiarity, Reading] = defaultdict(Reading)
     with progress_bar(console or Console(stderr=True), "Measuring", count) as advance:
-        first = _answers(model, processor, examples, [_question(example) for example in examples], advance)
+        first = answers(examples, [_question(example) for example in examples], advance)
     failed = []
-    for example, response, verdict in zip(examples, first, _judge(examples, first), strict=True):
+    for example, (response, verdict) in zip(examples, first, strict=True):
         reading = readings[_familiarity(example)]
         reading.n += 1
         reading.answer += verdict.answer_correct is True
@@ -173,8 +211,7 @@ def measure(
     again = [example for example, _, _ in failed]
     for name in ("after_report", "without_report"):
         talks = [_retry(e, r, report if name == "after_report" else WITHOUT_REPORT) for e, r, report in failed]
-        retries = _answers(model, processor, again, talks)
-        for example, verdict in zip(again, _judge(again, retries), strict=True):
+        for example, (_, verdict) in zip(again, answers(again, talks), strict=True):
             reading = readings[_familiarity(example)]
             setattr(reading, name, getattr(reading, name) + (verdict.status == "correct"))
     return {name: readings[name].shares() for name in FAMILIARITIES}
@@ -202,13 +239,9 @@ def _answers(
     processor: Any,
     examples: Sequence[Example],
     conversations: Sequence[list[dict[str, Any]]],
+    longest: int,
     on_batch: Callable[[int], None] | None = None,
 ) -> list[str]:
     texts = [processor.apply_chat_template(c, add_generation_prompt=True, tokenize=False) for c in conversations]
     images = [[open_image(image) for image in example.images] for example in examples]
-    return greedy_texts(model, processor, texts, images, max_new_tokens=_LONGEST, on_batch=on_batch)
-
-
-def _judge(examples: Sequence[Example], responses: Sequence[str]) -> list[Verdict]:
-    requests = [JudgeRequest(e, r, "solution", wants_report=True) for e, r in zip(examples, responses, strict=True)]
-    return StepsJudge("solution", "hint").judge(requests)
+    return greedy_texts(model, processor, texts, images, max_new_tokens=longest, on_batch=on_batch)

@@ -63,13 +63,18 @@ def parse_steps(text: str, answer_type: AnswerType) -> Steps:
         used = {operators.get(o, o) for o in re.findall(r"\+|-|plus|minus", left)}
         equations.append((_digits_in(left), "".join(sorted(used)), int(result)))
     return Steps(
-        readings=tuple(_read(segment) for segment in _READING.findall(plain)),
+        readings=read_digits(plain),
         equations=tuple(equations),
         values=tuple(map(int, _VALUE.findall(plain))),
         counted=tuple(int("".join(digits)) for digits in _COUNTED.findall(plain)),
         parities=tuple(_PARITY.findall(plain)),
         answer=extract_answer(text, answer_type),
     )
+
+
+def read_digits(text: str) -> tuple[tuple[int, ...], ...]:
+    """Every reading of the digits in a text; empty where one is no plain list of digits."""
+    return tuple(_read(segment) for segment in _READING.findall(text))
 
 
 def _read(segment: str) -> tuple[int, ...]:
@@ -128,7 +133,7 @@ def find_mistakes(steps: Steps, kind: Kind, asked: int, truth: Truth | None) -> 
         mistakes.append(Mistake(1, "it reads the digits in two ways", "step 1 should read the digits once"))
     read = steps.readings[-1]
     if truth is not None and read != truth:
-        mistakes += _misreadings(read, truth)
+        mistakes += misread_digits(read, truth)
     if not read:
         return mistakes or [Mistake(1, "the reading is not a list of digits", _reading(truth))]
     return mistakes + _bad_derivation(steps, kind, asked, read)
@@ -141,7 +146,8 @@ def _reading(truth: Truth | None) -> str:
     return f"step 1 should say Digits: {told}"
 
 
-def _misreadings(read: tuple[int, ...], truth: Truth) -> list[Mistake]:
+def misread_digits(read: tuple[int, ...], truth: Truth) -> list[Mistake]:
+    """What a reading gets wrong of the digits that are told."""
     if len(read) != len(truth):
         return [Mistake(1, "the number of digits is wrong", _reading(truth))]
     return [
@@ -195,6 +201,26 @@ def write_report(mistakes: Sequence[Mistake], disclose: Disclosure, example: Exa
     return corrections if disclose == "correction" else f"{corrections} The answer is {example.answer}."
 
 
+def verdict_of(mistakes: list[Mistake], request: JudgeRequest, disclose: Disclosure) -> Verdict:
+    """What mistakes come to, with a report where one is wanted; a wrong answer is one too."""
+    example = request.example
+    answer_correct = None
+    if request.context != "none":
+        answer_correct = check_answer(request.response, example.answer, example.answer_type) is True
+    if answer_correct is False and not mistakes:
+        mistakes = [Mistake(1, "the final answer is wrong", "look at each digit again")]
+    verdict = Verdict(
+        status="incorrect" if mistakes else "correct",
+        answer_correct=answer_correct,
+        process_correct=not mistakes,
+    )
+    if mistakes and request.wants_report:
+        # A judge that may not see the answer cannot give it away.
+        level = "correction" if request.context == "none" and disclose == "answer" else disclose
+        return replace(verdict, mistake_report=write_report(mistakes, level, example))
+    return verdict
+
+
 class StepsJudge:
     """Process verifier for the miniature's questions.
 
@@ -223,20 +249,5 @@ class StepsJudge:
             truth = reference_digits(example.solution)
             if truth is None:
                 return unscored("unsupported", f"the solution of {example.id} does not say which digits are shown")
-        steps = parse_steps(request.response, example.answer_type)
-        answer_correct = None
-        if request.context != "none":
-            answer_correct = check_answer(request.response, example.answer, example.answer_type) is True
-        mistakes = find_mistakes(steps, kind, asked, truth)
-        if answer_correct is False and not mistakes:
-            mistakes = [Mistake(1, "the final answer is wrong", "look at each digit again")]
-        verdict = Verdict(
-            status="incorrect" if mistakes else "correct",
-            answer_correct=answer_correct,
-            process_correct=not mistakes,
-        )
-        if mistakes and request.wants_report:
-            # A judge that may not see the answer cannot give it away.
-            disclose = "correction" if request.context == "none" and self.disclose == "answer" else self.disclose
-            return replace(verdict, mistake_report=write_report(mistakes, disclose, example))
-        return verdict
+        mistakes = find_mistakes(parse_steps(request.response, example.answer_type), kind, asked, truth)
+        return verdict_of(mistakes, request, self.disclose)

@@ -28,6 +28,7 @@ from contextrl.miniature.digits import Images
 from contextrl.miniature.fitting import Fitted, fit
 from contextrl.miniature.learned_judge.lessons import Lesson, draw_lesson
 from contextrl.miniature.policy import MERGE, build_model, build_processor, build_tokenizer
+from contextrl.miniature.tasks import Problem
 from contextrl.records.verdict import Disclosure
 from contextrl.user_cache import build_once
 
@@ -101,7 +102,7 @@ class LessonSampler:
             for start in starts:
                 yield self._sft.batch(draws[start : start + count])
 
-    def draw(self, lesson: Lesson) -> Draw:
+    def draw(self, lesson: Lesson) -> Draw[Problem]:
         """A lesson's prompt, nothing of it to be learned, and its reply."""
         _, grid = self._sft.tiles.compose(lesson.problem.images)
         text = prompt_text(self.processor, self.prompts, lesson.request, lesson.task, lesson.disclose)

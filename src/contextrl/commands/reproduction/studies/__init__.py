@@ -11,6 +11,7 @@ from contextrl.commands.reproduction.studies import (
     information_gain,
     judge_rewards,
     judges,
+    long_horizon,
     methods,
     openings,
     rates,
@@ -29,6 +30,7 @@ _MODULES = (
     reachability,
     references,
     openings,
+    long_horizon,
     rates,
 )
 STUDIES: dict[str, Study] = {module.STUDY.name: module.STUDY for module in _MODULES}
