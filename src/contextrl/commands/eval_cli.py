@@ -55,11 +55,10 @@ def eval_(
     eleven, own = given.sorted_names(benchmark or "")
     settings, options = None if base_url else _settings_of(target), None
     if eleven:
-        _refuse_samples(samples, eleven)
         answering, judging = given.servers(target, base_url or (), judge_url or (), judge_model, set_ or ())
         options = given.BenchmarkOptions(
             target=target,
-            names=eleven,
+            names=_asked_once(eleven, samples),
             protocol=given.protocol_named(protocol),
             controls=given.controls_named(control or ""),
             data=data,
@@ -80,11 +79,9 @@ def eval_(
     if own or options is None:
         own += [str(data)] if data is not None and options is None else []
         names = own if own or benchmark is not None else own_evaluation(settings)
-        asked = (samples, temperature, seed) if samples else None
-        written = predictions if options is None else None
+        asked, written = (samples, temperature, seed), predictions if options is None else None
         results = _own_rows(target, settings, names, limit or _OWN_ROWS, written, console, allow_outside, asked)
-    if options is not None:
-        results["benchmarks"] |= _eleven(options, settings, console)
+    results["benchmarks"] |= {} if options is None else _eleven(options, settings, console)
     _show(results, options, console, as_json=as_json)
 
 
@@ -93,10 +90,12 @@ def _only_for_the_eleven(benchmark: str | None) -> InputError:
     return InputError("one of the 11 benchmarks", found=benchmark or "none", where="--benchmark", fix=fix)
 
 
-def _refuse_samples(samples: int | None, eleven: list[str]) -> None:
+def _asked_once(eleven: list[str], samples: int | None) -> list[str]:
+    """The names, where nobody asks for samples of them."""
     if samples is not None:
         found, fix = f"{eleven[0]}, whose protocol says how often it is asked", "Leave it out"
         raise InputError("rows of your own", found=found, where="--samples", fix=fix)
+    return eleven
 
 
 def _settings_of(target: str) -> RunConfig | None:
@@ -127,16 +126,17 @@ def _own_rows(
     predictions: Path | None,
     console: Console,
     outside: bool,
-    asked: tuple[int, float, int] | None,
+    asked: tuple[int | None, float, int],
 ) -> dict[str, Any]:
-    """Figures by benchmark; `asked` is samples, temperature and seed where questions are sampled."""
+    """Figures by benchmark; `asked` is samples (None: one greedy answer), temperature and seed."""
     if not names:
         raise InputError("a benchmark or --data FILE", found="none", where="--benchmark")
     quiet_libraries()
     with status(console, "Loading torch and transformers"):
         from contextrl.commands.evaluate import evaluate_benchmarks
         from contextrl.evaluation.sampling import SamplePlan
-    plan = SamplePlan(*asked) if asked else None
+    samples, temperature, seed = asked
+    plan = None if samples is None else SamplePlan(samples, temperature, seed)
     return evaluate_benchmarks(target, settings, names, limit, predictions, console, allow_outside=outside, plan=plan)
 
 

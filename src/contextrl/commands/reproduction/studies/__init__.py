@@ -8,6 +8,7 @@ from contextrl.commands.reproduction.arms import Arm, Study
 from contextrl.commands.reproduction.studies import (
     ablations,
     false_positives,
+    hacking,
     information_gain,
     methods,
     openings,
@@ -21,6 +22,7 @@ _MODULES = (
     ablations,
     false_positives,
     information_gain,
+    hacking,
     reachability,
     openings,
     rates,
