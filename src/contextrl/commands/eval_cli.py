@@ -58,7 +58,7 @@ def eval_(
         answering, judging = given.servers(target, base_url or (), judge_url or (), judge_model, set_ or ())
         options = given.BenchmarkOptions(
             target=target,
-            names=eleven,
+            names=_asked_once(eleven, samples),
             protocol=given.protocol_named(protocol),
             controls=given.controls_named(control or ""),
             data=data,
@@ -72,32 +72,30 @@ def eval_(
             image_max_side=image_max_side,
             exports=forms_named(export or ""),
         )
-    _refuse_what_is_not_for(eleven, benchmark, samples, base_url or judge_url or control or set_)
+    elif base_url or judge_url or control or set_:
+        raise _only_for_the_eleven(benchmark)
     console = Console(stderr=as_json)
     results: dict[str, Any] = {"model": target, "benchmarks": {}}
     if own or options is None:
-        own = _rows_asked_for(own, data, benchmark, settings) if options is None else own
-        asked, written = (samples, temperature, seed) if samples else None, predictions if options is None else None
-        results = _own_rows(target, settings, own, limit or _OWN_ROWS, written, console, allow_outside, asked)
-    if options is not None:
-        results["benchmarks"] |= _eleven(options, settings, console)
+        own += [str(data)] if data is not None and options is None else []
+        names = own if own or benchmark is not None else own_evaluation(settings)
+        asked, written = (samples, temperature, seed), predictions if options is None else None
+        results = _own_rows(target, settings, names, limit or _OWN_ROWS, written, console, allow_outside, asked)
+    results["benchmarks"] |= {} if options is None else _eleven(options, settings, console)
     _show(results, options, console, as_json=as_json)
 
 
-def _refuse_what_is_not_for(eleven: list[str], benchmark: str | None, samples: int | None, of_eleven: object) -> None:
-    """Options that only one's own rows have, and those that only the 11 benchmarks have."""
-    if eleven and samples is not None:
+def _only_for_the_eleven(benchmark: str | None) -> InputError:
+    fix = "Name one with --benchmark, or leave the option out"
+    return InputError("one of the 11 benchmarks", found=benchmark or "none", where="--benchmark", fix=fix)
+
+
+def _asked_once(eleven: list[str], samples: int | None) -> list[str]:
+    """The names, where nobody asks for samples of them."""
+    if samples is not None:
         found, fix = f"{eleven[0]}, whose protocol says how often it is asked", "Leave it out"
         raise InputError("rows of your own", found=found, where="--samples", fix=fix)
-    if of_eleven and not eleven:
-        fix = "Name one with --benchmark, or leave the option out"
-        raise InputError("one of the 11 benchmarks", found=benchmark or "none", where="--benchmark", fix=fix)
-
-
-def _rows_asked_for(own: list[str], data: Path | None, benchmark: str | None, settings: RunConfig | None) -> list[str]:
-    """What is evaluated where no benchmark of the eleven is named; by default what the run is evaluated on."""
-    named = [*own, *([str(data)] if data is not None else [])]
-    return named if named or benchmark is not None else own_evaluation(settings)
+    return eleven
 
 
 def _settings_of(target: str) -> RunConfig | None:
@@ -128,16 +126,17 @@ def _own_rows(
     predictions: Path | None,
     console: Console,
     outside: bool,
-    asked: tuple[int, float, int] | None,
+    asked: tuple[int | None, float, int],
 ) -> dict[str, Any]:
-    """Figures by benchmark; `asked` is samples, temperature and seed where questions are sampled."""
+    """Figures by benchmark; `asked` is samples (None: one greedy answer), temperature and seed."""
     if not names:
         raise InputError("a benchmark or --data FILE", found="none", where="--benchmark")
     quiet_libraries()
     with status(console, "Loading torch and transformers"):
         from contextrl.commands.evaluate import evaluate_benchmarks
         from contextrl.evaluation.sampling import SamplePlan
-    plan = SamplePlan(*asked) if asked else None
+    samples, temperature, seed = asked
+    plan = None if samples is None else SamplePlan(samples, temperature, seed)
     return evaluate_benchmarks(target, settings, names, limit, predictions, console, allow_outside=outside, plan=plan)
 
 
