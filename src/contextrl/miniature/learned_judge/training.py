@@ -76,7 +76,7 @@ class JudgeRecipe:
 
 #: What `contextrl miniature judge` trains. Their images are one half of `train`, the other is a policy's.
 SIZES: dict[Size, JudgeRecipe] = {
-    "small": JudgeRecipe("first-half", hidden=64, layers=2, vision_hidden=48, vision_layers=2, steps=700),
+    "small": JudgeRecipe("first-half", hidden=96, layers=3, vision_hidden=32, vision_layers=2, steps=800),
     "large": JudgeRecipe("first-half", steps=1000),
 }
 
