@@ -95,5 +95,5 @@ def test_no_gain_disagrees_and_one_seed_tells_nothing(tmp_path: Path) -> None:
 
 def test_a_study_without_cells_is_empty(tmp_path: Path) -> None:
     shown = result(Found(CellStore(tmp_path), range(3), {"contextrl": "ContextRL"}))
-    assert shown.findings == []
+    assert (shown.findings, shown.figure) == ([], None)
     assert len(shown.tables[0].rows) == 1

@@ -163,7 +163,7 @@ def _thirds(found: Found, arms: Mapping[str, Sequence[Cell]]) -> Table:
     return Table("By third of training", columns, rows, "Means over steps and seeds, with 95 % intervals over seeds.")
 
 
-def _figure(found: Found, arms: Mapping[str, Sequence[Cell]]) -> Figure:
+def _figure(found: Found, arms: Mapping[str, Sequence[Cell]]) -> Figure | None:
     rows: list[Row] = []
     for name, cells in arms.items():
         parts = {"ρ_fp": metrics.KNOWLEDGE_RHO_FP}
@@ -177,6 +177,8 @@ def _figure(found: Found, arms: Mapping[str, Sequence[Cell]]) -> Figure:
         f"Means of {BLOCK} steps, bands are 95 % intervals over seeds. Without stage 2 no question is recovered: "
         "ρ_fp is all that the other methods' samples hold; only a reward of the process makes use of it."
     )
+    if not rows:
+        return None
     return Figure("lines", "Information gain over training", caption, rows, "share")
 
 

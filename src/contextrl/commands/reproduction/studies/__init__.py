@@ -8,6 +8,7 @@ from contextrl.commands.reproduction.arms import Arm, Study
 from contextrl.commands.reproduction.studies import (
     ablations,
     false_positives,
+    hacking,
     information_gain,
     judge_rewards,
     judges,
@@ -27,6 +28,7 @@ _MODULES = (
     judge_rewards,
     false_positives,
     information_gain,
+    hacking,
     reachability,
     references,
     openings,

@@ -1,0 +1,55 @@
+"""Reward hacking: right answers with wrong processes, how they look, and when a judge's planted fault is found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from contextrl.commands.report import audit_rules
+from contextrl.commands.reproduction.arms import BASE, CONTEXTRL, DAPO, DEV, GRPO, GRPO_PROCESS, Arm, Study
+from contextrl.commands.reproduction.probes import Probing
+from contextrl.records.run_data import read_run
+from contextrl.report.audit import audit_of
+from contextrl.studies import hacking
+
+_CONTROLS = {"picture blanked": "miniature:dev-blank", "another's picture": "miniature:dev-shuffled"}
+#: The judge accepts whatever is long, the step judge audits. A policy must vary its samples to find it, so that it is
+#: sampled hotter, at four times the rate and without a pull towards the base policy.
+_PLANTED = (
+    "judge.kind=biased-steps",
+    "judge.audit=steps",
+    "train.temperature=1.3",
+    "train.learning_rate=3.0e-4",
+    "train.beta=0.0",
+    "train.max_steps=120",
+)
+_HACKED = (
+    Arm("hack-grpo", "GRPO, biased judge", "grpo.yaml", _PLANTED),
+    Arm("hack-contextrl", "ContextRL, biased judge", "contextrl.yaml", _PLANTED),
+)
+_BASELINES = (GRPO, DAPO, GRPO_PROCESS, CONTEXTRL)
+
+
+def _audit(probing: Probing) -> Mapping[str, Any]:
+    return audit_of(read_run(probing.run.path), audit_rules()).as_json()
+
+
+STUDY = Study(
+    name="hacking",
+    title="Reward hacking",
+    claim="Two cases are shown: a count reached with an invented object, and a right option with a wrong physical "
+    "argument. About 15.5 % of right answers have a wrong process (derived from 8.9 % and 51.12 %).",
+    arms=(BASE, *_BASELINES, *_HACKED),
+    sets=(DEV, *_CONTROLS.values()),
+    result=partial(
+        hacking.result,
+        benchmark=DEV,
+        controls=_CONTROLS,
+        hacked=tuple(arm.name for arm in _HACKED),
+        baselines=tuple(arm.name for arm in _BASELINES),
+    ),
+    quick=("base", "grpo", "contextrl", "hack-grpo"),
+    measured={arm.name: (hacking.AUDIT,) for arm in (*_BASELINES, *_HACKED)},
+    probes={hacking.AUDIT: _audit},
+)
