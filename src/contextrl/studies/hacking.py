@@ -145,13 +145,16 @@ def _doubtful(arm: str, hacked: Sequence[str]) -> str:
 def _patterns(found: Found, arms: Mapping[str, Sequence[Cell]], hacked: Sequence[str]) -> Table:
     """Patterns of doubtful samples, the commonest ones of all arms, with an example."""
     counts: dict[str, int] = {}
+    most: dict[str, int] = {}
     examples: dict[str, str] = {}
     for arm, cells in arms.items():
         for audit in _measures(cells):
             for name, pattern in audit["patterns"].items():
-                counts[name] = counts.get(name, 0) + pattern[_doubtful(arm, hacked)]
-                if pattern["examples"]:
-                    examples.setdefault(name, pattern["examples"][-1])
+                own = pattern[_doubtful(arm, hacked)]
+                counts[name] = counts.get(name, 0) + own
+                # The example of the run that has most of it.
+                if pattern["examples"] and own > most.get(name, 0):
+                    most[name], examples[name] = own, pattern["examples"][-1]
     names = sorted((name for name, count in counts.items() if count), key=lambda name: -counts[name])[:MOST_PATTERNS]
     rows = []
     for name in names:
