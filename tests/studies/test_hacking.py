@@ -28,6 +28,7 @@ def audit(
         "rewarded": rewarded or [0] * STEPS,
         "deserved": [0 if rewarded is None else 4] * STEPS,
         "paid_in_error": paid,
+        "looked_at": {"false_positives": STEPS * wrong, "paid_in_error": sum(paid)},
         "kinds": {
             "digits/sum/known": {"right": 20, "false_positives": 4 * wrong},
             "digits/sum/shaky": {"right": 5, "false_positives": 0},

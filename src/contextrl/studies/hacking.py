@@ -59,8 +59,8 @@ def by_kind(audit: Mapping[str, Any]) -> dict[str, float]:
 
 
 def pattern_share(audit: Mapping[str, Any], name: str, of: str = "false_positives") -> float:
-    """Of a run's false positives (or samples `paid_in_error`), those that have a pattern."""
-    whole = sum(audit[of])
+    """Of a run's false positives (or samples `paid_in_error`) that were looked at, those that have a pattern."""
+    whole = audit["looked_at"][of]
     found = audit["patterns"].get(name, {}).get(of, 0)
     return found / whole if whole else 0.0
 
