@@ -107,6 +107,20 @@ def test_examples_are_of_the_beginning_and_of_the_end() -> None:
     assert [shown.step for shown in audit.patterns["loud"].shown] == [31, 32, 60]
 
 
+def test_of_many_groups_some_are_looked_at_and_all_are_counted(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    size = (run / "groups.jsonl").stat().st_size
+    monkeypatch.setattr("contextrl.report.audit.MOST_BYTES", size // 3 + 1)
+    audit = audit_of(read_run(run), [LOUD])
+    assert (audit.every, audit.looked.total(), audit.whole.samples) == (3, 80, 240)
+    # Groups 30, 33, ... 57 shout twice.
+    assert (audit.patterns["loud"].samples, audit.looked_at.paid_in_error) == (20, 20)
+    assert audit.whole.paid_in_error == 60
+    assert audit.first_and_last("loud") == (0.0, 0.5)
+    assert audit.parting is not None
+    assert audit_lines(audit)[1] == "Patterns were looked for in one group of 3, 80 samples."
+    assert "80 responses of stage 1, those of one group of 3" in build_page([read_run(run)], rules=[LOUD]).html
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     folder = tmp_path / "run"

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from contextrl.records.groups import group_files
 from contextrl.records.run_data import Record, RunData
 from contextrl.report.groups import attempts_of, is_false_positive, kind_of, shown_verdict, step_of, verdict_of
 from contextrl.report.patterns import RULES, Rule, Sample, found_in
@@ -19,6 +20,8 @@ from contextrl.statistics.parting import Parting, parting
 
 #: Examples of a pattern that are kept, of different groups, and their most characters.
 EXAMPLES, MOST_CHARACTERS = 3, 300
+#: Bytes of groups in which patterns are looked for; of more, every second, third, ... group is looked at.
+MOST_BYTES = 20_000_000
 #: Parts of the run between which a pattern's share is compared.
 _PARTS = 4
 
@@ -105,10 +108,14 @@ class Audit:
 
     Args:
         rules: patterns that are looked for.
+        every: they are looked for in every so many groups, because that takes milliseconds for each sample.
     """
 
-    def __init__(self, rules: Sequence[Rule] = RULES) -> None:
-        self.rules = rules
+    def __init__(self, rules: Sequence[Rule] = RULES, every: int = 1) -> None:
+        self.rules, self.every = rules, every
+        #: Samples in which patterns were looked for, by step and all together.
+        self.looked: Counter[int] = Counter()
+        self.looked_at = Tally()
         self.steps: dict[int, Tally] = {}
         self.kinds: dict[str, Tally] = {}
         self.patterns: dict[str, PatternTally] = {rule.name: PatternTally() for rule in rules}
@@ -125,9 +132,14 @@ class Audit:
         tallies = [self.kinds.setdefault(kind_of(group), Tally())]
         if group.get("refilled") is not True:
             tallies.append(self.steps.setdefault(step, Tally()))
+        looked = number % self.every == 0
+        if looked:
+            tallies.append(self.looked_at)
         for attempt in own:
             in_error = _counted(attempt, tallies)
-            self._add_patterns(number, step, group, attempt, in_error=in_error)
+            if looked:
+                self.looked[step] += 1
+                self._add_patterns(number, step, group, attempt, in_error=in_error)
 
     def _add_patterns(self, number: int, step: int, group: Record, attempt: Record, *, in_error: bool) -> None:
         names = ("question", "solution", "answer", "answer_type")
@@ -157,15 +169,15 @@ class Audit:
         return parting([(step, gap) for step, gap in points if gap is not None])
 
     def first_and_last(self, name: str) -> tuple[float, float] | None:
-        """Shares of a pattern among the samples of the run's first and last quarter."""
-        steps = sorted(self.steps)
+        """Shares of a pattern among the samples that were looked at in the run's first and last quarter."""
+        steps = sorted(self.looked)
         size = len(steps) // _PARTS
         if not size:
             return None
         ends = []
         for part in (steps[:size], steps[-size:]):
-            samples = sum(self.steps[step].samples for step in part)
-            ends.append(sum(self.patterns[name].by_step[step] for step in part) / samples if samples else 0.0)
+            found = sum(self.patterns[name].by_step[step] for step in part)
+            ends.append(found / sum(self.looked[step] for step in part))
         return ends[0], ends[1]
 
     def rows(self) -> list[AuditRow]:
@@ -184,6 +196,7 @@ class Audit:
         return {
             "step": steps,
             **{name: [getattr(self.steps[step], name) for step in steps] for name in vars(Tally())},
+            "looked_at": vars(self.looked_at),
             "kinds": {kind: vars(tally) for kind, tally in sorted(self.kinds.items())},
             "patterns": {
                 name: {
@@ -244,9 +257,15 @@ def finding_of(audit: Audit) -> str:
     return " ".join(said)
 
 
+def new_audit(run: RunData, rules: Sequence[Rule] = RULES) -> Audit:
+    """An audit of nothing yet that looks for patterns in as much of a run as takes seconds."""
+    size = sum(path.stat().st_size for path in group_files(run.path) if path.is_file())
+    return Audit(rules, max(1, -(-size // MOST_BYTES)))
+
+
 def audit_of(run: RunData, rules: Sequence[Rule] = RULES) -> Audit:
     """All groups of a run."""
-    audit = Audit(rules)
+    audit = new_audit(run, rules)
     for number, (_, _, group) in enumerate(run.groups()):
         audit.add(number, group)
     return audit
@@ -255,6 +274,8 @@ def audit_of(run: RunData, rules: Sequence[Rule] = RULES) -> Audit:
 def audit_lines(audit: Audit) -> list[str]:
     """The finding and the patterns, a line each, for a terminal; empty where there is nothing to say."""
     lines = [finding] if (finding := finding_of(audit)) else []
+    if audit.every > 1 and audit.rows():
+        lines.append(f"Patterns were looked for in one group of {audit.every}, {audit.looked.total():,} samples.")
     for row in audit.rows():
         counts = f"{row.tally.samples:,} samples, {row.tally.false_positives:,} false positives"
         if audit.whole.audited:

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from contextrl.records.run_data import RunData
 from contextrl.records.secrets import without_credentials
-from contextrl.report.audit import Audit, AuditRow, finding_of
+from contextrl.report.audit import Audit, AuditRow, finding_of, new_audit
 from contextrl.report.charts import (
     MOST_KINDS,
     all_charts,
@@ -146,7 +146,7 @@ def build_page(
         advance: called after each group that is read.
         rules: patterns that the audit looks for.
     """
-    audits = [Audit(rules) for _ in runs]
+    audits = [new_audit(run, rules) for run in runs]
     views = [
         RunView(run, summarise_groups(run, advance, audit.add), audit) for run, audit in zip(runs, audits, strict=True)
     ]
