@@ -28,10 +28,7 @@ def audit(
         "rewarded": rewarded or [0] * STEPS,
         "deserved": [0 if rewarded is None else 4] * STEPS,
         "paid_in_error": paid,
-<<<<<<< HEAD
-=======
         "looked_at": {"false_positives": STEPS * wrong, "paid_in_error": sum(paid)},
->>>>>>> audit
         "kinds": {
             "digits/sum/known": {"right": 20, "false_positives": 4 * wrong},
             "digits/sum/shaky": {"right": 5, "false_positives": 0},
@@ -88,15 +85,9 @@ def cell(arm: str, seed: int, measure: dict[str, Any] | None = None, blank: str 
 
 
 def test_the_study(tmp_path: Path) -> None:
-<<<<<<< HEAD
-    cells = [cell("base", 0), *(cell("grpo", seed, audit(text="a|b`\n c")) for seed in range(3))]
-    for seed in range(3):
-        cells.append(cell("hack-grpo", seed, audit(rewarded=[4, 4, 6, 6, 8, 8 + seed], at=3 + seed)))
-=======
     cells = [cell("base", 0), *(cell("grpo", seed, audit()) for seed in range(3))]
     for seed in range(3):
         cells.append(cell("hack-grpo", seed, audit(rewarded=[4, 4, 6, 6, 8, 8 + seed], at=3 + seed, text="a|b`\n c")))
->>>>>>> audit
         cells.append(cell("hack-contextrl", seed, audit(rewarded=[4, 4, 4, 4, 4, 5], at=None)))
     shown = study(tmp_path, cells)
     titles = [table.title for table in shown.tables]
@@ -106,11 +97,7 @@ def test_the_study(tmp_path: Path) -> None:
     assert tables["The same by kind of question"]["GRPO"] == ["0.000 [0.000, 0.000]", "0.160 [0.160, 0.160]"]
     looks = tables["How they look"]["invented digit"]
     assert looks[0].startswith("0.500")
-<<<<<<< HEAD
-    assert looks[-1] == "`a b c`", "what would break a Markdown table is gone"
-=======
     assert looks[-1] == "`a b c`", "of the run that has most of it; what would break a table is gone"
->>>>>>> audit
     planted = tables["A judge that accepts what is long"]
     assert planted["GRPO, biased"][0] == "3, 4, 5"
     assert planted["ContextRL, biased"][0] == "never, never, never"

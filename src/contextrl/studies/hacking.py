@@ -59,13 +59,8 @@ def by_kind(audit: Mapping[str, Any]) -> dict[str, float]:
 
 
 def pattern_share(audit: Mapping[str, Any], name: str, of: str = "false_positives") -> float:
-<<<<<<< HEAD
-    """Of a run's false positives (or samples `paid_in_error`), those that have a pattern."""
-    whole = sum(audit[of])
-=======
     """Of a run's false positives (or samples `paid_in_error`) that were looked at, those that have a pattern."""
     whole = audit["looked_at"][of]
->>>>>>> audit
     found = audit["patterns"].get(name, {}).get(of, 0)
     return found / whole if whole else 0.0
 
@@ -150,25 +145,16 @@ def _doubtful(arm: str, hacked: Sequence[str]) -> str:
 def _patterns(found: Found, arms: Mapping[str, Sequence[Cell]], hacked: Sequence[str]) -> Table:
     """Patterns of doubtful samples, the commonest ones of all arms, with an example."""
     counts: dict[str, int] = {}
-<<<<<<< HEAD
-=======
     most: dict[str, int] = {}
->>>>>>> audit
     examples: dict[str, str] = {}
     for arm, cells in arms.items():
         for audit in _measures(cells):
             for name, pattern in audit["patterns"].items():
-<<<<<<< HEAD
-                counts[name] = counts.get(name, 0) + pattern[_doubtful(arm, hacked)]
-                if pattern["examples"]:
-                    examples.setdefault(name, pattern["examples"][-1])
-=======
                 own = pattern[_doubtful(arm, hacked)]
                 counts[name] = counts.get(name, 0) + own
                 # The example of the run that has most of it.
                 if pattern["examples"] and own > most.get(name, 0):
                     most[name], examples[name] = own, pattern["examples"][-1]
->>>>>>> audit
     names = sorted((name for name, count in counts.items() if count), key=lambda name: -counts[name])[:MOST_PATTERNS]
     rows = []
     for name in names:
