@@ -74,13 +74,13 @@ def reference(
     output: Annotated[Path, typer.Option(help="Folder to write; must be new or empty.", metavar="DIR")] = Path(
         "miniature-reference"
     ),
-    steps: Annotated[int | None, typer.Option(min=1, help="Optimizer steps.", show_default="800")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Optimizer steps.", show_default="200")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of weights and questions.")] = 0,
     questions: Annotated[int, typer.Option(min=1, help="Development questions that it is measured on.")] = 600,
 ) -> None:
     """Train a larger model that was taught every digit rightly: what the base policy can be compared with.
 
-    About ten minutes on one core. It is to the base policy what Qwen3-VL-32B is to the paper's 8B policy;
+    A few minutes on one core. It is to the base policy what Qwen3-VL-32B is to the paper's 8B policy;
     `contextrl eval` takes the folder as a model.
     """
     _check_new(output, "--output")

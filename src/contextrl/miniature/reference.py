@@ -1,13 +1,14 @@
 """A larger model beside the base policy, as the paper has Qwen3-VL-32B beside its 8B policy.
 
-It is bigger, was shown every class of digits under its own name, each digit in many variants, and writes in the
-policy's voice. Its vision tower begins as the base policy's, as the sizes of a model family share one. Nothing is
-trained from it: it says how far a policy of this kind can get on the same questions.
+It is the base policy with more layers, which were taught every class of digits under its own name, each digit in many
+variants, in the policy's voice. Nothing is trained from it: it says how far a policy of this kind can get on the same
+questions.
 """
 
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,30 +20,33 @@ from rich.console import Console
 from safetensors.torch import load_file
 
 from contextrl.miniature import BASE_POLICY
-from contextrl.miniature.base import BaseRecipe, SftSampler, TilePixels, corpus_for_tokenizer, hash_of_draws
+from contextrl.miniature.base import BaseRecipe, SftSampler, TilePixels, hash_of_draws
 from contextrl.miniature.digits import SPLITS, TILE, digit_tile
 from contextrl.miniature.fitting import Fitted, fit
-from contextrl.miniature.policy import build_model, build_processor, build_tokenizer
+from contextrl.miniature.policy import build_model
 from contextrl.miniature.tasks import Kind
+from contextrl.policy.loading import load_processor, policy_config
+
+#: A layer of the language model, in the names of weights.
+_LAYER = re.compile(r"language_model\.layers\.(\d+)\.")
 
 
 @dataclass(frozen=True)
 class ReferenceRecipe:
-    """Everything the reference model depends on beside the code of this package and the base policy's vision tower.
+    """Everything the reference model depends on beside the code of this package and the base policy.
 
     Attributes:
         steps, batch: optimizer steps, and questions in each.
-        hidden, layers: of its language model; see `policy.build_model`.
+        layers: of its language model; those of the base policy come first.
         variants: pictures of each train digit: itself, and turned, moved and scaled a little.
     """
 
-    steps: int = 700
+    steps: int = 200
     batch: int = 32
-    hidden: int = 192
-    layers: int = 5
+    layers: int = 12
     variants: int = 12
     kinds: tuple[tuple[Kind, int], ...] = BaseRecipe.kinds
-    learning_rate: float = 1.5e-3
+    learning_rate: float = 1.0e-3
     seed: int = 0
 
 
@@ -96,28 +100,27 @@ def train_reference(recipe: ReferenceRecipe, *, console: Console | None = None) 
         return float(loss.detach())
 
     def build(tokenizer: Any) -> Any:
-        model = build_model(tokenizer, hidden=recipe.hidden, layers=recipe.layers)
-        see_as_the_base(model)
-        return model
+        return deeper_base(tokenizer, recipe.layers)
 
     return fit(processor, backward, recipe, title="Building the reference model", build=build, console=console)
 
 
-def see_as_the_base(model: Any) -> int:
-    """Give a model the base policy's vision tower, but for what leads from it into the language model.
+def deeper_base(tokenizer: Any, layers: int) -> Any:
+    """The base policy with further layers behind its own, which at first pass on what they get.
 
-    Returns:
-        How many tensors it took.
+    Args:
+        layers: at least as many as the base policy has.
     """
-    own = model.state_dict()
-    there = load_file(BASE_POLICY / "model.safetensors")
-    seeing = {
-        name: value.to(own[name].dtype)
-        for name, value in there.items()
-        if ".visual." in name and "merger" not in name and own[name].shape == value.shape
-    }
-    model.load_state_dict(seeing, strict=False)
-    return len(seeing)
+    model = build_model(tokenizer, layers=layers)
+    missing, unknown = model.load_state_dict(load_file(BASE_POLICY / "model.safetensors"), strict=False)
+    assert not unknown
+    grown = {int(found[1]) for name in missing if (found := _LAYER.search(name))}
+    with torch.no_grad():
+        for number in grown:
+            layer = model.model.language_model.layers[number]
+            layer.self_attn.o_proj.weight.zero_()
+            layer.mlp.down_proj.weight.zero_()
+    return model
 
 
 def reference_fingerprint(recipe: ReferenceRecipe) -> str:
@@ -126,5 +129,6 @@ def reference_fingerprint(recipe: ReferenceRecipe) -> str:
 
 
 def _sampler(recipe: ReferenceRecipe) -> tuple[Any, RightSampler]:
-    processor = build_processor(build_tokenizer(corpus_for_tokenizer()))
+    path = str(BASE_POLICY)
+    processor = load_processor(path, policy_config(path))
     return processor, RightSampler(processor, recipe)
