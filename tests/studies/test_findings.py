@@ -113,8 +113,10 @@ def test_the_main_comparison(store: CellStore) -> None:
 
 def test_ablations_name_what_makes_no_difference(store: CellStore) -> None:
     result = ablations.result(Found(store, range(3), LABELS), benchmark="test", classes=["misconceived"])
-    assert "lambda = 1" in result.notes[0]
-    assert "w/o CAS" not in result.notes[0]
+    by_name = dict(note.split(": ", 1) for note in result.notes)
+    assert by_name["Within a point of ContextRL, by the whole interval"] == "lambda = 1."
+    assert "w/o CAS (+0.3" in by_name["ContextRL is better than"]
+    assert "ContextRL is worse than" not in by_name
     leaks = next(table for table in result.tables if table.title.startswith("Answers that reports"))
     assert ["reports of level hint (ContextRL)", "0.250"] in [list(row) for row in leaks.rows]
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from contextrl.studies.accuracies import CONTEXTRL, against, as_data, dots, of, repeated_table
-from contextrl.studies.findings import finding
+from contextrl.studies.figures import Comparison
+from contextrl.studies.findings import finding, says
 from contextrl.studies.study import Found, Result
 from contextrl.studies.tables import Table, accuracy_table
 
@@ -33,14 +34,28 @@ def result(found: Found, *, benchmark: str, classes: Sequence[str]) -> Result:
     caption = "The dashed line is the base policy. A dot is the mean over seeds with its interval, rings are seeds."
     figure = dots(found, benchmark, title="Right answers by right steps, development images", caption=caption)
     findings = [finding(pair, said, why=why) for name, (said, why) in PAPER.items() if (pair := of(pairs, name))]
-    same = [
-        found.labels[pair.other]
-        for pair in pairs
-        if pair.measure == "all" and pair.difference.low is not None and pair.difference.high is not None
-        if max(abs(pair.difference.low), abs(pair.difference.high)) < _NO_DIFFERENCE
-    ]
-    notes = [f"Within a point of ContextRL, by the whole interval: {'; '.join(same)}."] if same else []
+    notes = _what_matters(pairs, found.labels)
     return Result(tables, findings, figure, notes, {"comparisons": as_data(pairs)})
+
+
+def _what_matters(pairs: Sequence[Comparison], labels: Mapping[str, str]) -> list[str]:
+    """Changes that make a difference, by the adjusted p, and those whose whole interval is within a point of none."""
+    worse, better, same = [], [], []
+    for pair in (pair for pair in pairs if pair.measure == "all"):
+        apart = pair.difference
+        said = f"{labels[pair.other]} ({apart.mean:+.3f})"
+        if says(pair) == "agrees":
+            worse.append(said)
+        elif says(pair) == "disagrees":
+            better.append(said)
+        elif apart.low is not None and apart.high is not None and max(-apart.low, apart.high) < _NO_DIFFERENCE:
+            same.append(labels[pair.other])
+    lists = {
+        "ContextRL is better than": worse,
+        "ContextRL is worse than": better,
+        "Within a point of ContextRL, by the whole interval": same,
+    }
+    return [f"{name}: {'; '.join(found)}." for name, found in lists.items() if found]
 
 
 def _leaks(found: Found) -> list[Table]:
