@@ -96,6 +96,7 @@ def test_a_rise_is_found_and_one_seed_tells_nothing(tmp_path: Path) -> None:
     said = result(found(tmp_path / "three", 3))
     rise = next(f for f in said.findings if "small judge, balanced accuracy, solution less none" in f.sees)
     assert rise.verdict == "agrees"
+    assert "the small judge accepts 0.200 of the responses that agree with their reference" in said.notes[1]
     alone = result(found(tmp_path / "one", 1))
     assert {finding.verdict for finding in alone.findings} == {"cannot be told"}
     assert any("95.8 %" in finding.sees for finding in said.findings)

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from contextrl.commands.shipped_configs import CONFIGS
-from contextrl.console import status
+from contextrl.console import progress_bar, status
 from contextrl.disk import why_not_writable
 from contextrl.errors import DiskError, InputError, nearest_key
 
@@ -149,12 +149,13 @@ def examine(
     if not output.parent.is_dir():
         raise InputError("an existing folder", found=f"no folder {str(output.parent)!r}", where="--output")
     with status(Console(stderr=True), "Loading torch"):
+        from contextrl.miniature.learned_judge.examination import PARTS
         from contextrl.miniature.learned_judge.examination import examine as examined
         from contextrl.miniature.learned_judge.judging import LearnedJudge
         from contextrl.records.files import write_atomically
     judge = LearnedJudge.load(folder, where="FOLDER")
-    with status(Console(stderr=True), "Asking the judge"):
-        found = examined(judge, cast("Split", split), count, seed=seed)
+    with progress_bar(Console(stderr=True), "Asking the judge", PARTS) as advance:
+        found = examined(judge, cast("Split", split), count, seed=seed, advance=advance)
     write_atomically(output, json.dumps(found) + "\n")
     Console().print(f"Figures: {escape(str(output))}", soft_wrap=True, highlight=False)
 

@@ -350,6 +350,28 @@ def _bias(judges: Mapping[str, Mapping[int, Measure]]) -> list[Finding]:
 
 
 def _notes(judges: Mapping[str, Mapping[int, Measure]]) -> list[str]:
+    return [*_bias_said(judges), *_believes(judges)]
+
+
+def _believes(judges: Mapping[str, Mapping[int, Measure]]) -> list[str]:
+    """The picture is the truth and the reference an aid (A.2): whether a judge with the solution keeps to that."""
+    said = []
+    for name, own in judges.items():
+        picture, reference = (
+            _ratio([one["changed"][change]["solution"] for one in own.values()], "after", "n")
+            for change in ("picture", "reference")
+        )
+        size = name.removeprefix("judge-")
+        said.append(
+            f"the {size} judge accepts {picture} of the responses that agree with their reference and not with the picture, "
+            f"and {reference} of those that agree with the picture and not with their reference"
+        )
+    if not said:
+        return []
+    return [f"The picture is meant to be the truth and the reference an aid. With the solution {'; '.join(said)}."]
+
+
+def _bias_said(judges: Mapping[str, Mapping[int, Measure]]) -> list[str]:
     biases = {}
     for name, context in product(judges, CONTEXTS):
         shares = [share for share, _, _ in _chosen_recalls(judges, name, context)]

@@ -13,7 +13,7 @@ from contextrl.judge.protocol import JudgeRequest
 from contextrl.miniature.digits import IMAGES
 from contextrl.miniature.labelled import labelled_items
 from contextrl.miniature.learned_judge.changes import changes
-from contextrl.miniature.learned_judge.examination import compared_steps, examine
+from contextrl.miniature.learned_judge.examination import PARTS, compared_steps, examine
 from contextrl.miniature.learned_judge.judging import LearnedJudge
 from contextrl.miniature.learned_judge.lessons import write_reply
 from contextrl.miniature.learned_judge.writing import ReplyWriter, Written
@@ -45,7 +45,10 @@ class Believer(ReplyWriter):
 
 @pytest.fixture(scope="module")
 def figures() -> dict[str, object]:
-    return examine(LearnedJudge(Believer()), "dev", 100)
+    parts: list[int] = []
+    found = examine(LearnedJudge(Believer()), "dev", 100, advance=parts.append)
+    assert sum(parts) == PARTS
+    return found
 
 
 def test_a_judge_that_believes_references_finds_everything_but_another_picture(figures: dict) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any, get_args
@@ -30,6 +30,8 @@ LABELS = {"true_positive": "T", "false_positive": "F", "wrong_answer": "W"}
 CONTEXTS: tuple[ReferenceContext, ...] = get_args(ReferenceContext)
 #: Right responses that are judged again with something changed.
 CHANGED = 200
+#: Of an examination: a context or a change each.
+PARTS = len(CONTEXTS) + 4
 #: Of confidence, of equal width.
 BINS = 10
 _COMPARED = re.compile(r"Truth/said: (.*?)\.(?:\s|$)")
@@ -53,28 +55,39 @@ class Decision:
     path: float | None
 
 
-def examine(judge: LearnedJudge, split: Split, count: int, *, seed: int = 0) -> dict[str, Any]:
+def examine(
+    judge: LearnedJudge,
+    split: Split,
+    count: int,
+    *,
+    seed: int = 0,
+    advance: Callable[[int], object] = lambda _: None,
+) -> dict[str, Any]:
     """Everything as JSON: a letter or a number per response, in the same order everywhere.
 
     Args:
         split: whose images.
         count: labelled responses; see `labelled_items`.
         seed: of the responses and of the changes.
+        advance: told of every finished part; see `PARTS`.
     """
     items = labelled_items(split, count, seed=seed)
-    found = {
-        context: decide_all(judge, [JudgeRequest(item.example, item.response, context) for item in items])
-        for context in CONTEXTS
-    }
+    found: dict[ReferenceContext, list[Decision]] = {}
+    for context in CONTEXTS:
+        found[context] = decide_all(judge, [JudgeRequest(item.example, item.response, context) for item in items])
+        advance(1)
     right = [item for item in items if item.label == "true_positive"][:CHANGED]
-    changed = changes(right, split, random.Random(f"changed-{split}-{seed}"))
+    changed: dict[str, Any] = {}
+    for change in changes(right, split, random.Random(f"changed-{split}-{seed}")):
+        changed[change.name] = _compared(judge, change)
+        advance(1)
     return {
         "split": split,
         "labels": "".join(LABELS[item.label] for item in items),
         "verdicts": {context: "".join(one.letter for one in found[context]) for context in CONTEXTS},
         "calibration": {context: _calibration(items, found[context]) for context in CONTEXTS},
         "steps": {context: _steps(items, found[context]) for context in CONTEXTS},
-        "changed": {change.name: _compared(judge, change) for change in changed},
+        "changed": changed,
     }
 
 
