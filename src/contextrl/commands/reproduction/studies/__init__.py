@@ -17,6 +17,7 @@ from contextrl.commands.reproduction.studies import (
     openings,
     rates,
     reachability,
+    recipe,
     references,
 )
 from contextrl.errors import InputError, nearest_key
@@ -33,6 +34,7 @@ _MODULES = (
     references,
     openings,
     long_horizon,
+    recipe,
     rates,
 )
 STUDIES: dict[str, Study] = {module.STUDY.name: module.STUDY for module in _MODULES}
