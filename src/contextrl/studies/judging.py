@@ -363,8 +363,8 @@ def _believes(judges: Mapping[str, Mapping[int, Measure]]) -> list[str]:
         )
         size = name.removeprefix("judge-")
         said.append(
-            f"the {size} judge accepts {picture} of the responses that agree with their reference and not with the picture, "
-            f"and {reference} of those that agree with the picture and not with their reference"
+            f"the {size} judge accepts {picture} of the responses that agree with their reference and not with the "
+            f"picture, and {reference} of those that agree with the picture and not with their reference"
         )
     if not said:
         return []
