@@ -64,4 +64,4 @@ def test_both_sets_have_as_many_rows_and_only_one_is_filtered(tmp_path: Path, mo
 def test_a_look_makes_no_larger_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     building = made(tmp_path, monkeypatch, 20)
     assert "references.model.base_url=http://miniature" in building.calls[1]
-    assert building.calls[0][-1] == "120"
+    assert building.calls[0][-1] == "400"
