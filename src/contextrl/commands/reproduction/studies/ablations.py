@@ -44,7 +44,7 @@ STUDY = Study(
     arms=(BASE, CONTEXTRL, *PAPER, *OURS),
     sets=(DEV,),
     result=partial(ablations.result, benchmark=DEV, classes=FAMILIARITIES),
-    quick=("base", "contextrl", *(arm.name for arm in PAPER)),
+    quick=("base", "contextrl", "without-car", "without-cas"),
     measured={arm.name: ("leaks",) for arm in (CONTEXTRL, *_DISCLOSED)},
     probes={"leaks": means_of(REPORT_LEAKED_ANSWER)},
     more_seeds={arm.name: 5 for arm in (CONTEXTRL, *PAPER)},

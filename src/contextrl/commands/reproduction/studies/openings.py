@@ -41,6 +41,6 @@ STUDY = Study(
         classes=FAMILIARITIES,
         questions={arm.name: question for arm, question in _QUESTIONS.items()},
     ),
-    quick=("base", "contextrl", *(arm.name for arm in _QUESTIONS)),
+    quick=("base", "contextrl", "budget"),
     measured={arm.name: ("processor",) for arm in (CONTEXTRL, *_QUESTIONS)},
 )

@@ -87,7 +87,7 @@ STUDY = Study(
         sft=SFT_OWN.name,
         sft_weak="sft-ref-weak",
     ),
-    quick=("base", "contextrl", "ref-partial", "ref-wrong"),
+    quick=("base", "contextrl", "ref-partial"),
     measured={arm.name: (references.VERDICTS,) for arm in (CONTEXTRL, *_ARMS)},
     probes={references.VERDICTS: _verdicts},
     artifacts=(Artifact(_WEAK, 1, _weak),),
