@@ -108,7 +108,7 @@ def judge(
     ] = "first-half",
     steps: Annotated[int | None, typer.Option(min=1, help="Optimizer steps; by default the size's.")] = None,
 ) -> None:
-    """Teach a small model to judge the miniature's responses: minutes on one core, more for the large one.
+    """Teach a model to judge the miniature's responses: three minutes of one core, nine for the large one.
 
     Name the folder as `judge.path` beside `judge.kind: learned`, or serve it. With `data.train: miniature:second-half`
     a policy learns from pictures that the judge has not seen.
