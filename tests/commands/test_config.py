@@ -293,3 +293,10 @@ def test_rows_of_ones_own_are_evaluated_on_what_was_asked(data: dict[str, Any], 
     assert config.data.eval == expected
     # As a run writes it down and reads it again.
     assert parse_config(config.model_dump(mode="json")).data.eval == expected
+
+
+def test_every_value_of_every_setting_survives_being_recorded() -> None:
+    """A name that looks like a secret's would be hidden, and the run could not be read again."""
+    config = RunConfig(objective={"rolled_back_tokens": "after_divergence"})  # type: ignore[arg-type]
+    assert parse_config(yaml.safe_load(config.to_yaml())) == config
+    assert "[hidden]" not in RunConfig().to_yaml()

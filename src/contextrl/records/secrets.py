@@ -91,7 +91,7 @@ _SPECIAL_TOKEN = re.compile(
 _TOKENS = re.compile(r"_tokens$")
 _COUNTED = re.compile(
     r"(?:^|_)(?:max|min|most|least|num|n|new|total|prompt|completion|cached|input|output|context|response|report|"
-    r"generated|sampled|trained|off_policy|on_policy|reasoning|all|masked|padding|seen|of|batched|budget|mean)_tokens$"
+    r"generated|sampled|trained|rolled_back|off_policy|on_policy|reasoning|all|masked|padding|seen|of|batched|budget|mean)_tokens$"
 )
 #: Names of environment variables: `JUDGE_KEY`, which in lower case could be a column or an index.
 _VARIABLE = re.compile(r"(?:[A-Z][A-Z0-9]*_)+(?:KEYS?|PAT|PWD|PASS)")
