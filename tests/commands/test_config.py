@@ -302,3 +302,10 @@ def test_no_setting_is_taken_for_a_secret() -> None:
     names = [name.rpartition(".")[2] for name in flat_settings(RunConfig().model_dump(mode="json"))]
     assert "rolled_back_tokens" in names
     assert [name for name in names if is_secret(name)] == []
+
+
+def test_every_value_of_every_setting_survives_being_recorded() -> None:
+    """A name that looks like a secret's would be hidden, and the run could not be read again."""
+    config = RunConfig(objective={"rolled_back_tokens": "after_divergence"})  # type: ignore[arg-type]
+    assert parse_config(yaml.safe_load(config.to_yaml())) == config
+    assert "[hidden]" not in RunConfig().to_yaml()

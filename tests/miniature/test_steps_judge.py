@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 import time
+from dataclasses import replace
 from typing import get_args
 
 import pytest
@@ -25,7 +26,10 @@ LEVELS: tuple[Disclosure, ...] = get_args(Disclosure)
 def example_of(kind: Kind, digits: tuple[int, ...], asked: int = 0) -> Example:
     """An example with these digits; which images show them does not matter to this judge."""
     problem = Problem(kind, tuple(range(len(digits))), digits, asked)
-    return to_example(problem, id="1", voice="own", rng=random.Random(0))
+    example = to_example(problem, id="1", voice="own", rng=random.Random(0))
+    places = ("first", "second", "third", "fourth")
+    told = [f"The {place} digit is a {digit}." for place, digit in zip(places, digits, strict=False)]
+    return replace(example, documents=(f"The picture shows {len(digits)} digits.", *told))
 
 
 def judge_one(

@@ -55,7 +55,7 @@ def _figures(result: BenchResult) -> Table:
     return table
 
 
-_SEES = {"none": "no reference", "answer": "the answer", "solution": "the solution"}
+_SEES = {"none": "no reference", "answer": "the answer", "documents": "documents", "solution": "the solution"}
 _LAST = ("balanced_accuracy", "rejected_wrong_answers")
 
 

@@ -55,6 +55,9 @@ class DataConfig(PromptSettings):
     digits and no step after them; or with one digit read wrong in an otherwise right solution (`wrong_step`)."""
     references_share: float = Field(1.0, gt=0, le=1)
     """Share of the miniature's rows whose reference is so."""
+    facts: Literal["none", "some", "all"] = "none"
+    """Facts that the miniature's rows bring as `documents`, for `judge.context: documents`: which digits are shown, all
+    of them, or some (at least one and not all)."""
     limit: int | None = Field(None, gt=0)
     """Use only the first rows of a training file."""
     allow_outside: bool = False
@@ -94,6 +97,8 @@ class DataConfig(PromptSettings):
             ]
             if given:
                 raise ValueError(f"{given[0]}: expected rows of your own in train, found {self.train}")
+        elif self.facts != "none":
+            raise ValueError(f"facts: expected none beside rows of your own, found {self.facts}")
         elif self.references != "whole":
             raise ValueError(f"references: expected whole beside rows of your own, found {self.references}")
         if self.holdout is not None and self.eval is not None:
@@ -124,7 +129,8 @@ class DataConfig(PromptSettings):
 
     def own_to_plug_ins(self) -> dict[str, Any]:
         """Fields of a plug-in's own rows: see `contextrl.plugins.DATA`."""
-        return {"voice": self.voice, "references": self.references, "references_share": self.references_share}
+        own = ("voice", "references", "references_share", "facts")
+        return {name: getattr(self, name) for name in own}
 
     def revision_of(self, spec: str) -> str | None:
         """The revision of an evaluation set."""

@@ -26,6 +26,7 @@ from contextrl.plugins import DATA, EVALUATIONS
 from contextrl.policy.loading import config_folder, has_vision, limit_pixels
 from contextrl.policy.skeleton import skeleton
 from contextrl.records.secrets import without_secrets
+from contextrl.records.verdict import ReferenceContext
 from contextrl.trainer.checks import prompt_room
 
 #: A photo of twelve megapixels, as a telephone takes it: width and height.
@@ -157,11 +158,20 @@ def _say_judge(sheet: Sheet, config: RunConfig) -> None:
     sheet.say("judge", described_judge(config.judge))
 
 
+#: What a judge is shown of the reference.
+SEES: dict[ReferenceContext, str] = {
+    "none": "no reference",
+    "answer": "the answer",
+    "documents": "the answer and documents",
+    "solution": "the solution",
+}
+
+
 def described_judge(judge: JudgeConfig) -> str:
     """Its kind, what it sees, and where it is."""
     if judge.kind == "rules":
         return "rules, sees the final answer alone"
-    sees = {"none": "no reference", "answer": "the answer", "solution": "the solution"}[judge.context]
+    sees = SEES[judge.context]
     text = f"{judge.kind}, sees {sees}, reports disclose {_DISCLOSED[judge.report.disclose]}"
     if judge.kind == "llm":
         text += f", {judge.model} at {', '.join(as_list(judge.base_url))}"

@@ -223,7 +223,7 @@ def _judge_lines(asked: Asked) -> list[str]:
         "  kind: llm",
         f"  base_url: {_scalar(asked.judge)}",
         f"  model: {_scalar(name)}",
-        "  context: solution   # what it sees of the reference: none, answer or solution",
+        "  context: solution   # what it sees of the reference: none, answer, documents or solution",
     ]
 
 

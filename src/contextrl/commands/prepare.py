@@ -20,6 +20,7 @@ from contextrl.commands.models import model_config, policy_folder
 from contextrl.commands.sources import held_out_examples, run_examples, training_examples
 from contextrl.data.problems import RowsError
 from contextrl.errors import ContextRLError, InputError
+from contextrl.judge.documents import check_documents
 from contextrl.judge.protocol import Judge, JudgeRequest, check_judge, close_judge
 from contextrl.plugins import JUDGES
 from contextrl.policy.adapters import check_lora, lora_config, saved_lora
@@ -231,6 +232,8 @@ def _build_judges(ready: Prepared) -> None:
         ready.judge_is_there = ready.judge is not None
     with ready.problems.kept():
         check_judge(ready.audit)
+    with ready.problems.kept():
+        check_documents(config.judge.context, ready.examples)
     _check_questions(ready)
 
 

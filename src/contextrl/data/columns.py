@@ -10,7 +10,10 @@ from contextrl.data.raw_rows import RawRow
 from contextrl.errors import InputError
 
 #: Fields of an `Example` that a column may hold.
-FIELDS = ("id", "question", "images", "solution", "answer", "answer_type", "task", "source", "image_ids", "tolerance")
+FIELDS = (
+    *("id", "question", "images", "solution", "answer", "answer_type", "task", "source", "image_ids", "tolerance"),
+    "documents",
+)
 #: Other names that columns of a field have in public sets, the likeliest first.
 KNOWN_AS: dict[str, tuple[str, ...]] = {
     "question": ("query", "problem", "prompt", "instruction", "question_text", "input", "text", "user"),

@@ -120,6 +120,7 @@ class RowReader:
             source=faults.kept(lambda: _text(row, "source") if row.columns.get("source") else "", ""),
             image_ids=image_ids,
             tolerance=faults.kept(lambda: _tolerance(row), None),
+            documents=faults.kept(lambda: _documents(row), no_ids),
         )
         faults.raise_them()
         return example
@@ -229,6 +230,18 @@ def _tolerance(row: RawRow) -> float | str | None:
         expected = 'a number that is not negative, or text relative to the answer such as "1%"'
         raise InputError(expected, found=describe(value), where=f"{row.where}, field 'tolerance'") from None
     return cast("float | str | None", value)
+
+
+def _documents(row: RawRow) -> tuple[str, ...]:
+    """Texts; one alone stands for a list of it."""
+    value = row.columns.get("documents")
+    where = f"{row.where}, field 'documents'"
+    values = [] if value is None else [value] if isinstance(value, str) else value
+    if not isinstance(values, list | tuple) or not all(isinstance(text, str) for text in values):
+        raise InputError("a list of texts", found=describe(value), where=where)
+    for text in values:
+        _check_characters(text, where)
+    return tuple(text.strip() for text in values if text.strip())
 
 
 def _field(row: RawRow, field: str) -> object:

@@ -107,7 +107,8 @@ class JudgeConfig(JudgingSettings):
     options: dict[str, Any] = Field(default_factory=dict)
     """python: what the class is called with."""
     context: ReferenceContext = "solution"
-    """What the judge sees of the reference: none, answer or solution. `rules` sees the answer."""
+    """What the judge sees of the reference: none, answer, solution, or documents: the answer with the row's `documents`
+    in place of a solution. `rules` sees the answer."""
     audit: Annotated[str | None, TRAINING] = None
     """A second judge that is recorded and never rewarded: llm, or a plug-in's."""
 

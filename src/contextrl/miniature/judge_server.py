@@ -26,7 +26,7 @@ from contextrl.rollout.standalone import standalone_problem
 
 MODEL = "miniature-judge"
 _FIRST_LINE = f"The miniature's judge: {{url}}, model {MODEL}. Ctrl-C ends it."
-_SECTION = re.compile(r"<(question|reference_answer|reference_solution|response)>\n(.*?)\n</\1>", re.DOTALL)
+_SECTION = re.compile(r"<(question|reference_(?:answer|solution|documents)|response)>\n(.*?)\n</\1>", re.DOTALL)
 _TASK = re.compile(r"^Task: (verify|report|verify_and_report)$", re.MULTILINE)
 _DISCLOSURE = re.compile(r"^Disclosure: (location|hint|correction|answer)$", re.MULTILINE)
 
@@ -76,8 +76,11 @@ def judge_text(text: str) -> dict[str, Any]:
         solution=sections.get("reference_solution", ""),
         answer=sections.get("reference_answer", ""),
         answer_type=KINDS[kind].answer_type,
+        documents=tuple(text for text in [sections.get("reference_documents", "")] if text),
     )
-    context: ReferenceContext = "solution" if example.solution else "answer" if example.answer else "none"
+    context: ReferenceContext = "answer" if example.answer else "none"
+    if example.documents or example.solution:
+        context = "documents" if example.documents else "solution"
     request = JudgeRequest(example, sections["response"], context, wants_report=task != "verify")
     level: Disclosure = disclosure  # type: ignore[assignment]  # the pattern lists the levels
     verdict = StepsJudge(context, level).judge([request])[0]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Literal, get_args
 
+from contextrl.errors import InputError
 from contextrl.miniature import BASE_POLICY
 from contextrl.plugins import DATA, EVALUATIONS, JUDGES, LABELLED, MODELS, PATTERNS, NamedEvaluation, NamedJudge
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from contextrl.evaluation.judging.labelled import Labelled
     from contextrl.judge.protocol import Judge
     from contextrl.miniature.digits import Images, Split
+    from contextrl.miniature.facts import Facts
     from contextrl.miniature.references import References
     from contextrl.records.example import Example
     from contextrl.records.verdict import Disclosure, ReferenceContext
@@ -72,12 +74,14 @@ def _training_examples(
     voice: str,
     references: References = "whole",
     references_share: float = 1.0,
+    facts: Facts = "none",
 ) -> list[Example]:
+    from contextrl.miniature.facts import with_facts
     from contextrl.miniature.references import with_references
     from contextrl.miniature.tasks import miniature_examples
 
     examples = miniature_examples(images, count, seed=seed, voice="foreign" if voice == "foreign" else "own")
-    return with_references(examples, references, references_share)
+    return with_references(with_facts(examples, facts), references, references_share)
 
 
 def _longer_examples(
@@ -128,6 +132,8 @@ def _learned(context: ReferenceContext, disclose: Disclosure, folder: Path | Non
     from contextrl.miniature.learned_judge.judging import LearnedJudge
 
     assert folder is not None  # the settings see to it
+    if context == "documents":
+        raise InputError("none, answer or solution, as learned judges are taught", found=context, where="judge.context")
     return LearnedJudge.load(folder, context, disclose)
 
 

@@ -14,6 +14,7 @@ from functools import lru_cache
 
 from contextrl.answers import check_answer, extract_answer
 from contextrl.judge.protocol import JudgeRequest
+from contextrl.miniature.facts import told_digits
 from contextrl.miniature.tasks import KINDS, Kind, derived_value, final_answer, parity_word
 from contextrl.records.example import AnswerType, Example
 from contextrl.records.verdict import Disclosure, ReferenceContext, Verdict, unscored
@@ -249,5 +250,9 @@ class StepsJudge:
             truth = reference_digits(example.solution)
             if truth is None:
                 return unscored("unsupported", f"the solution of {example.id} does not say which digits are shown")
+        if request.context == "documents":
+            truth = told_digits(example.documents)
+            if truth is None:
+                return unscored("unsupported", f"the documents of {example.id} do not say which digits are shown")
         mistakes = find_mistakes(parse_steps(request.response, example.answer_type), kind, asked, truth)
         return verdict_of(mistakes, request, self.disclose)

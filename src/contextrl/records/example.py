@@ -33,6 +33,7 @@ class Example:
         task: which family the question belongs to, for reports.
         source: where the row comes from (dataset, config, licence tag: free text).
         image_ids: what tells images apart when intervals are bootstrapped by image; the images' own where given.
+        documents: passages or facts that a judge may be shown in place of the solution. They never reach the policy.
         tolerance: how far a numerical answer may be from `answer`: a number (or its text) in the answer's own unit, or
             text relative to it ("1%"). None: exact values compare exactly, and only further digits may be rounded away.
     """
@@ -47,3 +48,4 @@ class Example:
     source: str = ""
     image_ids: Sequence[str] = ()
     tolerance: float | str | None = None
+    documents: Sequence[str] = ()

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field, fields
 from operator import add, attrgetter
 from typing import Literal
 
-#: How much of the reference the judge may see (paper section "context-augmented reward model").
-ReferenceContext = Literal["none", "answer", "solution"]
+#: How much of the reference the judge may see (paper section "context-augmented reward model"): nothing, the final
+#: answer, the answer with the row's documents in place of a solution (ours), or the whole solution with its answer.
+ReferenceContext = Literal["none", "answer", "documents", "solution"]
 Status = Literal["correct", "incorrect", "unscored"]
 #: What a mistake report may tell the policy, from least to most.
 Disclosure = Literal["location", "hint", "correction", "answer"]

@@ -13,6 +13,7 @@ from datasets import Dataset
 
 from contextrl.errors import InputError
 from contextrl.judge.contract import check_judge_object
+from contextrl.judge.documents import check_documents
 from contextrl.judge.protocol import Judge
 from contextrl.judge.rules import RulesJudge
 from contextrl.policy.loading import base_of, has_vision, load_policy, load_processor, policy_config
@@ -77,6 +78,7 @@ def checked_inputs(
     config = policy_config(model, trust_remote_code=trust) if isinstance(model, str) else model.config
     vision = has_vision(config)
     examples = as_examples(train_dataset, vision=vision)
+    check_documents(judge.context, examples)
     path = model if isinstance(model, str) else str(config._name_or_path)
     held_out = None
     if eval_dataset is not None:

@@ -267,7 +267,7 @@ def test_nothing_there(spec: str, folder: Path, monkeypatch: pytest.MonkeyPatch)
         pytest.param("rules", [], ["answer"], id="rules-see-the-answer"),
         pytest.param("steps", ["solution"], "reference solution", id="not-served"),
         pytest.param("rules", ["none"], "rules", id="rules-without-answer"),
-        pytest.param("steps", ["all"], "none, answer or solution", id="unknown"),
+        pytest.param("steps", ["all"], "none, answer, documents or solution", id="unknown"),
     ],
 )
 def test_contexts(folder: Path, judge: Any, wanted: list[str], chosen: Any) -> None:
@@ -290,3 +290,13 @@ def test_the_second_judge_must_be_able_to_judge(folder: Path) -> None:
 def test_responses_to_one_question_belong_together(folder: Path) -> None:
     data = load_labelled(str(write(folder / "own.jsonl", [own(id="a"), own(id="b"), own(id="c", question="R?")])))
     assert sorted(Counter(item.question_key for item in data.items).values()) == [1, 2]
+
+
+def test_documents_are_a_context_where_every_response_has_them(folder: Path) -> None:
+    told = {"documents": ["The first digit is a 4."]}
+    every = load_labelled(str(write(folder / "own.jsonl", [own(**told), own(id="b", **told)])))
+    assert chosen_contexts(every, [], JudgeConfig(kind="steps")) == ["none", "answer", "documents", "solution"]
+    some = load_labelled(str(write(folder / "own.jsonl", [own(**told), own(id="b")])))
+    assert "documents" not in some.contexts()
+    with pytest.raises(InputError, match=r"documents for every response.*none for 1 of 2 \(b\)"):
+        chosen_contexts(some, ["documents"], JudgeConfig(kind="steps"))

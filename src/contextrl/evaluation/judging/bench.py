@@ -81,7 +81,7 @@ def chosen_contexts(data: LabelledSet, wanted: Sequence[str], judge: JudgeConfig
     for name in wanted or served:
         match: ReferenceContext | None = next((c for c in get_args(ReferenceContext) if c == name), None)
         if match is None:
-            raise InputError("none, answer or solution", found=repr(name), where="--contexts")
+            raise InputError("none, answer, documents or solution", found=repr(name), where="--contexts")
         if judge.kind == "rules" and match != "answer":
             raise InputError("answer: rules compare with it and see nothing else", found=match, where="--contexts")
         if match not in data.contexts():
@@ -94,12 +94,9 @@ def chosen_contexts(data: LabelledSet, wanted: Sequence[str], judge: JudgeConfig
 
 
 def _no_reference(data: LabelledSet, context: ReferenceContext) -> InputError:
-    part = "a reference answer" if context == "answer" else "a reference solution"
-    missing = [
-        item.example.id
-        for item in data.items
-        if not (item.example.answer if context == "answer" else item.example.answer and item.example.solution)
-    ]
+    part = {"answer": "a reference answer", "documents": "documents"}.get(context, "a reference solution")
+    shown = "answer" if context == "none" else context
+    missing = [item.example.id for item in data.items if not (item.example.answer and getattr(item.example, shown))]
     return InputError(
         f"{part} for every response, to show it to the judge",
         found=f"none for {len(missing)} of {len(data.items)} ({', '.join(missing[:3])}{', …' * (len(missing) > 3)})",

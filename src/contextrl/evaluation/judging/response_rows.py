@@ -22,6 +22,7 @@ from contextrl.records.verdict import ReferenceContext
 _NOT_NEEDED: dict[ReferenceContext, tuple[str, ...]] = {
     "none": ("solution", "answer"),
     "answer": ("solution",),
+    "documents": ("solution",),
     "solution": (),
 }
 #: Stands for a field that may be missing while the others are checked.
@@ -71,8 +72,8 @@ def read_response_rows(
 
     Args:
         path: lines with `question, images, solution, answer, response` and, if given, `answer_type` (text),
-            `tolerance` and `id`; image paths are relative to the file. Blank lines are passed over.
-        context: with `answer`, `solution` may be missing; with `none`, `answer` too.
+            `tolerance`, `documents` and `id`; image paths are relative to the file. Blank lines are passed over.
+        context: with `answer`, `solution` may be missing; with `none`, `answer` too; `documents` wants them instead.
         limit: decode the images of only so many rows: the rest will not be judged.
         flags: further fields that must be there and true or false.
         allow_outside: take pictures from anywhere; by default from the file's folder only.
@@ -128,6 +129,8 @@ def _row(
 ) -> ResponseRow:
     columns = {name: value for name, value in columns.items() if name != "verdict"}
     example = lenient_example(columns, context, base)
+    if context == "documents" and not example.documents:
+        raise InputError("texts, to show them to the judge", found="none", where="field 'documents'")
     response = columns.get("response")
     if not isinstance(response, str):
         found = "no such field" if "response" not in columns else type(response).__name__

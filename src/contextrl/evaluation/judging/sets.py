@@ -43,6 +43,8 @@ class LabelledSet:
         served: list[ReferenceContext] = ["none"]
         if all(item.example.answer for item in self.items):
             served.append("answer")
+            if all(item.example.documents for item in self.items):
+                served.append("documents")
             if all(item.example.solution for item in self.items):
                 served.append("solution")
         return tuple(served)

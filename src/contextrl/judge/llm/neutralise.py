@@ -13,7 +13,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 #: The delimiters of the judge's user prompt: `<response>` ... `</response>`.
-SECTIONS = ("question", "reference_answer", "reference_solution", "response", "mistake_report")
+SECTIONS = (
+    *("question", "reference_answer", "reference_solution", "reference_documents"),
+    *("response", "mistake_report"),
+)
 
 #: Zero-width, bidirectional, format, filler and tag characters, variation selectors, controls, lone surrogates
 #: (arXiv 2106.09898, 2111.00169).

@@ -47,6 +47,7 @@ _PLACEHOLDERS: dict[str, set[str]] = {
 _USER_VALUES: dict[ReferenceContext, set[str]] = {
     "none": {"question", "response"},
     "answer": {"question", "response", "answer"},
+    "documents": {"question", "response", "answer", "documents"},
     "solution": {"question", "response", "answer", "solution"},
 }
 
@@ -106,6 +107,7 @@ class PromptSet:
             "question": _shown_question(example.question, len(images)),
             "answer": neutralise(example.answer).text,
             "solution": neutralise(example.solution).text,
+            "documents": "\n\n".join(neutralise(text).text for text in example.documents),
             "response": neutralise(request.response, limit=self.max_response_chars).text,
         }
         asked = [_fill(self.texts[f"{request.context}.user.txt"], values), self._tasks[task, disclose]]
@@ -126,8 +128,8 @@ class PromptSet:
         return {(task, level): self._task(task, level) for task in get_args(Task) for level in get_args(Disclosure)}
 
     def _system(self, context: ReferenceContext) -> str:
-        """The paper asks for revision cues only beside a solution."""
-        cues = f" {self._text('cues')}" if context == "solution" else ""
+        """The paper asks for revision cues only beside a solution; documents stand in the place of one."""
+        cues = f" {self._text('cues')}" if context in ("solution", "documents") else ""
         shared = {"criteria": _fill(self._text("criteria"), {"cues": cues}), "caution": self._text("caution")}
         return _fill(self._text("system"), shared)
 

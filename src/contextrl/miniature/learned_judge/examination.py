@@ -11,14 +11,14 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any, get_args
+from typing import Any
 
 from contextrl.judge.protocol import JudgeRequest
 from contextrl.miniature.digits import Split
 from contextrl.miniature.labelled import LabelledResponse, labelled_items
 from contextrl.miniature.learned_judge.changes import Change, changes
 from contextrl.miniature.learned_judge.judging import LearnedJudge
-from contextrl.miniature.learned_judge.lessons import compare
+from contextrl.miniature.learned_judge.lessons import CONTEXTS, compare
 from contextrl.miniature.learned_judge.writing import Written
 from contextrl.miniature.steps_judge import find_mistakes, parse_steps
 from contextrl.miniature.tasks import KINDS, Problem
@@ -27,7 +27,6 @@ from contextrl.records.verdict import ReferenceContext, Status
 #: A letter a verdict, and a letter a label.
 VERDICTS: dict[Status, str] = {"correct": "A", "incorrect": "R", "unscored": "U"}
 LABELS = {"true_positive": "T", "false_positive": "F", "wrong_answer": "W"}
-CONTEXTS: tuple[ReferenceContext, ...] = get_args(ReferenceContext)
 #: Right responses that are judged again with something changed.
 CHANGED = 200
 #: Of an examination: a context or a change each.

@@ -37,6 +37,8 @@ from contextrl.rollout.standalone import standalone_problem
 #: How often each kind is drawn; parity and its like hold the false positives.
 _KIND_WEIGHTS: dict[Kind, int] = {"read": 2, "largest": 3, "count": 3, "sum": 3, "parity": 3, "difference": 3}
 _TRIES = 60
+#: What learned judges are taught to judge with.
+CONTEXTS: tuple[ReferenceContext, ...] = ("none", "answer", "solution")
 #: Longest part of a response that a comparison repeats.
 _MAX_ELEMENT = 16
 
@@ -103,8 +105,7 @@ def draw_lesson(rng: random.Random, split: Images = "train") -> Lesson:
     """A lesson on the images of `split`: any context, any task; a report is asked for on wrong responses only."""
     tasks: tuple[Task, ...] = get_args(Task)
     task = rng.choices(tasks, [6, 3, 1])[0]
-    contexts: tuple[ReferenceContext, ...] = get_args(ReferenceContext)
-    context = rng.choice(contexts)
+    context = rng.choice(CONTEXTS)
     levels: list[Disclosure] = ["hint", "location", "correction", "answer"]
     disclose = "hint" if task == "verify" else rng.choices(levels, [7, 1, 1, 1])[0]
     while True:
