@@ -125,3 +125,21 @@ def test_facts_are_the_miniatures_own(tmp_path: Path) -> None:
 def test_learned_judges_have_not_been_taught_to_read_documents(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"judge\.context: expected none, answer or solution"):
         _learned("documents", "hint", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("documents", "told"),
+    [
+        (("The picture shows 2 digits.", "The second digit is a 7."), (None, 7)),
+        (("The second digit is a 7.",), (None, 7)),
+        (("The first digit is a 3.", "The first digit is a 7."), None),
+        (("The picture shows 2 digits.", "The third digit is a 7."), None),
+        (("The picture shows 2 digits. The picture shows 3 digits.", "The first digit is a 7."), None),
+        (("The picture shows 2 digits.",), None),
+        ((), None),
+    ],
+)
+def test_documents_that_contradict_each_other_tell_nothing(
+    documents: tuple[str, ...], told: tuple[int | None, ...] | None
+) -> None:
+    assert told_digits(documents) == told

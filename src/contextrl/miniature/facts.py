@@ -37,10 +37,14 @@ def with_facts(examples: Sequence[Example], facts: Facts) -> list[Example]:
 
 
 def told_digits(documents: Sequence[str]) -> tuple[int | None, ...] | None:
-    """The digits that documents state, None where they do not; None in place of all if they say nothing of a digit."""
+    """The digits that documents state, None where they do not.
+
+    None in place of all if they say nothing of a digit, or contradict each other.
+    """
     text = " ".join(documents)
-    stated = {_PLACES.index(place): int(digit) for place, digit in _DIGIT.findall(text)}
-    if not stated:
+    facts = {(_PLACES.index(place), int(digit)) for place, digit in _DIGIT.findall(text)}
+    stated = dict(facts)
+    counts = {int(count) for count in _COUNT.findall(text)} or {max(stated, default=0) + 1}
+    if not stated or len(stated) < len(facts) or len(counts) > 1 or max(stated) >= max(counts):
         return None
-    counted = _COUNT.search(text)
-    return tuple(stated.get(place) for place in range(int(counted[1]) if counted else max(stated) + 1))
+    return tuple(stated.get(place) for place in range(max(counts)))

@@ -85,8 +85,16 @@ def _training_examples(
 
 
 def _longer_examples(
-    *, count: int, seed: int, voice: str, references: References = "whole", references_share: float = 1.0
+    *,
+    count: int,
+    seed: int,
+    voice: str,
+    references: References = "whole",
+    references_share: float = 1.0,
+    facts: Facts = "none",
 ) -> list[Example]:
+    if facts != "none":
+        raise InputError("none with miniature:long, whose judge reads no documents", found=facts, where="data.facts")
     from contextrl.miniature.long_task import long_examples
     from contextrl.miniature.references import with_references
 

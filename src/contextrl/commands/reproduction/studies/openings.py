@@ -26,6 +26,12 @@ _QUESTIONS = {
         "gradient only from where a retry leaves its attempt",
         "objective.rolled_back_tokens=after_divergence",
     ): "A gradient only on what follows the first wrong step?",
+    changed(
+        "documents-all", "the judge sees facts on every digit", "data.facts=all", "judge.context=documents"
+    ): "Facts in place of a solution, on every digit?",
+    changed(
+        "documents-some", "the judge sees facts on some digits", "data.facts=some", "judge.context=documents"
+    ): "Facts in place of a solution, on some digits?",
 }
 
 STUDY = Study(
