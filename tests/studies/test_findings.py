@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from contextrl.statistics.seeds import PairedDifference
-from contextrl.studies import ablations, methods, rates
+from contextrl.studies import ablations, accuracies, methods, rates
 from contextrl.studies.cells import Cell, CellStore, Items
 from contextrl.studies.figures import Comparison
 from contextrl.studies.findings import finding, says
@@ -109,6 +110,14 @@ def test_the_main_comparison(store: CellStore) -> None:
     assert result.figure is not None
     assert result.figure.before == 0.25
     assert [row["value"] for row in result.figure.rows if row["series"] == "ContextRL"] == [0.875, 0.9, 0.875, 0.85]
+
+
+def test_a_seed_that_was_not_evaluated_on_a_set_has_no_dot(store: CellStore) -> None:
+    cell = store.read("grpo", 1)
+    assert cell is not None
+    store.write(replace(cell, outcomes={"blank": cell.outcomes["blank"]}))
+    dots = accuracies.dots_of("GRPO", store.seeds("grpo", range(3)), "test")
+    assert [(row["what"], row.get("seed")) for row in dots] == [("mean", None), ("seed", 0), ("seed", 2)]
 
 
 def test_ablations_name_what_makes_no_difference(store: CellStore) -> None:

@@ -31,9 +31,12 @@ def dots_of(label: str, cells: Sequence[Cell], benchmark: str) -> list[Row]:
     if spread is None:
         return []
     ends = {} if spread.low is None else {"low": spread.low, "high": spread.high}
-    values = zip(cells, by_seed(cells, benchmark, process_accuracy), strict=True)
+    # Of seeds that were made before a study asked for this set there is no value.
+    valued = [(cell, by_seed([cell], benchmark, process_accuracy)) for cell in cells]
     seeds = [
-        {"series": label, "value": value, "what": "seed", "run": cell.arm, "seed": cell.seed} for cell, value in values
+        {"series": label, "value": values[0], "what": "seed", "run": cell.arm, "seed": cell.seed}
+        for cell, values in valued
+        if values
     ]
     return [{"series": label, "value": spread.mean, "what": "mean", **ends}, *seeds]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from contextrl.report.palette import cycled
 from contextrl.report.specs import VEGA_LITE, Chart, Look, Spec, dots, lines, looks_of, series_names
 from contextrl.report.studies_page import ShownFinding, ShownStudy, ShownTable, build_studies_page
 from contextrl.studies.cells import CellStore
-from contextrl.studies.study import Figure, Found
+from contextrl.studies.study import Figure, Found, Result
 from contextrl.studies.tables import quote
 from contextrl.studies.writing import Written, as_json, markdown, seeds_said
 
@@ -23,14 +24,19 @@ _TITLE = "The paper's studies in the miniature"
 
 
 def written(store: CellStore, study: Study, seeds: Sequence[int]) -> Written | None:
-    """A study's result; None where no cell of it is finished."""
+    """A study's result without tables that nothing is in; None where nothing but base policies is finished."""
     found = Found(store, seeds, study.labels)
-    if not found.arms():
+    if not any(found.cells(arm.name) for arm in study.arms if arm.seeded):
         return None
     counts = {arm.label: len(found.cells(arm.name)) for arm in study.arms if arm.seeded}
     wanted = {arm.label: min(len(seeds), study.seeds_of(arm)) for arm in study.arms if arm.seeded}
     command = f"contextrl reproduce {study.name} --seeds {len(seeds)}"
-    return Written(study.name, study.title, study.claim, command, seeds_said(counts, wanted), study.result(found))
+    said, result = seeds_said(counts, wanted), _filled(study.result(found))
+    return Written(study.name, study.title, study.claim, command, said, result)
+
+
+def _filled(result: Result) -> Result:
+    return replace(result, tables=[table for table in result.tables if table.rows])
 
 
 def write_results(output: Path, studies: Sequence[Written]) -> list[Path]:
