@@ -54,6 +54,29 @@ def test_jsonl_fills_defaults_and_keeps_paths(tmp_path: Path) -> None:
     assert second.images == (tmp_path / "a/b.png",)  # not decoded: there is no such file
 
 
+@pytest.mark.parametrize(
+    ("given", "documents"),
+    [
+        pytest.param(["a fact", " another "], ("a fact", "another"), id="list"),
+        pytest.param("one alone", ("one alone",), id="text"),
+        pytest.param(["", " "], (), id="empty"),
+        pytest.param(None, (), id="null"),
+    ],
+)
+def test_documents_are_texts(tmp_path: Path, given: object, documents: tuple[str, ...]) -> None:
+    (row,) = load_examples(write_jsonl(tmp_path / "rows.jsonl", {**ROW, "documents": given}))
+    assert row.documents == documents
+    file = write_jsonl(tmp_path / "rows.jsonl", {**ROW, "facts": given})
+    (row,) = load_examples(file, columns={"documents": "facts"})
+    assert row.documents == documents
+
+
+@pytest.mark.parametrize("given", [3, [3], {"a": "b"}, [["a"]]])
+def test_documents_that_are_no_texts_are_refused(tmp_path: Path, given: object) -> None:
+    with pytest.raises(InputError, match=r"field 'documents'.*expected a list of texts"):
+        load_examples(write_jsonl(tmp_path / "rows.jsonl", {**ROW, "documents": given}))
+
+
 def test_blank_lines_and_bom_do_not_shift_line_numbers(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_bytes(b"\xef\xbb\xbf\n" + json.dumps(ROW).encode() + b"\n\n" + json.dumps(ROW).encode())

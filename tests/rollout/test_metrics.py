@@ -29,6 +29,7 @@ SHARES = {
     "group/unscored",
     "judge/false_positive_rate",
     "judge/unscored",
+    "judge/escalated",
     "judge/gate_error",
     "report/leaked_answer",
     "knowledge/rho_fp",

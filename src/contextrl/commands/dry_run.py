@@ -172,6 +172,8 @@ def described_judge(judge: JudgeConfig) -> str:
     if judge.kind == "rules":
         return "rules, sees the final answer alone"
     sees = SEES[judge.context]
+    if judge.adaptive is not None:
+        sees = f"{SEES[judge.adaptive.first]}, and {sees} where {judge.adaptive.votes} votes part"
     text = f"{judge.kind}, sees {sees}, reports disclose {_DISCLOSED[judge.report.disclose]}"
     if judge.kind == "llm":
         text += f", {judge.model} at {', '.join(as_list(judge.base_url))}"

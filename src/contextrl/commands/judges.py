@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from contextrl.commands.user_code import named_object
 from contextrl.errors import ContextRLError, InputError
+from contextrl.judge.adaptive import AdaptiveJudge
 from contextrl.judge.contract import check_judge_object, describe, place_of
 from contextrl.judge.gate import GatedJudge
 from contextrl.judge.llm.building import llm_judge
@@ -42,6 +43,8 @@ def judge_from_config(
     else:
         entry = named(JUDGES, config.kind, where=naming.spelled("judge.kind"), others=("rules", "llm", "python"))
         judge = entry.build(config.context, config.report.disclose, None if config.path is None else Path(config.path))
+    if config.adaptive is not None:
+        judge = AdaptiveJudge(judge, config.adaptive)
     if not gate or config.context == "none":
         return judge
     return GatedJudge(judge, config.gate_audit_share, defer_reports=defer_reports)

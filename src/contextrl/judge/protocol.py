@@ -26,6 +26,7 @@ class JudgeRequest:
         known_verdict: an incorrect verdict that is known already, where only its mistake report is wanted: a judge
             whose calls cost something need not verify again.
         attempt: how many times the judge's reply about this response could not be read before.
+        vote: which of several looks at the same response this is; a judge that samples draws anew for each.
     """
 
     example: Example
@@ -35,6 +36,7 @@ class JudgeRequest:
     wants_standalone: bool = False
     known_verdict: Verdict | None = None
     attempt: int = 0
+    vote: int = 0
 
 
 class Judge(Protocol):

@@ -80,6 +80,13 @@ class PanelMember(Section):
         return as_list(self.base_url)
 
 
+class AdaptiveConfig(Section):
+    votes: int = Field(3, gt=1)
+    """How often the judge is asked at first; where all say the same, that is the verdict."""
+    first: Literal["none", "answer"] = "answer"
+    """What it sees of the reference then."""
+
+
 class JudgingSettings(Section):
     """What training asks of a judge, whichever it is."""
 
@@ -109,6 +116,9 @@ class JudgeConfig(JudgingSettings):
     context: ReferenceContext = "solution"
     """What the judge sees of the reference: none, answer, solution, or documents: the answer with the row's `documents`
     in place of a solution. `rules` sees the answer."""
+    adaptive: AdaptiveConfig | None = None
+    """Show the reference (`context`) only where the judge is unsure without it: it is asked several times with less,
+    and with all of it where its votes part. `judge/escalated` says how often. By default it always sees it."""
     audit: Annotated[str | None, TRAINING] = None
     """A second judge that is recorded and never rewarded: llm, or a plug-in's."""
 
@@ -167,9 +177,25 @@ class JudgeConfig(JudgingSettings):
             raise ValueError(
                 "several votes at judge.sampling.temperature 0 all say the same: raise it, or name a panel"
             )
+        self._check_adaptive()
         if self.budget.money is not None and not (self.prices.prompt or self.prices.completion):
             raise ValueError("judge.budget.money needs judge.prices (per million tokens)")
         return self
+
+    def _check_adaptive(self) -> None:
+        """Votes that could never part would only cost, and a context that is no larger would not help."""
+        if self.adaptive is None:
+            return
+        if self.kind == "rules":
+            raise ValueError("judge.adaptive: rules always say the same; it needs a judge that samples")
+        if self.kind == "llm" and not self.panel and self.sampling.temperature == 0:
+            raise ValueError(
+                "judge.adaptive at judge.sampling.temperature 0: votes never part; raise it, or name a panel"
+            )
+        if self.context in ("none", self.adaptive.first):
+            raise ValueError(
+                f"judge.adaptive: expected a context that shows more than {self.adaptive.first}, found {self.context}"
+            )
 
     @property
     def base_urls(self) -> list[str]:

@@ -76,6 +76,9 @@ JUDGE_COST_OF = {part: _metric(f"judge/{part}", meaning) for part, meaning in _C
 JUDGE_GATE_ERROR = _metric(
     "judge/gate_error", "Of gated responses that were judged all the same, the share that the judge found correct."
 )
+JUDGE_ESCALATED = _metric(
+    "judge/escalated", "With judge.adaptive: share of responses for which the judge was shown the reference."
+)
 REPORT_LEAKED_ANSWER = _metric("report/leaked_answer", "Share of mistake reports that state the final answer.")
 REPORT_VAGUE = _metric("report/vague", "Share of mistake reports that say that something is wrong and not what.")
 JUDGE_UNREADABLE = _metric(

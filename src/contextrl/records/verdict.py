@@ -64,6 +64,8 @@ class Usage:
         gated: responses that a rule found wrong without a call.
         gate_audited: responses that the gate would have stopped and that were judged all the same.
         gate_overruled: of these, the ones that the judge found correct: the gate's errors.
+        unaided: responses about which a judge was asked without the whole reference first.
+        escalated: of these, the ones that it was then shown for, because votes parted.
         prompt_tokens: of the tokens, those of the prompts.
         cached_tokens: of the prompts' tokens, those that the server had read before, where it tells.
     """
@@ -80,6 +82,8 @@ class Usage:
     gate_overruled: int = 0
     prompt_tokens: int = 0
     cached_tokens: int = 0
+    unaided: int = 0
+    escalated: int = 0
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(*map(add, _parts(self), _parts(other)))

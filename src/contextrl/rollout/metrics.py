@@ -125,4 +125,5 @@ def _add_judge(sums: RolloutSums, tally: JudgeTally) -> None:
         sums.counts[name] = float(getattr(tally.usage, part))
     sums.counts[names.JUDGE_UNREADABLE] = float(tally.unreadable)
     sums.shares[names.JUDGE_GATE_ERROR] = (float(tally.usage.gate_overruled), float(tally.usage.gate_audited))
+    sums.shares[names.JUDGE_ESCALATED] = (float(tally.usage.escalated), float(tally.usage.unaided))
     sums.shares[names.REPORT_LEAKED_ANSWER] = (float(tally.leaked_reports), float(tally.reports))

@@ -364,6 +364,13 @@ def test_leniency_is_exactly_what_the_context_hides(
     assert [getattr(example, name) for name in missing] == [""] * len(missing)
 
 
+def test_documents_take_the_place_of_the_solution(tmp_path: Path) -> None:
+    given = row(solution=None, documents=["4 and 8 are shown"])
+    assert read_response_rows(write(tmp_path, given), "documents")[0].example.documents == ("4 and 8 are shown",)
+    with pytest.raises(InputError, match=r"field 'documents'.*expected texts, to show them to the judge, found none"):
+        read_response_rows(write(tmp_path, row()), "documents")
+
+
 def test_a_hidden_field_of_the_wrong_kind_is_still_wrong(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="'solution'"):
         read_response_rows(write(tmp_path, row(solution=5)), "none")

@@ -403,6 +403,15 @@ def test_two_votes_that_agree_make_the_third_unnecessary(server: FaultServer) ->
     assert ask(judge, "a")[0].usage.calls == 2
 
 
+def test_looks_at_one_response_are_drawn_apart_and_each_is_kept(server: FaultServer, tmp_path: Path) -> None:
+    judge = judge_at(server.url, sampling={"temperature": 1.0}, cache=tmp_path / "replies.sqlite")
+    looks = [replace(JudgeRequest(EXAMPLE, "It is 5. a", "none"), vote=vote) for vote in range(3)]
+    usages = [[verdict.usage for verdict in judge.judge(looks)] for _ in range(2)]
+    judge.close()
+    assert [usage.calls for usage in usages[0]] == [1, 1, 1], "no answer of one look serves another"
+    assert [(usage.calls, usage.cache_hits) for usage in usages[1]] == [(0, 1)] * 3
+
+
 def test_mixed_faults_lose_and_repeat_nothing(server: FaultServer) -> None:
     """1,000 requests: each ends in one verdict or one counted unscored; benchmarks/judge_client.py does 10,000."""
     server.control(fault="mixed")

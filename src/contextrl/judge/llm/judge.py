@@ -33,6 +33,8 @@ from contextrl.judge.protocol import JudgeRequest
 from contextrl.loop import LoopThread, off_loop
 from contextrl.records.verdict import Disclosure, ReferenceContext, ReportTiming, Usage, Verdict
 
+#: More than a reply about one response is asked for again, so that no two draws of it are the same.
+_ATTEMPTS = 1000
 NOTHING_SAID = "Mistake: the response gives no answer."
 """The report on a response without content, which no judge is asked about."""
 
@@ -247,14 +249,15 @@ class LLMJudge:
         again: Again | None = None,
     ) -> Vote:
         """One reading: from the cache, from an equal request under way, or from the server."""
-        member = self.members[vote % len(self.members)]
+        member = self.members[(vote + request.vote) % len(self.members)]
         try:
             images = [self._images.url(handle) for handle in request.example.images]
         except InputError as error:
             return Vote(Reading(failure="rejected", detail=str(error)), Usage())
         # Serialised once for the key and the body: images make it long.
         messages = json.dumps(self.prompts.messages(task, request, images=images, disclose=self.disclose, again=again))
-        draw = vote + request.attempt * self.votes
+        # Looks of one response, each with its attempts and votes; attempts are few.
+        draw = vote + (request.attempt + request.vote * _ATTEMPTS) * self.votes
         key = self._key(member, task, messages, draw)
         if self.cache is not None and (kept := self.cache.get(key)) is not None:
             reading = await _read_text(str(kept.get("text")), read, member.client, Usage())
