@@ -196,7 +196,7 @@ def test_the_command_shows_tables_of_what_is_finished(tmp_path: Path) -> None:
     assert "| ContextRL | 1.000 [1.000, 1.000] |" in text
     assert "## Ablations" in text
     assert "equal" not in text
-    assert "![Right answers by right steps, development images](page/ablations.svg)" in text
+    assert "rings are seeds.](page/ablations.svg)" in text
     assert (tmp_path / "docs" / "page" / "ablations.svg").read_text().startswith("<svg")
     said = json.loads((tmp_path / "out" / "reproduction.json").read_text())
     assert set(said) == {"methods", "ablations"}

@@ -65,7 +65,8 @@ def section(study: Written, figure: str | None) -> str:
         parts.append("\n".join(f"- {finding_line(finding)}" for finding in study.result.findings))
     parts += study.result.notes
     if figure is not None and study.result.figure is not None:
-        parts.append(f"![{study.result.figure.title}]({figure})")
+        drawn = study.result.figure
+        parts.append(f"![{drawn.title}. {drawn.caption}]({figure})")
     return "\n\n".join(parts) + "\n\n" + "\n".join(table.markdown() for table in study.result.tables)
 
 
