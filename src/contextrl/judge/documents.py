@@ -27,6 +27,5 @@ def check_documents(context: ReferenceContext, examples: Sequence[Example]) -> N
             "documents in every row, to show them to the judge (judge.context: documents)",
             found=f"none in {len(missing)} of {len(examples)} ({named})",
             where="field 'documents'",
-            fix="Give a column of texts (data.columns: {documents: ...}; the miniature: data.facts), or another "
-            "judge.context",
+            fix="Name a column of texts (data.columns: {documents: ...}), set data.facts, or change judge.context",
         )
