@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -269,3 +270,9 @@ def test_an_artifact_that_was_not_finished_is_made_anew(tmp_path: Path) -> None:
     kitchen = Kitchen(tmp_path)
     assert (kitchen.pantry.path("rows", 0) / "rows.jsonl").exists()
     assert kitchen.made == ["rows 0"], "the model was finished"
+
+
+def test_the_help_names_every_study() -> None:
+    said = CliRunner().invoke(app, ["reproduce", "--help"], env={"COLUMNS": "200"}).output
+    words = set(re.findall(r"[\w-]+", said))
+    assert set(STUDIES) <= words
