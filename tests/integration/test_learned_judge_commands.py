@@ -27,7 +27,7 @@ def judge(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("judges") / "small"
     done = contextrl("miniature", "judge", folder, "--size", "small", "--steps", 2, "--seed", 3)
     assert done.returncode == 0, done.stderr
-    assert "Judge of 3" in done.stdout
+    assert "Judge of 414,448 weights" in done.stdout
     return folder
 
 

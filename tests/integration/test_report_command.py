@@ -135,7 +135,8 @@ def test_groups_as_text(trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: 
     said = capsys.readouterr().out
     first = next(iter(read_objects(trained / "groups.jsonl")))
     count = len(list(read_objects(trained / "groups.jsonl")))
-    assert said.startswith("demo: contextrl, seed 0, finished\ngroup 0 · step 1 · ")
+    assert said.startswith("demo: contextrl, seed 0, finished\n")
+    assert "\ngroup 0 · step 1 · " in said
     assert f"question: {first['question']}\n" in said
     assert f"1 of {count} groups are shown; --groups {count} shows all." in said
     assert "\x1b" not in said

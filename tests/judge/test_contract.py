@@ -148,7 +148,7 @@ def test_streaming_and_the_gate_check_and_await_too() -> None:
         (SimpleNamespace(judge=3, name="x", context="solution"), "without it"),
         (SimpleNamespace(judge=len, context="solution"), r"SimpleNamespace.name: None.*name = "),
         (SimpleNamespace(judge=len, name="x"), r"context: None.*context = \"solution\""),
-        (SimpleNamespace(judge=len, name="x", context="all"), "none, answer, solution, found .*'all'"),
+        (SimpleNamespace(judge=len, name="x", context="all"), "none, answer, documents, solution, found .*'all'"),
         ("rules", "found the str 'rules'|a str without it"),
     ],
 )

@@ -71,7 +71,7 @@ def test_every_sign_is_in_the_key(browser: Any, tmp_path: Path) -> None:
     opened = page_of(browser, tmp_path, attempts)
     used = set(opened.page.locator(".group .pips > span").all_text_contents())
     assert used == {"+", "−", "~", "?", "·", "✓"}
-    opened.page.locator(".key > summary").click()
+    opened.page.locator(".key > summary", has_text="Signs").click()
     assert used <= set(opened.page.locator(".key dt").all_text_contents())
     opened.check_quiet()
 
