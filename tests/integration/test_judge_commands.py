@@ -344,7 +344,9 @@ def test_unsupported_questions_are_unscored(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        pytest.param(["--judge", "steps", "--contexts", "all"], "none, answer, documents or solution", id="unknown-context"),
+        pytest.param(
+            ["--judge", "steps", "--contexts", "all"], "none, answer, documents or solution", id="unknown-context"
+        ),
         pytest.param(["--judge", "rules", "--contexts", "solution"], "rules", id="context-of-rules"),
         pytest.param(["--judge", "steps", "--data", "gone.jsonl"], "gone.jsonl", id="no-data"),
         pytest.param(["--judge", "steps", "--data", "processbench:gone"], "gone", id="no-copy"),

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from contextrl.answers import check_answer, extract_answer
 from contextrl.judge.protocol import JudgeRequest
 from contextrl.miniature.long_task import LONG_KINDS, LongKind, long_answer, signs
-from contextrl.miniature.steps_judge import Mistake, Truth, misread_digits, read_digits, reference_digits, verdict_of
+from contextrl.miniature.steps_judge import Mistake, StepsJudge, Truth, misread_digits, read_digits
 from contextrl.miniature.tasks import parity_word
-from contextrl.records.verdict import Disclosure, ReferenceContext, Verdict, unscored
 
 # Responses are hostile: every repetition is bounded.
 _STEP = re.compile(
@@ -112,31 +111,15 @@ def _wrong_end(chain: Chain, kind: LongKind, read: Sequence[int]) -> list[Mistak
     return mistakes
 
 
-class LongStepsJudge:
-    """Process verifier for the longer questions.
-
-    Args:
-        context: what it may use of the reference.
-        disclose: how much its mistake reports give away.
-    """
+class LongStepsJudge(StepsJudge):
+    """Process verifier for the longer questions; see `StepsJudge`."""
 
     name = "long-steps"
 
-    def __init__(self, context: ReferenceContext = "solution", disclose: Disclosure = "hint") -> None:
-        self.context: ReferenceContext = context
-        self.disclose: Disclosure = disclose
+    @staticmethod
+    def reads(question: str) -> object:
+        return long_kind(question)
 
-    def judge(self, requests: Sequence[JudgeRequest]) -> list[Verdict]:
-        return [self._judge(request) for request in requests]
-
-    def _judge(self, request: JudgeRequest) -> Verdict:
-        example = request.example
-        try:
-            kind = long_kind(example.question)
-        except ValueError as error:
-            return unscored("unsupported", str(error))
-        truth: Truth | None = None
-        if request.context == "solution" and (truth := reference_digits(example.solution)) is None:
-            return unscored("unsupported", f"the solution of {example.id} does not say which digits are shown")
-        mistakes = long_mistakes(parse_chain(request.response, kind), kind, truth)
-        return verdict_of(mistakes, request, self.disclose)
+    def mistakes(self, request: JudgeRequest, truth: Truth | None) -> list[Mistake]:
+        kind = long_kind(request.example.question)
+        return long_mistakes(parse_chain(request.response, kind), kind, truth)

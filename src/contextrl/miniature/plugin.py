@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -148,8 +148,13 @@ def _learned(context: ReferenceContext, disclose: Disclosure, folder: Path | Non
 def _knows(example: Example) -> str | None:
     from contextrl.miniature.steps_judge import question_kind
 
+    return _why_not(question_kind, example)
+
+
+def _why_not(read: Callable[[str], object], example: Example) -> str | None:
+    """Why a judge that reads questions so does not know an example's."""
     try:
-        question_kind(example.question)
+        read(example.question)
     except ValueError as error:
         return str(error)
     return None
@@ -164,11 +169,7 @@ def _patterns() -> Sequence[Rule]:
 def _knows_long(example: Example) -> str | None:
     from contextrl.miniature.long_judge import long_kind
 
-    try:
-        long_kind(example.question)
-    except ValueError as error:
-        return str(error)
-    return None
+    return _why_not(long_kind, example)
 
 
 def _labelled(count: int | None, seed: int) -> list[Labelled]:

@@ -236,13 +236,22 @@ class StepsJudge:
         self.context: ReferenceContext = context
         self.disclose: Disclosure = disclose
 
+    @staticmethod
+    def reads(question: str) -> object:
+        """What a question is.
+
+        Raises:
+            ValueError: it is not one of those that the judge can verify.
+        """
+        return question_kind(question)
+
     def judge(self, requests: Sequence[JudgeRequest]) -> list[Verdict]:
         return [self._judge(request) for request in requests]
 
     def _judge(self, request: JudgeRequest) -> Verdict:
         example = request.example
         try:
-            kind, asked = question_kind(example.question)
+            self.reads(example.question)
         except ValueError as error:
             return unscored("unsupported", str(error))
         truth: Truth | None = None
@@ -254,5 +263,10 @@ class StepsJudge:
             truth = told_digits(example.documents)
             if truth is None:
                 return unscored("unsupported", f"the documents of {example.id} do not say which digits are shown")
-        mistakes = find_mistakes(parse_steps(request.response, example.answer_type), kind, asked, truth)
-        return verdict_of(mistakes, request, self.disclose)
+        return verdict_of(self.mistakes(request, truth), request, self.disclose)
+
+    def mistakes(self, request: JudgeRequest, truth: Truth | None) -> list[Mistake]:
+        """What is wrong with a response to a question that it reads."""
+        kind, asked = question_kind(request.example.question)
+        steps = parse_steps(request.response, request.example.answer_type)
+        return find_mistakes(steps, kind, asked, truth)
