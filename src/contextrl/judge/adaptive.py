@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from contextrl.judge.protocol import Judge, JudgeRequest, check_judge, close_judge, is_concurrent, stream_verdicts
+from contextrl.judge.protocol import Judge, JudgeRequest, stream_verdicts
 from contextrl.judge.settings import AdaptiveConfig
-from contextrl.records.verdict import ReferenceContext, Usage, Verdict
+from contextrl.judge.wrapping import WrappingJudge
+from contextrl.records.verdict import Usage, Verdict
 
 
-class AdaptiveJudge:
+class AdaptiveJudge(WrappingJudge):
     """Asks several times with little context, and once more with all of it where the votes differ.
 
     A vote without a verdict is a difference too. Mistake reports are written with the whole context: they have to know
@@ -23,15 +24,8 @@ class AdaptiveJudge:
     """
 
     def __init__(self, judge: Judge, settings: AdaptiveConfig) -> None:
-        self.judge_, self.settings = judge, settings
-        self.name = judge.name
-        self.context: ReferenceContext = judge.context
-        self.concurrent = is_concurrent(judge)
-
-    def judge(self, requests: Sequence[JudgeRequest]) -> list[Verdict]:
-        """One verdict per request, in order."""
-        verdicts = dict(self.stream(requests))
-        return [verdicts[index] for index in range(len(requests))]
+        super().__init__(judge)
+        self.settings = settings
 
     def stream(self, requests: Sequence[JudgeRequest]) -> Iterator[tuple[int, Verdict]]:
         """(index, verdict): where votes agree as they come, then the others."""
@@ -62,14 +56,6 @@ class AdaptiveJudge:
 
     def _unaided(self, request: JudgeRequest, vote: int) -> JudgeRequest:
         return replace(request, context=self.settings.first, vote=vote, wants_report=False)
-
-    def check(self) -> None:
-        """See `ServedJudge.check`."""
-        check_judge(self.judge_)
-
-    def close(self) -> None:
-        """See `ServedJudge.close`."""
-        close_judge(self.judge_)
 
 
 def _agree(votes: Sequence[Verdict]) -> bool:

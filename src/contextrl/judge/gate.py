@@ -6,12 +6,13 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from contextrl.judge.protocol import Judge, JudgeRequest, check_judge, close_judge, is_concurrent, stream_verdicts
+from contextrl.judge.protocol import Judge, JudgeRequest, stream_verdicts
 from contextrl.judge.rules import confident_rule
-from contextrl.records.verdict import ReferenceContext, Usage, Verdict
+from contextrl.judge.wrapping import WrappingJudge
+from contextrl.records.verdict import Usage, Verdict
 
 
-class GatedJudge:
+class GatedJudge(WrappingJudge):
     """Rules before a judge that costs something.
 
     Only a confident rule closes the gate (both answers could be read and are of the same type); what is doubtful, and
@@ -30,15 +31,8 @@ class GatedJudge:
     def __init__(self, judge: Judge, audit_share: float = 0.02, *, defer_reports: bool = False) -> None:
         if judge.context == "none":
             raise ValueError("a gate by the reference answer needs a judge whose context includes it")
-        self.judge_, self.audit_share, self.defer_reports = judge, audit_share, defer_reports
-        self.name = judge.name
-        self.context: ReferenceContext = judge.context
-        self.concurrent = is_concurrent(judge)
-
-    def judge(self, requests: Sequence[JudgeRequest]) -> list[Verdict]:
-        """One verdict per request, in order."""
-        verdicts = dict(self.stream(requests))
-        return [verdicts[index] for index in range(len(requests))]
+        super().__init__(judge)
+        self.audit_share, self.defer_reports = audit_share, defer_reports
 
     def stream(self, requests: Sequence[JudgeRequest]) -> Iterator[tuple[int, Verdict]]:
         """(index, verdict): the gate's own first, then the judge's as they come."""
@@ -55,14 +49,6 @@ class GatedJudge:
         for position, verdict in stream_verdicts(self.judge_, [request for _, request, _ in asked]):
             index, request, audited = asked[position]
             yield index, _audited(verdict) if audited else verdict
-
-    def check(self) -> None:
-        """See `ServedJudge.check`."""
-        check_judge(self.judge_)
-
-    def close(self) -> None:
-        """See `ServedJudge.close`."""
-        close_judge(self.judge_)
 
     def _is_audited(self, request: JudgeRequest) -> bool:
         """By content, so that a resumed run audits the same responses."""

@@ -45,8 +45,8 @@ def against(
     found: Found, benchmark: str, classes: Sequence[str], arm: str = CONTEXTRL, base: str = BASE
 ) -> list[Comparison]:
     """One arm against every other of the study but the base policy."""
-    labels = {found.labels[name]: name for name in found.labels if name not in (base, arm)}
-    others = {label: cells for label, cells in found.arms().items() if label in labels}
+    names = [name for name in found.labels if name not in (base, arm)]
+    others = {found.labels[name]: cells for name in names if (cells := found.cells(name))}
     return comparisons(found.store, found.cells(arm), others, benchmark, classes)
 
 
