@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from contextrl.studies.accuracies import CONTEXTRL, against, as_data, dots, of, repeated_table
-from contextrl.studies.cells import Cell
+from contextrl.studies.costs import processor_seconds, rounded_mean
 from contextrl.studies.figures import answer_accuracy, over_seeds, process_accuracy
 from contextrl.studies.findings import finding
 from contextrl.studies.study import Finding, Found, Result
@@ -65,21 +65,20 @@ def _costs(found: Found) -> Table:
         trained = [cell for cell in cells if cell.steps]
         if trained:
             sampled = [cell.tokens.get("sampled", 0) / 1000 for cell in trained]
-            rows.append([label, _mean([c.steps for c in trained]), _mean(sampled), _mean(_processor(trained))])
+            rows.append(
+                [
+                    label,
+                    rounded_mean([c.steps for c in trained]),
+                    rounded_mean(sampled),
+                    rounded_mean(processor_seconds(trained)),
+                ]
+            )
     note = "Means over seeds. Processor time: of the whole command on one thread, its start included."
     return Table("What it costs", ["arm", "steps", "sampled tokens, thousands", "processor time, s"], rows, note)
 
 
-def _processor(cells: Sequence[Cell]) -> list[float]:
-    return [float(seconds) for cell in cells if (seconds := cell.measures.get("processor")) is not None]
-
-
-def _mean(values: Sequence[float]) -> str:
-    return f"{sum(values) / len(values):.0f}" if values else "–"
-
-
 def _notes(found: Found) -> list[str]:
-    own, plain = _processor(found.cells(CONTEXTRL)), _processor(found.cells("grpo-process"))
+    own, plain = processor_seconds(found.cells(CONTEXTRL)), processor_seconds(found.cells("grpo-process"))
     if not own or not plain:
         return []
     more = (sum(own) / len(own)) / (sum(plain) / len(plain)) - 1

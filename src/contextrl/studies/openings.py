@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from contextrl.studies.accuracies import CONTEXTRL, against, as_data, dots, of, repeated_table
 from contextrl.studies.cells import Cell
+from contextrl.studies.costs import processor_seconds, rounded_mean
 from contextrl.studies.figures import Comparison
 from contextrl.studies.findings import difference_said
 from contextrl.studies.study import Found, Result
@@ -58,7 +59,9 @@ def costs(found: Found) -> Table:
             f"{mean_of(trained, lambda cell: cell.groups.get('recovered')):.0f}",
             f"{mean_of(trained, lambda cell: cell.groups.get('all_negative')):.0f}",
         ]
-        rows.append([label, f"{_sampled(trained) / 1000:.0f}k", " of ".join(groups), _seconds(trained)])
+        rows.append(
+            [label, f"{_sampled(trained) / 1000:.0f}k", " of ".join(groups), rounded_mean(processor_seconds(trained))]
+        )
     note = "Means over seeds. Processor time: of the whole command on one thread, its start included."
     return Table("What it costs", ["arm", "sampled tokens", "groups recovered", "processor time, s"], rows, note)
 
@@ -71,11 +74,6 @@ def mean_of(cells: Sequence[Cell], value: Callable[[Cell], float | None]) -> flo
 
 def _sampled(cells: Sequence[Cell]) -> float:
     return mean_of(cells, lambda cell: cell.tokens.get("sampled"))
-
-
-def _seconds(cells: Sequence[Cell]) -> str:
-    seconds = mean_of(cells, lambda cell: cell.measures.get("processor"))
-    return f"{seconds:.0f}" if seconds else "–"
 
 
 def _spent(found: Found, name: str) -> str:
