@@ -96,3 +96,6 @@ def at(artifact: str) -> str:
 def contextrl_with(name: str, label: str, *overrides: str, needs: tuple[str, ...] = ()) -> Arm:
     """ContextRL with something changed."""
     return Arm(name, label, "contextrl.yaml", overrides, needs=needs)
+
+
+WITHOUT_CAR = contextrl_with("without-car", "w/o CAR: the judge sees the answer only", "judge.context=answer")

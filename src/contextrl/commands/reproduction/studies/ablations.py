@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from contextrl.commands.reproduction.arms import BASE, CONTEXTRL, DEV, Study
+from contextrl.commands.reproduction.arms import BASE, CONTEXTRL, DEV, WITHOUT_CAR, Study
 from contextrl.commands.reproduction.arms import contextrl_with as changed
 from contextrl.commands.reproduction.probes import means_of
 from contextrl.miniature.classes import FAMILIARITIES
@@ -13,7 +13,7 @@ from contextrl.studies import ablations
 
 #: Table 4's rows; the others are ours.
 PAPER = (
-    changed("without-car", "w/o CAR: the judge sees the answer only", "judge.context=answer"),
+    WITHOUT_CAR,
     changed("without-cas", "w/o CAS: no stage 2", "stage2.enabled=false"),
     changed("without-report", "w/o report: told only that it is wrong", "stage2.report=none"),
     changed("scale-1", "w/o scale: lambda = 1", "objective.mixed_group_scale=1.0"),

@@ -6,7 +6,17 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from contextrl.commands.reproduction.arms import BASE, CONTEXTRL, DEV, SFT_OWN, Arm, Study, at, contextrl_with
+from contextrl.commands.reproduction.arms import (
+    BASE,
+    CONTEXTRL,
+    DEV,
+    SFT_OWN,
+    WITHOUT_CAR,
+    Arm,
+    Study,
+    at,
+    contextrl_with,
+)
 from contextrl.commands.reproduction.artifacts import Artifact, Work
 from contextrl.commands.reproduction.probes import Probing
 from contextrl.judge.protocol import JudgeRequest
@@ -58,7 +68,7 @@ _ARMS = (
     contextrl_with("ref-wrong", "30 % of references wrong in a step", *_WRONG),
     contextrl_with("ref-wrong-all", "every reference wrong in a step", "data.references=wrong_step"),
     contextrl_with("ref-weak", "references by the base policy", f"{_FROM_WEAK}/rows.parquet", needs=(_WEAK,)),
-    contextrl_with("without-car", "w/o CAR: the judge sees the answer only", "judge.context=answer"),
+    WITHOUT_CAR,
 )
 _SFT = (
     Arm("sft-ref-wrong", "SFT, 30 % of references wrong in a step", "sft.yaml", _WRONG),
