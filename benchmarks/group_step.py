@@ -247,6 +247,8 @@ def arguments_of(setting: Setting) -> dict[str, Any]:
 
 def ready(trainer: Any) -> None:
     """What `train()` does before its first step."""
+    if trainer.args.gradient_checkpointing and not trainer.model.is_gradient_checkpointing:
+        trainer.model.gradient_checkpointing_enable(trainer.args.gradient_checkpointing_kwargs)
     trainer.create_optimizer_and_scheduler(num_training_steps=10_000)
     trainer.model.train()
     trainer.current_gradient_accumulation_steps = 1

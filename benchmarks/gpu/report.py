@@ -24,7 +24,7 @@ def _machine(report: Row) -> str:
     return text + (" Tiny models: these figures say that the script runs, nothing of speed." if report["tiny"] else "")
 
 
-def _table(columns: list[str], rows: list[list[str]]) -> str:
+def table(columns: list[str], rows: list[list[str]]) -> str:
     lines = [columns, ["---", *["---:"] * (len(columns) - 1)], *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
@@ -66,11 +66,12 @@ def _beside_trl(cases: list[Row]) -> str:
             mine, other = ours.get(part), theirs.get(part)
             if mine is None and other is None:
                 continue
-            row = [_label(case), part, _seconds(other), _seconds(mine), _ratio(mine, other)]
-            for name, form in (("peak_gb", ".1f"), ("tokens_per_second", ",.0f"), ("mfu", ".1%")):
-                row += [_value(other, name, form), _value(mine, name, form)]
+            name = part if part == "learner" else f"step of {case['step']} tokens"
+            row = [_label(case), name, _seconds(other), _seconds(mine), _ratio(mine, other)]
+            for key, form in (("peak_gb", ".1f"), ("tokens_per_second", ",.0f"), ("mfu", ".1%")):
+                row += [_value(other, key, form), _value(mine, key, form)]
             rows.append([*row, ours.get("layout", "")])
-    return _table(columns, rows)
+    return table(columns, rows)
 
 
 def _layouts(cases: list[Row]) -> str:
@@ -79,7 +80,7 @@ def _layouts(cases: list[Row]) -> str:
         for case in cases
         for name, found in case.get("variants", {}).items()
     ]
-    return _table(["the learner's layout", "layout", "s", "GB", "MFU"], rows) if rows else ""
+    return table(["the learner's layout", "layout", "s", "GB", "MFU"], rows) if rows else ""
 
 
 def _exactness(cases: list[Row]) -> str:
@@ -94,4 +95,4 @@ def _exactness(cases: list[Row]) -> str:
             verdict = "" if name == "separate" else "farther" if name in found["farther"] else "no farther"
             rows.append([_label(case), name, f"{mean:.2g}", f"{found['max'][name]:.2g}", verdict])
     columns = ["log-probabilities in bfloat16", "layout", "mean from float32", "largest", "than separate rows"]
-    return _table(columns, rows) if rows else ""
+    return table(columns, rows) if rows else ""

@@ -37,7 +37,7 @@ from contextrl.commands.quiet import quiet_libraries
 from report import markdown
 
 #: Seconds that one measurement may take, so that no case takes all the time.
-A_MEASUREMENT = 45.0
+A_MEASUREMENT = 40.0
 VARIANTS = (("dense", False), ("dense", True), ("blocks", False), ("blocks", True), ("separate", False))
 Row = dict[str, Any]
 
@@ -67,9 +67,11 @@ def figures(found: Measured, flops: float, tokens: int, peak: float) -> Row:
     return row
 
 
-def take_step(side: Any) -> None:
-    """Rollout, judging, update."""
+def take_step(side: Any, tokens: int) -> None:
+    """Rollout of so many tokens a sample, judging, update."""
     trainer = side.trainer
+    trainer.max_completion_length = trainer.generation_config.max_new_tokens = tokens
+    trainer.generation_config.min_new_tokens = tokens
     trainer.training_step(trainer.model, side.rows([0]), None)
     trainer.optimizer.step()
     trainer.optimizer.zero_grad()
@@ -112,15 +114,17 @@ class Bench:
             tokens = case.generations * case.completion
             batch = batch_of(side, case)
             found = self._measure(partial(learn, side, batch))
-            measured: Row = {"learner": figures(found, flops[name], tokens, self.peak)}
-            if case.step:
-                measured["step"] = figures(self._measure(partial(take_step, side)), 0.0, tokens, self.peak)
+            measured: Row = {"checkpointing": side.trainer.model.is_gradient_checkpointing}
+            measured["learner"] = figures(found, flops[name], tokens, self.peak)
             if name == "ours":
                 measured["layout"] = self._layout(side, case)
                 if case.compare:
                     result["variants"] = self._variants(side, batch, tokens, flops["ours"])
                     result["exactness"], why = attempt(partial(exactness, side, case))
                     result["exactness_why"] = why
+            if case.step:
+                found = self._measure(partial(take_step, side, case.step), repeats=2)
+                measured["step"] = figures(found, 0.0, case.generations * case.step, self.peak)
             return measured
 
     def _layout(self, side: Any, case: Case) -> str:
@@ -140,8 +144,8 @@ class Bench:
             rows[name] = figures(found or Measured(why=why), 0.0 if layout == "separate" else flops, tokens, self.peak)
         return rows
 
-    def _measure(self, run: Callable[[], Any]) -> Measured:
-        return measure(run, self.clock, A_MEASUREMENT)
+    def _measure(self, run: Callable[[], Any], repeats: int = 3) -> Measured:
+        return measure(run, self.clock, A_MEASUREMENT, repeats)
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ import torch
 FOLDER = Path(__file__).resolve().parents[2] / "benchmarks" / "gpu"
 sys.path.insert(0, str(FOLDER))
 from meter import Clock, attempt, measure  # noqa: E402
+from planned import case_of, planned_bytes, rows_of  # noqa: E402
 
 from report import markdown  # noqa: E402
 
@@ -38,7 +39,26 @@ def test_every_case_has_figures_of_both_sides(report: tuple[dict[str, object], s
             assert case[side]["learner"]["why"] == ""
             assert case[side]["learner"]["seconds"] > 0
             assert 0 < case[side]["learner"]["mfu"] < 1
-    assert {side: full[side]["step"]["runs"] for side in ("ours", "trl")} == {"ours": 3, "trl": 3}
+    assert {side: full[side]["step"]["runs"] for side in ("ours", "trl")} == {"ours": 2, "trl": 2}
+
+
+def test_gradients_are_checkpointed_on_both_sides(report: tuple[dict[str, object], str]) -> None:
+    found, _ = report
+    assert {case[side]["checkpointing"] for case in found["cases"] for side in ("ours", "trl")} == {True}
+
+
+def test_the_plan_is_compared_with_what_was_measured(report: tuple[dict[str, object], str]) -> None:
+    found, _ = report
+    measured = json.loads(json.dumps(found))
+    for case in measured["cases"]:
+        for side in ("ours", "trl"):
+            case[side]["learner"]["peak_gb"] = 1.0
+    rows = rows_of(measured)
+    assert [row[1] for row in rows] == ["contextrl", "TRL"] * 2
+    assert all(float(row[2]) < 0.1 and row[3] == "1.0" and row[4].startswith("-") for row in rows)
+    assert all(float(row[5]) > 0 for row in rows)
+    shared, apart = (planned_bytes(case_of(measured["cases"][0]), 39, shared=shared) for shared in (True, False))
+    assert 0 < shared < apart
 
 
 def test_layouts_are_compared_and_what_cannot_run_says_why(report: tuple[dict[str, object], str]) -> None:

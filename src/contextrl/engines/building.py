@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from contextrl.engines.compiled import compile_layers
 from contextrl.engines.host import PolicyHost
 from contextrl.engines.shared_prefix.engine import SharedPrefixEngine
 from contextrl.engines.shared_prefix.scorer import PromptScorer
@@ -37,6 +38,9 @@ def build_engines(host: PolicyHost) -> PolicyEngines:
     Args:
         host: the trainer, its model loaded.
     """
+    for model in (host.model, host.ref_model) if host.args.compile_layers else ():
+        if model is not None:
+            compile_layers(host.accelerator.unwrap_model(model))
     sharing = Sharing.of(host)
     scorer = PromptScorer(host, sharing)
     if host.args.use_vllm:

@@ -82,6 +82,16 @@ def head_bytes(shape: ModelShape, positions: float, *, autocast: bool) -> float:
     return tile * (_BFLOAT16 if autocast else _FLOAT32) + positions * shape.hidden * _FLOAT32 + of_weights
 
 
+def gradients_beside(gradients: float, activations: float, run: PlannedRun) -> float:
+    """Gradients that are there when activations are most, in bytes.
+
+    Each comes as activations of its layer go: both are there whole only where gradients of an earlier micro-batch wait,
+    and under DDP, whose buckets always are.
+    """
+    alone = run.micro_batches == 1 and (run.count == 1 or run.way == "fsdp2")
+    return max(0.0, gradients - activations) if alone else gradients
+
+
 def memory(run: PlannedRun) -> Memory:
     """Both moments, with the longest prompts and responses, which decide whether a run dies."""
     held, lengths, shape = held_bytes(run), run.lengths, run.policy
@@ -92,9 +102,12 @@ def memory(run: PlannedRun) -> Memory:
     groups = max(1.0, run.local / run.generations)
     pixels = groups * lengths.patches_longest * shape.cost.patch_values * _FLOAT32 if shape.blocks else 0.0
     casts = shape.activations.casts if run.way == "ddp" else 0.0
+    activations = activation_bytes(shape, tokens, patches, checkpointing=run.checkpointing)
+    logits = head_bytes(shape, run.rows * lengths.completion_longest, autocast=run.autocast)
     learning = held | {
-        "activations": activation_bytes(shape, tokens, patches, checkpointing=run.checkpointing),
-        "logits": head_bytes(shape, run.rows * lengths.completion_longest, autocast=run.autocast),
+        "gradients": gradients_beside(held["gradients"], activations + logits, run),
+        "activations": activations,
+        "logits": logits,
         "weights in bfloat16": casts,
         "pictures": pixels,
     }

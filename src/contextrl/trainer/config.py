@@ -18,7 +18,7 @@ from contextrl.objective.settings import ObjectiveSettings
 from contextrl.policy.settings import PromptSettings
 from contextrl.rollout.settings import DynamicSamplingSettings, Stage2Settings
 from contextrl.settings import Section, validated
-from contextrl.trainer.launched import check_joined, prepare_to_join
+from contextrl.trainer.launched import check_compiling, check_joined, prepare_to_join
 from contextrl.trainer.ranges import check_numbers
 from contextrl.trainer.settings import RecordSettings
 from contextrl.trainer.stage2_checks import check_stage2
@@ -88,6 +88,10 @@ class ContextRLConfig(GRPOConfig):
         default_factory=EvaluationSettings, metadata={"help": "When eval_dataset is evaluated, and on how much."}
     )
     shared_prefix: bool = field(default=True, metadata={"help": "Read a group's prompt once, not once per sample."})
+    compile_layers: bool = field(
+        default=False,
+        metadata={"help": "Compile decoder layers for scoring and learning: a GPU's learner, a fifth faster."},
+    )
 
     def __post_init__(self) -> None:
         for name, section in SECTIONS.items():
@@ -102,6 +106,7 @@ class ContextRLConfig(GRPOConfig):
         self._move_evaluation()
         super().__post_init__()
         check_joined(self)
+        check_compiling(self)
         self._check_unsupported()
         check_vllm_arguments(self)
         self._check_choices()
