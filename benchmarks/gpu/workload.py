@@ -49,8 +49,9 @@ TEXT_TINY = {
     "num_hidden_layers": 2,
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
-    "head_dim": 16,
-    "rope_scaling": {"mrope_interleaved": True, "mrope_section": [4, 2, 2], "rope_type": "default"},
+    # vLLM's attention on a CPU knows nothing smaller.
+    "head_dim": 32,
+    "rope_scaling": {"mrope_interleaved": True, "mrope_section": [8, 4, 4], "rope_type": "default"},
 }
 VISION_TINY = {
     "hidden_size": 32,

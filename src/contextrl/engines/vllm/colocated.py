@@ -112,11 +112,14 @@ class ColocatedBackend:
 
     def load(self, model: Any, sharding: Any) -> None:
         """See `Backend`."""
+        target = self.llm.llm_engine.model_executor.driver_worker.model_runner.model
         if self.sleeps and self.forgot_weights:
             # Before writing to them; with what the trainer has cached given back first.
             torch.cuda.empty_cache()
             self.llm.wake_up(tags=["weights"])
-        target = self.llm.llm_engine.model_executor.driver_worker.model_runner.model
+            # Zeros that are added to what is read without a picture: no buffers, so that vLLM does not restore them.
+            for added in getattr(target, "deepstack_input_embeds", None) or ():
+                added.zero_()
         loaded = Loaded()
         for name, weight in policy_weights(model, sharding):
             try:
