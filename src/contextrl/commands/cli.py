@@ -74,6 +74,7 @@ def options(
     ] = False,
 ) -> None:
     """What stands before a command."""
+    quiet_libraries()
 
 
 @app.command()
@@ -93,7 +94,6 @@ def train(
     settings = load_config(config, set_ or [])
     # The first process alone shows what goes on.
     console = Console(quiet=rank() > 0)
-    quiet_libraries()
     if not dry_run and (code := launch(settings.launch, sys.argv[1:], console)) is not None:
         raise typer.Exit(code)
     if dry_run:
@@ -133,7 +133,6 @@ def check(
 
     settings = load_config(config, set_ or [])
     console = Console()
-    quiet_libraries()
     with status(console, "Loading torch and TRL"):
         from contextrl.commands.check import check as look
     look(settings, console)
@@ -150,7 +149,6 @@ def export(
 
     check_is_here(run)
     console = Console()
-    quiet_libraries()
     with status(console, "Loading torch and transformers"):
         from contextrl.commands.export import export as write
     with status(console, "Writing the model"):

@@ -18,7 +18,7 @@ from contextrl.objective.settings import ObjectiveSettings
 from contextrl.policy.settings import PromptSettings
 from contextrl.rollout.settings import DynamicSamplingSettings, Stage2Settings
 from contextrl.settings import Section, validated
-from contextrl.trainer.launched import check_compiling, check_joined, prepare_to_join
+from contextrl.trainer.launched import check_joined, prepare_to_join
 from contextrl.trainer.ranges import check_numbers
 from contextrl.trainer.settings import RecordSettings
 from contextrl.trainer.stage2_checks import check_stage2
@@ -106,7 +106,6 @@ class ContextRLConfig(GRPOConfig):
         self._move_evaluation()
         super().__post_init__()
         check_joined(self)
-        check_compiling(self)
         self._check_unsupported()
         check_vllm_arguments(self)
         self._check_choices()

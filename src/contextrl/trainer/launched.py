@@ -99,28 +99,6 @@ def check_joined(args: Any) -> None:
             )
 
 
-def check_compiling(args: Any) -> None:
-    """Decoder layers can be compiled where they are asked to be.
-
-    Args:
-        args: TrainingArguments, whose devices are set up.
-
-    Raises:
-        InputError: there is no GPU, or the model is shared out.
-    """
-    if not args.compile_layers:
-        return
-    kind = PartialState().distributed_type
-    whole = kind in (DistributedType.NO, DistributedType.MULTI_GPU)
-    if args.device.type != "cuda" or not whole:
-        raise InputError(
-            "a GPU, whose process holds the whole model",
-            found=f"the device {args.device.type}" if args.device.type != "cuda" else kind.value,
-            where="train.compile_layers",
-            fix="Set it to false",
-        )
-
-
 def _how_to_join() -> str:
     if _is_told("ACCELERATE_USE_DEEPSPEED") and not torch.accelerator.is_available():
         return "Without an accelerator DeepSpeed is told how processes speak: set train.ddp_backend to gloo"

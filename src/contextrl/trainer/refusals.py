@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 import transformers
+from accelerate import PartialState
+from accelerate.utils import DistributedType
 from peft import PeftConfig
 from transformers import Trainer
 from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK, get_available_reporting_integrations
@@ -27,7 +29,7 @@ _PACKAGES = {"azure_ml": "azureml-core", "flyte": "flytekit", "comet_ml": "comet
 
 
 def check_arguments(args: Any) -> None:
-    """Packages that training would ask for are installed, and the model can be loaded as told.
+    """Packages that training would ask for are installed, the model can be loaded as told, and layers compiled.
 
     Args:
         args: TrainingArguments.
@@ -35,10 +37,25 @@ def check_arguments(args: Any) -> None:
     Raises:
         InputError: names the setting.
     """
+    _check_compiling(args)
     _check_optimizer(args)
     _check_scheduler(args)
     _check_trackers(args)
     _check_loading(getattr(args, "model_init_kwargs", None) or {})
+
+
+def _check_compiling(args: Any) -> None:
+    if not getattr(args, "compile_layers", False):
+        return
+    kind = PartialState().distributed_type
+    whole = kind in (DistributedType.NO, DistributedType.MULTI_GPU)
+    if args.device.type != "cuda" or not whole:
+        raise InputError(
+            "a GPU, whose process holds the whole model",
+            found=f"the device {args.device.type}" if args.device.type != "cuda" else kind.value,
+            where="train.compile_layers",
+            fix="Set it to false",
+        )
 
 
 def _check_optimizer(args: Any) -> None:

@@ -15,6 +15,7 @@ from contextrl.engines.shared_prefix.prompts import encode_prompts
 from contextrl.engines.shared_prefix.scoring import score_packed
 from contextrl.errors import InputError
 from contextrl.trainer.config import ContextRLConfig
+from contextrl.trainer.refusals import check_arguments
 
 
 def counting(calls: list[int]) -> Callable[..., Any]:
@@ -78,5 +79,6 @@ def test_weights_and_names_are_untouched() -> None:
 
 
 def test_without_a_gpu_it_is_refused_by_name(tmp_path: Any) -> None:
-    with pytest.raises(InputError, match=r"train\.compile_layers.*Set it to false|Set it to false"):
-        ContextRLConfig(str(tmp_path), compile_layers=True, use_cpu=True)
+    args = ContextRLConfig(str(tmp_path), compile_layers=True, use_cpu=True)
+    with pytest.raises(InputError, match=r"train\.compile_layers: expected a GPU.*Set it to false"):
+        check_arguments(args)
