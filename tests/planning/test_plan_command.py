@@ -56,6 +56,21 @@ def test_the_papers_run() -> None:
     assert set(found["step"]["phases"]) == {"sampling", "judge", "stage 2", "scoring", "learning", "sync"}
 
 
+@pytest.mark.parametrize(
+    ("recipe", "gpu", "count", "parameters"),
+    [
+        ("qwen3-vl-2b/contextrl-lora", "rtx-4090", "1", 2_127_532_032),
+        ("qwen2.5-vl-3b-lora", "rtx-4090", "1", 3_754_622_976),
+        ("qwen3-vl-8b/contextrl-lora", "l40s", "1", 8_767_123_696),
+    ],
+)
+def test_recipes_fit_the_card_that_they_name(recipe: str, gpu: str, count: str, parameters: int) -> None:
+    """The hub's own counts of parameters."""
+    run = planned(f"configs/{recipe}.yaml", "--gpu", gpu, "--count", count, "--rows", "2000")
+    assert run["memory"]["fits"]
+    assert run["run"]["parameters"] - run["run"]["trained_parameters"] == parameters
+
+
 def test_a_newcomer_reads_three_sentences_at_the_end() -> None:
     result = CliRunner().invoke(app, ["plan", MINIATURE, "--gpu", "rtx-4090"])
     assert result.exit_code == 0
