@@ -72,6 +72,12 @@ class LearnedJudge:
         prompts = PromptSet.load(folder / PROMPTS, max_response_chars=MAX_RESPONSE_CHARS)
         return cls(ReplyWriter(model, ImageOnlyQwen3VLProcessor.load(folder), prompts), context, disclose)
 
+    def sampling(self, temperature: float, seed: int = 0) -> LearnedJudge:
+        """The same judge with drawn replies, so that its votes can part; see `ReplyWriter`."""
+        one = self.writer
+        drawn = ReplyWriter(one.model, one.processor, one.prompts, batch=one.batch, temperature=temperature, seed=seed)
+        return LearnedJudge(drawn, self.context, self.disclose)
+
     def judge(self, requests: Sequence[JudgeRequest]) -> list[Verdict]:
         """One verdict per request, in order."""
         verdicts = dict(self.stream(requests))
