@@ -55,7 +55,7 @@ def _plugin_judge(config: JudgeConfig, naming: Naming) -> Judge:
     draws = entry.sampled is not None and bool(sampling.temperature)
     if config.adaptive is not None and not draws:
         where = "judge.adaptive" if entry.sampled is None else "judge.sampling.temperature"
-        fix = None if entry.sampled is None else "Raise it: at 0 votes never part"
+        fix = "" if entry.sampled is None else "Raise it: at 0 votes never part"
         raise InputError("a judge whose votes can part", found=config.kind, where=where, fix=fix)
     judge = entry.build(config.context, config.report.disclose, None if config.path is None else Path(config.path))
     if entry.sampled is None or not sampling.temperature:

@@ -26,7 +26,7 @@ Measure = Mapping[str, Any]
 
 def shown(measure: Measure, name: str) -> float:
     """Share of the responses that the judge was shown the solution for."""
-    marks = measure["shown"][name]
+    marks: str = measure["shown"][name]
     return marks.count("1") / len(marks)
 
 

@@ -114,7 +114,9 @@ class LearnedJudge:
         hides = self.disclose in ("location", "hint")
         if report is not None and hides and leaks_answer(report, request.example, request.response):
             report = cut_to_location(report, reading.step)
-        return replace(verdict, mistake_report=report, usage=verdict.usage + _usage(written))
+        step = None if report is None else reading.step
+        usage = verdict.usage + _usage(written)
+        return replace(verdict, mistake_report=report, mistake_step=step, usage=usage)
 
 
 def check_folder(folder: Path, *, where: str) -> None:

@@ -14,7 +14,7 @@ from contextrl.miniature.digits import Split
 from contextrl.miniature.labelled import LabelledResponse, labelled_items
 from contextrl.miniature.learned_judge.examination import LABELS, VERDICTS
 from contextrl.miniature.learned_judge.judging import LearnedJudge
-from contextrl.records.verdict import Usage, Verdict
+from contextrl.records.verdict import ReferenceContext, Usage, Verdict
 
 First = Literal["none", "answer"]
 #: Beside the vote counts: what is compared with them.
@@ -66,7 +66,8 @@ def measure(
     drawn = Remembering(judge.sampling(temperature, seed))
     verdicts: dict[str, list[Verdict]] = {}
     for name, asked in (("greedy", Remembering(judge)), ("drawn", drawn)):
-        for said, context in (("first", first), ("solution", "solution")):
+        contexts: dict[str, ReferenceContext] = {"first": first, "solution": "solution"}
+        for said, context in contexts.items():
             requests = [replace(request, context=context) for request in _requests(items)]
             verdicts[f"{said}-{name}"] = asked.judge(requests)
             advance(1)
