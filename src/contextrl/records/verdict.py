@@ -109,8 +109,8 @@ class Verdict:
         error: why the verdict is unscored, or came to count as incorrect: "kind: detail", the kind one of
             `UnscoredKind`.
         usage: what it cost.
-        mistake_step: number of the first wrong step, counted from 1, where the judge names one beside the report; written
-            only then.
+        mistake_step: number of the first wrong step, counted from 1, where the judge names one beside the report;
+            written only then.
     """
 
     status: Status
