@@ -58,7 +58,8 @@ def test_the_study_says_what_is_shown_kept_and_paid(tmp_path: Path) -> None:
     assert row[1].startswith("0.875"), "0.75 and 1"
     assert row[4].startswith("0.625")
     assert row[5:] == ["0.300", "2.30", "250", "0.000"]
-    (note,) = said.notes
+    note, verdict = said.notes
+    assert "not tokens" in verdict
     assert "for 30% of the responses" in note
     assert "75% of what the solution brings" in note, "half of it and all of it"
     assert "2.5 times the tokens" in note

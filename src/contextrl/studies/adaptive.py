@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any
 
-from contextrl.statistics.seeds import Estimate, estimate
+from contextrl.statistics.seeds import Estimate, estimate, paired_difference
 from contextrl.studies.judging import FALSE, TRUE, balanced, recall, retention, unscored
 from contextrl.studies.study import Figure, Found, Result, Row
 from contextrl.studies.tables import Table, spread
@@ -56,6 +56,11 @@ def result(found: Found) -> Result:
     judges = {label: own for name, label in found.labels.items() if (own := found.measures(name, VOTES))}
     tables = [_table(label, own) for label, own in judges.items()]
     notes = [said for label, own in judges.items() if (said := _said(label, own))]
+    if notes:
+        notes.append(
+            "Where more is kept than by lot, votes part where the judge errs. But votes cost more than one "
+            "look with the solution: it saves solutions that are to be written, not tokens."
+        )
     data = {label: {name: _values(own, name) for name in _names(own)} for label, own in judges.items()}
     return Result(tables, [], _figure(judges), notes, data)
 
@@ -148,10 +153,13 @@ def _said(label: str, measures: Sequence[Measure]) -> str | None:
             continue
         rest = _mean([kept(one, name) for one in measures])
         left = "" if rest is None else f", {rest.mean:.0%} of what the solution brings"
+        pairs = [(balanced(one, name), at_random(one, name)) for one in measures]
+        apart = paired_difference(*zip(*[(a, b) for a, b in pairs if a is not None and b is not None], strict=True))
+        ends = "" if apart.low is None or apart.high is None else f" [{apart.low:+.3f}, {apart.high:+.3f}]"
         tokens = [one["tokens"][name] / one["tokens"]["solution-drawn"] for one in measures]
         parts.append(
             f"with {name.rpartition('-')[2]} votes it is shown for {share.mean:.0%} of the responses, balanced "
-            f"accuracy is {own.mean:.3f} ({always.mean:.3f} where it is always shown, {by_lot.mean:.3f} if as many "
-            f"were shown by lot{left}), for {sum(tokens) / len(tokens):.1f} times the tokens"
+            f"accuracy is {own.mean:.3f} ({always.mean:.3f} where it is always shown, {apart.mean:+.3f}{ends} over "
+            f"as many shown by lot{left}), for {sum(tokens) / len(tokens):.1f} times the tokens"
         )
     return f"{label[:1].upper()}{label[1:]}: {'; '.join(parts)}." if parts else None
