@@ -82,6 +82,11 @@ def test_help_loads_nothing_heavy() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 
 
+def test_an_evaluation_loads_no_trainer() -> None:
+    code = "import sys, contextrl.commands.evaluate\nassert 'torch' in sys.modules\nassert 'trl' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=300)
+
+
 def test_files_and_functions_are_of_a_size_to_read() -> None:
     long = {path: path.read_text(encoding="utf-8").count("\n") for path in FILES}
     assert names([path for path, lines in long.items() if lines > FILE_LINES]) == []

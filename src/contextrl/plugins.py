@@ -31,11 +31,14 @@ class NamedJudge:
         build: from what it sees of the reference, what its reports may say, and `judge.path` where it has one.
         knows: None if it can judge an example's question, else why not.
         folder: whether it is one of many, and `judge.path` names its folder.
+        sampled: makes it draw its replies, at the temperature and with the seed of `judge.sampling`; None for one that
+            always says the same.
     """
 
     build: Callable[[ReferenceContext, Disclosure, Path | None], Judge]
     knows: Callable[[Example], str | None]
     folder: bool = False
+    sampled: Callable[[Judge, float, int], Judge] | None = None
 
 
 @dataclass(frozen=True)

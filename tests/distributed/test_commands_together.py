@@ -19,7 +19,7 @@ from two_processes import TORCHRUN
 
 from contextrl.records.jsonl import read_objects
 from contextrl.records.metrics import GROUP_OF
-from contextrl.trainer.checkpoints import complete_checkpoints
+from contextrl.trainer.checkpoint_folders import complete_checkpoints
 
 OURS = [sys.executable, "-m", "contextrl"]
 TWO = "launch.processes=2"

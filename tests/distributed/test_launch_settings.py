@@ -16,7 +16,8 @@ from contextrl.commands.config import load_config
 from contextrl.commands.launch_config import LaunchConfig
 from contextrl.errors import InputError, LostProcessError
 from contextrl.trainer import launched
-from contextrl.trainer.checkpoints import MARKER, check_resumable
+from contextrl.trainer.checkpoint_folders import MARKER
+from contextrl.trainer.checkpoints import check_resumable
 
 FSDP2 = """\
 compute_environment: LOCAL_MACHINE

@@ -20,7 +20,7 @@ import pytest
 
 from contextrl.commands.cli import main
 from contextrl.records.jsonl import read_objects
-from contextrl.trainer.checkpoints import complete_checkpoints
+from contextrl.trainer.checkpoint_folders import complete_checkpoints
 
 CONFIGS = sorted((Path(__file__).resolve().parents[2] / "configs" / "miniature").glob("*.yaml"))
 SMALL = (

@@ -18,7 +18,7 @@ from contextrl.commands.cli import main
 from contextrl.records import groups, run_directory
 from contextrl.records.jsonl import read_objects
 from contextrl.trainer import room, run
-from contextrl.trainer.checkpoints import complete_checkpoints
+from contextrl.trainer.checkpoint_folders import complete_checkpoints
 
 CONFIG = Path(__file__).resolve().parents[2] / "configs" / "miniature" / "contextrl.yaml"
 SMALL = (

@@ -13,7 +13,7 @@ import pytest
 from test_commands import command
 
 from contextrl.records.jsonl import read_objects
-from contextrl.trainer.checkpoints import complete_checkpoints
+from contextrl.trainer.checkpoint_folders import complete_checkpoints
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "500"}
 

@@ -9,9 +9,11 @@ import pytest
 from pydantic import ValidationError
 
 from contextrl.commands.judges import judge_from_config
+from contextrl.errors import InputError
 from contextrl.judge.adaptive import AdaptiveJudge
 from contextrl.judge.protocol import JudgeRequest, ask
 from contextrl.judge.settings import AdaptiveConfig, JudgeConfig
+from contextrl.plugins import JUDGES, NamedJudge
 from contextrl.records.example import Example
 from contextrl.records.verdict import ReferenceContext, Status, Usage, Verdict
 
@@ -118,12 +120,23 @@ def test_refused(settings: dict[str, object], words: str) -> None:
         JudgeConfig.model_validate({"adaptive": {}} | settings)
 
 
-def test_the_setting_puts_it_before_the_judge_and_behind_the_gate() -> None:
-    config = JudgeConfig.model_validate({"kind": "steps", "adaptive": {"votes": 2, "first": "none"}})
+def test_the_setting_puts_it_before_the_judge_and_behind_the_gate(monkeypatch: pytest.MonkeyPatch) -> None:
+    voting = Voting()
+    drawn = NamedJudge(lambda *_: voting, lambda _: None, sampled=lambda judge, *_: judge)
+    monkeypatch.setitem(JUDGES, "voting", drawn)
+    section = {"kind": "voting", "adaptive": {"votes": 2, "first": "none"}, "sampling": {"temperature": 0.7}}
+    config = JudgeConfig.model_validate(section)
     judge = judge_from_config(config)
     assert isinstance(judge, AdaptiveJudge)
-    (verdict,) = ask(judge, [JudgeRequest(replace(EXAMPLE, question="What is the sum of the digits?"), "Answer: 12")])
+    (verdict,) = ask(judge, [JudgeRequest(EXAMPLE, "wwr")])
     assert (verdict.status, verdict.usage.unaided, verdict.usage.escalated) == ("incorrect", 1, 0)
     gated = judge_from_config(config, gate=True)
     assert isinstance(gated.judge_, AdaptiveJudge)  # type: ignore[attr-defined]
-    assert not isinstance(judge_from_config(JudgeConfig(kind="steps")), AdaptiveJudge)
+    plain = JudgeConfig.model_validate({name: value for name, value in section.items() if name != "adaptive"})
+    assert judge_from_config(plain) is voting
+
+
+def test_a_judge_in_this_process_that_always_says_the_same_is_refused() -> None:
+    config = JudgeConfig.model_validate({"kind": "steps", "adaptive": {}, "sampling": {"temperature": 0.7}})
+    with pytest.raises(InputError, match=r"judge\.adaptive: .*votes can part, found steps"):
+        judge_from_config(config)

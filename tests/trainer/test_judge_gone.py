@@ -12,7 +12,7 @@ from runs import ScriptedJudge, build_trainer
 from contextrl.errors import ServiceError
 from contextrl.judge.protocol import JudgeRequest
 from contextrl.records.verdict import Verdict, unscored
-from contextrl.trainer.checkpoints import complete_checkpoints
+from contextrl.trainer.checkpoint_folders import complete_checkpoints
 
 
 def by_length(request: JudgeRequest) -> str:

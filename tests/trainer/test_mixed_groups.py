@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from two_processes import on_two_processes
 from contextrl.judge.protocol import JudgeRequest
 from contextrl.objective.advantages import group_advantages
 from contextrl.policy.prompts import Prompts
+from contextrl.records.verdict import Verdict
 from contextrl.rollout.groups import Attempt, Group
 from contextrl.rollout.sampling import Draws, Sampled
 from contextrl.trainer.batches import loss_mask
@@ -155,6 +157,61 @@ def test_what_a_retry_shares_with_its_failed_attempt_gets_no_gradient(
     torch.stack([loss_of_group(trainer, group, aligned=True) for group in groups]).mean().backward()
     expected = gradient(trainer)
     assert float((found - expected).norm() / expected.norm()) < 1e-4
+
+
+class Stepping(FunctionReading):
+    """Retries that have two lines, the second of them another in each."""
+
+    first: ClassVar[list[int]] = []
+
+    def sample(self, draws: Draws) -> Sampled:
+        ids = super().sample(draws).ids
+        return Sampled([[*self.first, *own] if len(s) else own for s, own in zip(draws.suffixes, ids, strict=True)])
+
+
+class SteppingEngine(FunctionEngine):
+    def read(self, prompts: Prompts) -> Stepping:
+        return Stepping(prompts, self.end)
+
+
+class NamesStep(ScriptedJudge):
+    """The second step is wrong, or none is named where a response is long."""
+
+    def _one(self, request: JudgeRequest) -> Verdict:
+        return replace(super()._one(request), mistake_report="Mistake: it is.", mistake_step=self.step(request))
+
+    @staticmethod
+    def step(request: JudgeRequest) -> int | None:
+        return 2 if len(request.response) % 2 else None
+
+
+def test_a_retry_is_trained_from_the_step_on_that_its_report_names(
+    tiny_policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {"num_generations": 4, "objective": {"rolled_back_tokens": "after_wrong_step"}}
+    trainer = trainer_of(tiny_policy, tmp_path, **options)
+    tokenizer = trainer._tokenizer
+    line = tokenizer("Digits: 4, 8.\n", add_special_tokens=False)["input_ids"]
+    monkeypatch.setattr(Stepping, "first", line)
+    trainer.collector.engine = SteppingEngine(tokenizer.eos_token_id)
+    trainer.collector.verifier.args[0]._one = NamesStep(uneven)._one  # type: ignore[attr-defined]
+    batch = trainer._generate_and_score_completions(loader_rows(0, 1, 2, 4))
+    assert trainer.rows is not None
+    trained, named = loss_mask(batch), []
+    for row, attempt in enumerate(trainer.rows.attempts):
+        group = trainer.rows.rollout.groups[trainer.rows.group[row]]
+        scored = int(batch["completion_mask"][row].sum())
+        begins = 0
+        if attempt.rolled_back:
+            failed = group.attempts[attempt.parent or 0]
+            step = NamesStep.step(JudgeRequest(group.example, failed.completion.text))
+            named.append(step)
+            # The second line may be empty, and is then no step.
+            begins = len(line) if step and len(attempt.completion.text.split()) > 3 else 0
+        assert trained[row].nonzero().flatten().tolist() == list(range(begins, scored))
+    assert {2, None} == set(named)
+    unaligned = trainer._metrics["train"]["off_policy/unaligned"][-1]
+    assert unaligned == pytest.approx(named.count(None) / len(named))
 
 
 def test_unscored_responses_are_in_online_groups_and_in_no_mixed_one(tiny_policy: Path, tmp_path: Path) -> None:

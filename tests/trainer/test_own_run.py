@@ -23,7 +23,7 @@ from contextrl.objective.advantages import group_advantages
 from contextrl.policy.loading import load_policy
 from contextrl.records.run_directory import RunDirectory
 from contextrl.records.verdict import Verdict
-from contextrl.trainer.checkpoints import complete_checkpoints
+from contextrl.trainer.checkpoint_folders import complete_checkpoints
 from contextrl.trainer.config import ContextRLConfig
 from contextrl.trainer.contextrl_trainer import ContextRLTrainer
 

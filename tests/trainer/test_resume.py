@@ -11,7 +11,7 @@ import torch
 from runs import ScriptedJudge, build_trainer
 
 from contextrl.judge.protocol import JudgeRequest
-from contextrl.trainer.checkpoints import MARKER, complete_checkpoints, latest_checkpoint
+from contextrl.trainer.checkpoint_folders import MARKER, complete_checkpoints, latest_checkpoint
 from contextrl.trainer.group_recorder import GroupRecorder
 
 # Six rows are three generation batches of two groups: seven steps cross two epochs.

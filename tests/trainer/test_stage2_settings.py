@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from runs import SETTINGS
+from runs import SETTINGS, ScriptedJudge
 
 from contextrl.errors import InputError
+from contextrl.judge.rules import RulesJudge
+from contextrl.objective.settings import ObjectiveSettings
 from contextrl.trainer.config import ContextRLConfig
+from contextrl.trainer.stage2_checks import check_named_steps
 
 
 @pytest.mark.parametrize(
@@ -35,6 +38,11 @@ from contextrl.trainer.config import ContextRLConfig
             {"stage2": {"rollback": False}, "objective": {"rolled_back_tokens": "after_divergence"}},
             ["objective.rolled_back_tokens", "rolled back"],
             id="alignment-without-rollback",
+        ),
+        pytest.param(
+            {"stage2": {"report": "none"}, "objective": {"rolled_back_tokens": "after_wrong_step"}},
+            ["stage2.report", "after_wrong_step"],
+            id="a-step-that-no-report-names",
         ),
         pytest.param({"stage2": {"guidance": "none", "enabled": False}}, ["stage2.guidance"], id="guidance-of-nothing"),
         pytest.param(
@@ -77,3 +85,11 @@ def test_refused(settings: dict[str, Any], words: list[str], tmp_path: Path) -> 
 )
 def test_accepted(settings: dict[str, Any], tmp_path: Path) -> None:
     ContextRLConfig(output_dir=str(tmp_path / "run"), **(SETTINGS | settings))
+
+
+def test_a_judge_that_looks_at_no_step_is_refused_where_retries_are_aligned_to_one() -> None:
+    objective = ObjectiveSettings(rolled_back_tokens="after_wrong_step")
+    with pytest.raises(InputError, match=r"objective\.rolled_back_tokens.*rules look at no step"):
+        check_named_steps(RulesJudge(), objective)
+    check_named_steps(ScriptedJudge(lambda _: "correct"), objective)
+    check_named_steps(RulesJudge(), ObjectiveSettings())

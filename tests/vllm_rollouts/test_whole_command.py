@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 from contextrl.records.jsonl import read_objects
-from contextrl.trainer.checkpoints import complete_checkpoints
+from contextrl.trainer.checkpoint_folders import complete_checkpoints
 
 HERE = Path(__file__).parent
 CONFIG = HERE.parents[1] / "configs" / "miniature" / "contextrl.yaml"

@@ -18,7 +18,7 @@ from contextrl.building.pictures import PictureStore
 from contextrl.errors import ServiceError
 from contextrl.judge.llm.prompts import PromptSet
 from contextrl.judge.protocol import Judge, JudgeRequest
-from contextrl.judge.settings import SERVER, JudgeConfig, PriceConfig
+from contextrl.judge.settings import JudgeConfig, PriceConfig
 from contextrl.records.example import Example
 from contextrl.records.verdict import Status, Verdict
 from contextrl.settings import OPERATIONAL, without_marked
@@ -254,8 +254,7 @@ def spent(said: Sequence[Said], prices: PriceConfig) -> dict[str, Any]:
 
 def judge_identity(config: JudgeConfig) -> dict[str, Any]:
     """What a verdict depends on besides the response: not how the judge is reached, nor where its prompts lie."""
-    marks = (OPERATIONAL,) if config.kind == "llm" else (OPERATIONAL, SERVER)
-    kept = without_marked(config.model_dump(mode="json"), JudgeConfig, *marks)
+    kept = without_marked(config.model_dump(mode="json"), JudgeConfig, OPERATIONAL, *config.unread)
     kept.pop("prompts", None)
     if config.path is not None:
         kept["path"] = _code_of(config.path)

@@ -8,6 +8,7 @@ from typing import Any, TypeVar, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError
 
+from contextrl.commands.chat_template import OURS_IN_SFT
 from contextrl.commands.config import RunConfig
 from contextrl.errors import InputError, nearest_key
 from contextrl.judge.settings import JudgingSettings
@@ -42,22 +43,6 @@ _METHOD_DEFAULTS: dict[str, dict[str, Any]] = {
     "dapo": {"loss_type": "dapo", "epsilon": 0.2, "epsilon_high": 0.28, "beta": 0.0},
 }
 _SFT_DEFAULTS = {"logging_steps": 1, "report_to": "none", "gradient_checkpointing": False, "max_length": None}
-
-
-#: A field of GRPOConfig that SFTConfig does not have; our prompts take it in both.
-_OURS_IN_SFT = "chat_template_kwargs"
-
-
-def chat_template_kwargs(config: RunConfig) -> dict[str, Any]:
-    """`train.chat_template_kwargs`, for every prompt of the policy.
-
-    Raises:
-        InputError: it is no mapping.
-    """
-    found = config.train.get(_OURS_IN_SFT) or {}
-    if not isinstance(found, dict):
-        raise InputError("a mapping", found=repr(found), where=f"train.{_OURS_IN_SFT}")
-    return found
 
 
 def _dtype(config: RunConfig) -> dict[str, Any]:
@@ -162,14 +147,14 @@ def _build(arguments: type, config: RunConfig, fields: dict[str, Any]) -> Any:
     for key in config.train:
         if instead := _DECIDED_ELSEWHERE.get(key) or _section_of(key):
             raise InputError(f"this in {instead}", found=f"train.{key}", where=f"train.{key}", fix=f"Set {instead}")
-        if key not in known and key != _OURS_IN_SFT:
+        if key not in known and key != OURS_IN_SFT:
             raise InputError(
                 f"a field of TRL's {'SFTConfig' if config.method == 'sft' else 'GRPOConfig'}",
                 found=f"unknown key train.{key}{nearest_key(key, known)}",
                 where="train",
             )
     values = fields | _typed(
-        arguments, {key: v for key, v in config.train.items() if key != _OURS_IN_SFT or key in known}
+        arguments, {key: v for key, v in config.train.items() if key != OURS_IN_SFT or key in known}
     )
     values |= _dtype(config)
     values |= {"output_dir": str(config.run_dir / "checkpoints"), "seed": config.seed, "disable_tqdm": True}

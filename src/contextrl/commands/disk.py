@@ -11,7 +11,7 @@ from contextrl.commands.program import how_to_go_on
 from contextrl.disk import disk_error, folder_bytes, free_bytes
 from contextrl.errors import DiskError, InputError
 from contextrl.records.run_directory import RunDirectory
-from contextrl.trainer.checkpoints import (
+from contextrl.trainer.checkpoint_folders import (
     complete_checkpoints,
     cut_checkpoints,
     latest_checkpoint,

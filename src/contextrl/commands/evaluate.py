@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from contextrl.commands.arguments import chat_template_kwargs
+from contextrl.commands.chat_template import chat_template_kwargs
 from contextrl.commands.config import DEFAULT_NEW_TOKENS, ModelConfig, RunConfig
 from contextrl.commands.data_config import DataConfig
 from contextrl.commands.models import model_config, policy_folder
@@ -24,7 +24,7 @@ from contextrl.policy.loading import has_vision, is_model, load_policy, load_pro
 from contextrl.policy.prompting import Prompting
 from contextrl.records.files import write_atomically
 from contextrl.records.run_directory import RunDirectory
-from contextrl.trainer.checkpoints import latest_checkpoint
+from contextrl.trainer.checkpoint_folders import latest_checkpoint
 
 
 def evaluated_model(target: str, settings: RunConfig | None) -> str:

@@ -14,7 +14,7 @@ from contextrl.errors import InputError
 from contextrl.policy.loading import base_of, is_model, load_policy
 from contextrl.records.files import scratch_name
 from contextrl.records.run_directory import RunDirectory
-from contextrl.trainer.checkpoints import latest_checkpoint
+from contextrl.trainer.checkpoint_folders import latest_checkpoint
 from contextrl.trainer.model_folder import complete, lend_processor
 
 #: What a checkpoint holds beside the model: state of a training that is over.

@@ -41,13 +41,26 @@ def judge_from_config(
     elif config.kind == "python":
         judge = python_judge(config)
     else:
-        entry = named(JUDGES, config.kind, where=naming.spelled("judge.kind"), others=("rules", "llm", "python"))
-        judge = entry.build(config.context, config.report.disclose, None if config.path is None else Path(config.path))
+        judge = _plugin_judge(config, naming)
     if config.adaptive is not None:
         judge = AdaptiveJudge(judge, config.adaptive)
     if not gate or config.context == "none":
         return judge
     return GatedJudge(judge, config.gate_audit_share, defer_reports=defer_reports)
+
+
+def _plugin_judge(config: JudgeConfig, naming: Naming) -> Judge:
+    entry = named(JUDGES, config.kind, where=naming.spelled("judge.kind"), others=("rules", "llm", "python"))
+    sampling = config.sampling
+    draws = entry.sampled is not None and bool(sampling.temperature)
+    if config.adaptive is not None and not draws:
+        where = "judge.adaptive" if entry.sampled is None else "judge.sampling.temperature"
+        fix = "" if entry.sampled is None else "Raise it: at 0 votes never part"
+        raise InputError("a judge whose votes can part", found=config.kind, where=where, fix=fix)
+    judge = entry.build(config.context, config.report.disclose, None if config.path is None else Path(config.path))
+    if entry.sampled is None or not sampling.temperature:
+        return judge
+    return entry.sampled(judge, sampling.temperature, sampling.seed or 0)
 
 
 def python_judge(config: JudgeConfig) -> Judge:

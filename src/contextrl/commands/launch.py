@@ -23,7 +23,8 @@ from contextrl.policy.adapters import lora_config
 from contextrl.policy.loading import freeze_vision, load_policy
 from contextrl.records.run_directory import RunDirectory
 from contextrl.records.writer import refuse_second_writer, written_by_one
-from contextrl.trainer.checkpoints import check_resumable, latest_checkpoint
+from contextrl.trainer.checkpoint_folders import latest_checkpoint
+from contextrl.trainer.checkpoints import check_resumable
 from contextrl.trainer.contextrl_trainer import ContextRLTrainer
 from contextrl.trainer.held_out import HeldOut
 from contextrl.trainer.launched import leave, lost_process

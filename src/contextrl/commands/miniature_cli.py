@@ -144,10 +144,7 @@ def examine(
     By reference context: the verdict on each response, how sure the judge is and how often rightly, which steps it sees
     as they are; and how many verdicts on right responses change with the picture, the reference or the wording.
     """
-    if split not in ("dev", "test"):
-        raise InputError("dev or test", found=repr(split), where="--split")
-    if not output.parent.is_dir():
-        raise InputError("an existing folder", found=f"no folder {str(output.parent)!r}", where="--output")
+    _check_examined(split, output)
     with status(Console(stderr=True), "Loading torch"):
         from contextrl.miniature.learned_judge.examination import PARTS
         from contextrl.miniature.learned_judge.examination import examine as examined
@@ -158,6 +155,55 @@ def examine(
         found = examined(judge, cast("Split", split), count, seed=seed, advance=advance)
     write_atomically(output, json.dumps(found) + "\n")
     Console().print(f"Figures: {escape(str(output))}", soft_wrap=True, highlight=False)
+
+
+@app.command()
+def votes(
+    folder: Annotated[Path, typer.Argument(help="Folder of a learned judge.", metavar="FOLDER")],
+    output: Annotated[Path, typer.Option(help="JSON file to write.", metavar="FILE")],
+    numbers: Annotated[str, typer.Option("--votes", help="Numbers of votes, by commas.", metavar="N,…")] = "2,3,5",
+    first: Annotated[str, typer.Option(help="What it sees of the reference at first: none or answer.")] = "none",
+    temperature: Annotated[float, typer.Option(min=0.01, help="That votes are drawn at.")] = 0.5,
+    split: Annotated[str, typer.Option(help="Whose digits: dev or test.")] = "dev",
+    count: Annotated[int, typer.Option(min=5, help="Labelled responses.")] = 400,
+    seed: Annotated[int, typer.Option(min=0, help="Of the responses and of what is drawn.")] = 0,
+) -> None:
+    """Find out what it gives to show a learned judge the solution only where its votes without it part.
+
+    On responses whose correctness is known: verdicts with the solution never, always, and where votes part, for which
+    responses it was shown, and what was asked. The setting is `judge.adaptive`.
+    """
+    _check_examined(split, output)
+    if first not in ("none", "answer"):
+        raise InputError("none or answer", found=repr(first), where="--first")
+    if not all(part.isdecimal() and int(part) > 1 for part in numbers.split(",")):
+        raise InputError("numbers from 2 on, such as 2,3,5", found=repr(numbers), where="--votes")
+    with status(Console(stderr=True), "Loading torch"):
+        from contextrl.miniature.learned_judge.judging import LearnedJudge
+        from contextrl.miniature.learned_judge.votes import OTHERS, First, measure
+        from contextrl.records.files import write_atomically
+    judge = LearnedJudge.load(folder, where="FOLDER")
+    wanted = [int(part) for part in numbers.split(",")]
+    with progress_bar(Console(stderr=True), "Asking the judge", OTHERS + len(wanted)) as advance:
+        found = measure(
+            judge,
+            cast("Split", split),
+            count,
+            votes=wanted,
+            first=cast("First", first),
+            temperature=temperature,
+            seed=seed,
+            advance=advance,
+        )
+    write_atomically(output, json.dumps(found) + "\n")
+    Console().print(f"Figures: {escape(str(output))}", soft_wrap=True, highlight=False)
+
+
+def _check_examined(split: str, output: Path) -> None:
+    if split not in ("dev", "test"):
+        raise InputError("dev or test", found=repr(split), where="--split")
+    if not output.parent.is_dir():
+        raise InputError("an existing folder", found=f"no folder {str(output.parent)!r}", where="--output")
 
 
 @app.command()

@@ -10,7 +10,7 @@ from contextrl.errors import InputError
 from contextrl.plugins import MODELS
 from contextrl.policy.loading import is_model, policy_config
 from contextrl.records.run_directory import RunDirectory
-from contextrl.trainer.checkpoints import complete_checkpoints
+from contextrl.trainer.checkpoint_folders import complete_checkpoints
 
 
 def policy_folder(path: str) -> str:

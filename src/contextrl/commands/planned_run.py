@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from contextrl.commands.arguments import chat_template_kwargs, training_arguments
+from contextrl.commands.arguments import training_arguments
+from contextrl.commands.chat_template import chat_template_kwargs
 from contextrl.commands.config import RunConfig
 from contextrl.commands.launch_config import read_accelerate_file
 from contextrl.commands.models import model_config, policy_folder

@@ -13,7 +13,8 @@ from typing import Any
 
 import torch
 
-from contextrl.commands.arguments import chat_template_kwargs, training_arguments
+from contextrl.commands.arguments import training_arguments
+from contextrl.commands.chat_template import chat_template_kwargs
 from contextrl.commands.config import RunConfig
 from contextrl.commands.judges import audit_from_config, judge_from_config, rewards_from_config
 from contextrl.commands.models import model_config, policy_folder

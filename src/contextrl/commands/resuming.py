@@ -9,7 +9,7 @@ from contextrl.commands.hidden import written_settings
 from contextrl.errors import InputError
 from contextrl.records.run_directory import RunDirectory
 from contextrl.settings import changed_settings, other_run
-from contextrl.trainer.checkpoints import latest_checkpoint
+from contextrl.trainer.checkpoint_folders import latest_checkpoint
 
 #: How long a run is: it may be raised.
 _LENGTHS = ("train.max_steps", "train.num_train_epochs")

@@ -96,6 +96,9 @@ def _problem(verdict: Any) -> tuple[str, str, str] | None:
         value = getattr(verdict, name)
         if value is not None and not isinstance(value, str):
             return f"{name}: text or None", describe(value), ""
+    step = verdict.mistake_step
+    if step is not None and (not isinstance(step, int) or isinstance(step, bool) or step < 1):
+        return "mistake_step: a number from 1 on, or None", describe(step), ""
     if not isinstance(verdict.usage, Usage):
         return "usage: a contextrl.records.verdict.Usage", describe(verdict.usage), ""
     wrong = [name for name in ("answer_correct", "process_correct") if getattr(verdict, name) is False]

@@ -214,6 +214,12 @@ def cut_to_location(report: str, step: int | None = None) -> str:
     return f"Mistake: {place} is wrong." if place else "Mistake: one of the steps is wrong."
 
 
+def step_of(report: str) -> int | None:
+    """Number of the first step that a report points to as such; None for one that names another place, or none."""
+    word, _, number = (location_of(report) or "").partition(" ")
+    return int(number) if word.lower() == "step" and number.isdecimal() and int(number) > 0 else None
+
+
 def location_of(report: str) -> str | None:
     """The first step that a report points to, and nothing else of it: `step 2`."""
     match = _STEP.search(prepare(report))

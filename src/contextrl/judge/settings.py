@@ -15,6 +15,8 @@ from contextrl.settings import CODE_PATH, INPUT_PATH, OPERATIONAL, Mark, Section
 TRAINING = Mark("training")
 #: Read by a judge behind a server only.
 SERVER = Mark("server")
+#: Read by judges that write replies, behind a server or not.
+WRITTEN = Mark("written")
 #: `auto` asks for a JSON schema and falls back to free text for a server that refuses or ignores it.
 Structured = Literal["auto", "json_schema", "json_object", "off"]
 
@@ -27,7 +29,8 @@ class ReportConfig(Section):
 
 class SamplingConfig(Section):
     temperature: float | None = Field(0.0, ge=0)
-    """0 is greedy; several votes need more, or they all say the same. null sends none, for models that refuse it."""
+    """0 is greedy; several votes need more, or they all say the same. null sends none, for models that refuse it.
+    `judge.kind: learned` reads this and `seed`, null is 0 there."""
     top_p: float | None = Field(None, gt=0, le=1)
     """Nucleus sampling; null leaves it to the server."""
     max_tokens: int = Field(2048, gt=0)
@@ -136,7 +139,7 @@ class JudgeConfig(JudgingSettings):
     """llm: how the verdict's form is enforced: auto, json_schema, json_object or off (free text)."""
     prompts: Annotated[Path | None, SERVER, INPUT_PATH] = None
     """llm: a folder whose files replace the shipped prompts of the same names (judge/llm/prompts)."""
-    sampling: Annotated[SamplingConfig, SERVER] = SamplingConfig()
+    sampling: Annotated[SamplingConfig, WRITTEN] = SamplingConfig()
     timeouts: Annotated[TimeoutConfig, OPERATIONAL] = TimeoutConfig()
     max_retries: Annotated[int, OPERATIONAL] = Field(5, ge=0)
     """llm: repeats of a request after a failure that may pass (429, 5xx, time-outs, cut connections)."""
@@ -181,6 +184,13 @@ class JudgeConfig(JudgingSettings):
         if self.budget.money is not None and not (self.prices.prompt or self.prices.completion):
             raise ValueError("judge.budget.money needs judge.prices (per million tokens)")
         return self
+
+    @property
+    def unread(self) -> tuple[Mark, ...]:
+        """Marks of settings that this judge does not look at."""
+        if self.kind == "llm":
+            return ()
+        return (SERVER,) if self.sampling.temperature else (SERVER, WRITTEN)
 
     def _check_adaptive(self) -> None:
         """Votes that could never part would only cost, and a context that is no larger would not help."""

@@ -43,7 +43,7 @@ def register() -> None:
     DATA["miniature:second-half"] = partial(_training_examples, "second-half")
     JUDGES["steps"] = NamedJudge(_judge, _knows)
     JUDGES["biased-steps"] = NamedJudge(_biased_judge, _knows)
-    JUDGES["learned"] = NamedJudge(_learned, _knows, folder=True)
+    JUDGES["learned"] = NamedJudge(_learned, _knows, folder=True, sampled=_sampled)
     splits: dict[str, Split] = {"miniature": "test", "miniature:test": "test", "miniature:dev": "dev"}
     judge = partial(_judge, "solution", "hint")
     for name, split in splits.items():
@@ -143,6 +143,13 @@ def _learned(context: ReferenceContext, disclose: Disclosure, folder: Path | Non
     if context == "documents":
         raise InputError("none, answer or solution, as learned judges are taught", found=context, where="judge.context")
     return LearnedJudge.load(folder, context, disclose)
+
+
+def _sampled(judge: Judge, temperature: float, seed: int) -> Judge:
+    from contextrl.miniature.learned_judge.judging import LearnedJudge
+
+    assert isinstance(judge, LearnedJudge)
+    return judge.sampling(temperature, seed)
 
 
 def _knows(example: Example) -> str | None:

@@ -218,7 +218,8 @@ def verdict_of(mistakes: list[Mistake], request: JudgeRequest, disclose: Disclos
     if mistakes and request.wants_report:
         # A judge that may not see the answer cannot give it away.
         level = "correction" if request.context == "none" and disclose == "answer" else disclose
-        return replace(verdict, mistake_report=write_report(mistakes, level, example))
+        report = write_report(mistakes, level, example)
+        return replace(verdict, mistake_report=report, mistake_step=mistakes[0].step)
     return verdict
 
 

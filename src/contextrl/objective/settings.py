@@ -11,7 +11,7 @@ from contextrl.settings import Section
 RatioKind = Literal["rollback", "shaped"]
 KlScope = Literal["on_policy", "all"]
 Mixing = Literal["union", "replace"]
-TrainedTokens = Literal["all", "after_divergence"]
+TrainedTokens = Literal["all", "after_divergence", "after_wrong_step"]
 
 
 class ObjectiveSettings(Section):
@@ -25,7 +25,9 @@ class ObjectiveSettings(Section):
     """A second factor, for rolled-back responses alone; ours, off by default."""
     rolled_back_tokens: TrainedTokens = "all"
     """Tokens of rolled-back retries that are trained: all of them, or only those from the first on in which a retry
-    differs from its failed attempt (`after_divergence`, ours): what was right already gets no gradient."""
+    differs from its failed attempt (`after_divergence`, ours), or those from the step on that the mistake report names
+    as the first wrong one (`after_wrong_step`, ours): what was right already gets no gradient. A retry whose report
+    names no step, or one that the retry does not have, is trained whole; `off_policy/unaligned` is their share."""
     ratio: RatioKind = "rollback"
     """`rollback` treats rolled-back tokens as any other, pi_old recomputed under the original prompt; `shaped` puts
     pi / (pi + gamma) in place of their ratio (LUFFY, arXiv 2504.14945)."""

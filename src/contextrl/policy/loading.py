@@ -8,14 +8,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import torch
+import transformers
 from transformers import AutoConfig, AutoProcessor, AutoTokenizer
-from trl.trainer.utils import create_model_from_path
 
 from contextrl.errors import InputError
 from contextrl.policy.processor import image_only
 
 _TRUST = "Set model.trust_remote_code to true if you trust its code"
 _MODEL_CONFIGS = Path(__file__).parent / "model_configs"
+#: Of weights, as text: those that torch has, and the one that the weights have.
+_DTYPES = ("bfloat16", "float16", "float32", "auto")
 #: Parts of module names that only a vision tower has.
 VISION_PARTS = frozenset({"visual", "vision_tower", "vision_model"})
 
@@ -64,6 +67,23 @@ def load_policy(path: str, *, trainable: bool = False, **init_kwargs: Any) -> An
 
         return PeftModel.from_pretrained(create_model_from_path(base, **init_kwargs), path, is_trainable=trainable)
     return create_model_from_path(path, **init_kwargs)
+
+
+def create_model_from_path(path: str, **init_kwargs: Any) -> Any:
+    """The model that TRL's function of this name makes, without its import where transformers knows the architecture.
+
+    TRL takes seconds to import, which a command that trains nothing can do without.
+    """
+    config = AutoConfig.from_pretrained(path, trust_remote_code=init_kwargs.get("trust_remote_code", False))
+    architecture = getattr(transformers, (config.architectures or [""])[0], None)
+    dtype = init_kwargs.get("dtype", "float32")
+    plain = dtype in _DTYPES if isinstance(dtype, str) else dtype is None or isinstance(dtype, torch.dtype)
+    if architecture is None or not plain or init_kwargs.get("use_kernels"):
+        from trl.trainer.utils import create_model_from_path as create
+
+        return create(path, **init_kwargs)
+    dtype = getattr(torch, dtype) if dtype in _DTYPES[:-1] else dtype
+    return architecture.from_pretrained(path, **init_kwargs | {"dtype": dtype})
 
 
 def shipped_config(path: str) -> Path | None:

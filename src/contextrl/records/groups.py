@@ -89,7 +89,7 @@ class GroupRecord:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Verdict):
-        return {name: part for name, part in vars(value).items() if name != "usage"}
+        return {name: part for name, part in value.columns().items() if name != "usage"}
     if isinstance(value, AttemptRecord | GroupRecord):
         columns = {part.name: _plain(getattr(value, part.name)) for part in fields(value)}
         return {name: column for name, column in columns.items() if name not in _OPTIONAL or column is not None}

@@ -111,6 +111,11 @@ ADVANTAGE_ON_POLICY = _metric("advantage/on_policy_abs", "Mean size of the advan
 ADVANTAGE_OFF_POLICY = _metric("advantage/off_policy_abs", "Mean size of the advantages of rolled-back rows, scaled.")
 OFF_POLICY_SAMPLES = _metric("off_policy/sample_share", "Share of rolled-back responses in the trained groups.")
 OFF_POLICY_TOKENS = _metric("off_policy/token_share", "Share of tokens of rolled-back responses in the trained groups.")
+OFF_POLICY_UNALIGNED = _metric(
+    "off_policy/unaligned",
+    "With objective.rolled_back_tokens: after_wrong_step: share of rolled-back responses in the trained groups that "
+    "are trained whole, because the report names no step or one that they do not have.",
+)
 KL = _metric("kl", "k3 estimate of KL(policy || reference) per token, in scope or not.")
 KL_ON_POLICY = _metric("kl/on_policy", "The same on on-policy tokens.")
 KL_OFF_POLICY = _metric("kl/off_policy", "The same on tokens of rolled-back responses.")

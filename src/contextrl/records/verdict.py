@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from operator import add, attrgetter
-from typing import Literal
+from typing import Any, Literal
 
 #: How much of the reference the judge may see (paper section "context-augmented reward model"): nothing, the final
 #: answer, the answer with the row's documents in place of a solution (ours), or the whole solution with its answer.
@@ -109,6 +109,8 @@ class Verdict:
         error: why the verdict is unscored, or came to count as incorrect: "kind: detail", the kind one of
             `UnscoredKind`.
         usage: what it cost.
+        mistake_step: number of the first wrong step, counted from 1, where the judge names one beside the report;
+            written only then.
     """
 
     status: Status
@@ -119,6 +121,14 @@ class Verdict:
     standalone: bool | None = None
     error: str | None = None
     usage: Usage = field(default_factory=Usage)
+    mistake_step: int | None = None
+
+    def columns(self) -> dict[str, Any]:
+        """Its fields by name, as they are written; `mistake_step` only where there is one."""
+        written = asdict(self)
+        if self.mistake_step is None:
+            del written["mistake_step"]
+        return written
 
     @property
     def false_positive(self) -> bool:

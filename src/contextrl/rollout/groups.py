@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Literal
 
+from contextrl.judge.disclosure import step_of
 from contextrl.policy.prompts import Prompts
 from contextrl.records.example import Example
 from contextrl.records.groups import GroupKind, Rejection
 from contextrl.records.verdict import Verdict
+from contextrl.rollout.alignment import Decode, step_start, tokens_before
 
 
 @dataclass(frozen=True)
@@ -162,6 +164,21 @@ class Group:
         failed = self.failed_before(retry)
         pairs = zip(retry.completion.ids, failed.completion.ids if failed else (), strict=False)
         return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+    def wrong_step(self, retry: Attempt) -> int | None:
+        """The first wrong step of what was retried, as its report says; None where it names none, or the retry has
+        fewer."""
+        failed = self.failed_before(retry)
+        if failed is None or failed.verdict is None:
+            return None
+        step = failed.verdict.mistake_step or step_of(failed.verdict.mistake_report or "")
+        return step if step is not None and step_start(retry.completion.text, step) is not None else None
+
+    def before_wrong_step(self, retry: Attempt, decode: Decode) -> int:
+        """How many tokens of a retry stand before the step that was wrong; 0 where no step is known."""
+        step = self.wrong_step(retry)
+        place = None if step is None else step_start(retry.completion.text, step)
+        return 0 if place is None else tokens_before(retry.completion.ids, place, decode)
 
     def report_on(self, retry: Attempt) -> str | None:
         """The mistake report on the attempt that was retried."""

@@ -29,6 +29,7 @@ def rollout_sums(
     trained: Sequence[Group] | None = None,
     rewards: Sequence[str] = (),
     answer_only: float = 0.0,
+    aligned: bool = False,
 ) -> RolloutSums:
     """The step's metrics over its groups and stage-1 samples, before mixing; see `contextrl.records.metrics`.
 
@@ -39,6 +40,7 @@ def rollout_sums(
         trained: the groups in the batch; `groups` by default.
         rewards: names of the reward functions beside the judge.
         answer_only: what a right answer by a wrong process is worth.
+        aligned: whether rolled-back responses are trained from the step on that was wrong.
     """
     sampled = groups if sampled is None else sampled
     trained = groups if trained is None else trained
@@ -59,6 +61,10 @@ def rollout_sums(
     members = [member for group in trained for member in group.members]
     sums.shares[names.OFF_POLICY_SAMPLES] = (float(sum(m.rolled_back for m in members)), float(len(members)))
     _add_judge(sums, tally)
+    if aligned:
+        owned = [(group, member) for group in trained for member in group.members if member.rolled_back]
+        whole = sum(group.wrong_step(member) is None for group, member in owned)
+        sums.shares[names.OFF_POLICY_UNALIGNED] = (float(whole), float(len(owned)))
     if rewards:
         _add_rewards(sums, [attempt for group in trained for attempt in group.attempts], rewards, answer_only)
     return sums

@@ -174,7 +174,8 @@ class Verifier:
         answers = self._ask(self.judge, asked, True, False)
         for (_, attempt), answer in zip(asked, answers, strict=True):
             assert attempt.verdict is not None
-            attempt.verdict = replace(attempt.verdict, mistake_report=answer.mistake_report)
+            report, step = answer.mistake_report, answer.mistake_step
+            attempt.verdict = replace(attempt.verdict, mistake_report=report, mistake_step=step)
         for example, attempt in negatives:
             self._check_report(example, attempt)
 

@@ -31,8 +31,7 @@ def result(found: Found, *, benchmark: str, classes: Sequence[str]) -> Result:
     pairs = against(found, benchmark, ("misconceived",))
     tables += repeated_table(pairs, found.labels, "ContextRL less the others")
     tables += _leaks(found)
-    caption = "The dashed line is the base policy. A dot is the mean over seeds with its interval, rings are seeds."
-    figure = dots(found, benchmark, title="Right answers by right steps, development images", caption=caption)
+    figure = dots(found, benchmark, title="Right answers by right steps, development images")
     findings = [finding(pair, said, why=why) for name, (said, why) in PAPER.items() if (pair := of(pairs, name))]
     notes = _what_matters(pairs, found.labels)
     return Result(tables, findings, figure, notes, {"comparisons": as_data(pairs)})

@@ -12,10 +12,16 @@ from contextrl.studies.tables import Table, comparison_table, comparisons
 
 #: Names of the arms that all others are compared with and that all began as.
 CONTEXTRL, BASE = "contextrl", "base"
+#: Of figures that say nothing else.
+CAPTION = "The dashed line is the policy before. A dot is the mean over seeds with its interval, rings are seeds."
 
 
-def dots(found: Found, benchmark: str, *, title: str, caption: str, base: str = BASE) -> Figure:
-    """Process accuracy of every trained arm, its mean with an interval over its seeds."""
+def dots(found: Found, benchmark: str, *, title: str, caption: str = CAPTION, base: str = BASE) -> Figure:
+    """Process accuracy of every trained arm, its mean with an interval over its seeds.
+
+    Args:
+        base: the arm that all began as.
+    """
     rows: list[Row] = []
     before = over_seeds(found.cells(base), benchmark, process_accuracy)
     for name, label in found.labels.items():

@@ -80,8 +80,7 @@ def result(found: Found, *, benchmark: str, classes: Sequence[str]) -> Result:
         "halves."
     )
     findings = _findings(found, benchmark)
-    caption = "The dashed line is the base policy. A dot is the mean over seeds with its interval, rings are seeds."
-    figure = dots(found, benchmark, title="Right answers by right steps, by who gave the reward", caption=caption)
+    figure = dots(found, benchmark, title="Right answers by right steps, by who gave the reward")
     data = {"comparisons": as_data(pairs), "survival": {name: vars(own) for name, own in surviving.items()}}
     return Result(tables, findings, figure, notes, data)
 

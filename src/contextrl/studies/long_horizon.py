@@ -28,8 +28,7 @@ def result(
         for name in others
         if (pair := of(pairs, name)) is not None
     ]
-    caption = "The dashed line is the policy before. A dot is the mean over seeds with its interval, rings are seeds."
-    figure = dots(found, benchmark, title="Right answers by right steps, longer questions", caption=caption, base=base)
+    figure = dots(found, benchmark, title="Right answers by right steps, longer questions", base=base)
     return Result(tables, findings, figure, [], {"comparisons": as_data(pairs)})
 
 

@@ -31,8 +31,7 @@ def result(
     ]
     pairs = against(found, benchmark, ("misconceived",))
     tables += repeated_table(pairs, found.labels, "ContextRL less the others")
-    caption = "The dashed line is the base policy. A dot is the mean over seeds with its interval, rings are seeds."
-    figure = dots(found, benchmark, title="Right answers by right steps, held-out images", caption=caption)
+    figure = dots(found, benchmark, title="Right answers by right steps, held-out images")
     claims = {
         "sft-own": ("ContextRL less SFT on references in the policy's own voice", ""),
         "sft-foreign": ("ContextRL less SFT on references by another hand", ""),

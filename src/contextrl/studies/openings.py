@@ -26,8 +26,7 @@ def result(found: Found, *, benchmark: str, classes: Sequence[str], questions: M
     tables = [accuracy_table(found.store, found.arms(), benchmark, title=title, classes=classes), costs(found)]
     pairs = against(found, benchmark, ("misconceived",))
     tables += repeated_table(pairs, found.labels, "ContextRL less the others")
-    caption = "The dashed line is the base policy. A dot is the mean over seeds with its interval, rings are seeds."
-    figure = dots(found, benchmark, title="Right answers by right steps, development images", caption=caption)
+    figure = dots(found, benchmark, title="Right answers by right steps, development images")
     notes = [
         f"{question} {pays(pair)} ContextRL less {found.labels[name]}: {difference_said(pair)}.{_spent(found, name)}"
         for name, question in questions.items()

@@ -22,8 +22,7 @@ def result(found: Found, *, benchmark: str, classes: Sequence[str], built: str, 
     tables += repeated_table(pairs, found.labels, "The recipe's set less the others")
     claim = "ContextRL on the recipe's set less ContextRL on as many candidates as they come"
     findings = [finding(pair, claim)] if (pair := of(pairs, plain)) is not None else []
-    caption = "The dashed line is the base policy. A dot is the mean over seeds with its interval, rings are seeds."
-    figure = dots(found, benchmark, title="Right answers by right steps, development images", caption=caption)
+    figure = dots(found, benchmark, title="Right answers by right steps, development images")
     notes = [
         "Which judge tells right from wrong in a build sees the answer alone: some references are false positives."
     ]

@@ -52,8 +52,7 @@ def result(found: Found, *, benchmark: str, classes: Sequence[str], weak: str, s
     sft_pairs = against(found, benchmark, (), arm=sft)
     if (pair := of(sft_pairs, sft_weak)) is not None:
         findings.append(finding(pair, "SFT on whole references less SFT on the weaker model's"))
-    caption = "The dashed line is the base policy. A dot is the mean over seeds with its interval, rings are seeds."
-    figure = dots(found, benchmark, title="Right answers by right steps, development images", caption=caption)
+    figure = dots(found, benchmark, title="Right answers by right steps, development images")
     return Result(tables, findings, figure, _losses(found, pairs), {"comparisons": as_data([*pairs, *sft_pairs])})
 
 

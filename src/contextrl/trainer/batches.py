@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,8 +14,9 @@ from contextrl.engines.shared_prefix.prompts import EncodedPrompts
 from contextrl.objective.advantages import group_advantages
 from contextrl.objective.batch import LossBatch
 from contextrl.objective.settings import TrainedTokens
+from contextrl.rollout.alignment import Decode
 from contextrl.rollout.collect import Rollout
-from contextrl.rollout.groups import Attempt
+from contextrl.rollout.groups import Attempt, Group
 
 
 @dataclass(frozen=True)
@@ -104,15 +106,17 @@ class ScoredRows:
         self,
         batch: dict[str, Any],
         logps: Sequence[torch.Tensor],
-        pad_token_id: int,
+        tokenizer: Any,
         rolled_back_tokens: TrainedTokens = "all",
     ) -> None:
         """Give GRPOTrainer's batch the added rows and what only our rows know, in place.
 
         Args:
             logps: log-probabilities [b, C] of added rows, of each pass that GRPOTrainer has made over its own.
+            tokenizer: the policy's.
             rolled_back_tokens: which of them are trained.
         """
+        pad_token_id = tokenizer.pad_token_id
         if self.added:
             ids, mask = self.completions(self.added, pad_token_id)
             with_added_rows(batch, "completion_ids", ids, fill=pad_token_id)
@@ -130,19 +134,28 @@ class ScoredRows:
         batch["group"] = torch.tensor(self.group, device=device)
         batch["travels_with"] = torch.tensor(self.travels_with(), device=device)
         batch["off_policy"] = torch.tensor([attempt.rolled_back for attempt in self.attempts], device=device)
-        if any(untrained := self.untrained(rolled_back_tokens)):
+        decode = partial(tokenizer.decode, skip_special_tokens=True)
+        if any(untrained := self.untrained(rolled_back_tokens, decode)):
             batch["untrained"] = torch.tensor(untrained, device=device)
 
-    def untrained(self, rolled_back_tokens: TrainedTokens) -> list[int]:
+    def untrained(self, rolled_back_tokens: TrainedTokens, decode: Decode) -> list[int]:
         """[B] how many tokens at the beginning of each row are scored and not trained.
 
-        Those of a context; with `after_divergence` those that a rolled-back retry shares with its failed attempt.
+        Those of a context; with `after_divergence` those that a rolled-back retry shares with its failed attempt, with
+        `after_wrong_step` those before the step that its report names.
         """
-        aligned = rolled_back_tokens == "after_divergence"
         return [
-            self.rollout.groups[n].divergence(attempt) if aligned and attempt.rolled_back else len(attempt.context)
+            self._before(self.rollout.groups[n], attempt, rolled_back_tokens, decode)
+            if attempt.rolled_back
+            else len(attempt.context)
             for n, attempt in zip(self.group, self.attempts, strict=True)
         ]
+
+    @staticmethod
+    def _before(group: Group, retry: Attempt, trained: TrainedTokens, decode: Decode) -> int:
+        if trained == "after_divergence":
+            return group.divergence(retry)
+        return group.before_wrong_step(retry, decode) if trained == "after_wrong_step" else 0
 
     def weights(self, num_generations: int) -> list[float]:
         """[B] G / (size of the row's group), 0 for attempts that are no members of theirs; see `LossBatch`."""

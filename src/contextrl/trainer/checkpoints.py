@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,13 +19,11 @@ from trl.trainer.utils import RepeatSampler
 from contextrl.disk import sized, writing
 from contextrl.errors import DiskError, InputError
 from contextrl.records.files import write_atomically
+from contextrl.trainer.checkpoint_folders import MARKER, cut_checkpoints, latest_checkpoint, remove_checkpoints
+from contextrl.trainer.checkpoint_folders import complete_checkpoints as complete_checkpoints
 from contextrl.trainer.group_recorder import GroupRecorder
 from contextrl.trainer.refusals import check_checkpoint
 from contextrl.trainer.room import check_room, size_for
-
-#: Written last: a checkpoint folder without it was cut off and is never resumed from.
-MARKER = "contextrl_state.json"
-_NAME = re.compile(r"checkpoint-\d+")
 
 
 @dataclass
@@ -58,34 +55,6 @@ class CheckpointState:
         rho_r = self.drawn_recovered / self.groups_drawn if self.groups_drawn else None
         gain = None if rho_fp is None or rho_r is None else rho_fp + rho_r
         return {"rho_fp": rho_fp, "rho_r": rho_r, "information_gain": gain}
-
-
-def checkpoint_folders(folder: Path) -> list[Path]:
-    """Folders that are named as checkpoints are, complete or not, by step."""
-    named = [path for path in folder.glob("checkpoint-*") if _NAME.fullmatch(path.name) and path.is_dir()]
-    return sorted(named, key=lambda path: int(path.name.rpartition("-")[2]))
-
-
-def complete_checkpoints(folder: Path) -> list[Path]:
-    """Checkpoints that were written to the end, by step."""
-    return [path for path in checkpoint_folders(folder) if (path / MARKER).is_file()]
-
-
-def cut_checkpoints(folder: Path) -> list[Path]:
-    """Checkpoints that were not written to the end: a kill or a full disk left them, and nothing resumes from them."""
-    return [path for path in checkpoint_folders(folder) if not (path / MARKER).is_file()]
-
-
-def remove_checkpoints(folders: Iterable[Path]) -> None:
-    """Make the room that they take free again."""
-    for path in folders:
-        shutil.rmtree(path, ignore_errors=True)
-
-
-def latest_checkpoint(folder: Path) -> Path | None:
-    """The newest complete checkpoint, if any."""
-    checkpoints = complete_checkpoints(folder)
-    return checkpoints[-1] if checkpoints else None
 
 
 def check_resumable(args: Any, checkpoint: str | Path | None) -> None:

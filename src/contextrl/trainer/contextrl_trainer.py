@@ -151,8 +151,8 @@ class ContextRLTrainer(GRPOTrainer):
         never_sample(self, placeholder_ids(self.model.config))
         self.processes = Processes(self.accelerator)
         rewards = [function.name for function in given.rewards]
-        metrics, worth = self._metrics["train"], args.objective.answer_only_reward
-        self.log_of_rollouts = RolloutLog(self.processes, metrics, args.judging, recorder, rewards, worth)
+        metrics, objective = self._metrics["train"], args.objective
+        self.log_of_rollouts = RolloutLog(self.processes, metrics, args.judging, recorder, rewards, objective)
         self.checkpoints = Checkpoints(self)
         self.stopping = Stopping(self, self.checkpoints)
         self.engines = build_engines(self)
@@ -205,7 +205,7 @@ class ContextRLTrainer(GRPOTrainer):
         self.log_of_rollouts.correct_importance(batch)
         of_replayed = batch["advantages"].tolist()
         trained = self.args.objective.rolled_back_tokens
-        rows.add_to(batch, self._added_logps, self._tokenizer.pad_token_id, trained)
+        rows.add_to(batch, self._added_logps, self._tokenizer, trained)
         batch["weights"] = batch["advantages"].new_tensor(rows.weights(self.num_generations))
         batch["completion_mask"] = batch["completion_mask"] * (batch["weights"] > 0)[:, None]
         if self.args.stage2.in_use:

@@ -23,6 +23,7 @@ from contextrl.rollout.rewards import RewardFunction, reward_functions
 from contextrl.trainer.checks import FittingExamples, as_examples, check_policy, check_prompts, prompt_room
 from contextrl.trainer.config import ContextRLConfig
 from contextrl.trainer.held_out import HeldOut
+from contextrl.trainer.stage2_checks import check_named_steps
 
 _OF_EXAMPLE = [field.name for field in fields(Example)]
 
@@ -79,6 +80,7 @@ def checked_inputs(
     vision = has_vision(config)
     examples = as_examples(train_dataset, vision=vision)
     check_documents(judge.context, examples)
+    check_named_steps(judge, args.objective)
     path = model if isinstance(model, str) else str(config._name_or_path)
     held_out = None
     if eval_dataset is not None:

@@ -14,7 +14,8 @@ from contextrl.errors import InputError
 from contextrl.judge.protocol import Judge
 from contextrl.policy.loading import has_vision
 from contextrl.records.run_directory import RunDirectory
-from contextrl.trainer.checkpoints import MARKER, check_resumable
+from contextrl.trainer.checkpoint_folders import MARKER
+from contextrl.trainer.checkpoints import check_resumable
 from contextrl.trainer.config import ContextRLConfig
 from contextrl.trainer.inputs import TrainerInputs, held_out_rows
 from contextrl.trainer.run import RunRecord, TrainingRun

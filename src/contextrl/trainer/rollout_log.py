@@ -11,6 +11,7 @@ import torch
 from contextrl.engines.processes import Processes
 from contextrl.judge.settings import JudgingSettings
 from contextrl.objective.batch import TokenSum
+from contextrl.objective.settings import ObjectiveSettings
 from contextrl.records import metrics as names
 from contextrl.rollout.collect import Rollout
 from contextrl.rollout.metrics import rollout_sums, vague_reports
@@ -30,7 +31,7 @@ class RolloutLog:
         judging: when a judge counts as gone.
         recorder: writes a line per group, if given.
         rewards: names of the reward functions beside the judge.
-        answer_only: what a right answer by a wrong process is worth.
+        objective: what is optimised.
     """
 
     def __init__(
@@ -40,10 +41,10 @@ class RolloutLog:
         judging: JudgingSettings,
         recorder: GroupRecorder | None,
         rewards: Sequence[str] = (),
-        answer_only: float = 0.0,
+        objective: ObjectiveSettings | None = None,
     ) -> None:
         self.processes, self.metrics, self.judging, self.recorder = processes, metrics, judging, recorder
-        self.rewards, self.answer_only = rewards, answer_only
+        self.rewards, self.objective = rewards, objective or ObjectiveSettings()
 
     def write(self, rows: ScoredRows, batch: Mapping[str, Any], progress: CheckpointState, step: int) -> str | None:
         """Log, count and record a rollout.
@@ -106,7 +107,8 @@ class RolloutLog:
             sampled=rollout.sampled,
             trained=rollout.groups,
             rewards=self.rewards,
-            answer_only=self.answer_only,
+            answer_only=self.objective.answer_only_reward,
+            aligned=self.objective.rolled_back_tokens == "after_wrong_step",
         )
         if self.rewards:
             # GRPOTrainer has one column, and logs the sum, `reward`, under the verdict's name too.

@@ -14,7 +14,8 @@ from accelerate.utils import gather_object
 
 from contextrl.errors import InputError, ServiceError
 from contextrl.records.verdict import Verdict
-from contextrl.trainer.checkpoints import MARKER, Checkpoints
+from contextrl.trainer.checkpoint_folders import MARKER
+from contextrl.trainer.checkpoints import Checkpoints
 
 
 def random_states() -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from two_processes import TORCHRUN
 
-from contextrl.trainer.checkpoints import complete_checkpoints
+from contextrl.trainer.checkpoint_folders import complete_checkpoints
 
 SCRIPT = Path(__file__).with_name("failing_on_one_process.py")
 

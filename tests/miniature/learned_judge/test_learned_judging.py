@@ -13,13 +13,17 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from contextrl.commands.judges import judge_from_config
 from contextrl.errors import InputError
+from contextrl.judge.adaptive import AdaptiveJudge
 from contextrl.judge.llm.prompts import PromptSet, Task
 from contextrl.judge.protocol import JudgeRequest, StreamingJudge
+from contextrl.judge.settings import JudgeConfig
 from contextrl.miniature.labelled import labelled_items
 from contextrl.miniature.learned_judge.judging import LearnedJudge, check_folder
 from contextrl.miniature.learned_judge.lessons import draw_lesson, write_reply
 from contextrl.miniature.learned_judge.training import SIZES, JudgeRecipe, write_judge
+from contextrl.miniature.learned_judge.votes import OTHERS, measure
 from contextrl.miniature.learned_judge.writing import ReplyWriter, Written
 from contextrl.miniature.steps_judge import StepsJudge
 from contextrl.records.verdict import Disclosure, Verdict
@@ -155,6 +159,59 @@ def test_equal_conversations_are_written_once(folder: Path, monkeypatch: pytest.
     # Another picture under the same text is another conversation.
     other = replace(REQUESTS[0], example=replace(REQUESTS[0].example, images=(Image.new("RGB", (32, 16)),)))
     assert judge.judge([other])[0].usage.calls == 1
+
+
+def test_drawn_replies_depend_on_seed_and_vote_and_on_nothing_beside_them(folder: Path) -> None:
+    greedy = LearnedJudge.load(folder)
+
+    def texts(requests: Sequence[JudgeRequest], seed: int = 0, temperature: float = 2.0) -> list[str]:
+        writer = greedy.sampling(temperature, seed).writer
+        writer.max_tokens = 6
+        return [written.text for written in writer.write(requests)]
+
+    votes = [replace(request, vote=vote) for request in REQUESTS[:3] for vote in range(2)]
+    drawn = texts(votes)
+    assert drawn == texts(votes), "the same seed"
+    assert drawn == [texts([one])[0] for one in votes], "alone as in company"
+    assert drawn[::2] != drawn[1::2], "votes can part"
+    assert drawn != texts(votes, seed=1)
+    assert texts([replace(votes[0], attempt=1)]) != drawn[:1], "what could not be read is drawn anew"
+    # Near 0 there is one token to draw: the greedy one.
+    greedy.writer.max_tokens = 6
+    assert texts(votes, temperature=1e-6) == [written.text for written in greedy.writer.write(votes)]
+
+
+def test_the_settings_make_it_draw(folder: Path) -> None:
+    learned = {"kind": "learned", "path": str(folder), "sampling": {"temperature": 0.5, "seed": 3}}
+    judge = judge_from_config(JudgeConfig.model_validate(learned))
+    assert isinstance(judge, LearnedJudge)
+    assert (judge.writer.temperature, judge.writer.seed) == (0.5, 3)
+    judge = judge_from_config(JudgeConfig.model_validate(learned | {"adaptive": {"votes": 2}}))
+    assert isinstance(judge, AdaptiveJudge)
+    assert isinstance(judge.judge_, LearnedJudge)
+    assert judge.judge_.writer.temperature == 0.5
+    with pytest.raises(InputError, match=r"judge\.sampling\.temperature: .*votes can part, found learned.*never part"):
+        judge_from_config(JudgeConfig.model_validate(learned | {"adaptive": {"votes": 2}, "sampling": {}}))
+
+
+def test_adaptive_context_is_measured_beside_never_and_always(folder: Path) -> None:
+    """A judge that says nothing readable: every vote is a difference, so that the solution is shown for all."""
+    parts: list[int] = []
+    found = measure(
+        LearnedJudge.load(folder), "dev", 10, votes=[2, 3], first="none", temperature=0.5, advance=parts.append
+    )
+    assert sum(parts) == OTHERS + 2
+    assert {len(letters) for letters in found["verdicts"].values()} == {10}
+    assert set("".join(found["verdicts"].values())) == {"U"}
+    assert found["shown"]["first-drawn"] == "0" * 10
+    assert found["shown"]["votes-2"] == found["shown"]["solution-drawn"] == "1" * 10
+    assert found["requests"] == {
+        **dict.fromkeys(("first-greedy", "first-drawn", "solution-greedy", "solution-drawn"), 10),
+        "votes-2": 30,
+        "votes-3": 40,
+    }
+    # Votes are remembered from one number to the next and cost what they cost.
+    assert found["tokens"]["votes-2"] > found["tokens"]["first-drawn"] + found["tokens"]["solution-drawn"]
 
 
 def test_a_judge_without_lessons_is_unscored_and_never_a_guess(folder: Path) -> None:

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -69,19 +70,26 @@ class Plan:
         Args:
             versions: of the artifacts that it is made of.
         """
-        method: dict[str, Any] = {}
-        if arm.config is not None:
-            config = load_config(self.configs / arm.config, self.overrides(arm, steps))
-            default = settings_of_the_method(RunConfig().model_dump(mode="json"))
-            settings = settings_of_the_method(config.model_dump(mode="json"))
-            method = {key: value for key, value in settings.items() if value != default.get(key)}
-        weights = json.loads((BASE_POLICY / "recipe.json").read_text(encoding="utf-8"))["weights_sha256"]
-        decides: dict[str, Any] = {"method": method, "base": weights, "items": self.items}
+        method = {} if arm.config is None else _method(self.configs / arm.config, tuple(self.overrides(arm, steps)))
+        decides: dict[str, Any] = {"method": method, "base": _base_weights(), "items": self.items}
         if arm.config is None:
             decides["target"] = arm.target
         if versions:
             decides["artifacts"] = dict(versions)
         return settings_hash(decides)
+
+
+@cache
+def _method(config: Path, overrides: tuple[str, ...]) -> dict[str, Any]:
+    """What an arm's settings of the method change; read once, whichever seeds and studies ask."""
+    default = settings_of_the_method(RunConfig().model_dump(mode="json"))
+    settings = settings_of_the_method(load_config(config, overrides).model_dump(mode="json"))
+    return {key: value for key, value in settings.items() if value != default.get(key)}
+
+
+@cache
+def _base_weights() -> str:
+    return str(json.loads((BASE_POLICY / "recipe.json").read_text(encoding="utf-8"))["weights_sha256"])
 
 
 class Runner:

@@ -47,15 +47,18 @@ def trained_in(folder: Path, config: Path, seed: int, settings: Sequence[str], c
     """
     cost = folder / _COST
     if not cost.exists():
-        # Held-out accuracy is taken by `contextrl eval`.
-        kept = ["data.eval=null", "train.save_steps=100000", "train.save_total_limit=1"]
-        sets = [f"run_dir={folder}", f"seed={seed}", *kept, *settings]
-        options = [part for setting in sets for part in ("--set", setting)]
-        spent = call(["train", str(config), *options, "--overwrite"])
+        spent = call([*train_command(folder, config, seed, settings), "--overwrite"])
         if len(list(folder.glob("checkpoints/checkpoint-*"))) == 1:
             shutil.rmtree(folder / "checkpoints")  # the model itself, once more
         write_atomically(cost, json.dumps({"processor": spent if isinstance(spent, float) else None}))
     return Trained(folder, number(json.loads(cost.read_text(encoding="utf-8"))["processor"]))
+
+
+def train_command(folder: Path, config: Path, seed: int, settings: Sequence[str]) -> list[str]:
+    """Arguments of a run that is evaluated afterwards, by `contextrl eval`, and keeps its last weights alone."""
+    kept = ["data.eval=null", "train.save_steps=100000", "train.save_total_limit=1"]
+    sets = [f"run_dir={folder}", f"seed={seed}", *kept, *settings]
+    return ["train", str(config), *(part for setting in sets for part in ("--set", setting))]
 
 
 def cell_of(

@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from accelerate.utils import DistributedType
 from torch.distributed.tensor import DTensor
-from trl.models import unwrap_model_for_generation
 
 from contextrl.engines.host import PolicyHost
 from contextrl.engines.shared_prefix.decoding import PrefixStates
@@ -78,6 +77,8 @@ class SharedPrefixEngine:
 
         TRL's context managers put the model back only where nothing was raised, so errors wait until it is.
         """
+        from trl.models import unwrap_model_for_generation  # takes seconds, and `contextrl eval` needs none of it
+
         host, failure = self.host, None
         with (
             unwrap_model_for_generation(

@@ -10,7 +10,6 @@ from itertools import count
 from typing import Any
 
 import torch
-from trl.trainer.utils import ensure_master_addr_port
 
 from contextrl.data.images import open_image
 from contextrl.engines.host import PolicyHost
@@ -194,6 +193,8 @@ def _launched(accelerator: Any) -> Iterator[None]:
     values = (accelerator.process_index, accelerator.local_process_index, accelerator.num_processes)
     before = {name: os.environ.get(name) for name in names}
     os.environ.update({name: str(value) for name, value in zip(names, values, strict=True)})
+    from trl.trainer.utils import ensure_master_addr_port  # takes seconds
+
     ensure_master_addr_port()
     try:
         yield

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, fields
+from dataclasses import fields
 from io import BufferedWriter
 from pathlib import Path
 from typing import Any, get_args
@@ -111,7 +111,7 @@ class VerdictFile:
 
 
 def _line(row: ResponseRow, verdict: Verdict) -> str:
-    return json_line({**row.columns, "verdict": asdict(verdict)})
+    return json_line({**row.columns, "verdict": verdict.columns()})
 
 
 def verdict_from_json(columns: Mapping[str, Any]) -> Verdict:

@@ -16,7 +16,7 @@ from contextrl.errors import InputError, ServiceError
 from contextrl.evaluation.judging.response_rows import ResponseRow, read_response_rows
 from contextrl.evaluation.judging.verdict_file import VerdictFile
 from contextrl.judge.protocol import Judge, JudgeRequest, check_judge, close_judge, stream_verdicts
-from contextrl.judge.settings import SERVER, TRAINING, JudgeConfig
+from contextrl.judge.settings import TRAINING, JudgeConfig
 from contextrl.records.files import write_atomically
 from contextrl.records.verdict import Usage, Verdict
 from contextrl.settings import OPERATIONAL, without_marked
@@ -75,8 +75,7 @@ class VerifySettings:
 
     def _judgement(self, section: Mapping[str, Any]) -> dict[str, Any]:
         """The part of a judge's settings that its verdicts depend on, not how it is reached and what it may cost."""
-        marks = (OPERATIONAL, TRAINING) if self.judge.kind == "llm" else (OPERATIONAL, TRAINING, SERVER)
-        kept = without_marked(section, JudgeConfig, *marks)
+        kept = without_marked(section, JudgeConfig, OPERATIONAL, TRAINING, *self.judge.unread)
         return kept if self.gate else {key: value for key, value in kept.items() if key != "gate_audit_share"}
 
 

@@ -190,8 +190,8 @@ class LLMJudge:
         # What is not of one piece gets no report (arXiv 2602.22623, A.2).
         if not request.wants_report or verdict.status != "incorrect" or verdict.self_consistent is False:
             return replace(verdict, mistake_report=None)
-        report, usage = await self._report(request, drafted)
-        return replace(verdict, mistake_report=report, usage=verdict.usage + usage)
+        report, step, usage = await self._report(request, drafted)
+        return replace(verdict, mistake_report=report, mistake_step=step, usage=verdict.usage + usage)
 
     async def _vote(self, request: JudgeRequest) -> tuple[Verdict, Reading | None]:
         """The verdict, and a report that came with it. A majority first, the other votes only if it is divided."""
@@ -213,14 +213,17 @@ class LLMJudge:
         drafts = (vote.reading for vote in votes if vote.reading.report == verdict.mistake_report)
         return verdict, next(drafts, None) if verdict.mistake_report else None
 
-    async def _report(self, request: JudgeRequest, drafted: Reading | None) -> tuple[str | None, Usage]:
+    async def _report(self, request: JudgeRequest, drafted: Reading | None) -> tuple[str | None, int | None, Usage]:
         """A mistake report that gives away no more than it may: asked for again, then cut to the location.
+
+        The first wrong step with it, where the judge names it.
 
         Args:
             drafted: the report that came with the verdict, if one did.
         """
         spent = Usage()
         report: str | None = None
+        step: int | None = None
         tries: tuple[Again | None, ...] = (None, "again")
         for again in tries:
             if again is None and drafted is not None:
@@ -231,13 +234,13 @@ class LLMJudge:
                 reading = vote.reading
             if reading.report is None:
                 break
-            report = reading.report
+            report, step = reading.report, reading.step
             if self.disclose not in ("location", "hint") or not await asyncio.to_thread(
                 leaks_answer, report, request.example, request.response
             ):
-                return report, spent
-            report = cut_to_location(report, reading.step)
-        return report, spent
+                return report, step, spent
+            report = cut_to_location(report, step)
+        return report, step, spent
 
     async def _ask(
         self,

@@ -72,6 +72,12 @@ class LearnedJudge:
         prompts = PromptSet.load(folder / PROMPTS, max_response_chars=MAX_RESPONSE_CHARS)
         return cls(ReplyWriter(model, ImageOnlyQwen3VLProcessor.load(folder), prompts), context, disclose)
 
+    def sampling(self, temperature: float, seed: int = 0) -> LearnedJudge:
+        """The same judge with drawn replies, so that its votes can part; see `ReplyWriter`."""
+        one = self.writer
+        drawn = ReplyWriter(one.model, one.processor, one.prompts, batch=one.batch, temperature=temperature, seed=seed)
+        return LearnedJudge(drawn, self.context, self.disclose)
+
     def judge(self, requests: Sequence[JudgeRequest]) -> list[Verdict]:
         """One verdict per request, in order."""
         verdicts = dict(self.stream(requests))
@@ -108,7 +114,9 @@ class LearnedJudge:
         hides = self.disclose in ("location", "hint")
         if report is not None and hides and leaks_answer(report, request.example, request.response):
             report = cut_to_location(report, reading.step)
-        return replace(verdict, mistake_report=report, usage=verdict.usage + _usage(written))
+        step = None if report is None else reading.step
+        usage = verdict.usage + _usage(written)
+        return replace(verdict, mistake_report=report, mistake_step=step, usage=usage)
 
 
 def check_folder(folder: Path, *, where: str) -> None:

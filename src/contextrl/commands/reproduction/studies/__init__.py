@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextrl.commands.reproduction.arms import Arm, Study
 from contextrl.commands.reproduction.studies import (
     ablations,
+    adaptive,
     false_positives,
     hacking,
     information_gain,
@@ -27,6 +28,7 @@ _MODULES = (
     ablations,
     judges,
     judge_rewards,
+    adaptive,
     false_positives,
     information_gain,
     hacking,

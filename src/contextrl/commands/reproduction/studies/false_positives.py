@@ -6,6 +6,7 @@ from functools import partial
 
 from contextrl.commands.reproduction.arms import BASE, DEV, Arm, Study, at
 from contextrl.commands.reproduction.artifacts import Artifact, Work
+from contextrl.commands.reproduction.training import train_command
 from contextrl.miniature.classes import FAMILIARITIES
 from contextrl.studies import false_positives
 
@@ -18,17 +19,8 @@ _REFERENCES = "sft-false-0-references"
 
 def _run(work: Work) -> None:
     """GRPO with the answer reward, its steps audited. References are by another hand, as real ones are."""
-    sets = {
-        "run_dir": work.path,
-        "seed": work.seed,
-        "data.eval": "null",
-        "data.voice": "foreign",
-        "train.max_steps": work.steps or _STEPS,
-        "train.save_steps": 100000,
-        "train.save_total_limit": 1,
-    }
-    options = [part for key, value in sets.items() for part in ("--set", f"{key}={value}")]
-    work.call(["train", str(work.configs / "grpo.yaml"), *options])
+    settings = ["data.voice=foreign", f"train.max_steps={work.steps or _STEPS}"]
+    work.call(train_command(work.path, work.configs / "grpo.yaml", work.seed, settings))
 
 
 def _rows(work: Work) -> None:

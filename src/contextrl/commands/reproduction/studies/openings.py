@@ -25,7 +25,12 @@ _QUESTIONS = {
         "after-divergence",
         "gradient only from where a retry leaves its attempt",
         "objective.rolled_back_tokens=after_divergence",
-    ): "A gradient only on what follows the first wrong step?",
+    ): "A gradient only on what follows the first difference?",
+    changed(
+        "after-wrong-step",
+        "gradient only from the step on that the report names",
+        "objective.rolled_back_tokens=after_wrong_step",
+    ): "A gradient only from the first wrong step on?",
     changed(
         "documents-all", "the judge sees facts on every digit", "data.facts=all", "judge.context=documents"
     ): "Facts in place of a solution, on every digit?",

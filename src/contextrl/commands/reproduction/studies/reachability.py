@@ -21,7 +21,7 @@ _EVERY = 15
 
 def _reached(probing: Probing) -> Mapping[str, Any]:
     """Counts of right samples; of the base policy two draws, of a run its checkpoints besides, by step."""
-    from contextrl.trainer.checkpoints import complete_checkpoints  # which imports torch
+    from contextrl.trainer.checkpoint_folders import complete_checkpoints
 
     if probing.run_dir is None:
         return _sampled(probing, probing.target, QUESTIONS, 2 * SAMPLES)
