@@ -40,23 +40,28 @@ class Recipe:
     seed: int = 0
 
 
+def processor_of(texts: Sequence[str], *, words: bool = False) -> ImageOnlyQwen3VLProcessor:
+    """A tokenizer that has learned these texts, and pictures of `SIDE`; `words` as for `build_tokenizer`."""
+    pictures = Qwen2VLImageProcessorPil(
+        patch_size=PATCH, merge_size=MERGE, temporal_patch_size=2, min_pixels=64, max_pixels=SIDE * SIDE
+    )
+    tokenizer = build_tokenizer((*texts, "user\n", "assistant\n"), words=words)
+    return ImageOnlyQwen3VLProcessor(pictures, tokenizer, chat_template=CHAT_TEMPLATE)
+
+
 def fit_policy(rows: Sequence[Row], recipe: Recipe, folder: Path) -> Fitted:
     """Fit a policy to rows and save it, as any model: weights, processor, tokenizer."""
     texts = [text for row in rows[:200] for text in (row.question, row.solution)]
     reports = [
         f"{text} {DEFAULT_INSTRUCTION}" for text in ("Mistake: the shape is wrong.", "Mistake: the colour is wrong.")
     ]
-    tokenizer = build_tokenizer((*texts, *reports, WITHOUT_REPORT, "user\n", "assistant\n"))
-    pictures = Qwen2VLImageProcessorPil(
-        patch_size=PATCH, merge_size=MERGE, temporal_patch_size=2, min_pixels=64, max_pixels=SIDE * SIDE
-    )
-    processor = ImageOnlyQwen3VLProcessor(pictures, tokenizer, chat_template=CHAT_TEMPLATE)
+    processor = processor_of((*texts, *reports, WITHOUT_REPORT))
     sampler = _Sampler(processor, rows, recipe.seed)
 
     def backward(model: Any) -> float:
         total = 0.0
         for share, draw in ((1 - _RETRIES, sampler.direct), (_RETRIES, sampler.retry)):
-            loss = model(**sampler.batch([draw() for _ in range(round(_BATCH * share))])).loss * share
+            loss = model(**sampler.batches.of([draw() for _ in range(round(_BATCH * share))])).loss * share
             loss.backward()
             total += float(loss.detach())
         return total
@@ -67,45 +72,30 @@ def fit_policy(rows: Sequence[Row], recipe: Recipe, folder: Path) -> Fitted:
 
 
 @dataclass(frozen=True)
-class _Draw:
-    """Prompt ids, of which nothing is to be learned, and the solution that is."""
+class Draw:
+    """One sequence: prompt ids, of which nothing is to be learned, and the text that is, about a row's picture."""
 
     row: Row
     prompt: list[int]
+    target: str
 
 
-class _Sampler:
-    """Draws questions, and failed attempts with a report on them; what is to be learned is the solution."""
+class Batches:
+    """Sequences as a model's inputs; each picture is prepared once."""
 
-    def __init__(self, processor: Any, rows: Sequence[Row], seed: int) -> None:
-        self.processor, self.rows, self.tokenizer = processor, rows, processor.tokenizer
-        self.random = random.Random(seed)
+    def __init__(self, processor: Any) -> None:
+        self.processor, self.tokenizer = processor, processor.tokenizer
         self.pixels = cache(self._pixels)
-        self.retries = RetryPrompt(self.tokenizer, self._render, DEFAULT_INSTRUCTION, 1024)
 
-    def direct(self) -> _Draw:
-        row = self.random.choice(self.rows)
-        return _Draw(row, self.tokenizer(self._prompt(row.question))["input_ids"])
+    def prompt_ids(self, text: str) -> list[int]:
+        """Of a rendered conversation that has one placeholder for its picture."""
+        image = self.processor.image_token
+        return list(self.tokenizer(text.replace(image, image * (SIDE // PATCH // MERGE) ** 2))["input_ids"])
 
-    def retry(self) -> _Draw:
-        """After an attempt that has seen another shape, another colour, or both."""
-        draw = self.direct()
-        row, wrong = draw.row, self.random.choice((("shape",), ("colour",), ("shape", "colour")))
-        shape = self._other(SHAPES, row.shape) if "shape" in wrong else row.shape
-        colour = self._other(COLOURS, row.colour) if "colour" in wrong else row.colour
-        attempt = self.tokenizer(replace(row, shape=shape, colour=colour).solution)["input_ids"]
-        report = f"Mistake: the {' and '.join(wrong)} {'are' if len(wrong) > 1 else 'is'} wrong."
-        prompt = self.retries.build(draw.prompt, [*attempt, self.tokenizer.eos_token_id], report)
-        assert prompt is not None, "it is far below the limit"
-        return replace(draw, prompt=prompt)
-
-    def _other(self, words: Sequence[str], word: str) -> str:
-        return self.random.choice([other for other in words if other != word])
-
-    def batch(self, draws: Sequence[_Draw]) -> dict[str, torch.Tensor]:
+    def of(self, draws: Sequence[Draw]) -> dict[str, torch.Tensor]:
         """Right-padded ids, mask and labels [B, L]; pixels of the B pictures one after another."""
         tokenizer = self.tokenizer
-        targets = [[*tokenizer(draw.row.solution)["input_ids"], tokenizer.eos_token_id] for draw in draws]
+        targets = [[*tokenizer(draw.target)["input_ids"], tokenizer.eos_token_id] for draw in draws]
         pairs = [(draw.prompt, target) for draw, target in zip(draws, targets, strict=True)]
         ids = [torch.tensor(prompt + target) for prompt, target in pairs]
         labels = [torch.tensor([-100] * len(prompt) + target) for prompt, target in pairs]
@@ -121,15 +111,47 @@ class _Sampler:
             "image_grid_thw": torch.stack([grid for _, grid in pictures]),
         }
 
-    def _render(self, messages: list[dict[str, Any]]) -> str:
-        return str(self.processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False))
-
-    def _prompt(self, question: str) -> str:
-        content = [{"type": "image"}, {"type": "text", "text": question}]
-        text = self._render([{"role": "user", "content": content}])
-        return text.replace("<|image_pad|>", "<|image_pad|>" * (SIDE // PATCH // MERGE) ** 2)
-
     def _pixels(self, path: Path) -> tuple[torch.Tensor, torch.Tensor]:
         with Image.open(path) as picture:
             out = self.processor.image_processor(images=[picture.convert("RGB")], return_tensors="pt")
         return out["pixel_values"], out["image_grid_thw"][0]
+
+
+def other(words: Sequence[str], word: str, draws: random.Random) -> str:
+    """One of these words, and not this one."""
+    return draws.choice([one for one in words if one != word])
+
+
+def misread(row: Row, wrong: Sequence[str], draws: random.Random) -> Row:
+    """The row as somebody sees it who takes its `shape`, its `colour` or both for others."""
+    shape = other(SHAPES, row.shape, draws) if "shape" in wrong else row.shape
+    colour = other(COLOURS, row.colour, draws) if "colour" in wrong else row.colour
+    return replace(row, shape=shape, colour=colour)
+
+
+class _Sampler:
+    """Draws questions, and failed attempts with a report on them; what is to be learned is the solution."""
+
+    def __init__(self, processor: Any, rows: Sequence[Row], seed: int) -> None:
+        self.processor, self.rows, self.tokenizer = processor, rows, processor.tokenizer
+        self.random = random.Random(seed)
+        self.batches = Batches(processor)
+        self.retries = RetryPrompt(self.tokenizer, self._render, DEFAULT_INSTRUCTION, 1024)
+
+    def direct(self) -> Draw:
+        row = self.random.choice(self.rows)
+        content = [{"type": "image"}, {"type": "text", "text": row.question}]
+        return Draw(row, self.batches.prompt_ids(self._render([{"role": "user", "content": content}])), row.solution)
+
+    def retry(self) -> Draw:
+        """After an attempt that has seen another shape, another colour, or both."""
+        draw = self.direct()
+        wrong = self.random.choice((("shape",), ("colour",), ("shape", "colour")))
+        attempt = self.tokenizer(misread(draw.row, wrong, self.random).solution)["input_ids"]
+        report = f"Mistake: the {' and '.join(wrong)} {'are' if len(wrong) > 1 else 'is'} wrong."
+        prompt = self.retries.build(draw.prompt, [*attempt, self.tokenizer.eos_token_id], report)
+        assert prompt is not None, "it is far below the limit"
+        return replace(draw, prompt=prompt)
+
+    def _render(self, messages: list[dict[str, Any]]) -> str:
+        return str(self.processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False))

@@ -1,4 +1,7 @@
-"""A judge of easy-VQA's solutions: each step against the reference's, and reports that say which is wrong."""
+"""What is known of easy-VQA's solutions: each step against the reference's, and reports that say which is wrong.
+
+Held out pictures are counted by it, and the learned judge is taught what it says.
+"""
 
 from __future__ import annotations
 

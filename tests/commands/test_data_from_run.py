@@ -15,6 +15,7 @@ from contextrl.commands.data_cli import app
 from contextrl.data.images import open_image
 from contextrl.data.loading import load_examples
 from contextrl.data.validation import validate_examples
+from contextrl.miniature.facts import with_facts
 from contextrl.miniature.tasks import miniature_examples
 from contextrl.records.example import Example
 
@@ -78,6 +79,20 @@ def test_rows_are_usable_and_say_where_they_come_from(run: Path, tmp_path: Path,
         ]
         assert (columns["run"], columns["stage"], columns["judged_by"]) == ("some-run", 1, "judge")
         assert columns["step"] == examples.index(source) + 1
+
+
+def test_rows_have_the_documents_of_their_questions(run: Path, tmp_path: Path, examples: list[Example]) -> None:
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    config["data"]["facts"] = "all"
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    out = tmp_path / "rows.parquet"
+    assert from_run(run, out, "--rows", 4).exit_code == 0
+    told = {example.id: tuple(example.documents) for example in with_facts(examples, "all")}
+    rows = load_examples(str(out))
+    assert [tuple(row.documents) for row in rows] == [
+        told[columns["example"]] for columns in pq.read_table(out).to_pylist()
+    ]
+    assert all(row.documents for row in rows)
 
 
 def test_references_of_the_same_questions(run: Path, tmp_path: Path, examples: list[Example]) -> None:

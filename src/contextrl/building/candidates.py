@@ -24,12 +24,13 @@ class Candidate:
         images: names of its pictures in the build's store, in order.
         solution: the reference solution; empty until there is one.
         reference: how the solution came about: `source` (people or the source's own), `sampled` (a model's, chosen
-            among right ones); empty where there is none.
+            among right ones), `answer` (none: the answer alone, beside documents); empty where there is none.
         ratings: the source's ratings by name.
         language: as a two-letter code; empty where nobody has looked.
         tried: responses of the policy that were judged; None where none were.
         right: how many of them were right.
         origin: the source's own fields that are worth keeping (dataset within it, split, row).
+        documents: passages or facts that a judge may be shown in place of the solution.
     """
 
     id: str
@@ -47,6 +48,7 @@ class Candidate:
     tried: int | None = None
     right: int | None = None
     origin: Mapping[str, Any] = field(default_factory=dict)
+    documents: tuple[str, ...] = ()
 
     def as_line(self) -> str:
         """One line of JSON, always the same bytes for the same candidate."""
@@ -81,4 +83,5 @@ def candidate_of(line: Mapping[str, Any], where: str) -> Candidate:
     """
     if not line.keys() <= _FIELDS or "id" not in line:
         raise InputError("a candidate of a build", found=", ".join(map(str, line))[:120], where=where)
-    return Candidate(**{**line, "images": tuple(line.get("images", ()))})
+    lists = {name: tuple(line.get(name, ())) for name in ("images", "documents")}
+    return Candidate(**{**line, **lists})

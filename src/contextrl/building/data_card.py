@@ -43,6 +43,9 @@ def data_card(manifest: Mapping[str, Any], settings: WritingSettings) -> str:
     shown = manifest["pictures"]
     where = "in the shards" if shown["how"] == "embedded" else "in `pictures/`"
     lines += [f"{shown['files']:,} pictures, {where}. Seed of the build: {manifest['seed']}."]
+    if (documents := manifest["documents"])["rows"]:
+        said = f"{documents['texts']:,} in {documents['rows']:,} of {rows:,} rows"
+        lines += ["", f"Documents for a judge that sees them (`judge.context: documents`): {said}."]
     for name, title in _TITLES.items():
         counts = manifest["counts"][name]
         parts = ((key or "not stated", f"{count:,}", f"{count / rows:.1%}") for key, count in counts.items())

@@ -50,7 +50,8 @@ SAME, NEAR, PICTURE, QUESTION = (
 
 
 class Duplicates(WholeStep):
-    """The step; of duplicates, the one that has a solution stays, then the one that comes first.
+    """The step; of duplicates, the one that has a solution stays, then one that has documents, then the
+    first.
 
     Same pictures with another question are no duplicates, nor is the same question about other pictures.
 
@@ -205,7 +206,7 @@ def print_row(rows: Array, place: int, one: Candidate | Example, pictures: int) 
     row["minhash"], row["exact"], row["signs"], row["words"] = text.minhash, text.exact, text.signs, text.words
     answer = answer_key(one.question, one.answer) if one.answer_type == "choice" else key_of(plain_text(one.answer))
     row["answer"], row["kind"] = answer, ANSWER_TYPES.index(one.answer_type)
-    row["pictures"], row["solved"] = pictures, bool(one.solution)
+    row["pictures"], row["worth"] = pictures, 2 * bool(one.solution) + bool(one.documents)
 
 
 def write_arrays(stem: Path, rows: Array, shown: Sequence[tuple[int, int]], pictures: Array) -> None:
@@ -257,8 +258,8 @@ class Search:
             self._contaminated(benchmarks)
         gone = np.zeros(len(self.rows), bool)
         gone[list(self.found)] = True
-        # A row with a solution comes first, then the earlier one.
-        order = np.lexsort((np.arange(len(self.rows)), ~self.rows["solved"]))
+        # A row with a solution comes first, then one with documents, then the earlier one.
+        order = np.argsort(-self.rows["worth"].astype(int), kind="stable")
         order = order[~gone[order]]
         shown = self._shown_keys()[order]
         first = self._same(order, shown)

@@ -20,6 +20,9 @@ class FilterSettings(Section):
     without_rating: _Undecided = "drop"
     """What becomes of a question that lacks a rating which its source's `ratings` ask for."""
 
+    without_documents: _Undecided = "keep"
+    """What becomes of a question without `documents`: a run with `judge.context: documents` needs them in every row."""
+
     answer_types: list[AnswerType] = Field(default_factory=lambda: list[AnswerType](get_args(AnswerType)), min_length=1)
     """Types of answers that are kept: choice, number, text, yes_no, math."""
 

@@ -38,6 +38,7 @@ SHORT_QUESTION, LONG_QUESTION, SHORT_SOLUTION, LONG_SOLUTION, UNVERIFIED = (
     "a solution that does not end with the answer",
 )
 LANGUAGE, UNDECIDED = "a language that is not asked for", "a language that cannot be told"
+UNTOLD = "no documents"
 #: Reason and detail of a drop.
 Fault = tuple[str, str]
 #: (width, height) in pixels of a picture by its name, or what is wrong with it.
@@ -71,6 +72,7 @@ class Filter(EachStep):
         settings = self.settings
         fault = (
             self._rating_fault(one)
+            or _document_fault(one, settings)
             or _length_fault(one, settings)
             or answer_fault(one, settings)
             or _giveaway_fault(one, settings)
@@ -97,6 +99,10 @@ class Filter(EachStep):
             elif rating < least:
                 return f"rating {name} too low", f"{one.source}: {rating:g}, at least {least:g}"
         return None
+
+
+def _document_fault(one: Candidate, settings: FilterSettings) -> Fault | None:
+    return (UNTOLD, "") if settings.without_documents == "drop" and not one.documents else None
 
 
 def _length_fault(one: Candidate, settings: FilterSettings) -> Fault | None:

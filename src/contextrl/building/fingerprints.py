@@ -72,7 +72,8 @@ Array = NDArray[Any]
 def row_type(permutations: int) -> np.dtype[Any]:
     """Fields of a question's fingerprint.
 
-    `exact` (the text), `signs` (its numbers and letters) and `answer` are hashes; `minhash: [permutations]`.
+    `exact` (the text), `signs` (its numbers and letters) and `answer` are hashes; `minhash: [permutations]`; of
+    duplicates the one of most `worth` stays.
     """
     return np.dtype(
         [
@@ -83,7 +84,7 @@ def row_type(permutations: int) -> np.dtype[Any]:
             ("kind", "u1"),
             ("words", "<u2"),
             ("pictures", "<u2"),
-            ("solved", "?"),
+            ("worth", "u1"),
         ]
     )
 

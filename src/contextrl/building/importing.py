@@ -177,7 +177,8 @@ def _candidate(
     identity: str, found: Found, row: RawRow, opened: _Opened, allowed: Sequence[Path], context: Context
 ) -> Candidate | Dropped:
     settings, source = opened.settings, opened.source
-    if _is_cut([identity, found.question, found.answer, found.solution, found.licence, *found.origin.values()]):
+    texts = [identity, found.question, found.answer, found.solution, found.licence, *found.documents]
+    if _is_cut([*texts, *found.origin.values()]):
         return Dropped(identity, HALF)
     try:
         question, order = settled_markers(found.question, len(found.images))
@@ -207,6 +208,7 @@ def _candidate(
         reference="source" if solution else "",
         ratings=found.ratings,
         origin=found.origin,
+        documents=tuple(found.documents),
     )
 
 

@@ -63,8 +63,8 @@ class DifficultySettings(Section):
     builds; within one, they are kept in any case."""
 
     judge: AnswerJudge = JudgeConfig(context="answer")
-    """Who verifies its responses. What it sees is the answer unless `context` says `solution`: most candidates have
-    none yet, and one that has none is judged by its answer."""
+    """Who verifies its responses. What it sees is the answer unless `context` says `solution` or `documents`: most
+    candidates have none, and one that has none is judged by its answer."""
 
     attempts: int = Field(4, ge=1, le=64)
     """Responses to each question."""
@@ -105,8 +105,8 @@ class ReferenceSettings(Section):
     it says is kept within a build without one."""
 
     judge: AnswerJudge = JudgeConfig(context="answer")
-    """Who verifies its responses: by the answer, since no solution is trusted here. Besides, the final answer must be
-    right by rule."""
+    """Who verifies its responses: by the answer, since no solution is trusted here, or by `documents` where a question
+    has some. Besides, the final answer must be right by rule."""
 
     samples: int = Field(4, ge=1, le=MOST_SAMPLES)
     """Responses to each question."""

@@ -18,6 +18,8 @@ _MOST_RATINGS, _MOST_PROBLEMS = 12, 5
 #: Columns that a licence may be in.
 _LICENCE = ("licence", "license", "license_name", "licence_name")
 NOT_STATED = "not stated"
+#: Tallies of how many of something a row has.
+_NUMBERED = ("pictures", "documents")
 
 
 class RowFigures:
@@ -37,9 +39,10 @@ class RowFigures:
         self.rule = rule
         self.rows = self.sick = self.pictures = self.unreadable = self.refused = 0
         self.problem_counts, self.problems = Tally(100), dict[str, list[str]]()
-        names = ("source", "task", "answer_type", "reference", "language", "right", "pictures")
+        names = ("source", "task", "answer_type", "reference", "language", "right", "pictures", "documents")
         self.tallies = {name: Tally() for name in names}
-        self.lengths = {name: Distribution() for name in ("question", "solution", "side", "tokens", "row_tokens")}
+        measured = ("question", "solution", "documents", "side", "tokens", "row_tokens")
+        self.lengths = {name: Distribution() for name in measured}
         self.ratings = dict[str, Distribution]()
         self.licences = dict[str, Tally]()
         self.tried = Tally()
@@ -78,6 +81,7 @@ class RowFigures:
         self.tallies["pictures"].add(str(len(example.images)))
         self.lengths["question"].add(len(example.question))
         self.lengths["solution"].add(len(example.solution))
+        self._add_documents(example)
         for name in ("reference", "language"):
             if value := _text(columns.get(name)):
                 self.tallies[name].add(value)
@@ -92,6 +96,11 @@ class RowFigures:
         else:
             self.pictures += len(example.images)
             self.unreadable += len(example.images)
+
+    def _add_documents(self, example: Example) -> None:
+        self.tallies["documents"].add(str(len(example.documents)))
+        if example.documents:
+            self.lengths["documents"].add(sum(map(len, example.documents)))
 
     def _add_ratings(self, value: object) -> None:
         """As a build writes them, JSON text, or an object."""
@@ -149,12 +158,14 @@ class RowFigures:
                 "refused_by_processor": self.refused,
             },
             "counts": {
-                name: dict(self.ordered(name)) for name in self.tallies if name != "pictures" and self.ordered(name)
+                name: dict(self.ordered(name)) for name in self.tallies if name not in _NUMBERED and self.ordered(name)
             },
             "pictures_of_a_row": dict(self.ordered("pictures")),
+            "documents_of_a_row": dict(self.ordered("documents")),
             "responses_tried": dict(self.tried.by_count()),
             "question_characters": self.lengths["question"].summary(),
             "solution_characters": self.lengths["solution"].summary(),
+            "documents_characters": self.lengths["documents"].summary(),
             "ratings": {name: one.summary() for name, one in sorted(self.ratings.items())},
             "licences": {name: dict(tally.by_count()) for name, tally in sorted(self.licences.items())},
             "problems": {
@@ -166,7 +177,7 @@ class RowFigures:
     def ordered(self, name: str) -> list[tuple[str, int]]:
         """Names of a tally with their rows: numbers in their order, others the commonest first."""
         counts = self.tallies[name].by_count()
-        if name in ("right", "pictures"):
+        if name in ("right", *_NUMBERED):
             return sorted(counts, key=lambda one: (_order(one[0]), one[0]))
         return counts
 

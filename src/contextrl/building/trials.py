@@ -125,11 +125,12 @@ class Trials:
         candidate = part.candidates[place[0]]
         request = self._request(candidate, self.read(said.text), self.asking.pictures)
         example = request.example
+        seen = [candidate.id, example.question, example.answer, example.answer_type, example.solution]
         digest = digest_of(
             "verdict",
             self._identity,
             request.context,
-            [candidate.id, example.question, example.answer, example.answer_type, example.solution],
+            [*seen, list(example.documents)] if request.context == "documents" else seen,
             candidate.images,
             request.response,
         )
@@ -141,7 +142,7 @@ class Trials:
             desk.submit(digest, request)
 
     def _request(self, candidate: Candidate, response: str, pictures: PictureStore) -> JudgeRequest:
-        """A judge that may see the solution sees the answer where there is none."""
+        """A judge that may see solution or documents sees the answer where there are none."""
         example = Example(
             candidate.id,
             candidate.question,
@@ -151,9 +152,11 @@ class Trials:
             candidate.task,
             tuple(pictures.path(name) for name in candidate.images),
             candidate.source,
+            documents=candidate.documents,
         )
         context = self.judge.context
-        if context == "solution" and not example.solution.strip():
+        lacks = {"solution": not example.solution.strip(), "documents": not example.documents}
+        if lacks.get(context):
             context = "answer"
         return JudgeRequest(example, response, context)
 

@@ -78,14 +78,14 @@ def write_set(
         InputError: there are none, one has no solution, or two have one id; nothing is written then.
         DiskError: the disk would not take it.
     """
-    counts = _checked(candidates(), record)
+    counts, documents = _checked(candidates(), record)
     with suppress(FileExistsError), writing(out):
         out.mkdir(parents=True, exist_ok=True)
         for path in (out / MANIFEST, *out.glob("train-*.parquet")):
             path.unlink(missing_ok=True)
         if settings.pictures == "embedded" and (out / "pictures").is_dir():
             shutil.rmtree(out / "pictures")
-    shards = _Shards(out, settings, pictures)
+    shards = _Shards(out, settings, pictures, documents=bool(documents["rows"]))
     for one in candidates():
         shards.put(one)
     shards.close()
@@ -97,6 +97,7 @@ def write_set(
         "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
         "rows": sum(counts["source"].values()),
         "counts": counts,
+        "documents": documents,
         "pictures": {"how": settings.pictures, "shown": shards.shown, "files": len(shards.names)},
         "steps": [{"name": name, **asdict(step)} for name, step in record.steps],
         "recipe": record.recipe,
@@ -108,9 +109,10 @@ def write_set(
     return manifest
 
 
-def _checked(candidates: Iterable[Candidate], record: BuildRecord) -> dict[str, dict[str, int]]:
-    """How many rows there are of each kind."""
+def _checked(candidates: Iterable[Candidate], record: BuildRecord) -> tuple[dict[str, dict[str, int]], dict[str, int]]:
+    """How many rows there are of each kind, and how many have documents: `rows`, and `texts` in all."""
     counts: dict[str, Counter[str]] = {name: Counter() for name in _COUNTED}
+    documents = {"rows": 0, "texts": 0}
     seen = set[str]()
     for one in candidates:
         if not one.solution.strip():
@@ -119,12 +121,14 @@ def _checked(candidates: Iterable[Candidate], record: BuildRecord) -> dict[str, 
         if one.id in seen:
             raise InputError("an id that no other candidate has", found=repr(one.id), where="the build's last step")
         seen.add(one.id)
+        documents["rows"] += bool(one.documents)
+        documents["texts"] += len(one.documents)
         for name in _COUNTED:
             value = getattr(one, name)
             counts[name]["" if value is None else str(value)] += 1
     if not seen:
         raise _nothing_left(record)
-    return {name: dict(sorted(counter.items())) for name, counter in counts.items()}
+    return {name: dict(sorted(counter.items())) for name, counter in counts.items()}, documents
 
 
 def _nothing_left(record: BuildRecord) -> InputError:
@@ -146,10 +150,14 @@ def _nothing_left(record: BuildRecord) -> InputError:
 
 
 class _Shards:
-    """Parquet files, one after another; each has its name when it is whole."""
+    """Parquet files, one after another; each has its name when it is whole.
 
-    def __init__(self, out: Path, settings: WritingSettings, pictures: PictureStore) -> None:
-        self.out, self.settings, self.pictures = out, settings, pictures
+    Args:
+        documents: whether there is a column of them.
+    """
+
+    def __init__(self, out: Path, settings: WritingSettings, pictures: PictureStore, *, documents: bool) -> None:
+        self.out, self.settings, self.pictures, self.documents = out, settings, pictures, documents
         self.files, self.names, self.shown = list[str](), set[str](), 0
         self._group: list[dict[str, Any]] = []
         self._writer: Any = None
@@ -194,7 +202,7 @@ class _Shards:
     def _write_group(self) -> None:
         if not self._group:
             return
-        schema = _schema(self._arrow, self.settings)
+        schema = _schema(self._arrow, self.settings, documents=self.documents)
         path = self.out / scratch_name(f"train-{len(self.files):05}.parquet")
         with writing(path):
             if self._writer is None:
@@ -223,6 +231,7 @@ def _row(one: Candidate, images: list[Any]) -> dict[str, Any]:
         "task": one.task,
         "source": one.source,
         "image_ids": [Path(name).stem for name in one.images],
+        "documents": list(one.documents),
         "licence": one.licence,
         "reference": one.reference,
         "tried": one.tried,
@@ -233,7 +242,7 @@ def _row(one: Candidate, images: list[Any]) -> dict[str, Any]:
     }
 
 
-def _schema(arrow: Any, settings: WritingSettings) -> Any:
+def _schema(arrow: Any, settings: WritingSettings, *, documents: bool) -> Any:
     """Columns; what the hub's viewer needs to show embedded pictures stands beside them."""
     embedded = settings.pictures == "embedded"
     image = arrow.struct([("bytes", arrow.binary()), ("path", arrow.string())]) if embedded else arrow.string()
@@ -241,7 +250,8 @@ def _schema(arrow: Any, settings: WritingSettings) -> Any:
     more = ("licence", "reference", "language", "ratings", "origin")
     columns = [(name, arrow.string()) for name in texts]
     columns.insert(2, ("images", arrow.list_(image)))
-    columns += [("image_ids", arrow.list_(arrow.string()))]
+    lists = ("image_ids", "documents") if documents else ("image_ids",)
+    columns += [(name, arrow.list_(arrow.string())) for name in lists]
     columns += [(name, arrow.string()) for name in more[:2]]
     columns += [("tried", arrow.int64()), ("right", arrow.int64())]
     columns += [(name, arrow.string()) for name in more[2:]]
@@ -249,7 +259,7 @@ def _schema(arrow: Any, settings: WritingSettings) -> Any:
     features: dict[str, Any] = {name: string for name, _ in columns}
     features |= {name: {"dtype": "int64", "_type": "Value"} for name in ("tried", "right")}
     features["images"] = {"feature": {"_type": "Image"} if embedded else string, "_type": "List"}
-    features["image_ids"] = {"feature": string, "_type": "List"}
+    features |= {name: {"feature": string, "_type": "List"} for name in lists}
     return arrow.schema(columns, metadata={"huggingface": json.dumps({"info": {"features": features}})})
 
 

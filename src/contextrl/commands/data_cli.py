@@ -148,7 +148,8 @@ def _examined(reading: Reading, fix_to: Path | None, workers: int | None) -> Fin
 def _as_json(findings: Findings, fix_to: Path | None) -> dict[str, Any]:
     kinds = [{"kind": name, "count": kind.count, "first": kind.first} for name, kind in findings.by_count]
     written = None if fix_to is None or not findings.usable else str(fix_to)
-    return {"rows": findings.rows, "usable": findings.usable, "faults": kinds, "written": written}
+    counts = {"rows": findings.rows, "usable": findings.usable, "with_documents": findings.with_documents}
+    return {**counts, "faults": kinds, "written": written}
 
 
 def _show(findings: Findings, fix_to: Path | None) -> None:
@@ -160,5 +161,8 @@ def _show(findings: Findings, fix_to: Path | None) -> None:
         if kind.count > len(kind.first):
             console.print("  ...", highlight=False)
     console.print(f"{findings.usable:,} of {findings.rows:,} rows are usable.", highlight=False)
+    if findings.with_documents:
+        every = "" if findings.with_documents == findings.usable else "; judge.context: documents needs them in all"
+        console.print(f"{findings.with_documents:,} of these have documents{every}.", highlight=False)
     if fix_to is not None and findings.usable:
         console.print(f"Usable rows: {escape(str(fix_to))}", soft_wrap=True)

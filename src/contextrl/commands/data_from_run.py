@@ -92,7 +92,7 @@ def _schema() -> Any:
         "question": text,
         "images": arrow.list_(picture),
         **dict.fromkeys(("solution", "answer", "answer_type", "task", "source"), text),
-        "image_ids": arrow.list_(text),
+        **dict.fromkeys(("image_ids", "documents"), arrow.list_(text)),
         **dict.fromkeys(("tolerance", "run", "example"), text),
         **dict.fromkeys(("step", "stage", "attempt"), whole),
         "process_correct": arrow.bool_(),
@@ -119,6 +119,7 @@ def _rows(drawn: list[Sampled], examples: dict[str, Example], run: RunData, solu
             "source": example.source,
             # A picture of several may have an id for each: rows of a file have one for each picture.
             "image_ids": list(example.image_ids) if len(example.image_ids) == len(example.images) else [],
+            "documents": list(example.documents),
             "tolerance": None if example.tolerance is None else str(example.tolerance),
             "run": run.name,
             "example": one.example_id,

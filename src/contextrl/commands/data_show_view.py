@@ -115,7 +115,17 @@ def _charts(figures: RowFigures, story: BuildStory | None) -> dict[str, list[Cha
     for name, title, caption, colour in named:
         if counts := figures.ordered(name):
             charts["rows"].append(counted(name.replace("_", "-"), title, caption, counts, colour))
-    for name, title in (("question", "Length of questions"), ("solution", "Length of reference solutions")):
+    if figures.lengths["documents"].count:
+        caption = "Texts that a judge may be shown in place of the solution."
+        charts["rows"].append(
+            columns("documents-of-a-row", "Documents of a row", caption, "documents", figures.ordered("documents"))
+        )
+    lengths = (
+        ("question", "Length of questions"),
+        ("solution", "Length of reference solutions"),
+        ("documents", "Length of a row's documents, where it has some"),
+    )
+    for name, title in lengths:
         if (one := figures.lengths[name]).count:
             charts["rows"].append(_columns(f"{name}-length", title, _spread(one, "characters"), "characters", one))
     charts["pictures"] = _picture_charts(figures)
@@ -193,6 +203,7 @@ def _row(kept: KeptRow) -> ShownRow:
         question=example.question,
         answer=example.answer,
         solution=example.solution,
+        documents=example.documents,
         source=cut(example.source),
         task=example.task,
         answer_type=example.answer_type,
@@ -237,6 +248,7 @@ def _candidate(candidate: Candidate, gathered: Gathered) -> ShownRow:
         question=str(candidate.question),
         answer=str(candidate.answer),
         solution=str(candidate.solution),
+        documents=[str(text) for text in candidate.documents],
         source=cut(str(candidate.source)),
         task=str(candidate.task),
         answer_type=str(candidate.answer_type),

@@ -61,11 +61,13 @@ class Looked:
         where: its place in the file.
         id: its id; None where it has none that can be read.
         problems: a line each; empty for a usable row.
+        documents: whether it has some, for judges that see them.
     """
 
     where: str
     id: str | None
     problems: tuple[str, ...]
+    documents: bool = False
 
 
 @dataclass
@@ -83,17 +85,20 @@ class Findings:
     Attributes:
         rows: how many were looked at.
         usable: rows without fault.
+        with_documents: of these, rows that have documents.
         kinds: faults by kind.
     """
 
     rows: int = 0
     usable: int = 0
+    with_documents: int = 0
     kinds: dict[str, Kind] = field(default_factory=dict)
 
     def count(self, looked: Looked) -> None:
         """Add one row."""
         self.rows += 1
         self.usable += not looked.problems
+        self.with_documents += looked.documents and not looked.problems
         for name, lines in by_kind(looked.problems).items():
             kind = self.kinds.setdefault(name, Kind())
             kind.count += len(lines)
@@ -137,7 +142,7 @@ def examine(
                 line = (
                     f"{looked.where}, field 'id': expected a unique id, found {looked.id!r}, already the id of {first}"
                 )
-                told = Looked(looked.where, looked.id, (*looked.problems, line))
+                told = replace(looked, problems=(*looked.problems, line))
         findings.count(told)
         if on_row is not None:
             on_row(row, told)
@@ -214,7 +219,8 @@ class _Look:
             lines = fault_lines(faults_of(error), row, self.reader)
             return Looked(row.where, row_id(row, id_column(self.reading)), tuple(lines))
         place = f"{row.where}, row {example.id!r}"
-        return Looked(row.where, example.id, tuple(f"{place}, {problem}" for problem in self._problems(example)))
+        problems = tuple(f"{place}, {problem}" for problem in self._problems(example))
+        return Looked(row.where, example.id, problems, bool(example.documents))
 
     def _problems(self, example: Example) -> Iterator[str]:
         if example.images and not self.reading.allow_outside:

@@ -120,7 +120,7 @@ class RowReader:
             source=faults.kept(lambda: _text(row, "source") if row.columns.get("source") else "", ""),
             image_ids=image_ids,
             tolerance=faults.kept(lambda: _tolerance(row), None),
-            documents=faults.kept(lambda: _documents(row), no_ids),
+            documents=faults.kept(lambda: documents_of(row), no_ids),
         )
         faults.raise_them()
         return example
@@ -232,8 +232,12 @@ def _tolerance(row: RawRow) -> float | str | None:
     return cast("float | str | None", value)
 
 
-def _documents(row: RawRow) -> tuple[str, ...]:
-    """Texts; one alone stands for a list of it."""
+def documents_of(row: RawRow) -> tuple[str, ...]:
+    """A row's documents; one text alone stands for a list of it.
+
+    Raises:
+        InputError: they are no texts.
+    """
     value = row.columns.get("documents")
     where = f"{row.where}, field 'documents'"
     values = [] if value is None else [value] if isinstance(value, str) else value

@@ -46,8 +46,14 @@ CHAT_TEMPLATE = """\
 {% endif -%}"""
 
 
-def build_tokenizer(extra_text: tuple[str, ...], vocab_size: int = 512) -> PreTrainedTokenizerFast:
-    """Byte-level BPE with single digits, trained on the miniature's own language and `extra_text`."""
+def build_tokenizer(
+    extra_text: tuple[str, ...], vocab_size: int = 512, *, words: bool = False
+) -> PreTrainedTokenizerFast:
+    """Byte-level BPE with single digits, trained on the miniature's own language and `extra_text`.
+
+    Args:
+        words: no token reaches over a word's end, so that a word is the same token wherever it stands.
+    """
     rng = random.Random(0)
     corpus: list[str] = list(extra_text) * 50
     for _ in range(1500):
@@ -59,7 +65,7 @@ def build_tokenizer(extra_text: tuple[str, ...], vocab_size: int = 512) -> PreTr
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
             pre_tokenizers.Digits(individual_digits=True),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=words),
         ]
     )
     tokenizer.decoder = decoders.ByteLevel()

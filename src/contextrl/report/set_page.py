@@ -26,6 +26,7 @@ class ShownRow:
     """A row as it is shown.
 
     Attributes:
+        documents: texts that a judge may see in place of the solution.
         pictures: handles by names that are the same for the same picture, in order.
         facts: what else is known of it, by name.
     """
@@ -39,6 +40,7 @@ class ShownRow:
     answer_type: str = ""
     pictures: Sequence[tuple[str, ImageHandle]] = ()
     facts: Sequence[tuple[str, str]] = ()
+    documents: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from contextrl.building.import_settings import SourceSettings
 from contextrl.building.sources.source import Found, Sick, Source
 from contextrl.building.sources.texts import pictures_of
 from contextrl.building.sources.turns import asked_in, conversation
-from contextrl.data.columns import Renaming
+from contextrl.data.columns import FIELDS, Renaming
 from contextrl.data.raw_rows import RawRow
-from contextrl.data.rows import RowReader
+from contextrl.data.rows import RowReader, documents_of
 from contextrl.errors import InputError
 
 
@@ -57,16 +57,18 @@ class OwnRows(Source):
             row_id=example.id,
             origin={"source": example.source} if example.source else {},
             licence=_text(fields.get("licence") or fields.get("license")),
+            documents=example.documents,
         )
 
     def _turns(self, row: RawRow, turns: Sequence[tuple[str, str] | None]) -> Iterator[Found | Sick]:
         images = pictures_of(row, "images" if "images" in row.columns else "image") if _has_pictures(row) else []
         own, licence = row.columns.get("id"), _text(row.columns.get("licence") or row.columns.get("license"))
+        documents = documents_of(row)
         for number, turn in enumerate(turns, start=1):
             found = asked_in(turn, images, str(number) if len(turns) > 1 else "", {}, {})
             if isinstance(found, Found):
                 row_id = str(own) if isinstance(own, str | int) and str(own).strip() else ""
-                found = replace(found, row_id=row_id, licence=licence)
+                found = replace(found, row_id=row_id, licence=licence, documents=documents)
             yield found
 
 
@@ -90,19 +92,7 @@ def own_rows(settings: SourceSettings) -> OwnRows:
     Raises:
         InputError: columns of fields that there are not.
     """
-    known = {
-        "id",
-        "question",
-        "images",
-        "solution",
-        "answer",
-        "answer_type",
-        "task",
-        "source",
-        "image_ids",
-        "tolerance",
-    }
-    if strange := sorted(set(settings.columns) - known):
+    if strange := sorted(set(settings.columns) - set(FIELDS)):
         where = f"sources, columns of {settings.unit}"
-        raise InputError(f"fields: {', '.join(sorted(known))}", found=strange[0], where=where)
+        raise InputError(f"fields: {', '.join(sorted(FIELDS))}", found=strange[0], where=where)
     return OwnRows(settings)

@@ -27,6 +27,7 @@ class Found:
         ratings: the source's own, by name.
         licence: of this row, where it is not the source's.
         origin: fields of the row that are worth keeping (subject, the set that it was taken from).
+        documents: as `Example.documents`.
     """
 
     question: str
@@ -40,6 +41,7 @@ class Found:
     ratings: Mapping[str, float] = field(default_factory=dict)
     licence: str = ""
     origin: Mapping[str, Any] = field(default_factory=dict)
+    documents: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

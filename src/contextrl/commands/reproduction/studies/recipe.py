@@ -14,7 +14,7 @@ from contextrl.studies import recipe
 
 _SETS, _WRITER = "built-sets", "reference-model"
 _BUILT, _PLAIN = "balanced", "unfiltered"
-#: One in fifty has a right answer in just two of four tries, and classes are of one size: 4,000 give some 270 rows.
+#: One in twenty is right in just three of four tries, and classes are of one size: 4,000 give some 700 rows.
 _CANDIDATES, _QUICK = 4000, 400
 
 
