@@ -51,7 +51,8 @@ def test_a_rise_disagrees_and_no_slope_tells_nothing(tmp_path: Path) -> None:
     assert made(tmp_path / "a", rising).findings[0].verdict == "disagrees"
     flat = FALLING | {"zero": [50, 52, 51], "ten": [51, 50, 52], "thirty": [51, 51, 51]}
     told = made(tmp_path / "b", flat).findings[0]
-    assert (told.verdict, told.why) == ("cannot be told", "The interval of the slope has both signs.")
+    assert told.verdict == "cannot be told"
+    assert told.why.startswith("The interval has room for -")
     one = {name: counts[:1] for name, counts in FALLING.items()}
     assert made(tmp_path / "c", one).findings[0].why == "One seed has no interval."
 

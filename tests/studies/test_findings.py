@@ -11,7 +11,7 @@ from contextrl.statistics.seeds import PairedDifference
 from contextrl.studies import ablations, accuracies, methods, rates
 from contextrl.studies.cells import Cell, CellStore, Items
 from contextrl.studies.figures import Comparison
-from contextrl.studies.findings import finding, says
+from contextrl.studies.findings import finding, says, undecided
 from contextrl.studies.study import Finding, Found, Result
 from contextrl.studies.tables import Table
 from contextrl.studies.writing import Written, markdown, seeds_said
@@ -38,7 +38,10 @@ def test_only_a_significant_difference_says_anything(mean: float, p: float | Non
 
 
 def test_where_nothing_can_be_told_the_reason_is_said() -> None:
-    assert "+0.190 and for +0.210" in finding(comparison(0.2, 0.2), "a less b").why
+    assert undecided(-0.19, 0.21) == "The interval has room for -0.190 and for +0.210."
+    assert undecided(None, None) == "One seed has no interval."
+    # Significant alone, not after adjusting: the interval has no room for none, and must not be said to.
+    assert "among as many comparisons" in finding(comparison(0.2, 0.2), "a less b").why
     assert finding(comparison(0.2, None, 1), "a less b").why == "One seed has no interval."
     assert finding(comparison(0.2, 0.01), "a less b") == Finding(
         "agrees", "a less b: +0.200 [+0.190, +0.210], p 0.01, 5 seeds."

@@ -10,7 +10,7 @@ from contextrl.studies.accuracies import against, as_data, of, repeated_table
 from contextrl.studies.cells import Cell
 from contextrl.studies.figures import Figure as Measure
 from contextrl.studies.figures import answer_accuracy, by_seed, over_seeds, process_accuracy
-from contextrl.studies.findings import finding
+from contextrl.studies.findings import finding, undecided
 from contextrl.studies.study import Figure, Finding, Found, Result, Row
 from contextrl.studies.tables import Table, accuracy_table
 
@@ -80,8 +80,8 @@ def _slope_findings(slopes: Mapping[str, PairedDifference | None]) -> list[Findi
         seeds = "1 seed" if slope.n == 1 else f"{slope.n} seeds"
         sees = f"From none to 30 % false positives, {name}: {slope.mean * 0.3:+.3f}{ends}{said}, {seeds}."
         if p is None or p >= SIGNIFICANT:
-            why = "One seed has no interval." if slope.n == 1 else "The interval of the slope has both signs."
-            findings.append(Finding("cannot be told", sees, why))
+            low, high = (None if end is None else end * 0.3 for end in (slope.low, slope.high))
+            findings.append(Finding("cannot be told", sees, undecided(low, high)))
         else:
             why = "The paper: We-Math strict falls by 1.8 points, MathVista by 1.6, three others by 0.5 or less."
             findings.append(Finding("agrees" if slope.mean < 0 else "disagrees", sees, why))

@@ -26,6 +26,15 @@ def difference_said(comparison: Comparison) -> str:
     return f"{apart.mean:+.3f}{ends}{p}, {seeds}"
 
 
+def undecided(low: float | None, high: float | None) -> str:
+    """Why a difference with this interval cannot be told from none."""
+    if low is None or high is None:
+        return "One seed has no interval."
+    if low < 0 < high:
+        return f"The interval has room for {low:+.3f} and for {high:+.3f}."
+    return "By itself the interval is on one side; among as many comparisons chance gives such a one."
+
+
 def finding(comparison: Comparison, claim: str, *, higher: bool = True, why: str = "") -> Finding:
     """Of one claim about a difference.
 
@@ -35,8 +44,5 @@ def finding(comparison: Comparison, claim: str, *, higher: bool = True, why: str
     verdict = says(comparison, higher=higher)
     reason = why
     if not reason and verdict == "cannot be told":
-        apart = comparison.difference
-        known = apart.low is not None and apart.high is not None
-        room = f"The interval has room for {apart.low:+.3f} and for {apart.high:+.3f}." if known else ""
-        reason = room or "One seed has no interval."
+        reason = undecided(comparison.difference.low, comparison.difference.high)
     return Finding(verdict, f"{claim}: {difference_said(comparison)}.", reason)

@@ -13,6 +13,7 @@ from itertools import product
 from typing import Any
 
 from contextrl.statistics.seeds import SIGNIFICANT, Estimate, PairedDifference, estimate, holm, paired_difference
+from contextrl.studies.findings import undecided
 from contextrl.studies.study import Figure, Finding, Found, Result, Row
 from contextrl.studies.tables import Table, spread
 
@@ -331,8 +332,7 @@ def _findings(comparisons: Mapping[str, Compared], judges: Mapping[str, Mapping[
         tested = "" if p is None else f", p {p:.2g}"
         sees = f"{said}: {pair.mean:+.3f}{ends}{tested}, {pair.n} {'seed' if pair.n == 1 else 'seeds'}."
         if p is None or p >= SIGNIFICANT:
-            why = "One seed has no interval." if pair.n == 1 else "The interval has room for no difference."
-            findings.append(Finding("cannot be told", sees, why))
+            findings.append(Finding("cannot be told", sees, undecided(pair.low, pair.high)))
         else:
             findings.append(Finding("agrees" if (pair.mean > 0) == higher else "disagrees", sees))
     return [*findings, *_bias(judges)]
