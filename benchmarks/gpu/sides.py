@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from datasets import Dataset
 from peft import LoraConfig
 from trl import GRPOConfig, GRPOTrainer
 
+from contextrl.engines.compiled import compile_layers
 from contextrl.engines.shared_prefix.cost import Layout
 from contextrl.engines.shared_prefix.flex import BlockAttention
+from contextrl.engines.shared_prefix.support import underlying
 from contextrl.objective.settings import ObjectiveSettings
 from contextrl.rollout.settings import Stage2Settings
 from contextrl.trainer.config import ContextRLConfig
@@ -154,16 +157,15 @@ def laid_out(ours: Ours, layout: Layout, *, compiled: bool) -> Iterator[None]:
         blocks: BlockAttention | None = sharing.blocks
         if blocks is None or not blocks.usable():
             raise RuntimeError("block masks cannot be used here; the log says why")
-    layers = [module for module in model.modules() if type(module).__name__.endswith("TextDecoderLayer")]
     original = sharing.layout
     sharing.layout = lambda *_, **__: layout
     # On a CPU only whether torch can trace the layers: its C++ takes minutes to compile.
     backend = "inductor" if next(model.parameters()).device.type == "cuda" else "eager"
-    for layer in layers if compiled else ():
-        layer.compile(dynamic=True, backend=backend)
+    if compiled:
+        compile_layers(model, partial(torch.compile, dynamic=True, backend=backend))
     try:
         yield
     finally:
         sharing.layout = original
-        for layer in layers:
+        for layer in underlying(model).get_decoder().layers:
             layer._compiled_call_impl = None

@@ -12,19 +12,16 @@ import json
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
-import torch
 from fit import Batches, Draw, misread, other, processor_of
 from questions import COLOURS, SHAPES, Row
 
 from contextrl import JudgeRequest
 from contextrl.judge.llm.prompts import PromptSet, Task
-from contextrl.miniature.fitting import Fitted, fit
-from contextrl.miniature.learned_judge.training import prompt_text, token_weights, weighted_loss
-from contextrl.miniature.policy import build_model
+from contextrl.miniature.fitting import Fitted
+from contextrl.miniature.learned_judge.training import fit_to, prompt_text
 from contextrl.records.example import Example
 from contextrl.records.verdict import ReferenceContext
 from judge import EasyJudge, steps
@@ -148,23 +145,11 @@ def fit_judge(rows: Sequence[Row], recipe: JudgeRecipe, folder: Path) -> Fitted:
     # What is compared are words: each is one token, in question, reference, response and reply.
     processor = processor_of(texts, words=True)
     lessons = _Lessons(processor, prompts, rows, recipe)
-    weights = token_weights(processor.tokenizer, recipe.decision_weight)
 
-    def backward(model: Any) -> float:
-        inputs = lessons.batches.of([lessons.draw() for _ in range(recipe.batch)])
-        labels = inputs.pop("labels")
-        loss = weighted_loss(model(**inputs).logits, labels, weights)
-        torch.autograd.backward(loss)
-        return float(loss.detach())
+    def draw() -> Any:
+        return lessons.batches.of([lessons.draw() for _ in range(recipe.batch)])
 
-    shape = partial(
-        build_model,
-        hidden=recipe.hidden,
-        layers=recipe.layers,
-        vision_hidden=recipe.vision_hidden,
-        vision_layers=recipe.vision_layers,
-    )
-    fitted = fit(processor, backward, recipe, title=f"Teaching {folder.name}", build=shape)
+    fitted = fit_to(processor, draw, recipe, title=f"Teaching {folder.name}")
     fitted.save(folder)
     return fitted
 

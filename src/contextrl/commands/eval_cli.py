@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.markup import escape
 
 from contextrl.commands import eval_parameters as p
-from contextrl.commands.quiet import quiet_libraries
 from contextrl.console import status
 from contextrl.errors import InputError
 
@@ -131,7 +130,6 @@ def _own_rows(
     """Figures by benchmark; `asked` is samples (None: one greedy answer), temperature and seed."""
     if not names:
         raise InputError("a benchmark or --data FILE", found="none", where="--benchmark")
-    quiet_libraries()
     with status(console, "Loading torch and transformers"):
         from contextrl.commands.evaluate import evaluate_benchmarks
         from contextrl.evaluation.sampling import SamplePlan
@@ -144,7 +142,6 @@ def _eleven(options: BenchmarkOptions, settings: RunConfig | None, console: Cons
     from contextrl.commands.benchmark_eval import evaluate_on_benchmarks
 
     def local() -> Any:
-        quiet_libraries()
         with status(console, "Loading torch and transformers"):
             from contextrl.commands.evaluate import local_model
         return local_model(options.target, settings)

@@ -10,11 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import torch
 from rich.console import Console
@@ -25,7 +25,7 @@ from contextrl.judge.llm.prompts import Message, PromptSet, Task
 from contextrl.judge.protocol import JudgeRequest
 from contextrl.miniature.base import BaseRecipe, Draw, SftSampler
 from contextrl.miniature.digits import Images
-from contextrl.miniature.fitting import Fitted, fit
+from contextrl.miniature.fitting import Fitted, Recipe, fit
 from contextrl.miniature.learned_judge.lessons import Lesson, draw_lesson
 from contextrl.miniature.policy import MERGE, build_model, build_processor, build_tokenizer
 from contextrl.miniature.tasks import Problem
@@ -145,10 +145,51 @@ def train_judge(recipe: JudgeRecipe, prompts: PromptSet, *, console: Console | N
     """Train a judge for `prompts`; a bar shows how far it is."""
     processor = build_processor(build_tokenizer(corpus_for_tokenizer(prompts)))
     batches = LessonSampler(processor, prompts, recipe).batches(recipe.batch)
+    return fit_to(processor, partial(next, batches), recipe, title="Training the judge", console=console)
+
+
+class TaughtRecipe(Recipe, Protocol):
+    """What a judge fitted to lessons depends on, whatever they are about."""
+
+    @property
+    def decision_weight(self) -> float:
+        """See `token_weights`."""
+
+    @property
+    def hidden(self) -> int:
+        """See `build_model`, as the next three."""
+
+    @property
+    def layers(self) -> int:
+        """Of the decoder."""
+
+    @property
+    def vision_hidden(self) -> int:
+        """Of the vision tower."""
+
+    @property
+    def vision_layers(self) -> int:
+        """Of the vision tower."""
+
+
+def fit_to(
+    processor: Any,
+    draw: Callable[[], dict[str, Any]],
+    recipe: TaughtRecipe,
+    *,
+    title: str,
+    console: Console | None = None,
+) -> Fitted:
+    """A judge fitted to lessons, with the weight that a recipe gives to tokens that decide.
+
+    Args:
+        draw: a batch of lessons, as a model takes it, with `labels`.
+        title: of the bar.
+    """
     weights = token_weights(processor.tokenizer, recipe.decision_weight)
 
     def backward(model: Any) -> float:
-        inputs = next(batches)
+        inputs = draw()
         labels = inputs.pop("labels")
         loss = weighted_loss(model(**inputs).logits, labels, weights)
         torch.autograd.backward(loss)
@@ -161,7 +202,7 @@ def train_judge(recipe: JudgeRecipe, prompts: PromptSet, *, console: Console | N
         vision_hidden=recipe.vision_hidden,
         vision_layers=recipe.vision_layers,
     )
-    return fit(processor, backward, recipe, title="Training the judge", build=shape, console=console)
+    return fit(processor, backward, recipe, title=title, build=shape, console=console)
 
 
 def token_weights(tokenizer: Any, decision_weight: float) -> torch.Tensor:
