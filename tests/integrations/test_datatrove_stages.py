@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from contextrl.errors import InputError
+from contextrl.errors import InputError, ServiceError
 from contextrl.integrations import datatrove_stages
 from contextrl.integrations.datatrove_stages import ExecutorSettings, Stage, run_stages
 
@@ -79,11 +82,53 @@ def test_slurm_hands_in_jobs_that_wait_for_each_other(tmp_path: Path, monkeypatc
     assert any("--dependency=afterok:101" in given for given in jobs[1][1])
 
 
-def test_ray_is_asked_for_by_name(tmp_path: Path) -> None:
+def test_ray_is_asked_for_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
     settings = ExecutorSettings(kind="ray")
     with pytest.raises(InputError, match="datatrove for executor ray") as caught:
         run_stages([Stage("a", partial(note, tmp_path, "a"))], settings, tmp_path / "logs")
     assert "ray" in str(caught.value)
+
+
+def test_tasks_that_failed_on_ray_end_the_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray's executor returns as if nothing had happened, and the next would wait for the failed task for ever."""
+    local = pytest.importorskip("datatrove.executor.local").LocalPipelineExecutor
+
+    class AsRay(local):  # type: ignore[misc, valid-type] - datatrove has no types
+        def run(self) -> None:
+            with suppress(OSError):
+                super().run()
+
+    monkeypatch.setattr(datatrove_stages, "_executor_class", lambda _: AsRay)
+    folder = tmp_path / "work"
+    folder.mkdir()
+    stages = [Stage("first", partial(fail_once, folder)), Stage("last", partial(note, folder, "last"), shared=False)]
+    settings = ExecutorSettings(kind="ray", tasks=2)
+    with pytest.raises(ServiceError, match="1 of 2 tasks of stage first have failed") as caught:
+        run_stages(stages, settings, tmp_path / "logs")
+    assert str(tmp_path / "logs" / "00-first" / "logs") in str(caught.value)
+    assert not list(folder.glob("last-*"))
+    run_stages(stages, settings, tmp_path / "logs")
+    assert list(folder.glob("last-*"))
+
+
+def test_a_build_on_a_real_ray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where Ray is installed, which it need not be: a stage that fails, and the next time goes on."""
+    ray = pytest.importorskip("ray")
+    # Its workers are other processes, which import this file to know its functions.
+    folders = [str(Path(__file__).parent), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(folders))
+    folder = tmp_path / "work"
+    folder.mkdir()
+    stages = [Stage("first", partial(fail_once, folder)), Stage("last", partial(note, folder, "last"), shared=False)]
+    settings = ExecutorSettings(kind="ray", tasks=2)
+    try:
+        with pytest.raises(ServiceError, match="1 of 2 tasks of stage first have failed"):
+            run_stages(stages, settings, tmp_path / "logs")
+        run_stages(stages, settings, tmp_path / "logs")
+    finally:
+        ray.shutdown()
+    assert list(folder.glob("last-0-of-1"))
 
 
 def test_options_are_datatroves_own(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from contextrl.errors import InputError
+from contextrl.errors import InputError, ServiceError
 from contextrl.settings import OPERATIONAL, Section
 
 _CLASSES = {
@@ -82,6 +82,7 @@ def run_stages(stages: Sequence[Stage], settings: ExecutorSettings, logs: Path) 
 
     Raises:
         InputError: datatrove, or what it needs for this executor, is not installed; or it refuses the options.
+        ServiceError: tasks have failed on a Ray cluster, which says so in its logs alone.
     """
     kind = _executor_class(settings.kind)
     before: Any = None
@@ -91,9 +92,9 @@ def run_stages(stages: Sequence[Stage], settings: ExecutorSettings, logs: Path) 
             "tasks": settings.tasks if stage.shared else 1,
             "workers": settings.workers if stage.shared else 1,
             "logging_dir": str(logs / f"{number:02}-{stage.name}"),
-            "depends": before,
         }
         if settings.kind == "slurm":
+            arguments["depends"] = before
             arguments["job_name"] = f"contextrl-{stage.name}"
         before = _executor(kind, stage, arguments, settings)
         executors.append(before)
@@ -101,8 +102,13 @@ def run_stages(stages: Sequence[Stage], settings: ExecutorSettings, logs: Path) 
         # It hands in what it depends on.
         executors[-1].run()
         return
-    for executor in executors:
+    for stage, executor in zip(stages, executors, strict=True):
         executor.run()
+        if failed := executor.get_incomplete_ranks(skip_completed=True):
+            raise ServiceError(
+                f"{len(failed)} of {executor.world_size} tasks of stage {stage.name} have failed; their logs are in "
+                f"{executor.logging_dir.resolve_paths('logs')}. What is done is kept: the same command goes on."
+            )
 
 
 def _executor(kind: Any, stage: Stage, arguments: dict[str, Any], settings: ExecutorSettings) -> Any:
