@@ -39,6 +39,6 @@ class EasyJudge(Judge):
 
 
 def steps(text: str) -> dict[str, str]:
-    """What a solution says, by step."""
-    found = _STEPS.search(text)
+    """What a solution says, by step; nothing where more stands there."""
+    found = _STEPS.fullmatch(text.strip())
     return {name: value for name, value in found.groupdict().items() if value} if found else {}

@@ -29,10 +29,14 @@ from judge import EasyJudge, steps
 #: What it is taught to judge with: the answer in a build, the solution in training.
 CONTEXTS: tuple[ReferenceContext, ...] = ("answer", "solution")
 PROMPTS = Path(__file__).parents[2] / "configs" / "miniature" / "judge-prompts"
-#: Kinds of responses that are wrong, and how often each is drawn. `same_answer` is a false positive.
-_WRONG = {"same_answer": 30, "misread": 20, "bad_answer": 10, "malformed": 5}
-#: Of five labelled responses two are right, two are right by wrong steps, and one is wrong.
-_LABELLED = ("right", "same_answer", "misread", "right", "same_answer")
+#: Kinds of responses that are wrong, and how often each is drawn. `same_answer` is a false positive. What a judge is
+#: not shown a policy finds: an answer of another kind than was asked for, and texts that begin anew.
+_WRONG = {"same_answer": 25, "misread": 15, "bad_answer": 8, "odd_answer": 8, "malformed": 4, "run_on": 5}
+#: Of ten labelled responses four are right, two are right by wrong steps, and four are wrong, each in another way.
+_LABELLED = (
+    *("right", "same_answer", "misread", "right", "odd_answer"),
+    *("right", "same_answer", "bad_answer", "right", "run_on"),
+)
 _MISREAD = (("shape",), ("colour",), ("colour",), ("shape", "colour"))
 
 
@@ -60,11 +64,15 @@ class JudgeRecipe:
 
 
 def response_to(row: Row, kind: str, draws: random.Random) -> str:
-    """A response of a kind: in the policy's form, but for what is malformed."""
-    seen = row if kind in ("right", "bad_answer") else misread(row, draws.choice(_MISREAD), draws)
+    """A response of a kind: in the policy's form, but for what is malformed or runs on."""
+    if kind == "run_on":
+        return _run_on(row, draws)
+    seen = row if kind in ("right", "bad_answer", "odd_answer") else misread(row, draws.choice(_MISREAD), draws)
     answer = row.answer
     if kind == "bad_answer":
         answer = _other_answer(row, draws)
+    elif kind == "odd_answer":
+        answer = other((*SHAPES, *COLOURS, "yes", "no"), row.answer, draws)
     elif kind == "misread":
         # What follows from the misreading, where that can be told; else yes or no.
         follows = {row.shape: seen.shape, row.colour: seen.colour}
@@ -75,6 +83,13 @@ def response_to(row: Row, kind: str, draws: random.Random) -> str:
     sentences = text.split(". ")
     place = draws.randrange(len(sentences))
     return draws.choice((". ".join(sentences[:place] + sentences[place + 1 :]), text[: draws.randrange(3, len(text))]))
+
+
+def _run_on(row: Row, draws: random.Random) -> str:
+    """One response cut off within a word or a sentence, and another behind it."""
+    kinds = ("right", "same_answer", "misread", "odd_answer")
+    first, second = (response_to(row, draws.choice(kinds), draws) for _ in range(2))
+    return first[: draws.randrange(3, len(first))] + second[draws.choice((0, draws.randrange(len(second)))) :]
 
 
 def _other_answer(row: Row, draws: random.Random) -> str:

@@ -90,13 +90,25 @@ def test_responses_are_labelled_by_what_the_picture_shows(
     teach.write_labelled(questions.rows("train")[:200], 100, tmp_path / "labelled.jsonl")
     items = load_labelled(str(tmp_path / "labelled.jsonl"), allow_outside=True).items
     labels = Counter(item.label for item in items)
-    # Two of five are right and two are right by wrong steps; of the fifth a misreading may leave the answer right.
+    # Of ten four are right and two are right by wrong steps; a misreading, too, may leave the answer right.
     assert labels["true_positive"] == 40
-    assert labels["false_positive"] >= 40
-    assert labels["wrong_answer"] >= 8
+    assert labels["false_positive"] >= 20
+    assert labels["wrong_answer"] >= 30
     for item in items:
         truth, said = teach.steps(item.example.solution), teach.steps(item.response)
         assert (truth == said) == (item.label == "true_positive")
+
+
+def test_lessons_have_what_a_policy_finds_where_no_lesson_looks(questions: ModuleType, teach: ModuleType) -> None:
+    """Answers of another kind than was asked for, and texts that begin anew: both were once taken for right."""
+    row = next(row for row in questions.rows("train") if row.question.startswith("what color"))
+    draws = random.Random(0)
+    odd = {teach.steps(teach.response_to(row, "odd_answer", draws))["answer"] for _ in range(200)}
+    assert {"yes", "no", *questions.SHAPES} <= odd
+    assert row.answer not in odd
+    anew = [teach.response_to(row, "run_on", draws) for _ in range(200)]
+    assert sum(not teach.steps(text) for text in anew) > 180
+    assert all("incorrect" in teach.reply_about(row, text, "verify") for text in anew if not teach.steps(text))
 
 
 def test_parts_share_no_picture(questions: ModuleType) -> None:
