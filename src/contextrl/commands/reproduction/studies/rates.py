@@ -25,5 +25,4 @@ STUDY = Study(
     sets=(DEV,),
     result=partial(rates.result, benchmark=DEV, classes=FAMILIARITIES),
     quick=("base", "contextrl-3.0e-4", "grpo-3.0e-4"),
-    seeds=1,
 )
