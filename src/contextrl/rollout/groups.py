@@ -166,18 +166,17 @@ class Group:
         return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
     def wrong_step(self, retry: Attempt) -> int | None:
-        """The first wrong step of what was retried, as its report says; None where it names none, or the retry has
-        fewer."""
+        """Where in a retry's text the step begins that was wrong in what it retries, as the report on that says: the
+        place of its first character; None where the report names no step, or the retry has fewer."""
         failed = self.failed_before(retry)
         if failed is None or failed.verdict is None:
             return None
         step = failed.verdict.mistake_step or step_of(failed.verdict.mistake_report or "")
-        return step if step is not None and step_start(retry.completion.text, step) is not None else None
+        return None if step is None else step_start(retry.completion.text, step)
 
     def before_wrong_step(self, retry: Attempt, decode: Decode) -> int:
         """How many tokens of a retry stand before the step that was wrong; 0 where no step is known."""
-        step = self.wrong_step(retry)
-        place = None if step is None else step_start(retry.completion.text, step)
+        place = self.wrong_step(retry)
         return 0 if place is None else tokens_before(retry.completion.ids, place, decode)
 
     def report_on(self, retry: Attempt) -> str | None:
