@@ -37,8 +37,9 @@ def seeds_said(counts: Mapping[str, int], wanted: Mapping[str, int]) -> str:
     """
     if not counts:
         return "no arm depends on a seed"
-    numbers = sorted(set(wanted.values()))
-    said = f"{' or '.join(map(str, numbers))} {'seed' if numbers == [1] else 'seeds'}"
+    # Of what is there: an arm that another study has run oftener has all of that study's seeds.
+    numbers = sorted(set(counts.values()) - {0})
+    said = f"{' or '.join(map(str, numbers or [0]))} {'seed' if numbers == [1] else 'seeds'}"
     missing = [f"{label} {count} of {wanted[label]}" for label, count in counts.items() if count < wanted[label]]
     return f"{said}; unfinished: {', '.join(missing)}" if missing else said
 
