@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from contextrl.commands.reproduction.arms import Study
+from contextrl.errors import InputError
 from contextrl.records.files import write_atomically
 from contextrl.report.figures import for_paper
 from contextrl.report.palette import cycled
@@ -31,8 +32,22 @@ def written(store: CellStore, study: Study, seeds: Sequence[int]) -> Written | N
     counts = {arm.label: len(found.cells(arm.name)) for arm in study.arms if arm.seeded}
     wanted = {arm.label: min(len(seeds), study.seeds_of(arm)) for arm in study.arms if arm.seeded}
     command = f"contextrl reproduce {study.name} --seeds {len(seeds)}"
-    said, result = seeds_said(counts, wanted), _filled(study.result(found))
+    said, result = seeds_said(counts, wanted), _filled(_result(study, found))
     return Written(study.name, study.title, study.claim, command, said, result)
+
+
+def _result(study: Study, found: Found) -> Result:
+    """What a study reads from its cells.
+
+    Raises:
+        InputError: what probes have left in a cell is of another form than what this version's probes leave.
+    """
+    try:
+        return study.result(found)
+    except (TypeError, ValueError, KeyError, AttributeError, IndexError) as error:
+        where = f"{found.store.folder / 'cells'}, study {study.name}"
+        fix = "Remove the cells of its arms that this version has not made"
+        raise InputError("measures of this version", found=repr(error)[:160], where=where, fix=fix) from error
 
 
 def _filled(result: Result) -> Result:
