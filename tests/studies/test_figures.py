@@ -18,7 +18,7 @@ from contextrl.studies.figures import (
     false_positive_rate,
     process_accuracy,
 )
-from contextrl.studies.tables import accuracy_table, comparison_table, comparisons, quote
+from contextrl.studies.tables import Table, accuracy_table, comparison_table, comparisons, quote
 
 
 def cell(arm: str, seed: int, outcomes: str) -> Cell:
@@ -131,3 +131,18 @@ def test_comparisons_of_several_arms_are_adjusted_together() -> None:
 
 
 WORSE = {"a": ["RRRW", "RRWW", "RRWW"], "b": ["RRWW", "RRRW", "RRWW"]}
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("w/o CAR: ρ_fp, 0.5 [0.4, 0.6]", "w/o CAR: ρ_fp, 0.5 [0.4, 0.6]"),
+        ("`Digits: 3 < 4`", "`Digits: 3 < 4`"),
+        ("`a|b`", r"`a\|b`"),
+        ("`a` | `b`", r"\`a\` \| \`b\`"),
+        ("a\n# b\u202e\x1b[31m", "a # b [31m"),
+        ("<img src=x>&amp;[l](http://evil)", r"&lt;img src=x>&amp;amp;[l]\(http://evil)"),
+    ],
+)
+def test_text_of_a_cell_cannot_leave_it(text: str, shown: str) -> None:
+    assert Table("T", ["a", "b"], [["x", text]]).markdown().splitlines()[4] == f"| x | {shown} |"

@@ -21,6 +21,9 @@ from contextrl.studies.figures import (
     process_accuracy,
 )
 
+_CODE = re.compile(r"`[^`]+`")
+_SPECIAL = str.maketrans({"|": r"\|", "`": r"\`", "<": "&lt;", "&": "&amp;"})
+
 
 @dataclass(frozen=True)
 class Table:
@@ -33,9 +36,20 @@ class Table:
 
     def markdown(self) -> str:
         """A GitHub table with its title and note."""
-        lines = ["| " + " | ".join(row) + " |" for row in (self.columns, *self.rows)]
+        lines = ["| " + " | ".join(map(in_cell, row)) + " |" for row in (self.columns, *self.rows)]
         lines.insert(1, "|---|" + "---:|" * (len(self.columns) - 1))
         return "\n".join([f"**{self.title}**", "", *lines, *(["", self.note] if self.note else [])]) + "\n"
+
+
+def in_cell(text: str) -> str:
+    """Text within a cell of a Markdown table: one line, in which nothing ends the cell, links or is HTML.
+
+    Names of patterns and kinds come from files of cells, which may be anybody's; code spans are kept as they are.
+    """
+    plain = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    if _CODE.fullmatch(plain):
+        return plain.replace("|", "\\|")
+    return plain.translate(_SPECIAL).replace("](", "]\\(")
 
 
 def ends_of(apart: PairedDifference) -> str:
