@@ -205,6 +205,7 @@ def test_the_command_shows_tables_of_what_is_finished(tmp_path: Path) -> None:
     assert {finding["verdict"] for finding in said["ablations"]["findings"]} == {"cannot be told"}, "all are the same"
     shown = (tmp_path / "out" / "reproduction.html").read_text()
     assert "Main comparison" in shown
+    assert "adjusted by Holm" in shown.split("<main")[0]
     assert "http" not in shown.split("</style>")[1].split("<script")[0]
 
 

@@ -14,7 +14,7 @@ from contextrl.studies.figures import Comparison
 from contextrl.studies.findings import finding, says, undecided
 from contextrl.studies.study import Finding, Found, Result
 from contextrl.studies.tables import Table
-from contextrl.studies.writing import Written, markdown, seeds_said
+from contextrl.studies.writing import HOW, Written, markdown, seeds_said
 
 
 def comparison(mean: float, p: float | None, n: int = 5) -> Comparison:
@@ -170,6 +170,7 @@ def test_markdown_says_claim_command_findings_and_tables() -> None:
     ):
         assert part in text
     assert "![" not in text
+    assert HOW in text
 
 
 def test_missing_seeds_are_named() -> None:

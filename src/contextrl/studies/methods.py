@@ -83,7 +83,10 @@ def _costs(found: Found) -> Table:
                     rounded_mean(processor_seconds(trained)),
                 ]
             )
-    note = "Means over seeds. Processor time: of the whole command on one thread, its start included."
+    note = (
+        "Means over seeds. Processor time: of the whole command on one thread, its start included. With ContextRL's "
+        "tokens or time a seed has as many steps as cost what ContextRL's cost with that seed, at its own cost of a step."
+    )
     return Table("What it costs", ["arm", "steps", "sampled tokens, thousands", "processor time, s"], rows, note)
 
 

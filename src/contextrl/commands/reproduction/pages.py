@@ -18,7 +18,7 @@ from contextrl.report.studies_page import ShownFinding, ShownStudy, ShownTable, 
 from contextrl.studies.cells import CellStore
 from contextrl.studies.study import Figure, Found, Result
 from contextrl.studies.tables import quote
-from contextrl.studies.writing import Written, as_json, markdown, seeds_said
+from contextrl.studies.writing import HOW, Written, as_json, markdown, seeds_said
 
 JSON, PAGE = "reproduction.json", "reproduction.html"
 _TITLE = "The paper's studies in the miniature"
@@ -60,7 +60,7 @@ def write_results(output: Path, studies: Sequence[Written]) -> list[Path]:
     data, page = output / JSON, output / PAGE
     write_atomically(data, json.dumps(as_json(studies), indent=1) + "\n")
     facts = "Tiny models on handwritten digits: what a built situation shows and what it cannot"
-    write_atomically(page, build_studies_page([_shown(study) for study in studies], title=_TITLE, facts=facts))
+    write_atomically(page, build_studies_page([_shown(study) for study in studies], title=_TITLE, facts=facts, how=HOW))
     return [data, page]
 
 
