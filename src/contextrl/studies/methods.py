@@ -85,7 +85,7 @@ def _costs(found: Found) -> Table:
             )
     note = (
         "Means over seeds. Processor time: of the whole command on one thread, its start included. With ContextRL's "
-        "tokens or time a seed has as many steps as cost what ContextRL's cost with that seed, at its own cost of a step."
+        "tokens or time a seed has as many steps as cost what ContextRL's cost with that seed, each at its own cost."
     )
     return Table("What it costs", ["arm", "steps", "sampled tokens, thousands", "processor time, s"], rows, note)
 

@@ -13,9 +13,9 @@ from contextrl.studies.study import Finding, Result
 HOW = (
     "A finding agrees or disagrees where its p is below 0.05: of the paired t-test over seeds, adjusted by Holm for "
     "all that its study or table compares. A share that is said to count does so where its whole interval is on one "
-    "side of 1 %. Everything else cannot be told, and the reason stands beside it. Seeds are trainings: an interval says "
-    "what another training gives on the same items, not what other items do. Held-out images are looked at by the main "
-    "comparison alone; choices were made on development images."
+    "side of 1 %. Everything else cannot be told, and the reason stands beside it. Seeds are trainings: an interval "
+    "says what another training gives on the same items, not what other items do. Held-out images are looked at by the "
+    "main comparison alone; choices were made on development images."
 )
 
 
