@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from click.testing import Result
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -194,7 +195,7 @@ def test_the_command_shows_tables_of_what_is_finished(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, [*arguments, "--only-tables", "--page", str(page)], catch_exceptions=False)
     assert done.exit_code == 0
     text = page.read_text()
-    assert "| ContextRL | 1.000 [1.000, 1.000] |" in text
+    assert "| ContextRL | 1.000 | 1.000 |" in text, "seeds that do not differ have no interval"
     assert "## Ablations" in text
     assert "equal" not in text
     assert "rings are seeds.](page/ablations.svg)" in text
@@ -204,7 +205,49 @@ def test_the_command_shows_tables_of_what_is_finished(tmp_path: Path) -> None:
     assert {finding["verdict"] for finding in said["ablations"]["findings"]} == {"cannot be told"}, "all are the same"
     shown = (tmp_path / "out" / "reproduction.html").read_text()
     assert "Main comparison" in shown
+    assert "adjusted by Holm" in shown.split("<main")[0]
     assert "http" not in shown.split("</style>")[1].split("<script")[0]
+
+
+def only_tables(folder: Path, *options: str) -> Result:
+    where = ["--output", str(folder), "--configs", str(CONFIGS), "--seeds", "1", "--only-tables"]
+    return CliRunner().invoke(app, ["reproduce", "ablations", *where, *options])
+
+
+def test_places_that_nothing_can_be_written_to_are_found_before_any_training(tmp_path: Path) -> None:
+    runner(tmp_path / "out", FakeCommand()).run(arms_in("ablations"), range(1))
+    taken = tmp_path / "taken"
+    taken.write_text("no markers")
+    for options in (
+        ("--page", str(tmp_path)),
+        ("--page", str(taken / "page.md")),
+        ("--readme", str(taken)),
+        ("--readme", str(tmp_path / "none.md")),
+    ):
+        failed = only_tables(tmp_path / "out", *options)
+        assert isinstance(failed.exception, InputError), options
+        assert options[0] in str(failed.exception)
+    assert not list((tmp_path / "out").glob("reproduction.*"))
+    assert "--output" in str(only_tables(taken).exception)
+
+
+def test_tables_of_nothing_are_refused_and_an_earlier_page_stays(tmp_path: Path) -> None:
+    (tmp_path / "reproduction.json").write_text("earlier")
+    assert "found none" in str(only_tables(tmp_path).exception)
+    assert (tmp_path / "reproduction.json").read_text() == "earlier"
+
+
+def test_measures_of_another_form_are_the_cells_fault_and_old_cells_are_named(tmp_path: Path) -> None:
+    made = runner(tmp_path, FakeCommand())
+    made.run(arms_in("ablations"), range(1))
+    cell = made.store.read("contextrl", 0)
+    assert cell is not None
+    made.store.write(replace(cell, settings="of before"))
+    said = only_tables(tmp_path)
+    assert "would make them anew" in said.stderr
+    assert "contextrl (seed 0)" in said.stderr
+    made.store.write(replace(cell, measures={**cell.measures, "leaks": 7}))
+    assert "study ablations: expected measures of this version" in str(only_tables(tmp_path).exception)
 
 
 def test_a_cell_without_what_a_study_measures_is_made_again(tmp_path: Path) -> None:

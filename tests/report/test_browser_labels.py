@@ -57,6 +57,9 @@ def test_a_verdict_that_is_shown_fixes_the_label(browser: Any, tmp_path: Path) -
     assert page.locator("#verdict").is_hidden()
     page.keyboard.press("c")
     assert page.locator("#verdict").inner_text().startswith("The judge: incorrect.")
+    looks = "[...document.querySelectorAll('.labels button')].map(b => getComputedStyle(b).backgroundColor)"
+    given, *others = page.evaluate(looks)
+    assert given not in others, "which label was given is seen"
     page.keyboard.press("i")
     assert page.locator("#correct").get_attribute("aria-pressed") == "true"
     assert page.locator("#done").inner_text() == "1 labelled"

@@ -65,7 +65,7 @@ def test_resamples_without_a_kappa_are_left_out() -> None:
     # Two clusters, one of yes and one of no: half of the resamples draw one of them twice, where chance explains
     # everything; the others agree perfectly.
     found = clustered_kappa([[3, 0, 0, 0], [0, 0, 0, 3]])
-    assert (found.value, found.low, found.high, found.n) == (1.0, 1.0, 1.0, 6)
+    assert (found.value, math.isnan(found.low), math.isnan(found.high), found.n) == (1.0, True, True, 6)
 
 
 @pytest.mark.parametrize(
@@ -76,3 +76,10 @@ def test_no_kappa_no_interval(tables: list[list[int]], n: int) -> None:
     found = clustered_kappa(tables)
     assert found.n == n
     assert all(math.isnan(part) for part in (found.value, found.low, found.high))
+
+
+def test_raters_that_never_differ_have_no_interval() -> None:
+    found = clustered_kappa([[1, 0, 0, 0]] * 3 + [[0, 0, 0, 1]] * 3)
+    assert found.value == 1
+    assert math.isnan(found.low)
+    assert math.isnan(found.high)

@@ -50,3 +50,26 @@ def test_the_interval_holds_the_population_nineteen_times_in_twenty() -> None:
         found = weighted_rate(strata)
         held += found.low <= truth <= found.high
     assert 0.92 <= held / 400 <= 0.99
+
+
+def test_raters_that_never_differ_are_not_taken_for_certain() -> None:
+    few = weighted_kappa([Stratum(80, 3, 3, first=True), Stratum(20, 3, 0, first=False)])
+    many = weighted_kappa([Stratum(80, 300, 300, first=True), Stratum(20, 300, 0, first=False)])
+    assert (few.value, few.high, many.value, many.high) == (1, 1, 1, 1)
+    assert few.low < 0.6 < 0.9 < many.low < 1
+
+
+def test_kappas_interval_holds_the_population_nineteen_times_in_twenty() -> None:
+    """Shares near 0 and 1, where a bootstrap within strata holds it in nine of ten."""
+    rng = np.random.default_rng(4)
+    accepted, rejected = 0.97, 0.05
+    truth = cohens_kappa(700 * accepted, 700 * (1 - accepted), 300 * rejected, 300 * (1 - rejected))
+    held = 0
+    for n in range(300):
+        strata = [
+            Stratum(700, 40, int(rng.binomial(40, accepted)), first=True),
+            Stratum(300, 40, int(rng.binomial(40, rejected)), first=False),
+        ]
+        found = weighted_kappa(strata, resamples=500, seed=n)
+        held += found.low <= truth <= found.high
+    assert 0.92 <= held / 300 <= 0.99

@@ -62,6 +62,12 @@ def test_the_study_says_what_is_shown_kept_and_paid(tmp_path: Path) -> None:
     assert "not tokens" in verdict
     assert "for 30% of the responses" in note
     assert "75% of what the solution brings" in note, "half of it and all of it"
+    (votes,) = said.findings
+    # 0.75 and 1 less 0.625.
+    assert votes.sees.startswith(
+        "Votes part where the small judge errs, 2 votes: balanced accuracy less that by lot: +0.250"
+    )
+    assert (votes.verdict, votes.why[:26]) == ("cannot be told", "The interval has room for ")
     assert "2.5 times the tokens" in note
     assert said.figure is not None
     assert {row["series"] for row in said.figure.rows} >= {"small judge: shown where 2 votes part"}

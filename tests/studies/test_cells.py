@@ -51,14 +51,62 @@ def test_a_cell_of_other_settings_or_of_another_version_is_made_again(tmp_path: 
     assert store.read("grpo", 0) is None
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"version": 1}', '{"version": 1, "arm": "grpo", "more": 1}'])
+@pytest.mark.parametrize("text", ["{", "[]", "\udc80", '{"version": 1}', '{"version": 1, "arm": "grpo", "more": 1}'])
 def test_a_file_that_is_no_cell_is_named(tmp_path: Path, text: str) -> None:
     store = CellStore(tmp_path)
     store.write(CELL)
     path = tmp_path / "cells" / "grpo" / "seed-0.json"
-    path.write_text(text)
+    path.write_text(text, errors="surrogateescape")
     with pytest.raises(InputError, match=r"seed-0\.json"):
         store.read("grpo", 0)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"outcomes": None},
+        {"outcomes": {"test": 5}},
+        {"outcomes": {"test": "RFW?"}},
+        {"outcomes": {"set": "RFW"}},
+        {"tokens": None},
+        {"tokens": {"sampled": "many"}},
+        {"entropy": "x"},
+        {"entropy": float("nan")},
+        {"measures": {"processor": float("inf")}},
+        {"measures": []},
+        {"seed": "0"},
+        {"steps": 1.5},
+    ],
+    ids=str,
+)
+def test_a_cell_with_another_value_than_it_should_have_is_named(tmp_path: Path, changed: dict[str, object]) -> None:
+    store = CellStore(tmp_path)
+    store.write(CELL)
+    store.keep_items("set", [record("a"), record("b")])
+    path = tmp_path / "cells" / "grpo" / "seed-0.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changed}))
+    with pytest.raises(InputError, match=r"seed-0\.json: expected .* Remove it"):
+        store.read("grpo", 0)
+
+
+def test_a_cell_that_was_copied_counts_as_no_other_run(tmp_path: Path) -> None:
+    store = CellStore(tmp_path)
+    store.write(CELL)
+    for arm, seed in (("grpo", 1), ("dapo", 0)):
+        path = tmp_path / "cells" / arm / f"seed-{seed}.json"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text((tmp_path / "cells" / "grpo" / "seed-0.json").read_text())
+        with pytest.raises(InputError, match=rf"the cell of {arm}, seed {seed}, found that of grpo, seed 0"):
+            store.read(arm, seed)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"ids": ["a"]}', '{"ids": ["a"], "sources": []}', '{"ids": 3}'])
+def test_items_that_are_none_are_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "items" / "set-dev.json"
+    path.parent.mkdir()
+    path.write_text(text)
+    with pytest.raises(InputError, match=r"set-dev\.json"):
+        CellStore(tmp_path).items("set:dev")
 
 
 def test_items_are_kept_once_and_cells_over_others_refused(tmp_path: Path) -> None:

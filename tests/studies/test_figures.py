@@ -10,8 +10,15 @@ from scipy.stats import ttest_rel
 from contextrl.errors import InputError
 from contextrl.statistics.seeds import paired_difference
 from contextrl.studies.cells import Cell, CellStore
-from contextrl.studies.figures import answer_accuracy, by_seed, compare, false_positive_rate, process_accuracy
-from contextrl.studies.tables import accuracy_table, comparison_table, comparisons, quote
+from contextrl.studies.figures import (
+    adjusted_together,
+    answer_accuracy,
+    by_seed,
+    compare,
+    false_positive_rate,
+    process_accuracy,
+)
+from contextrl.studies.tables import Table, accuracy_table, comparison_table, comparisons, quote
 
 
 def cell(arm: str, seed: int, outcomes: str) -> Cell:
@@ -52,7 +59,9 @@ def test_a_paired_difference_by_hand_and_by_scipy() -> None:
     )
     assert found.p == pytest.approx(float(ttest_rel(first, second).pvalue))
     assert paired_difference([0.5], [0.25]).p is None
-    assert paired_difference([0.5, 0.5], [0.25, 0.25]).p is None, "nothing varies"
+    same = paired_difference([0.906, 0.907], [0.911, 0.912])
+    # Rounding makes 1e-16 of a spread, and would make p 1e-13 of it.
+    assert (same.low, same.high, same.p, same.n) == (None, None, None, 2), "nothing varies"
 
 
 def test_comparisons_are_of_shared_seeds_and_adjusted_together() -> None:
@@ -99,3 +108,41 @@ def test_a_file_quotes_a_table_between_its_markers(tmp_path: Path) -> None:
     )
     with pytest.raises(InputError, match="reproduce: missing"):
         quote(file, "missing", "x")
+
+
+def test_a_seed_without_a_value_is_left_out_of_a_comparison() -> None:
+    # The second seed of the other has no right answer, so no share of false positives.
+    ours, other = (
+        [cell("ours", seed, "RRFF") for seed in range(3)],
+        [cell("b", n, s) for n, s in enumerate(["RF", "WW"])],
+    )
+    other.append(cell("b", 2, "RR"))
+    (found,) = compare(ours, [other], "test", {"false positives": (false_positive_rate, None)})
+    assert (found.difference.n, found.difference.mean) == (2, pytest.approx(0.25))
+
+
+def test_comparisons_of_several_arms_are_adjusted_together() -> None:
+    ours = [cell("ours", seed, "RRRR") for seed in range(3)]
+    others = [[cell(name, seed, letters) for seed, letters in enumerate(own)] for name, own in WORSE.items()]
+    apart = [pair for other in others for pair in compare(ours, [other], "test", {"all": (process_accuracy, None)})]
+    # Differences 1/4, 1/2, 1/2 in some order: t = 5 with 2 degrees of freedom, p 0.0377; twice that, for there are two.
+    assert [pair.adjusted for pair in apart] == pytest.approx([0.0377, 0.0377], abs=1e-4)
+    assert [pair.adjusted for pair in adjusted_together(apart)] == pytest.approx([0.0755, 0.0755], abs=1e-4)
+
+
+WORSE = {"a": ["RRRW", "RRWW", "RRWW"], "b": ["RRWW", "RRRW", "RRWW"]}
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("w/o CAR: ρ_fp, 0.5 [0.4, 0.6]", "w/o CAR: ρ_fp, 0.5 [0.4, 0.6]"),
+        ("`Digits: 3 < 4`", "`Digits: 3 < 4`"),
+        ("`a|b`", r"`a\|b`"),
+        ("`a` | `b`", r"\`a\` \| \`b\`"),
+        ("a\n# b\u202e\x1b[31m", "a # b [31m"),
+        ("<img src=x>&amp;[l](http://evil)", r"&lt;img src=x>&amp;amp;[l]\(http://evil)"),
+    ],
+)
+def test_text_of_a_cell_cannot_leave_it(text: str, shown: str) -> None:
+    assert Table("T", ["a", "b"], [["x", text]]).markdown().splitlines()[4] == f"| x | {shown} |"

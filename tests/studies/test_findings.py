@@ -14,11 +14,11 @@ from contextrl.studies.figures import Comparison
 from contextrl.studies.findings import finding, says, undecided
 from contextrl.studies.study import Finding, Found, Result
 from contextrl.studies.tables import Table
-from contextrl.studies.writing import Written, markdown, seeds_said
+from contextrl.studies.writing import HOW, Written, markdown, seeds_said
 
 
 def comparison(mean: float, p: float | None, n: int = 5) -> Comparison:
-    ends = (None, None) if n == 1 else (mean - 0.01, mean + 0.01)
+    ends = (None, None) if p is None else (mean - 0.01, mean + 0.01)
     return Comparison("ours", "other", "all", PairedDifference(mean, *ends, p, n), p)
 
 
@@ -38,8 +38,12 @@ def test_only_a_significant_difference_says_anything(mean: float, p: float | Non
 
 
 def test_where_nothing_can_be_told_the_reason_is_said() -> None:
-    assert undecided(-0.19, 0.21) == "The interval has room for -0.190 and for +0.210."
-    assert undecided(None, None) == "One seed has no interval."
+    assert undecided(PairedDifference(0.01, -0.19, 0.21, 0.9, 3)) == "The interval has room for -0.190 and for +0.210."
+    # An interval that excludes the paper's effect says so: small differences are not all the same to tell.
+    small = comparison(0.001, 0.9)
+    assert finding(small, "a less b", paper=0.0196).why.endswith("and for +0.011, not for the paper's +0.020.")
+    assert finding(small, "a less b", paper=0.0043).why.endswith("and for +0.011.")
+    assert "do not differ" in undecided(PairedDifference(-0.002, None, None, None, 2))
     # Significant alone, not after adjusting: the interval has no room for none, and must not be said to.
     assert "among as many comparisons" in finding(comparison(0.2, 0.2), "a less b").why
     assert finding(comparison(0.2, None, 1), "a less b").why == "One seed has no interval."
@@ -102,12 +106,16 @@ def test_the_main_comparison(store: CellStore) -> None:
     found = Found(store, range(3), LABELS)
     result = methods.result(found, benchmark="test", blank="blank", classes=["misconceived"], tasks=tasks)
     by_verdict = {finding.sees.split(":")[0]: finding.verdict for finding in result.findings}
-    assert by_verdict["ContextRL less GRPO with the answer reward"] == "agrees"
+    assert by_verdict["ContextRL less GRPO with the answer reward (paper"] == "agrees"
     grpo = next(f for f in result.findings if "GRPO with the answer" in f.sees)
     # 36, 35 and 34 of 40 against 20, 19 and 19.
-    assert grpo.sees.startswith("ContextRL less GRPO with the answer reward: +0.392")
+    assert grpo.sees.startswith("ContextRL less GRPO with the answer reward (paper: 0.97 and 4.20 points): +0.392")
     assert "Stage 2 costs 50% of processor time" in result.notes[0]
-    assert any("the larger model 0.975" in f.sees and f.verdict == "agrees" for f in result.findings)
+    larger = {f.sees.split(",")[0]: f for f in result.findings if "larger model" in f.sees}
+    # Of 20 questions of each kind: 18, 18 and 17, and 18, 17 and 17, against 20 and 19; the paper is ahead in one.
+    assert larger["In perception"].verdict == "disagrees"
+    assert "(paper: +1.12 points): -0.117" in larger["In perception"].sees
+    assert larger["In reasoning"].verdict == "agrees"
     tables = {table.title: table for table in result.tables}
     assert tables["Perception and reasoning"].rows[0][:3] == ["base policy", "0.300", "0.250"]
     assert result.figure is not None
@@ -133,10 +141,18 @@ def test_ablations_name_what_makes_no_difference(store: CellStore) -> None:
     assert ["reports of level hint (ContextRL)", "0.250"] in [list(row) for row in leaks.rows]
 
 
-def test_rates_have_a_table_and_a_figure(store: CellStore) -> None:
-    result = rates.result(Found(store, range(3), LABELS), benchmark="test", classes=["misconceived"])
+def test_rates_compare_methods_at_one_rate_and_one_seed_tells_nothing(store: CellStore) -> None:
+    for name, right in {"contextrl-1e-4": 30, "grpo-1e-4": 20, "contextrl-3e-4": 30, "grpo-3e-4": 35}.items():
+        store.write(Cell(name, 0, "s", 60, 9.0, outcomes={"test": "R" * right + "W" * (40 - right)}))
+    labels = {name: name for name in ("base", "contextrl-1e-4", "grpo-1e-4", "contextrl-3e-4", "grpo-3e-4")}
+    result = rates.result(Found(store, range(3), labels), benchmark="test", classes=["misconceived"])
     assert len(result.tables) == 1
     assert result.figure is not None
+    assert [finding.sees for finding in result.findings] == [
+        "contextrl-1e-4, less grpo-1e-4: +0.250, 1 seed.",
+        "contextrl-3e-4, less grpo-3e-4: -0.125, 1 seed.",
+    ]
+    assert {finding.verdict for finding in result.findings} == {"cannot be told"}
 
 
 def test_markdown_says_claim_command_findings_and_tables() -> None:
@@ -154,9 +170,13 @@ def test_markdown_says_claim_command_findings_and_tables() -> None:
     ):
         assert part in text
     assert "![" not in text
+    assert HOW in text
 
 
 def test_missing_seeds_are_named() -> None:
     assert seeds_said({"a": 3, "b": 3}, {"a": 3, "b": 3}) == "3 seeds"
-    assert seeds_said({"a": 5, "b": 1}, {"a": 5, "b": 3}) == "3 or 5 seeds; unfinished: b 1 of 3"
+    assert seeds_said({"a": 5, "b": 1}, {"a": 5, "b": 3}) == "1 or 5 seeds; unfinished: b 1 of 3"
+    # Made by another study that asks for more seeds: all of them are in the tables.
+    assert seeds_said({"a": 5, "b": 3}, {"a": 3, "b": 3}) == "3 or 5 seeds"
+    assert seeds_said({"a": 5, "b": 0}, {"a": 3, "b": 3}) == "5 seeds; unfinished: b 0 of 3"
     assert seeds_said({}, {}) == "no arm depends on a seed"

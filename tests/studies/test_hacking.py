@@ -93,8 +93,8 @@ def test_the_study(tmp_path: Path) -> None:
     titles = [table.title for table in shown.tables]
     tables = {table.title: {row[0]: list(row[1:]) for row in table.rows} for table in shown.tables}
     assert len(titles) == 5
-    assert tables["Right answers with a wrong process"]["GRPO"][0].startswith("0.200 [0.200")
-    assert tables["The same by kind of question"]["GRPO"] == ["0.000 [0.000, 0.000]", "0.160 [0.160, 0.160]"]
+    assert tables["Right answers with a wrong process"]["GRPO"][0] == "0.200"
+    assert tables["The same by kind of question"]["GRPO"] == ["0.000", "0.160"], "seeds that do not differ"
     looks = tables["How they look"]["invented digit"]
     assert looks[0].startswith("0.500")
     assert looks[-1] == "`a b c`", "of the run that has most of it; what would break a table is gone"
@@ -103,7 +103,7 @@ def test_the_study(tmp_path: Path) -> None:
     assert planted["ContextRL, biased"][0] == "never, never, never"
     # Two steps of ten samples: (4 + 4 + seed) / 20, over seeds 0.4, 0.45, 0.5.
     assert planted["GRPO, biased"][3].startswith("0.450")
-    assert tables["Without the right picture"]["GRPO"][2:] == ["0.250 [0.250, 0.250]", "0.000 [0.000, 0.000]"]
+    assert tables["Without the right picture"]["GRPO"][2:] == ["0.250", "0.000"]
     verdicts = [finding.verdict for finding in shown.findings]
     assert verdicts == ["agrees", "cannot be told", "cannot be told", "cannot be told", "agrees"]
     assert "at step 3, 4, 5, in 3 of 3 runs" in shown.findings[1].sees

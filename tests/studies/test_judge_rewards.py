@@ -61,5 +61,5 @@ def test_a_study_says_what_survives(tmp_path: Path) -> None:
     said = result(Found(store, range(3), LABELS), benchmark=SET, classes=("known",))
     assert said.notes[0].startswith("Of what the step judge's run gains in process accuracy, small judge gains 0.5")
     judged = next(table for table in said.tables if "while they learn" in table.title)
-    assert judged.rows[0][1:5] == ["0.750 [0.750, 0.750]", "1.000 [1.000, 1.000]", "–", "0.200 [0.200, 0.200]"]
+    assert judged.rows[0][1:5] == ["0.750", "1.000", "–", "0.200"]
     assert [finding.verdict for finding in said.findings] == ["agrees", "agrees", "agrees", "cannot be told"]

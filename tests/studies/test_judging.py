@@ -10,6 +10,7 @@ import pytest
 from contextrl.studies.cells import Cell, CellStore
 from contextrl.studies.judging import (
     EXAMINED,
+    _chosen_recalls,
     balanced,
     calibration,
     chosen_by,
@@ -84,7 +85,12 @@ def test_tables_have_a_row_for_each_judge_and_context(tmp_path: Path) -> None:
     assert [cell[:5] for cell in honest.rows[5][1:4]] == ["1.000", "0.750", "0.875"]
     # On the other seed's set one judge rejects two of four, the other one; by known labels both half.
     assert protocol.rows[3][1].startswith("0.375")
-    assert protocol.rows[3][3] == "-0.125"
+    assert protocol.rows[3][3].startswith("-0.125 [")
+    # Two judges, whatever the number of sets: 0.25 and 0.5, so that t has 1 degree of freedom, 12.706.
+    half = 12.706 * 0.125 * 2**0.5 / 2**0.5
+    assert protocol.rows[3][1] == f"0.375 [0.000, {min(1.0, 0.375 + half):.3f}]"
+    assert "0.250 is right after all" in protocol.note
+    assert any("0.750 are false positives" in finding.sees for finding in said.findings), "of the same sets"
     assert sure.rows[0][1:] == ["0.900", "0.750", "0.200", "–", "–", "–"]
     assert hangs.rows[2][1:] == ["0.750", "0.750", "0.900", "0.200", "0.200", "–", "–"]
     assert hangs.rows[0][5] == "–", "without a solution there is no reference to be wrong"
@@ -100,6 +106,18 @@ def test_a_rise_is_found_and_one_seed_tells_nothing(tmp_path: Path) -> None:
     alone = result(found(tmp_path / "one", 1))
     assert {finding.verdict for finding in alone.findings} == {"cannot be told"}
     assert any("95.8 %" in finding.sees for finding in said.findings)
+
+
+def test_a_judge_on_two_sets_is_one_observation(tmp_path: Path) -> None:
+    three = found(tmp_path, 3)
+    judges = {name: {cell.seed: cell.measures[EXAMINED] for cell in three.cells(name)} for name in three.labels}
+    # Each of three judges is measured on the sets of the two others.
+    assert {context: len(_chosen_recalls(judges, "judge-large", context)) for context in LARGE} == dict.fromkeys(
+        LARGE, 3
+    )
+    protocol = result(three).tables[1]
+    # Recalls 0.25, 0.5 and 0.25; by known labels 0.5 each.
+    assert protocol.rows[3][3].startswith("-0.167 [")
 
 
 def test_without_cells_there_is_nothing_to_say(tmp_path: Path) -> None:

@@ -92,24 +92,26 @@ def found(tmp_path: Path, seeds: int) -> Found:
 
 
 def test_the_study(tmp_path: Path) -> None:
-    shown = result(found(tmp_path, 3), benchmark="dev", classes=("known", "misconceived"), ours="ours", plain="plain")
+    shown = result(found(tmp_path, 5), benchmark="dev", classes=("known", "misconceived"), ours="ours", plain="plain")
     passes = {row[0]: row[1:] for row in shown.tables[0].rows}
     assert passes["base policy"][:3] == ["0.083", "0.167", "0.333"]
-    assert passes["GRPO"][2].startswith("0.333 [0.333, 0.333]")
-    # Of three questions 2, 3 and 3 are reached.
-    assert passes["ContextRL"][2].startswith("0.889")
+    assert passes["GRPO"][2] == "0.333"
+    # Of three questions 2 are reached with one seed and 3 with four.
+    assert passes["ContextRL"][2].startswith("0.933")
     by_class = {row[0]: row[1:] for row in shown.tables[1].rows}
     assert shown.tables[1].columns == ["policy", "known (1)", "misconceived (2)"]
     assert by_class["GRPO"][1].startswith("0.000")
-    assert by_class["ContextRL"][1].startswith("0.833")
+    assert by_class["ContextRL"][1].startswith("0.900")
     assert shown.tables[2].columns == ["policy", "step 15"]
     assert {row[0]: row[1][:5] for row in shown.tables[2].rows} == {"GRPO": "–", "ContextRL": "0.333"}
     forgotten = {row[0]: row[1:] for row in shown.tables[3].rows}
     # Sampled, the first seed loses place 4 of 0 and 4; greedily place 4 of 0 and 4, with every seed.
-    assert forgotten["ContextRL"][0].startswith("0.167")
+    assert forgotten["ContextRL"][0].startswith("0.100")
     assert forgotten["ContextRL"][1].startswith("0.500")
     assert forgotten["GRPO"][0].startswith("0.000")
     assert [finding.verdict for finding in shown.findings] == ["agrees", "cannot be told", "agrees", "cannot be told"]
+    # Differences 1/3 and four of 2/3: t = 9 with 4 degrees of freedom, p 0.00084, twice that for two tests.
+    assert "+0.600 [+0.415, +0.785], p 0.0017, 5 seeds" in shown.findings[0].sees
     assert shown.figure is not None
     assert {row["step"] for row in shown.figure.rows} == {1, 2, 4}
     assert "3 of 6" in shown.notes[0]

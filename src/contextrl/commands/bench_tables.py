@@ -103,4 +103,6 @@ def shown(rate: Rate, *, percent: bool = True) -> str:
         return "-"
     numbers = [100 * part if percent else part for part in (rate.value, rate.low, rate.high)]
     value, low, high = (f"{number:.1f}" if percent else f"{number:.2f}" for number in numbers)
+    if math.isnan(rate.low):
+        return f"{value}{' %' if percent else ''}\n[dim]no interval[/]"
     return f"{value}{' %' if percent else ''}\n[dim]{low} to {high}[/]"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,8 +115,10 @@ def agreement_table(found: PeopleAgreement) -> Table:
 
 
 def _shown(rate: Rate, *, share: bool = True) -> tuple[str, str]:
-    if rate.value != rate.value:  # NaN
+    if math.isnan(rate.value):
         return "–", ""
+    if math.isnan(rate.low):
+        return f"{rate.value:.3f}", "no interval"
     if share:
         return f"{rate.value:.1%}", f"{rate.low:.1%} to {rate.high:.1%}"
     return f"{rate.value:.3f}", f"{rate.low:.3f} to {rate.high:.3f}"
@@ -128,6 +131,11 @@ def notices(found: PeopleAgreement, most: int = 5) -> list[str]:
         named = ", ".join(found.conflicts[:most]) + (", …" if len(found.conflicts) > most else "")
         conflicts = f"; labelled in two ways: {named}" if found.conflicts else ""
         said.append(f"Undecided, in no figure: {found.counts['undecided']}{conflicts}")
+    if found.conflicts:
+        agreed, all_ = found.sample.value * found.sample.n, found.sample.n + len(found.conflicts)
+        said.append(
+            f"What is labelled in two ways counted as no agreement, people agree in {agreed / all_:.1%} of the sample"
+        )
     if found.rejects_wrong is not None:
         said.append(f"Of what people find incorrect the judge rejects {found.rejects_wrong:.1%}")
     if found.keeps_right is not None:

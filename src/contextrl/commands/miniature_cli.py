@@ -204,6 +204,10 @@ def _check_examined(split: str, output: Path) -> None:
         raise InputError("dev or test", found=repr(split), where="--split")
     if not output.parent.is_dir():
         raise InputError("an existing folder", found=f"no folder {str(output.parent)!r}", where="--output")
+    if output.is_dir():
+        raise InputError("a file to write", found="a folder", where="--output", fix=f"Try {output / 'figures.json'}")
+    if (problem := why_not_writable(output.parent)) is not None:
+        raise DiskError(f"{output} cannot be written: {problem}", fix="Choose another place")
 
 
 @app.command()

@@ -11,17 +11,21 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from contextrl.commands.page_place import make_folder
 from contextrl.commands.shipped_configs import CONFIGS
 from contextrl.errors import InputError
 
 if TYPE_CHECKING:
     from contextrl.commands.reproduction.arms import Arm, Study
+    from contextrl.commands.reproduction.runner import Runner
     from contextrl.studies.cells import CellStore
     from contextrl.studies.tables import Table
     from contextrl.studies.writing import Written
 
 #: Of the widest table that a terminal is shown; wider ones are in the page.
 _COLUMNS = 6
+#: Of runs in a message.
+_NAMED = 5
 
 
 def reproduce(
@@ -66,28 +70,68 @@ def reproduce(
         raise InputError("the miniature's configurations", found=f"no {configs / 'contextrl.yaml'}", where="--configs")
     if quick:
         output, seeds = output / "quick", 1
+    _check_places(output, page, readme)
     store = CellStore(output)
-    if not only_tables:
-        _make(store, chosen, seeds, configs, jobs, quick=quick)
+    runner = _runner(store, configs, jobs, quick=quick)
+    if only_tables:
+        _say_old(runner, chosen, seeds)
+    else:
+        # Seed by seed: what is stopped has whole comparisons with fewer seeds.
+        for seed in range(seeds):
+            runner.run(_arms(chosen, seed, quick=quick), [seed])
     _write(store, chosen, seeds, page, readme)
 
 
-def _make(store: CellStore, studies: Sequence[Study], seeds: int, configs: Path, jobs: int, *, quick: bool) -> None:
-    """What is missing, seed by seed: what is stopped has whole comparisons with fewer seeds."""
+def _check_places(output: Path, page: Path | None, readme: Path | None) -> None:
+    """Found now, not after hours of training.
+
+    Raises:
+        InputError: nothing can be written there.
+    """
+    make_folder(output, "--output")
+    if page is not None:
+        if page.is_dir():
+            raise InputError("a file to write", found="a folder", where="--page", fix=f"Try {page / 'reproduction.md'}")
+        make_folder(page.parent, "--page")
+    if readme is not None:
+        text = readme.read_text(encoding="utf-8", errors="replace") if readme.is_file() else None
+        if text is None or "<!-- reproduce: " not in text:
+            found = f"no such file as {readme}" if text is None else f"none in {readme}"
+            raise InputError("a file with a line <!-- reproduce: STUDY -->", found=found, where="--readme")
+
+
+def _runner(store: CellStore, configs: Path, jobs: int, *, quick: bool) -> Runner:
     from contextrl.commands.reproduction.runner import QUICK_ITEMS, QUICK_STEPS, Plan, Runner
     from contextrl.commands.reproduction.studies import STUDIES
 
     known = tuple(STUDIES.values())
     plan = Plan(configs, known, QUICK_ITEMS, QUICK_STEPS, jobs) if quick else Plan(configs, known, jobs=jobs)
-    runner = Runner(store, plan, Console(stderr=True))
-    for seed in range(seeds):
-        runner.run(_arms(studies, seed, quick=quick), [seed])
+    return Runner(store, plan, Console(stderr=True))
+
+
+def _say_old(runner: Runner, studies: Sequence[Study], seeds: int) -> None:
+    """What is finished may be of settings that have changed since: tables without training show it all the same."""
+    from contextrl.commands.reproduction.studies import arms_of
+
+    old = [
+        f"{arm.name} (seed {seed})"
+        for arm in arms_of(studies)
+        for seed in range(seeds if arm.seeded else 1)
+        if runner.store.read(arm.name, seed) is not None and runner.finished(arm, seed) is None
+    ]
+    if old:
+        named = ", ".join(old[:_NAMED]) + (f" and {len(old) - _NAMED} more" if len(old) > _NAMED else "")
+        said = f"Shown though this version would make them anew, without --only-tables: {named}"
+        runner.console.print(escape(said), style="yellow", highlight=False)
 
 
 def _write(store: CellStore, studies: Sequence[Study], seeds: int, page: Path | None, readme: Path | None) -> None:
     from contextrl.commands.reproduction.pages import quote_tables, write_markdown, write_results, written
 
     results = [result for study in studies if (result := written(store, study, range(seeds))) is not None]
+    if not results:
+        # An earlier page stays as it is.
+        raise InputError("finished runs of these studies", found="none", where=str(store.folder), fix="See --output")
     console = Console()
     for result in results:
         _print(console, result)

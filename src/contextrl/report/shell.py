@@ -13,12 +13,13 @@ from typing import Any
 
 import vl_convert
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from contextrl.report.specs import SCALE, VEGA_LITE, Chart, legend_of
 from contextrl.report.text import as_script_data, chart_tree, visible
 
 ASSETS = Path(__file__).parent / "assets"
+_INTERVAL = re.compile(r"\[[-+.\d]+, [-+.\d]+\]")
 
 
 @lru_cache(maxsize=1)
@@ -37,7 +38,22 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters["visible"] = lambda value: visible(str(value))
+    made.filters["spans"] = lambda value: spans(str(value))
     return made
+
+
+def spans(text: str) -> Markup:
+    """Text as a page shows it: what stands between backticks as code, an interval never broken."""
+    parts = visible(text).split("`")
+    if len(parts) % 2 == 0:  # one is left over: no code
+        return escape("`".join(parts))
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if n % 2 else _unbroken(part) for n, part in enumerate(parts)
+    )
+
+
+def _unbroken(text: str) -> str:
+    return _INTERVAL.sub(lambda found: found[0].replace(" ", "\u00a0"), text)
 
 
 def frame_of(names: Sequence[str], *, charts: bool = True) -> dict[str, Any]:

@@ -53,11 +53,14 @@ class ShownStudy:
     chart: Chart | None = None
 
 
-def build_studies_page(studies: Sequence[ShownStudy], *, title: str, facts: str, now: datetime | None = None) -> str:
+def build_studies_page(
+    studies: Sequence[ShownStudy], *, title: str, facts: str, how: str = "", now: datetime | None = None
+) -> str:
     """The page's HTML.
 
     Args:
         facts: a line under the title.
+        how: how verdicts come about; under the table of findings.
     """
     charts = {study.name: made_visible(study.chart) for study in studies if study.chart is not None}
     template = environment().get_template("studies.html.j2")
@@ -66,6 +69,7 @@ def build_studies_page(studies: Sequence[ShownStudy], *, title: str, facts: str,
         studies=studies,
         title=title,
         facts=facts,
+        how=how,
         charts=charts,
         written=f"{now or datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         chart_data=chart_data(charts.values()),

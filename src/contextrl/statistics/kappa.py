@@ -48,7 +48,8 @@ def clustered_kappa(tables: Sequence[Sequence[int]], *, resamples: int = 2000, s
         tables: `[K, 4]`, from `cluster_tables`; may be empty.
 
     Returns:
-        NaN where kappa is not defined; resamples in which it is not are left out.
+        NaN where kappa is not defined; resamples in which it is not are left out. Where all resamples agree, as where
+        two raters never differ, a bootstrap says nothing of how far kappa may be off: the ends are NaN.
     """
     counts = np.array(tables, dtype=np.int64).reshape(-1, 4)
     total = counts.sum(axis=0).tolist()
@@ -57,4 +58,5 @@ def clustered_kappa(tables: Sequence[Sequence[int]], *, resamples: int = 2000, s
         return Rate(math.nan, math.nan, math.nan, sum(total))
     drawn = cluster_draws(len(counts), resamples=resamples, seed=seed) @ counts
     figures = [kappa for row in drawn.tolist() if not math.isnan(kappa := cohens_kappa(*row))]
-    return Rate(value, *percentile_interval(figures or [value]), sum(total))
+    low, high = percentile_interval(figures or [value])
+    return Rate(value, *((low, high) if low < high else (math.nan, math.nan)), sum(total))

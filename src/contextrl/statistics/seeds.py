@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 #: A difference with an adjusted p below this is called significant.
 SIGNIFICANT = 0.05
+#: Half of an interval up to this is rounding: the seeds do not differ.
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -15,7 +17,8 @@ class Estimate:
     """A mean of accuracies over seeds with its 95 % interval.
 
     Attributes:
-        low, high: Student's t over seeds, within 0 and 1; with one seed the run's own interval, or None.
+        low, high: Student's t over seeds, within the bounds of a share as a rule; with one seed the run's own interval,
+            or None. None too where the seeds do not differ: a few equal values do not say how much others would vary.
         values: by seed.
     """
 
@@ -25,14 +28,25 @@ class Estimate:
     values: list[float]
 
 
-def estimate(values: list[float], own_interval: tuple[float, float] | None = None) -> Estimate:
-    """Mean of at least one value with an interval: Student's t, or a single run's own."""
+def estimate(
+    values: list[float],
+    own_interval: tuple[float, float] | None = None,
+    *,
+    bounds: tuple[float, float] = (0.0, 1.0),
+) -> Estimate:
+    """Mean of at least one value with an interval: Student's t, or a single run's own.
+
+    Args:
+        bounds: of what is averaged; the interval ends there.
+    """
     mean = sum(values) / len(values)
     if len(values) == 1:
         low, high = own_interval or (None, None)
         return Estimate(mean, low, high, values)
     half = _half_width(values)
-    return Estimate(mean, max(0.0, mean - half), min(1.0, mean + half), values)
+    if half <= _ROUNDING:
+        return Estimate(mean, None, None, values)
+    return Estimate(mean, max(bounds[0], mean - half), min(bounds[1], mean + half), values)
 
 
 def _half_width(values: Sequence[float]) -> float:
@@ -75,8 +89,8 @@ class PairedDifference:
     """The mean difference of two methods with the same seeds.
 
     Attributes:
-        low, high: Student's t over the seeds' differences; None with one seed.
-        p: two-sided, of the paired t-test; None with one seed, and where every seed differs by the same.
+        low, high: Student's t over the seeds' differences.
+        p: two-sided, of the paired t-test. All three are None with one seed, and where every seed differs by the same.
     """
 
     mean: float
@@ -95,5 +109,6 @@ def paired_difference(first: Sequence[float], second: Sequence[float]) -> Paired
     from scipy.stats import ttest_rel  # takes a second to import
 
     half = _half_width(apart)
-    p = float(ttest_rel(first, second).pvalue) if half else None
-    return PairedDifference(mean, mean - half, mean + half, p, len(apart))
+    if half <= _ROUNDING:
+        return PairedDifference(mean, None, None, None, len(apart))
+    return PairedDifference(mean, mean - half, mean + half, float(ttest_rel(first, second).pvalue), len(apart))

@@ -60,7 +60,8 @@ def weighted_kappa(strata: Sequence[Stratum], *, resamples: int = 2000, seed: in
         strata: `first` is the first rater's word, `hits` are those that the second accepts.
 
     Returns:
-        With the percentile interval of a bootstrap within strata; NaN where it is not defined.
+        With a 95 % interval from draws of each stratum's share out of Beta(hits + 1/2, misses + 1/2) (Jeffreys): a
+        bootstrap would take a stratum in which all that were looked at agree for certain. NaN where it is not defined.
     """
     known = [stratum for stratum in strata if stratum.population]
     n = sum(stratum.n for stratum in known)
@@ -71,10 +72,10 @@ def weighted_kappa(strata: Sequence[Stratum], *, resamples: int = 2000, seed: in
     if math.isnan(value):
         return Rate(math.nan, math.nan, math.nan, n)
     rng = np.random.default_rng(seed)
-    sizes = np.array([stratum.n for stratum in known])
-    drawn = rng.binomial(sizes, shares, size=(resamples, len(known))) / sizes
-    figures = [kappa for row in drawn if not math.isnan(kappa := _kappa(known, row))]
-    return Rate(value, *percentile_interval(figures or [value]), n)
+    hits, sizes = (np.array(counts) for counts in zip(*((s.hits, s.n) for s in known), strict=True))
+    drawn = rng.beta(hits + 0.5, sizes - hits + 0.5, size=(resamples, len(known)))
+    low, high = percentile_interval([kappa for row in drawn if not math.isnan(kappa := _kappa(known, row))])
+    return Rate(value, min(low, value), max(high, value), n)
 
 
 def _kappa(strata: Sequence[Stratum], shares: np.ndarray) -> float:

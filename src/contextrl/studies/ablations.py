@@ -7,19 +7,17 @@ from collections.abc import Mapping, Sequence
 from contextrl.studies.accuracies import CONTEXTRL, against, as_data, dots, of, repeated_table
 from contextrl.studies.figures import Comparison
 from contextrl.studies.findings import finding, says
+from contextrl.studies.references import counted_of, rejected
 from contextrl.studies.study import Found, Result
 from contextrl.studies.tables import Table, accuracy_table
 
-#: Rows of the paper's table, and what they lose there.
+_WITHOUT_CAR = "without-car"
+#: Rows of the paper's table, and the points that they lose there.
 PAPER = {
-    "without-cas": ("ContextRL less w/o CAS (paper: 1.54 points)", ""),
-    "without-car": (
-        "ContextRL less w/o CAR (paper: 1.96 points)",
-        "The step judge finds a wrong derivation without a reference too: what the solution adds are misread digits "
-        "whose answer is right all the same.",
-    ),
-    "without-report": ("ContextRL less w/o report (paper: 0.32 points)", ""),
-    "scale-1": ("ContextRL less w/o scale (paper: 0.43 points)", ""),
+    "without-cas": ("w/o CAS", 1.54),
+    _WITHOUT_CAR: ("w/o CAR", 1.96),
+    "without-report": ("w/o report", 0.32),
+    "scale-1": ("w/o scale", 0.43),
 }
 _NO_DIFFERENCE = 0.01
 
@@ -32,8 +30,12 @@ def result(found: Found, *, benchmark: str, classes: Sequence[str]) -> Result:
     tables += repeated_table(pairs, found.labels, "ContextRL less the others")
     tables += _leaks(found)
     figure = dots(found, benchmark, title="Right answers by right steps, development images")
-    findings = [finding(pair, said, why=why) for name, (said, why) in PAPER.items() if (pair := of(pairs, name))]
-    notes = _what_matters(pairs, found.labels)
+    findings = [
+        finding(pair, f"ContextRL less {row} (paper: {points} points)", paper=points / 100)
+        for name, (row, points) in PAPER.items()
+        if (pair := of(pairs, name))
+    ]
+    notes = [*_what_matters(pairs, found.labels), *_identified(found)]
     return Result(tables, findings, figure, notes, {"comparisons": as_data(pairs)})
 
 
@@ -47,14 +49,31 @@ def _what_matters(pairs: Sequence[Comparison], labels: Mapping[str, str]) -> lis
             worse.append(said)
         elif says(pair) == "disagrees":
             better.append(said)
-        elif apart.low is not None and apart.high is not None and max(-apart.low, apart.high) < _NO_DIFFERENCE:
-            same.append(labels[pair.other])
+        elif apart.n > 1:
+            # Of seeds that do not differ there is no interval: what they all show stands in.
+            low, high = (apart.mean if end is None else end for end in (apart.low, apart.high))
+            same += [labels[pair.other]] if max(-low, high) < _NO_DIFFERENCE else []
     lists = {
         "ContextRL is better than": worse,
         "ContextRL is worse than": better,
         "Within a point of ContextRL, by the whole interval": same,
     }
     return [f"{name}: {'; '.join(found)}." for name, found in lists.items() if found]
+
+
+def _identified(found: Found) -> list[str]:
+    """What a judge without the solution lets pass while training: identification is one thing, the end another."""
+    said = []
+    for name in (_WITHOUT_CAR, CONTEXTRL):
+        counts = counted_of(found, name)
+        if not counts["false_positives"] or not counts["retries_kept"]:
+            return []
+        shares = (
+            rejected(counts) / counts["false_positives"],
+            counts["retries_right"] / counts["retries_kept"],
+        )
+        said.append("{:.3f} of the false positives, and {:.3f} of the retries that it keeps are right".format(*shares))
+    return [f"While training the judge that sees the answer only rejects {said[0]}; with the solution it is {said[1]}."]
 
 
 def _leaks(found: Found) -> list[Table]:

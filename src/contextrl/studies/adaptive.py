@@ -7,8 +7,10 @@ from itertools import product
 from typing import Any
 
 from contextrl.statistics.seeds import Estimate, estimate, paired_difference
+from contextrl.studies.figures import Comparison, adjusted_together
+from contextrl.studies.findings import finding
 from contextrl.studies.judging import FALSE, TRUE, balanced, recall, retention, unscored
-from contextrl.studies.study import Figure, Found, Result, Row
+from contextrl.studies.study import Figure, Finding, Found, Result, Row
 from contextrl.studies.tables import Table, spread
 
 #: Name of the probe whose measure this study reads.
@@ -58,11 +60,10 @@ def result(found: Found) -> Result:
     notes = [said for label, own in judges.items() if (said := _said(label, own))]
     if notes:
         notes.append(
-            "Where more is kept than by lot, votes part where the judge errs. But votes cost more than one "
-            "look with the solution: it saves solutions that are to be written, not tokens."
+            "Votes cost more than one look with the solution: it saves solutions that are to be written, not tokens."
         )
     data = {label: {name: _values(own, name) for name in _names(own)} for label, own in judges.items()}
-    return Result(tables, [], _figure(judges), notes, data)
+    return Result(tables, _findings(judges), _figure(judges), notes, data)
 
 
 def _names(measures: Sequence[Measure]) -> list[str]:
@@ -153,13 +154,28 @@ def _said(label: str, measures: Sequence[Measure]) -> str | None:
             continue
         rest = _mean([kept(one, name) for one in measures])
         left = "" if rest is None else f", {rest.mean:.0%} of what the solution brings"
-        pairs = [(balanced(one, name), at_random(one, name)) for one in measures]
-        apart = paired_difference(*zip(*[(a, b) for a, b in pairs if a is not None and b is not None], strict=True))
-        ends = "" if apart.low is None or apart.high is None else f" [{apart.low:+.3f}, {apart.high:+.3f}]"
         tokens = [one["tokens"][name] / one["tokens"]["solution-drawn"] for one in measures]
         parts.append(
             f"with {name.rpartition('-')[2]} votes it is shown for {share.mean:.0%} of the responses, balanced "
-            f"accuracy is {own.mean:.3f} ({always.mean:.3f} where it is always shown, {apart.mean:+.3f}{ends} over "
-            f"as many shown by lot{left}), for {sum(tokens) / len(tokens):.1f} times the tokens"
+            f"accuracy is {own.mean:.3f} ({always.mean:.3f} where it is always shown, {by_lot.mean:.3f} where it is "
+            f"shown for as many by lot{left}), for {sum(tokens) / len(tokens):.1f} times the tokens"
         )
     return f"{label[:1].upper()}{label[1:]}: {'; '.join(parts)}." if parts else None
+
+
+def _findings(judges: Mapping[str, Sequence[Measure]]) -> list[Finding]:
+    """Whether votes part where a judge errs: more is right than where as many are shown by lot."""
+    pairs = []
+    for label, measures in judges.items():
+        for name in _names(measures):
+            if name in _ALONE:
+                continue
+            both = [(balanced(one, name), at_random(one, name)) for one in measures]
+            known = [(own, lot) for own, lot in both if own is not None and lot is not None]
+            if known:
+                apart = paired_difference(*zip(*known, strict=True))
+                pairs.append(Comparison(label, f"{name.rpartition('-')[2]} votes", "", apart, None))
+    return [
+        finding(pair, f"Votes part where the {pair.arm} errs, {pair.other}: balanced accuracy less that by lot")
+        for pair in adjusted_together(pairs)
+    ]

@@ -7,7 +7,9 @@ import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, NoReturn, TypeVar
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from contextrl.errors import InputError
 from contextrl.records.evaluation import class_of
@@ -16,6 +18,7 @@ from contextrl.records.jsonl import json_ready
 
 #: What became of an evaluated item: right by right steps, right by wrong steps, wrong, unscored.
 RIGHT, FALSE_POSITIVE, WRONG, UNSCORED = "RFWU"
+_OUTCOMES = RIGHT + FALSE_POSITIVE + WRONG + UNSCORED
 #: Raise when cells of before a change must not stand beside those of after it.
 CELL_VERSION = 1
 
@@ -27,6 +30,8 @@ class Items:
     Attributes:
         ids, sources: of each item.
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
 
     ids: tuple[str, ...]
     sources: tuple[str, ...]
@@ -57,6 +62,8 @@ class Cell:
         measures: what probes found, by their names.
     """
 
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
     arm: str
     seed: int
     settings: str
@@ -84,40 +91,88 @@ def outcome(record: Mapping[str, Any]) -> str:
     return RIGHT if record["process_correct"] is True else FALSE_POSITIVE
 
 
+T = TypeVar("T")
+_CELL, _ITEMS = TypeAdapter(Cell), TypeAdapter(Items)
+
+
+def _refuse(expected: str, found: str, path: Path) -> NoReturn:
+    raise InputError(expected, found=found[:160], where=str(path), fix="Remove it")
+
+
+def _no_number(constant: str) -> NoReturn:
+    """JSON has no NaN and no infinity; figures over them would be none."""
+    raise ValueError(f"{constant} in place of a number")
+
+
+def _object(path: Path, expected: str) -> dict[str, Any]:
+    """The JSON object in a file that this store has written, or somebody else."""
+    try:
+        row = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
+    except (ValueError, RecursionError, OSError) as error:
+        _refuse(expected, str(error), path)
+    return row if isinstance(row, dict) else _refuse(expected, f"a {type(row).__name__}", path)
+
+
+def _as(shape: TypeAdapter[T], row: Mapping[str, Any], expected: str, path: Path) -> T:
+    """The object as what it should be."""
+    try:
+        return shape.validate_json(json.dumps(row))
+    except ValidationError as error:
+        first = error.errors()[0]
+        _refuse(expected, f"{'.'.join(map(str, first['loc']))}: {first['msg']}", path)
+
+
 class CellStore:
     """Cells and the items that they are over, one JSON file each, in a folder that is meant to be committed."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._items: dict[str, Items] = {}
 
     def read(self, arm: str, seed: int, settings: str | None = None) -> Cell | None:
         """A finished cell; None where there is none, or one of other settings than asked for.
 
         Raises:
-            InputError: the file holds something else.
+            InputError: the file holds something else, or the cell of another arm or seed: one that was copied would
+                count as a run that nobody made.
         """
         path = self._path(arm, seed)
         if not path.exists():
             return None
-        try:
-            row = json.loads(path.read_text(encoding="utf-8"))
-            version = row.pop("version")
-            cell = Cell(**row)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise InputError("a cell of a study", found=str(error)[:160], where=str(path), fix="Remove it") from error
-        stale = version != CELL_VERSION or (settings is not None and cell.settings != settings)
-        return None if stale else cell
+        row = _object(path, "a cell of a study")
+        if row.pop("version", None) != CELL_VERSION:
+            return None
+        cell = _as(_CELL, row, "a cell of a study", path)
+        if (cell.arm, cell.seed) != (arm, seed):
+            found = f"that of {cell.arm}, seed {cell.seed}"
+            raise InputError(f"the cell of {arm}, seed {seed}", found=found, where=str(path), fix="Remove it")
+        for benchmark, letters in cell.outcomes.items():
+            items = self.items(benchmark)
+            if set(letters) - set(_OUTCOMES) or (items is not None and len(letters) != len(items.ids)):
+                expected = f"a letter of {_OUTCOMES} for every item of {benchmark}"
+                found = f"{len(letters)} letters" + ("" if items is None else f" for {len(items.ids)} items")
+                raise InputError(expected, found=found, where=str(path), fix="Remove it")
+        return None if settings is not None and cell.settings != settings else cell
 
     def write(self, cell: Cell) -> None:
         row = {"version": CELL_VERSION, **json_ready(asdict(cell), digits=4)}
         self._write(self._path(cell.arm, cell.seed), row)
 
     def items(self, benchmark: str) -> Items | None:
-        path = self._items_path(benchmark)
-        if not path.exists():
-            return None
-        row = json.loads(path.read_text(encoding="utf-8"))
-        return Items(tuple(row["ids"]), tuple(row["sources"]))
+        """Of one evaluation set; None where no cell was evaluated on it.
+
+        Raises:
+            InputError: the file holds something else.
+        """
+        if benchmark not in self._items:
+            path = self._items_path(benchmark)
+            if not path.exists():
+                return None
+            items = _as(_ITEMS, _object(path, "items of cells"), "items of cells", path)
+            if len(items.ids) != len(items.sources):
+                _refuse("items of cells", f"{len(items.ids)} ids and {len(items.sources)} sources", path)
+            self._items[benchmark] = items
+        return self._items[benchmark]
 
     def keep_items(self, benchmark: str, records: Sequence[Mapping[str, Any]]) -> str:
         """Remember which items an evaluation was over, and return their outcomes.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from contextrl.statistics.seeds import Estimate, PairedDifference, estimate, holm, paired_difference
 from contextrl.studies.cells import FALSE_POSITIVE, RIGHT, UNSCORED, Cell
@@ -65,7 +65,7 @@ class Comparison:
 
     Attributes:
         difference: over the seeds that both have; the items are the same.
-        adjusted: p after Holm's adjustment for all comparisons of the table; None with one seed.
+        adjusted: p after Holm's adjustment for all comparisons of the table; None where there is no p.
     """
 
     arm: str
@@ -79,7 +79,7 @@ def compare(
     arm: Sequence[Cell],
     others: Sequence[Sequence[Cell]],
     benchmark: str,
-    measures: dict[str, tuple[Figure, Sequence[int] | None]],
+    measures: Mapping[str, tuple[Figure, Sequence[int] | None]],
 ) -> list[Comparison]:
     """Paired differences of one arm with several others, adjusted together for how many there are.
 
@@ -91,10 +91,16 @@ def compare(
     for other in others:
         shared = [(own[cell.seed], cell) for cell in other if cell.seed in own]
         for name, (figure, places) in measures.items():
-            first, second = (by_seed([pair[side] for pair in shared], benchmark, figure, places) for side in (0, 1))
-            if first and len(first) == len(second) == len(shared):
-                difference = paired_difference(first, second)
+            sides = [[by_seed([cell], benchmark, figure, places) for cell in pair] for pair in shared]
+            # A seed of which one side has no value is left out, not the comparison.
+            known = [(ours[0], theirs[0]) for ours, theirs in sides if ours and theirs]
+            if known:
+                difference = paired_difference(*zip(*known, strict=True))
                 rows.append((shared[0][0].arm, shared[0][1].arm, name, difference))
-    tested = [row[3].p for row in rows if row[3].p is not None]
-    adjusted = iter(holm(tested))
-    return [Comparison(*row, next(adjusted) if row[3].p is not None else None) for row in rows]
+    return adjusted_together([Comparison(*row, row[3].p) for row in rows])
+
+
+def adjusted_together(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """The same with p adjusted (Holm) for how many of these are tested."""
+    adjusted = iter(holm([pair.difference.p for pair in comparisons if pair.difference.p is not None]))
+    return [replace(pair, adjusted=None if pair.difference.p is None else next(adjusted)) for pair in comparisons]

@@ -12,8 +12,9 @@ from typing import Any
 from contextrl.statistics.seeds import Estimate, estimate, paired_difference
 from contextrl.studies.cells import Cell
 from contextrl.studies.figures import answer_accuracy, over_seeds, process_accuracy
+from contextrl.studies.findings import worth
 from contextrl.studies.study import Figure, Finding, Found, Result, Row
-from contextrl.studies.tables import Table, spread
+from contextrl.studies.tables import Table, ends_of, spread
 
 #: Name of the probe whose measure this study reads; see `report.audit.Audit.as_json`.
 AUDIT = "audit"
@@ -21,7 +22,6 @@ AUDIT = "audit"
 BLOCK, MOST_PATTERNS = 5, 10
 #: Of right answers, those with a wrong process: derived from the paper's 8.9 % and 51.12 %.
 PAPER = 0.155
-_WORTH = 0.01
 #: Process accuracy without the right picture from which guessing would not explain it.
 _LEAK = 0.05
 
@@ -245,18 +245,11 @@ def _blocks(audit: Mapping[str, Any], key: str) -> list[tuple[int, float]]:
 
 
 def _share_findings(found: Found, arms: Mapping[str, Sequence[Cell]]) -> list[Finding]:
-    findings = []
-    for name, cells in arms.items():
-        if (share := _over(cells, rate)) is None:
-            continue
-        sees = f"{found.labels[name]}: {spread(share)} of right answers have a wrong process (the paper: about 0.155)."
-        if share.low is None or share.high is None:
-            findings.append(Finding("cannot be told", sees, "One seed has no interval."))
-        elif share.low > _WORTH:
-            findings.append(Finding("agrees", sees))
-        else:
-            findings.append(Finding("disagrees" if share.high < _WORTH else "cannot be told", sees))
-    return findings
+    return [
+        worth(f"Right answers with a wrong process, more than 1 % with {found.labels[name]}", share, PAPER)
+        for name, cells in arms.items()
+        if (share := _over(cells, rate)) is not None
+    ]
 
 
 def _hacking_findings(found: Found, arms: Mapping[str, Sequence[Cell]], hacked: Sequence[str]) -> list[Finding]:
@@ -282,9 +275,7 @@ def _apart(found: Found, ours: Sequence[Cell], plain: Sequence[Cell]) -> list[Fi
         return []
     apart = paired_difference([a for a, _ in both], [b for _, b in both])
     labels = [found.labels[cells[0].arm] for cells in (ours, plain)]
-    sees = (
-        f"Gap of the last third, {labels[0]} less {labels[1]}: {apart.mean:+.3f} [{apart.low:+.3f}, {apart.high:+.3f}]."
-    )
+    sees = f"Gap of the last third, {labels[0]} less {labels[1]}: {apart.mean:+.3f}{ends_of(apart)}, {apart.n} seeds."
     return [Finding("cannot be told", sees, "The paper does not compare it.")]
 
 

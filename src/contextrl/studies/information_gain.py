@@ -14,8 +14,9 @@ from contextrl.records import metrics
 from contextrl.records.jsonl import number
 from contextrl.statistics.seeds import Estimate, estimate, paired_difference
 from contextrl.studies.cells import Cell
+from contextrl.studies.findings import worth
 from contextrl.studies.study import Figure, Finding, Found, Result, Row
-from contextrl.studies.tables import Table, spread
+from contextrl.studies.tables import Table, ends_of, spread
 
 #: Name of the probe whose measure this study reads.
 SERIES = "series"
@@ -92,8 +93,6 @@ PAPER = {
     "all-negative groups": None,
     "false positives": 0.155,
 }
-#: A share that counts for something.
-_WORTH = 0.01
 
 
 def result(found: Found) -> Result:
@@ -184,10 +183,12 @@ def _figure(found: Found, arms: Mapping[str, Sequence[Cell]]) -> Figure | None:
 
 def _findings(figures: Mapping[str, Estimate | None], cells: Sequence[Cell]) -> list[Finding]:
     told = {
-        "rho_fp": "Context finds false positives among the samples, 8.9 % of all",
-        "rho_r": "Stage 2 recovers questions, 8.56 % of all",
+        "rho_fp": ("Context finds false positives, more than 1 % of all samples", 0.089),
+        "rho_r": ("Stage 2 recovers more than 1 % of all questions", 0.0856),
     }
-    findings = [_worth(claim, own) for what, claim in told.items() if (own := figures.get(what)) is not None]
+    findings = [
+        worth(claim, own, paper) for what, (claim, paper) in told.items() if (own := figures.get(what)) is not None
+    ]
     if (negative := figures.get("negatives")) is not None and (wrong := figures.get("false positives")) is not None:
         sees = f"Negatives {spread(negative)} of samples (51.1 %); wrong processes {spread(wrong)} of right answers"
         why = "Both follow from the base policy and the questions: the paper's are those of its 29K rows."
@@ -195,16 +196,6 @@ def _findings(figures: Mapping[str, Estimate | None], cells: Sequence[Cell]) -> 
     if len(cells) > 1:
         findings += _course(cells)
     return findings
-
-
-def _worth(claim: str, share: Estimate) -> Finding:
-    """Agreement that a share counts for something: its whole interval above a hundredth."""
-    sees = f"{claim}; here {spread(share)}."
-    if share.low is None or share.high is None:
-        return Finding("cannot be told", sees, "One seed has no interval.")
-    if share.low > _WORTH:
-        return Finding("agrees", sees)
-    return Finding("disagrees" if share.high < _WORTH else "cannot be told", sees)
 
 
 def _course(cells: Sequence[Cell]) -> list[Finding]:
@@ -219,9 +210,7 @@ def _course(cells: Sequence[Cell]) -> list[Finding]:
     if len(pairs) < 2:
         return []
     apart = paired_difference([last for last, _ in pairs], [first for _, first in pairs])
-    sees = (
-        f"The gain of the last third less that of the first: {apart.mean:+.3f} [{apart.low:+.3f}, {apart.high:+.3f}]."
-    )
+    sees = f"The gain of the last third less that of the first: {apart.mean:+.3f}{ends_of(apart)}, {apart.n} seeds."
     why = "The paper gives totals, no course. What has been learned is in no later sample as a gain."
     return [Finding("cannot be told", sees, why)]
 

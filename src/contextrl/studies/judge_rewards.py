@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from contextrl.statistics.seeds import Estimate, estimate
-from contextrl.studies.accuracies import BASE, against, as_data, dots, of, repeated_table
+from contextrl.studies.accuracies import BASE, against, as_data, dots, repeated_table
 from contextrl.studies.cells import Cell
+from contextrl.studies.figures import Comparison, adjusted_together, by_seed, compare, process_accuracy
 from contextrl.studies.figures import Figure as Measured
-from contextrl.studies.figures import answer_accuracy, by_seed, compare, process_accuracy
 from contextrl.studies.findings import finding
 from contextrl.studies.study import Finding, Found, Result
 from contextrl.studies.tables import Table, accuracy_table, spread
@@ -69,7 +70,7 @@ def result(found: Found, *, benchmark: str, classes: Sequence[str]) -> Result:
         if name not in (BASE, STEPS):
             shares = survival(found.cells(name), found.cells(STEPS), base, benchmark)
             if shares:
-                surviving[name] = _unbounded(shares)
+                surviving[name] = estimate(shares, bounds=(-math.inf, math.inf))
     notes = [
         f"Of what the step judge's run gains in process accuracy, {found.labels[name]} gains {spread(own)}."
         for name, own in surviving.items()
@@ -83,13 +84,6 @@ def result(found: Found, *, benchmark: str, classes: Sequence[str]) -> Result:
     figure = dots(found, benchmark, title="Right answers by right steps, by who gave the reward")
     data = {"comparisons": as_data(pairs), "survival": {name: vars(own) for name, own in surviving.items()}}
     return Result(tables, findings, figure, notes, data)
-
-
-def _unbounded(values: list[float]) -> Estimate:
-    """A mean whose values are no shares of one: they may be below 0 and above 1."""
-    shifted = estimate([value / 10 + 0.5 for value in values])
-    ends = [None if end is None else (end - 0.5) * 10 for end in (shifted.low, shifted.high)]
-    return Estimate(sum(values) / len(values), ends[0], ends[1], values)
 
 
 def _judges(found: Found) -> Table:
@@ -119,32 +113,23 @@ def _judges(found: Found) -> Table:
 
 
 def _findings(found: Found, benchmark: str) -> list[Finding]:
-    """What the paper relies on: a judge that errs suffices; its context matters."""
-    findings = []
-    measures: dict[str, tuple[Measured, Sequence[int] | None]] = {
-        "process": (process_accuracy, None),
-        "answer": (answer_accuracy, None),
-    }
+    """What the paper relies on: a judge that errs suffices; its context matters. All are adjusted together."""
+    measures: dict[str, tuple[Measured, Sequence[int] | None]] = {"process": (process_accuracy, None)}
+    claims: list[str] = []
+    pairs: list[Comparison] = []
     for name in found.labels:
-        if name in (BASE, STEPS) or not found.cells(name):
+        if name in (BASE, STEPS):
             continue
         # The base policy has one cell, whatever the seed.
-        base = [_as_seed(found.cells(BASE)[0], cell.seed) for cell in found.cells(name)] if found.cells(BASE) else []
-        pairs = compare(found.cells(name), [base], benchmark, measures) if base else []
-        gain = of(pairs, BASE, "process")
-        if gain is not None:
-            said = (
-                f"A judge that errs suffices as a reward: {found.labels[name]} less the base policy, process accuracy"
-            )
-            findings.append(finding(gain, said))
+        base = [_as_seed(one, cell.seed) for one in found.cells(BASE) for cell in found.cells(name)]
+        gain = compare(found.cells(name), [base], benchmark, measures)
+        claims += [f"A judge that errs suffices as a reward: {found.labels[name]} less the base policy"] * len(gain)
+        pairs += gain
     with_solution, with_answer = (found.cells(f"contextrl-judge-large{end}") for end in ("", "-answer"))
-    if with_solution and with_answer:
-        pairs = compare(with_solution, [with_answer], benchmark, measures)
-        apart = of(pairs, with_answer[0].arm, "process")
-        if apart is not None:
-            said = "What the judge sees matters (paper, table 4: 1.96 points): solution less answer, process accuracy"
-            findings.append(finding(apart, said))
-    return findings
+    apart = compare(with_solution, [with_answer], benchmark, measures)
+    claims += ["What the judge sees matters (paper, table 4: 1.96 points): solution less answer"] * len(apart)
+    adjusted = adjusted_together([*pairs, *apart])
+    return [finding(pair, f"{claim}, process accuracy") for claim, pair in zip(claims, adjusted, strict=True)]
 
 
 def _as_seed(cell: Cell, seed: int) -> Cell:

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from contextrl.statistics.seeds import SIGNIFICANT, Estimate, PairedDifference, estimate, holm, paired_difference
-from contextrl.studies.findings import undecided
+from contextrl.statistics.seeds import Estimate, PairedDifference, estimate, paired_difference
+from contextrl.studies.figures import Comparison, adjusted_together
+from contextrl.studies.findings import finding
 from contextrl.studies.study import Figure, Finding, Found, Result, Row
-from contextrl.studies.tables import Table, spread
+from contextrl.studies.tables import Table, ends_of, spread
 
 #: Name of the probe whose measure this study reads, and the arms by size.
 EXAMINED = "examined"
@@ -118,9 +119,9 @@ def result(found: Found) -> Result:
         "honest": {
             name: {context: _values(own, recall, context) for context in CONTEXTS} for name, own in judges.items()
         },
-        "comparisons": {said: None if pair is None else vars(pair) for said, (pair, _) in comparisons.items()},
+        "comparisons": {said: None if pair is None else vars(pair) for said, (pair, _, _) in comparisons.items()},
     }
-    notes = _notes(judges)
+    notes = [*_bias_said(judges), *_believes(judges)]
     return Result(tables, _findings(comparisons, judges), _figure(found, judges), notes, data)
 
 
@@ -156,20 +157,21 @@ def _protocol(found: Found, judges: Mapping[str, Mapping[int, Measure]]) -> Tabl
     """The paper's figure beside the honest one; where there are several seeds, other judges chose the set."""
     rows = []
     for name, context in product(judges, CONTEXTS):
-        own = judges[name]
-        shares = [share for share, _, _ in _chosen_recalls(judges, name, context)]
-        honest = _over_seeds(own, recall, context)
-        bias = "–" if not shares or honest is None else f"{sum(shares) / len(shares) - honest.mean:+.3f}"
+        shares = list(_chosen_recalls(judges, name, context).values())
         seen = spread(estimate(shares)) if shares else "–"
-        rows.append([f"{found.labels[name]}, {context}", seen, spread(honest), bias, f"{PAPER[name][context]:.4f}"])
+        honest = spread(_over_seeds(judges[name], recall, context))
+        bias = _bias_of(judges, name, context)
+        apart = "–" if bias is None else f"{bias.mean:+.3f}{ends_of(bias)}"
+        rows.append([f"{found.labels[name]}, {context}", seen, honest, apart, f"{PAPER[name][context]:.4f}"])
     sets = [chosen for chosen in _sets(judges).values() if chosen.places]
-    wrong = [1 - chosen.false / len(chosen.places) for chosen in sets]
-    size = f"{sum(len(one.places) for one in sets) / len(sets):.0f}" if sets else "no"
-    share = f"{sum(wrong) / len(wrong):.3f}" if wrong else "–"
+    places, false = _size(sets)
+    size = f"{places / len(sets):.0f}" if sets else "no"
+    share = f"{1 - false / places:.3f}" if sets else "–"
     note = (
         f"The set: right answers that the small and the large judge with the solution both reject, {size} responses on "
         f"average, of which a share of {share} is right after all. A judge is measured on sets that judges of other "
-        "seeds chose; with one seed by its own, where the solution gives 1 by construction."
+        "seeds chose, the mean of them, which is one value for each judge; with one seed by its own, where the "
+        "solution gives 1 by construction. Bias: the first figure less the second, judge by judge."
     )
     columns = ["judge, context", "recall on the chosen set", "recall by known labels", "bias", "the paper's recall"]
     return Table("By the paper's protocol", columns, rows, note)
@@ -183,19 +185,34 @@ def _sets(judges: Mapping[str, Mapping[int, Measure]]) -> dict[int, Chosen]:
     return {seed: chosen_by(small[seed], large[seed]) for seed in small if seed in large}
 
 
-def _chosen_recalls(
-    judges: Mapping[str, Mapping[int, Measure]], name: str, context: str
-) -> list[tuple[float, int, int]]:
-    """(recall, seed of the judge, seed of the set) on sets of other seeds; of its own where there is no other."""
+def _chosen_recalls(judges: Mapping[str, Mapping[int, Measure]], name: str, context: str) -> dict[int, float]:
+    """By seed of the judge, its mean recall on sets of other seeds; on its own where there is no other.
+
+    One judge on two sets is one observation, not two.
+    """
     sets = _sets(judges)
-    found = []
-    for seed, own in product(judges[name], sets):
-        if seed == own and len(sets) > 1:
-            continue
-        share = recall_on(judges[name][seed], context, sets[own])
-        if share is not None:
-            found.append((share, seed, own))
+    found = {}
+    for seed, measure in judges[name].items():
+        others = [chosen for own, chosen in sets.items() if own != seed or len(sets) == 1]
+        shares = [share for chosen in others if (share := recall_on(measure, context, chosen)) is not None]
+        if shares:
+            found[seed] = sum(shares) / len(shares)
     return found
+
+
+def _bias_of(judges: Mapping[str, Mapping[int, Measure]], name: str, context: str) -> PairedDifference | None:
+    """Recall on chosen sets less recall by known labels, judge by judge."""
+    pairs = [
+        (chosen, honest)
+        for seed, chosen in _chosen_recalls(judges, name, context).items()
+        if (honest := recall(judges[name][seed], context)) is not None
+    ]
+    return paired_difference(*zip(*pairs, strict=True)) if pairs else None
+
+
+def _size(sets: Sequence[Chosen]) -> tuple[int, int]:
+    """Responses of all sets together, and the false positives among them."""
+    return sum(len(one.places) for one in sets), sum(one.false for one in sets)
 
 
 def _calibrated(found: Found, judges: Mapping[str, Mapping[int, Measure]]) -> Table:
@@ -282,11 +299,12 @@ def _figure(found: Found, judges: Mapping[str, Mapping[int, Measure]]) -> Figure
 
 # ---- findings --------------------------------------------------------------------------------------------------------
 
-Compared = tuple[PairedDifference | None, bool]
+#: A difference over the seeds, whether the paper's is above zero, and how large it is where it is of the same kind.
+Compared = tuple[PairedDifference | None, bool, float | None]
 
 
 def _comparisons(judges: Mapping[str, Mapping[int, Measure]]) -> dict[str, Compared]:
-    """What is claimed: a difference over the seeds, and whether the paper's is above zero."""
+    """What is claimed, by its words."""
     claims: dict[str, Compared] = {}
     for name, own in judges.items():
         size = name.removeprefix("judge-")
@@ -298,19 +316,21 @@ def _comparisons(judges: Mapping[str, Mapping[int, Measure]]) -> dict[str, Compa
         )
         for value, what, contexts in measured:
             for context in contexts:
-                rise = f"{paper[context] - paper['none']:+.3f}"
-                said = f"{size} judge, {what}, {context} less none (the paper's recall: {rise})"
-                claims[said] = (_difference(own, value, context, "none"), True)
+                rise = paper[context] - paper["none"]
+                said = f"{size} judge, {what}, {context} less none (the paper's recall: {rise:+.3f})"
+                same = rise if value is recall else None
+                claims[said] = (_difference(own, value, context, "none"), True, same)
     gaps = {context: _gaps(judges, context) for context in ("none", "solution")}
     if gaps["none"] and len(gaps["none"]) == len(gaps["solution"]):
         said = "gap of the sizes in balanced accuracy, solution less none (the paper's recall: +0.001 less +0.050)"
-        claims[said] = (paired_difference(gaps["solution"], gaps["none"]), False)
+        claims[said] = (paired_difference(gaps["solution"], gaps["none"]), False, None)
     return claims
 
 
 def _difference(judges: Mapping[int, Measure], value: Value, first: str, second: str) -> PairedDifference | None:
-    sides = [_values(judges, value, context) for context in (first, second)]
-    return paired_difference(*sides) if sides[0] and len(sides[0]) == len(sides[1]) else None
+    both = [(value(measure, first), value(measure, second)) for measure in judges.values()]
+    known = [(one, other) for one, other in both if one is not None and other is not None]
+    return paired_difference(*zip(*known, strict=True)) if known else None
 
 
 def _gaps(judges: Mapping[str, Mapping[int, Measure]], context: str) -> list[float]:
@@ -323,19 +343,9 @@ def _gaps(judges: Mapping[str, Mapping[int, Measure]], context: str) -> list[flo
 
 
 def _findings(comparisons: Mapping[str, Compared], judges: Mapping[str, Mapping[int, Measure]]) -> list[Finding]:
-    known = {said: (pair, higher) for said, (pair, higher) in comparisons.items() if pair is not None}
-    adjusted = iter(holm([pair.p for pair, _ in known.values() if pair.p is not None]))
-    findings = []
-    for said, (pair, higher) in known.items():
-        p = None if pair.p is None else next(adjusted)
-        ends = "" if pair.low is None or pair.high is None else f" [{pair.low:+.3f}, {pair.high:+.3f}]"
-        tested = "" if p is None else f", p {p:.2g}"
-        sees = f"{said}: {pair.mean:+.3f}{ends}{tested}, {pair.n} {'seed' if pair.n == 1 else 'seeds'}."
-        if p is None or p >= SIGNIFICANT:
-            findings.append(Finding("cannot be told", sees, undecided(pair.low, pair.high)))
-        else:
-            findings.append(Finding("agrees" if (pair.mean > 0) == higher else "disagrees", sees))
-    return [*findings, *_bias(judges)]
+    known = [Comparison("", "", said, apart, None) for said, (apart, _, _) in comparisons.items() if apart is not None]
+    told = [(pair, *comparisons[pair.measure][1:]) for pair in adjusted_together(known)]
+    return [*(finding(pair, pair.measure, higher=up, paper=rise) for pair, up, rise in told), *_bias(judges)]
 
 
 def _bias(judges: Mapping[str, Mapping[int, Measure]]) -> list[Finding]:
@@ -343,7 +353,7 @@ def _bias(judges: Mapping[str, Mapping[int, Measure]]) -> list[Finding]:
     sets = [chosen for chosen in _sets(judges).values() if chosen.places]
     if not sets:
         return []
-    places, false = sum(len(one.places) for one in sets), sum(one.false for one in sets)
+    places, false = _size(sets)
     sees = f"Of the responses that both judges with the solution reject {false / places:.3f} are false positives"
     return [
         Finding(
@@ -352,10 +362,6 @@ def _bias(judges: Mapping[str, Mapping[int, Measure]]) -> list[Finding]:
             "The share depends on how many true positives there are to be rejected; here as many as false ones.",
         )
     ]
-
-
-def _notes(judges: Mapping[str, Mapping[int, Measure]]) -> list[str]:
-    return [*_bias_said(judges), *_believes(judges)]
 
 
 def _believes(judges: Mapping[str, Mapping[int, Measure]]) -> list[str]:
@@ -377,17 +383,15 @@ def _believes(judges: Mapping[str, Mapping[int, Measure]]) -> list[str]:
 
 
 def _bias_said(judges: Mapping[str, Mapping[int, Measure]]) -> list[str]:
-    biases = {}
-    for name, context in product(judges, CONTEXTS):
-        shares = [share for share, _, _ in _chosen_recalls(judges, name, context)]
-        honest = _over_seeds(judges[name], recall, context)
-        if shares and honest is not None:
-            biases[f"{name.removeprefix('judge-')}, {context}"] = sum(shares) / len(shares) - honest.mean
+    biases = [
+        f"{name.removeprefix('judge-')}, {context} {bias.mean:+.3f}{ends_of(bias)}"
+        for name, context in product(judges, CONTEXTS)
+        if (bias := _bias_of(judges, name, context)) is not None
+    ]
     if not biases:
         return []
-    said = "; ".join(f"{name} {bias:+.3f}" for name, bias in biases.items())
     return [
-        f"Bias of the paper's protocol, recall on the chosen set less recall by known labels: {said}. A set that "
-        "judges with the solution chose holds what such judges find, and says nothing of what they miss or of right "
-        "responses that they reject."
+        f"Bias of the paper's protocol, recall on the chosen set less recall by known labels: {'; '.join(biases)}. A "
+        "set that judges with the solution chose holds what such judges find, and says nothing of what they miss or of "
+        "right responses that they reject."
     ]

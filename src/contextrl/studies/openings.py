@@ -8,7 +8,7 @@ from contextrl.studies.accuracies import CONTEXTRL, against, as_data, dots, of, 
 from contextrl.studies.cells import Cell
 from contextrl.studies.costs import processor_seconds, rounded_mean
 from contextrl.studies.figures import Comparison
-from contextrl.studies.findings import difference_said
+from contextrl.studies.findings import difference_said, no_interval, says
 from contextrl.studies.study import Found, Result
 from contextrl.studies.tables import Table, accuracy_table
 
@@ -36,15 +36,13 @@ def result(found: Found, *, benchmark: str, classes: Sequence[str], questions: M
 
 
 def pays(pair: Comparison) -> str:
-    """Whether a change is better than ContextRL as it is, in a sentence."""
+    """Whether a change is better than ContextRL as it is, in a sentence; by the adjusted p, as everywhere."""
     apart = pair.difference
     if apart.low is None or apart.high is None:
-        return "One seed, so that nothing can be told."
-    if apart.high < 0:
-        return "It pays here."
-    if apart.low > 0:
-        return "It costs accuracy here."
-    return f"No difference can be told (within {max(abs(apart.low), abs(apart.high)):.3f})."
+        return f"Nothing can be told: {no_interval(apart.n)[:1].lower()}{no_interval(apart.n)[1:]}"
+    told = {"agrees": "It pays here.", "disagrees": "It costs accuracy here."}
+    nothing = f"No difference can be told (within {max(abs(apart.low), abs(apart.high)):.3f})."
+    return told.get(says(pair, higher=False), nothing)
 
 
 def costs(found: Found) -> Table:

@@ -14,8 +14,8 @@ from contextrl.records.evaluation import class_of
 from contextrl.statistics.pass_at_k import mean_pass_at_k, steps_of_k
 from contextrl.statistics.seeds import Estimate, estimate, paired_difference
 from contextrl.studies.cells import RIGHT, UNSCORED, Cell
-from contextrl.studies.figures import Comparison
-from contextrl.studies.findings import difference_said
+from contextrl.studies.figures import Comparison, adjusted_together
+from contextrl.studies.findings import finding
 from contextrl.studies.study import Figure, Finding, Found, Result, Row
 from contextrl.studies.tables import Table, spread
 
@@ -24,7 +24,6 @@ REACHED = "reachability"
 BASE = "base"
 #: Shares of a question's samples: from which it counts as solved, and under which as lost.
 SOLVED, LOST = 0.9, 0.5
-_SIGNIFICANT = 0.05
 
 
 def counts(records: Iterable[Mapping[str, Any]], samples: int) -> dict[str, Any]:
@@ -125,12 +124,13 @@ def result(found: Found, *, benchmark: str, classes: Sequence[str], ours: str, p
         f"The base policy solves {share} questions in none of {base['samples']} samples at temperature 1 by a right "
         "process. What it shows of them in a second draw is chance."
     )
+    asked = {f"pass@{base['samples']} on what the base never solves": places}
+    asked |= {f"the same, class {name}": of_class(base, name, places) for name in classes}
+    differences = [pair for what, own in asked.items() if (pair := _difference(arms, own, ours, plain, what))]
     findings = [
-        *_difference(arms, places, ours, plain, f"pass@{base['samples']} on what the base never solves"),
         *(
-            finding
-            for name in classes
-            for finding in _difference(arms, of_class(base, name, places), ours, plain, f"the same, class {name}")
+            finding(pair, f"ContextRL less GRPO, {pair.measure} ({len(asked[pair.measure])} questions)")
+            for pair in adjusted_together(differences)
         ),
         *_forgetting(found, arms, base),
     ]
@@ -241,22 +241,13 @@ def _figure(found: Found, arms: Mapping[str, Sequence[Cell]], base: Mapping[str,
 
 def _difference(
     arms: Mapping[str, Sequence[Cell]], places: Sequence[int], ours: str, plain: str, what: str
-) -> list[Finding]:
-    """Whether ours reaches more than the plain method with the same seeds."""
+) -> Comparison | None:
+    """How much more ours reaches than the plain method with the same seeds."""
     others = {cell.seed: cell for cell in arms.get(plain, ())}
     pairs = [(cell, others[cell.seed]) for cell in arms.get(ours, ()) if cell.seed in others]
     shares = [(reached(_final(a), places), reached(_final(b), places)) for a, b in pairs]
     known = [(a, b) for a, b in shares if a is not None and b is not None]
-    if not known:
-        return []
-    apart = paired_difference([a for a, _ in known], [b for _, b in known])
-    said = difference_said(Comparison(ours, plain, what, apart, apart.p))
-    sees = f"ContextRL less GRPO, {what} ({len(places)} questions): {said}."
-    # Where every seed differs by the same there is no p, and nothing to doubt.
-    same = apart.p is None and apart.n > 1 and apart.mean != 0
-    if not same and (apart.p is None or apart.p >= _SIGNIFICANT):
-        return [Finding("cannot be told", sees, "One seed has no interval." if apart.n == 1 else "")]
-    return [Finding("agrees" if apart.mean > 0 else "disagrees", sees)]
+    return Comparison(ours, plain, what, paired_difference(*zip(*known, strict=True)), None) if known else None
 
 
 def _forgetting(found: Found, arms: Mapping[str, Sequence[Cell]], base: Mapping[str, Any]) -> list[Finding]:

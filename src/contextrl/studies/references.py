@@ -8,7 +8,7 @@ from typing import Any
 
 from contextrl.studies.accuracies import CONTEXTRL, against, as_data, dots, of, repeated_table
 from contextrl.studies.figures import Comparison
-from contextrl.studies.findings import difference_said, finding
+from contextrl.studies.findings import difference_said, finding, no_interval, says, undecided
 from contextrl.studies.study import Finding, Found, Result
 from contextrl.studies.tables import Table, accuracy_table
 
@@ -63,12 +63,13 @@ def _unharmed(pair: Comparison | None) -> list[Finding]:
     apart = pair.difference
     sees = f"ContextRL with whole references less ContextRL with the weaker model's: {difference_said(pair)}."
     if apart.low is None or apart.high is None:
-        return [Finding("cannot be told", sees, "One seed has no interval.")]
+        return [Finding("cannot be told", sees, no_interval(apart.n))]
     if apart.high < _SUFFERS:
         return [Finding("agrees", sees, f"The whole interval is below {_SUFFERS:.0%}.")]
-    if apart.low > 0:
+    if says(pair) == "agrees":
         return [Finding("disagrees", sees)]
-    return [Finding("cannot be told", sees, f"The interval has room for none and for more than {_SUFFERS:.0%}.")]
+    room = f"The interval has room for none and for more than {_SUFFERS:.0%}."
+    return [Finding("cannot be told", sees, room if apart.low <= 0 else undecided(apart))]
 
 
 def _losses(found: Found, pairs: Sequence[Comparison]) -> list[str]:
@@ -85,19 +86,16 @@ def _judged(found: Found) -> Table:
     """How the judge's verdicts and what stage 2 kept compare with verdicts by whole references."""
     rows = []
     for name, label in found.labels.items():
-        counts: Counter[str] = Counter()
-        for measured in found.measures(name, VERDICTS):
-            counts.update(_whole(measured))
+        counts = counted_of(found, name)
         if not counts:
             continue
         groups = [cell.groups for cell in found.cells(name) if cell.groups.get("all_negative")]
         negative, recovered = (sum(own.get(key, 0) for own in groups) for key in ("all_negative", "recovered"))
-        rejected = counts["false_positives"] - counts["false_positives_accepted"] - counts["false_positives_unscored"]
         rows.append(
             [
                 label,
                 _share(counts["true_positives_accepted"], counts["true_positives"]),
-                _share(rejected, counts["false_positives"]),
+                _share(rejected(counts), counts["false_positives"]),
                 _share(recovered, negative),
                 _share(counts["retries_right"], counts["retries_kept"]),
             ]
@@ -108,6 +106,19 @@ def _judged(found: Found) -> Table:
         f"groups ({CONTEXTRL}: as the reference has it) those with a kept retry; of kept retries those that are right."
     )
     return Table("What the judge made of the references", columns, rows, note)
+
+
+def counted_of(found: Found, name: str) -> Counter[str]:
+    """`counted` of an arm's runs together; empty where none was asked."""
+    counts: Counter[str] = Counter()
+    for measured in found.measures(name, VERDICTS):
+        counts.update(_whole(measured))
+    return counts
+
+
+def rejected(counts: Mapping[str, int]) -> int:
+    """Of the false positives of stage 1 those that the run's judge rejected."""
+    return counts["false_positives"] - counts["false_positives_accepted"] - counts["false_positives_unscored"]
 
 
 def _whole(measured: Any) -> Mapping[str, int]:

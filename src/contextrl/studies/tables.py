@@ -9,7 +9,7 @@ from pathlib import Path
 
 from contextrl.errors import InputError
 from contextrl.records.files import write_atomically
-from contextrl.statistics.seeds import Estimate
+from contextrl.statistics.seeds import Estimate, PairedDifference
 from contextrl.studies.cells import Cell, CellStore
 from contextrl.studies.figures import (
     Comparison,
@@ -20,6 +20,9 @@ from contextrl.studies.figures import (
     over_seeds,
     process_accuracy,
 )
+
+_CODE = re.compile(r"`[^`]+`")
+_SPECIAL = str.maketrans({"|": r"\|", "`": r"\`", "<": "&lt;", "&": "&amp;"})
 
 
 @dataclass(frozen=True)
@@ -33,9 +36,25 @@ class Table:
 
     def markdown(self) -> str:
         """A GitHub table with its title and note."""
-        lines = ["| " + " | ".join(row) + " |" for row in (self.columns, *self.rows)]
+        lines = ["| " + " | ".join(map(in_cell, row)) + " |" for row in (self.columns, *self.rows)]
         lines.insert(1, "|---|" + "---:|" * (len(self.columns) - 1))
         return "\n".join([f"**{self.title}**", "", *lines, *(["", self.note] if self.note else [])]) + "\n"
+
+
+def in_cell(text: str) -> str:
+    """Text within a cell of a Markdown table: one line, in which nothing ends the cell, links or is HTML.
+
+    Names of patterns and kinds come from files of cells, which may be anybody's; code spans are kept as they are.
+    """
+    plain = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    if _CODE.fullmatch(plain):
+        return plain.replace("|", "\\|")
+    return plain.translate(_SPECIAL).replace("](", "]\\(")
+
+
+def ends_of(apart: PairedDifference) -> str:
+    """` [+0.280, +0.296]`, or nothing."""
+    return "" if apart.low is None or apart.high is None else f" [{apart.low:+.3f}, {apart.high:+.3f}]"
 
 
 def spread(estimate: Estimate | None) -> str:
@@ -82,8 +101,10 @@ def accuracy_table(
         row = [spread(over_seeds(cells, *figure)) for figure in figures]
         rows.append([label, *row, entropy, tokens, str(len(cells))])
     note = (
-        "Means over seeds, 95 % intervals by Student's t over seeds. Classes: answer and process. Entropy: of the next "
-        "token, in nats, over the last third of the steps."
+        f"{len(items.ids) if items else 'No'} items, the same for every seed, answered greedily. Means over seeds, "
+        "95 % intervals by Student's t over seeds: of other trainings, not of other items; none where there is one "
+        "seed, or where seeds do not differ. Classes: answer and process. Entropy: of the next token, in nats, over "
+        "the last third of the steps."
     )
     return Table(title, columns, rows, note)
 
@@ -107,18 +128,20 @@ def comparison_table(comparisons: Sequence[Comparison], labels: Mapping[str, str
     rows = []
     for comparison in comparisons:
         apart = comparison.difference
-        ends = "" if apart.low is None or apart.high is None else f" [{apart.low:+.3f}, {apart.high:+.3f}]"
         p = "–" if comparison.adjusted is None else f"{comparison.adjusted:.2g}"
         rows.append(
             [
                 labels.get(comparison.other, comparison.other),
                 comparison.measure,
-                f"{apart.mean:+.3f}{ends}",
+                f"{apart.mean:+.3f}{ends_of(apart)}",
                 p,
                 str(apart.n),
             ]
         )
-    note = "Paired: the same items and seeds; p of the paired t-test over seeds, adjusted by Holm within the table."
+    note = (
+        "Paired: the same items and seeds; p of the paired t-test over seeds, adjusted by Holm within the table. Where "
+        "all seeds differ by the same there is neither an interval nor a p."
+    )
     return Table(title, ["against", "over", "difference", "adjusted p", "seeds"], rows, note)
 
 

@@ -9,6 +9,15 @@ from typing import Any
 from contextrl.records.jsonl import json_ready
 from contextrl.studies.study import Finding, Result
 
+#: How verdicts come about, for who reads a page.
+HOW = (
+    "A finding agrees or disagrees where its p is below 0.05: of the paired t-test over seeds, adjusted by Holm for "
+    "all that its study or table compares. A share that is said to count does so where its whole interval is on one "
+    "side of 1 %. Everything else cannot be told, and the reason stands beside it. Seeds are trainings: an interval "
+    "says what another training gives on the same items, not what other items do. Held-out images are looked at by the "
+    "main comparison alone; choices were made on development images."
+)
+
 
 @dataclass(frozen=True)
 class Written:
@@ -37,8 +46,9 @@ def seeds_said(counts: Mapping[str, int], wanted: Mapping[str, int]) -> str:
     """
     if not counts:
         return "no arm depends on a seed"
-    numbers = sorted(set(wanted.values()))
-    said = f"{' or '.join(map(str, numbers))} {'seed' if numbers == [1] else 'seeds'}"
+    # Of what is there: an arm that another study has run oftener has all of that study's seeds.
+    numbers = sorted(set(counts.values()) - {0})
+    said = f"{' or '.join(map(str, numbers or [0]))} {'seed' if numbers == [1] else 'seeds'}"
     missing = [f"{label} {count} of {wanted[label]}" for label, count in counts.items() if count < wanted[label]]
     return f"{said}; unfinished: {', '.join(missing)}" if missing else said
 
@@ -54,7 +64,7 @@ def markdown(title: str, studies: Sequence[Written], figures: Mapping[str, str])
     Args:
         figures: study's name to the path of its figure, from the page.
     """
-    head = f"# {title}\n\nWritten by `contextrl reproduce`, never by hand.\n"
+    head = f"# {title}\n\nWritten by `contextrl reproduce`, never by hand. {HOW}\n"
     return head + "".join(f"\n{section(study, figures.get(study.name))}" for study in studies)
 
 

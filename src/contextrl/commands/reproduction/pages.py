@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from contextrl.commands.reproduction.arms import Study
+from contextrl.errors import InputError
 from contextrl.records.files import write_atomically
 from contextrl.report.figures import for_paper
 from contextrl.report.palette import cycled
@@ -17,7 +18,7 @@ from contextrl.report.studies_page import ShownFinding, ShownStudy, ShownTable, 
 from contextrl.studies.cells import CellStore
 from contextrl.studies.study import Figure, Found, Result
 from contextrl.studies.tables import quote
-from contextrl.studies.writing import Written, as_json, markdown, seeds_said
+from contextrl.studies.writing import HOW, Written, as_json, markdown, seeds_said
 
 JSON, PAGE = "reproduction.json", "reproduction.html"
 _TITLE = "The paper's studies in the miniature"
@@ -31,8 +32,22 @@ def written(store: CellStore, study: Study, seeds: Sequence[int]) -> Written | N
     counts = {arm.label: len(found.cells(arm.name)) for arm in study.arms if arm.seeded}
     wanted = {arm.label: min(len(seeds), study.seeds_of(arm)) for arm in study.arms if arm.seeded}
     command = f"contextrl reproduce {study.name} --seeds {len(seeds)}"
-    said, result = seeds_said(counts, wanted), _filled(study.result(found))
+    said, result = seeds_said(counts, wanted), _filled(_result(study, found))
     return Written(study.name, study.title, study.claim, command, said, result)
+
+
+def _result(study: Study, found: Found) -> Result:
+    """What a study reads from its cells.
+
+    Raises:
+        InputError: what probes have left in a cell is of another form than what this version's probes leave.
+    """
+    try:
+        return study.result(found)
+    except (TypeError, ValueError, KeyError, AttributeError, IndexError) as error:
+        where = f"{found.store.folder / 'cells'}, study {study.name}"
+        fix = "Remove the cells of its arms that this version has not made"
+        raise InputError("measures of this version", found=repr(error)[:160], where=where, fix=fix) from error
 
 
 def _filled(result: Result) -> Result:
@@ -45,7 +60,7 @@ def write_results(output: Path, studies: Sequence[Written]) -> list[Path]:
     data, page = output / JSON, output / PAGE
     write_atomically(data, json.dumps(as_json(studies), indent=1) + "\n")
     facts = "Tiny models on handwritten digits: what a built situation shows and what it cannot"
-    write_atomically(page, build_studies_page([_shown(study) for study in studies], title=_TITLE, facts=facts))
+    write_atomically(page, build_studies_page([_shown(study) for study in studies], title=_TITLE, facts=facts, how=HOW))
     return [data, page]
 
 

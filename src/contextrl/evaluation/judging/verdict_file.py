@@ -19,6 +19,9 @@ from contextrl.records.verdict import Status, Usage, Verdict
 _MAKE_ROOM = "Make room: what is written is kept, and the same command goes on from there"
 _ANEW = "Add --overwrite to start anew, or change --output"
 
+#: Of a verdict; each is true, false or not known.
+_TOLD = ("answer_correct", "process_correct", "self_consistent", "standalone")
+
 
 class VerdictFile:
     """Verdicts by key, on disk as lines.
@@ -123,5 +126,7 @@ def verdict_from_json(columns: Mapping[str, Any]) -> Verdict:
     known = {part.name for part in fields(Verdict)}
     if columns["status"] not in get_args(Status) or not columns.keys() <= known:
         raise ValueError("no verdict")
+    if any(type(columns.get(name)) not in (bool, type(None)) for name in _TOLD):
+        raise ValueError("what a verdict says is neither true nor false nor null")
     usage = Usage(**columns.get("usage", {}))
     return Verdict(**{**columns, "usage": usage})

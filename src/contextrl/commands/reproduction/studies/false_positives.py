@@ -44,7 +44,7 @@ STUDY = Study(
     title="False positives in SFT data",
     claim="Table 3: with 0, 10, 20 and 30 % false positives among 50,000 rows sampled during training, We-Math strict "
     "is 63.05, 62.76, 61.33 and 61.29, MathVista 78.60, 78.30, 78.30 and 77.00; MME-RW-lite, MMStar and HRBench8K "
-    "change by a point or less. And the policy's own positives are better SFT data than the references. One run each.",
+    "stay within 1.1 points. And the policy's own positives are better SFT data than the references. One run each.",
     arms=(
         BASE,
         *(_arm(name, f"SFT, own answers, {share:.0%} false positives") for name, share in _SHARES.items()),
