@@ -11,7 +11,7 @@ from functools import lru_cache
 from contextrl.answers.latex import is_prose
 from contextrl.answers.numbers import parse_number
 from contextrl.answers.options import YES_NO, choice_in, parse_choice, parse_yes_no
-from contextrl.answers.statements import Statement, instead, new_values, retracted, reviewed, statements
+from contextrl.answers.statements import Statement, instead, new_values, rejected_box, retracted, reviewed, statements
 from contextrl.answers.wrapping import unwrap, visible
 from contextrl.records.example import AnswerType
 
@@ -47,10 +47,11 @@ _MAX_BARE_CHARS = 100
 
 @dataclass(frozen=True)
 class Stated:
-    """The answer that a text states last, and the values of its boxes if several belong to it."""
+    """The answer that a text states last, and the values of its boxes, with what joins them, if several belong to it."""
 
     value: str
     boxes: tuple[str, ...] = ()
+    joint: str = ", "
 
 
 def extract_answer(text: str, answer_type: AnswerType) -> str | None:
@@ -122,7 +123,7 @@ def _confirmed(
     last_line = _last_line(rest, answer_type)
     if last_line is not None:
         return Stated(last_line)
-    taken_back = questioned or retracted(rest, answer)
+    taken_back = questioned or retracted(rest, answer) or (_is_box(text, statement) and rejected_box(rest))
     if taken_back or reviewed(rest):
         corrected = [
             value for value in (_corrected(raw, answer_type) for _, raw in new_values(rest)) if value is not None
@@ -131,7 +132,11 @@ def _confirmed(
             return Stated(corrected[-1])
         if taken_back:
             return None
-    return None if _key(answer) in denied else Stated(answer, statement.boxes)
+    return None if _key(answer) in denied else Stated(answer, statement.boxes, statement.joint)
+
+
+def _is_box(text: str, statement: Statement) -> bool:
+    return text[: statement.value_start].rstrip().endswith("{")
 
 
 def _instead(text: str, statement: Statement, answer: str, answer_type: AnswerType) -> Stated | None:

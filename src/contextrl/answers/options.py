@@ -43,6 +43,11 @@ _OTHERWISE = re.compile(
     r"(?!\s+(?:is|are|was)\s+(?:not|in|wrong|false))",
     re.IGNORECASE,
 )
+#: An arrow, a relation or a dash to another letter: `A → B`, `A–D`, `A \\lor B`; and what makes the letter another name.
+_NOT_ALONE = re.compile(
+    r"\s*(?:[-–—~=<>→⇒≥≤≠+∨∧]|\\[A-Za-z]+|\\ ?\s*or\\?|\.{2,3}|(?:to|through|with|plus|versus|vs)\b)[\s\\]*\(?[A-J]\b(?!['’])"
+    r"|[#+]|-[a-z]|\s*=",
+)
 #: The question's options, repeated: `A. cat B. dog C. cow`.
 _ENUMERATED = re.compile(
     r"(?:the\s+)?(?:options?|choices?)?\s*:?\s*\(?A[.):].{0,80}?[\s(]B[.):].{0,80}?[\s(]C[.):]",
@@ -153,6 +158,8 @@ def parse_choice(value: str) -> frozenset[str] | None:
         or _OTHERWISE.match(_OF_SENTENCE.split(rest)[0])
     ):
         return frozenset()
+    if _NOT_ALONE.match(rest):
+        return frozenset() if re.search(r"[A-J]\b", rest) else None
     confirmed = _CONFIRMED.match(rest)
     if not confirmed and _DISCUSSED.match(rest):
         return None
