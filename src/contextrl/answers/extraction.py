@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from contextrl.answers.latex import is_prose
 from contextrl.answers.numbers import parse_number
-from contextrl.answers.options import YES_NO, choice_in, parse_choice, parse_yes_no
+from contextrl.answers.options import ALSO_RIGHT, YES_NO, choice_in, parse_choice, parse_yes_no
 from contextrl.answers.statements import Statement, instead, new_values, rejected_box, retracted, reviewed, statements
 from contextrl.answers.wrapping import unwrap, visible
 from contextrl.records.example import AnswerType
@@ -124,6 +124,7 @@ def _confirmed(
     if last_line is not None:
         return Stated(last_line)
     taken_back = questioned or retracted(rest, answer) or (_is_box(text, statement) and rejected_box(rest))
+    taken_back |= answer_type == "choice" and _names_another(rest, answer)
     if taken_back or reviewed(rest):
         corrected = [
             value for value in (_corrected(raw, answer_type) for _, raw in new_values(rest)) if value is not None
@@ -133,6 +134,11 @@ def _confirmed(
         if taken_back:
             return None
     return None if _key(answer) in denied else Stated(answer, statement.boxes, statement.joint)
+
+
+def _names_another(rest: str, letters: str) -> bool:
+    """Whether what follows calls an option right that was not stated: "A is correct. B is also correct."."""
+    return any(re.findall("[A-J]", found[0])[:1] != [letters] for found in ALSO_RIGHT.finditer(rest))
 
 
 def _is_box(text: str, statement: Statement) -> bool:

@@ -41,7 +41,8 @@ _OTHER_TAG = re.compile(r"</?[A-Za-z_]{2,20}>|<\|")
 _NOT_ASSERTED = re.compile(
     r"\b(?:one|you|some|many|most|people|students?|others?|someone|anyone|we)\s+(?:might|may|could|would|will)\b"
     r"|\b(?:if|unless|suppose|supposing|assuming|otherwise|had)\b(?!\s+(?:needed|necessary))"
-    r"|\b(?:whether|doubt|not sure|tempt\w*|naive\w*|wrongly|mistakenly|incorrectly)\b"
+    r"|\b(?:whether|doubt|not sure|tempt\w*|naive\w*|wrongly|mistakenly|incorrectly"
+    r"|not (?:the case|true|so|correct|say|claim) that|(?:isn['’]t|n['’]t) (?:the case|true|so|say|claim) that)\b"
     r"|如果|假如|若|否则|是否|误以为|可能会认为",
     re.IGNORECASE,
 )
