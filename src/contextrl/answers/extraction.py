@@ -23,7 +23,10 @@ _THINK_NAMES = r"(?:think(?:ing)?|thought|reasoning|scratchpad)"
 _THINK_END = re.compile(rf"</{_THINK_NAMES}>|\[/THINK\]|◁/think▷", re.IGNORECASE)
 _THINK_START = re.compile(rf"<{_THINK_NAMES}>|\[THINK\]|◁think▷", re.IGNORECASE)
 _BOLD = re.compile(r"(?<![\w)*])\*\*(?=\S)([^*\n]+)\*\*(?!\w)")
-_CLAUSE = re.compile(r"[,;，；]?\s+(?:because|since|which|as shown|based on|given that)\b|因为", re.IGNORECASE)
+_CLAUSE = re.compile(
+    r"[,;，；]?\s+(?:because|since|which|as shown|based on|given that|rather than|instead of|as opposed to)\b|因为",
+    re.IGNORECASE,
+)
 # A period ends a sentence unless it follows an initial or a title; a decimal point has no space after it.
 _SENTENCE_END = re.compile(
     r"(?<!\bMr)(?<!\bMs)(?<!\bDr)(?<!\bMrs)(?<!\bSt)(?<!\bNo)(?<!\bvs)(?<!\b[A-Z])[.!?](?=\s)|[。！？]"

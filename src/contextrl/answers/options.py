@@ -47,7 +47,7 @@ _OTHERWISE = re.compile(
 )
 #: An arrow, a relation or a dash to another letter: `A → B`, `A–D`, `A \\lor B`; and what makes the letter another name.
 _NOT_ALONE = re.compile(
-    r"\s*(?:[-–—~=<>→⇒≥≤≠+∨∧]|\\[A-Za-z]+|\\ ?\s*or\\?|\.{2,3}|(?:to|through|with|plus|versus|vs)\b)[\s\\]*\(?[A-J]\b(?!['’])"
+    r"\s*(?:[-–—~=<>→⇒≥≤≠+∨∧]|\\[A-Za-z]+|\\ ?\s*or\\?|\.{2,3}|(?:to|through|with|plus|versus|vs)\b)[\s\\]*\(?[A-J]\b(?!['’]|\s+[a-z])"
     r"|[#+]|-[a-z]|\s*=",
 )
 #: The question's options, repeated: `A. cat B. dog C. cow`.
@@ -178,7 +178,7 @@ def parse_choice(value: str) -> frozenset[str] | None:
     if not confirmed and _DISCUSSED.match(rest):
         return None
     bracketed = listed[0] in "([{<" or listed[-1] in ")]}>"
-    if not ends_here and not confirmed:
+    if not ends_here and not confirmed and not re.match(r"\s+(?:because|since|as\b|both\b|together\b|\()", rest):
         listed = _first(listed)
     if not bracketed and listed[0].islower() and not ends_here:
         return None
@@ -193,13 +193,17 @@ def _listed(value: str) -> frozenset[str]:
     letters = re.findall(r"(?<![A-Z])[A-J](?![A-Z])", value.upper())
     if re.search(r"\bor\b|[/|]|或", value, re.IGNORECASE):
         return frozenset()
+    if re.match(r"[(\[][A-J][)\]] [A-J](?![)\]])", value, re.IGNORECASE):
+        return frozenset()  # "(C) A, B" may be option C with its text
     bare = re.fullmatch(r"[A-Ja-j](?:\s+[A-Ja-j])+", value)
     every = letters == [chr(ord("A") + place) for place in range(len(letters))]
     return frozenset() if bare and every and len(letters) > 3 else frozenset(letters)
 
 
 def _first(listed: str) -> str:
-    """`B` of "B, A is wrong": what follows is a sentence about the last letter."""
+    """`B` of "B, A is wrong": what follows is a sentence about the last letter, unless "and" joins it to the others."""
+    if re.search(r"\band\b|[&和与及]|以及", listed, re.IGNORECASE):
+        return listed
     return re.split(r"(?<=[A-Ja-j])\b|(?<=[)\]}>])", listed, maxsplit=1)[0]
 
 
