@@ -50,7 +50,7 @@ _MAX_BARE_CHARS = 100
 
 @dataclass(frozen=True)
 class Stated:
-    """The answer that a text states last, and the values of its boxes, with what joins them, if several belong to it."""
+    """The answer that a text states last, and its boxes' values with what joins them, if several belong to it."""
 
     value: str
     boxes: tuple[str, ...] = ()

@@ -45,9 +45,10 @@ _OTHERWISE = re.compile(
     r"(?!\s+(?:is|are|was)\s+(?:not|in|wrong|false))",
     re.IGNORECASE,
 )
-#: An arrow, a relation or a dash to another letter: `A → B`, `A–D`, `A \\lor B`; and what makes the letter another name.
+#: An arrow, a relation or a dash to another letter (`A → B`, `A–D`), and what makes the letter another name (`C#`).
 _NOT_ALONE = re.compile(
-    r"\s*(?:[-–—~=<>→⇒≥≤≠+∨∧]|\\[A-Za-z]+|\\ ?\s*or\\?|\.{2,3}|(?:to|through|with|plus|versus|vs)\b)[\s\\]*\(?[A-J]\b(?!['’]|\s+[a-z])"
+    r"\s*(?:[-–—~=<>→⇒≥≤≠+∨∧]|\\[A-Za-z]+|\\ ?\s*or\\?|\.{2,3}|(?:to|through|with|plus|versus|vs)\b)"
+    r"[\s\\]*\(?[A-J]\b(?!['’]|\s+[a-z])"
     r"|[#+]|-[a-z]|\s*=",
 )
 #: The question's options, repeated: `A. cat B. dog C. cow`.

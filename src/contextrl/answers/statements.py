@@ -55,7 +55,8 @@ _RETRACTION = re.compile(
     r"|rather(?!\s+than)|edit(?=\s*:)|update(?=\s*:))\b"
     r"|no(?:pe)?(?=\s*[,.;:!—–]))|\b(?:i (?:made|have made|missed|was wrong|miscounted"
     r"|misread|forgot|meant)"
-    r"|my mistake|but the (?:true|correct|real|actual|right) (?:answer|value|result)|(?:that|this|it|which|(?:my|this|that|the) answer)(?:['’]s| is| was) (?:wrong|incorrect"
+    r"|my mistake|but the (?:true|correct|real|actual|right) (?:answer|value|result)"
+    r"|(?:that|this|it|which|(?:my|this|that|the) answer)(?:['’]s| is| was) (?:wrong|incorrect"
     r"|not right|not correct)"
     r"|should (?:have been|instead be))\b"
     r"|更正|不对|等等|等一下|其实|应该是|错了|抱歉|修正|重新(?:算|数|看)|改[为成]|(?:^|[。！？，,.\n])\s*[哦啊噢呃]?不[，,]",
