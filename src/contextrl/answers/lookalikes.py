@@ -18,7 +18,12 @@ _LATIN = re.compile("[A-Za-z]")
 
 def as_read(text: str) -> str:
     """The text in the characters that it seems to be written in; words of another alphabet alone stay as they are."""
-    plain = unicodedata.normalize("NFKC", visible(text)).replace("\u2019", "'")
+    return unmasked(unicodedata.normalize("NFKC", text).replace("\u2019", "'"))
+
+
+def unmasked(text: str) -> str:
+    """As `as_read`, with compatible forms (½, 5²) as they are."""
+    plain = visible(text)
     return plain if plain.isascii() else _WORD.sub(_unmasked, plain)
 
 
