@@ -302,6 +302,21 @@ def test_empty_folder(tmp_path: Path) -> None:
         load_examples(str(tmp_path))
 
 
+def test_folders_of_the_hubs_layouts(tmp_path: Path) -> None:
+    """`train/metadata.jsonl` beside its pictures, with the split in the folder's name."""
+    for split, answer in (("train", "a"), ("test", "b")):
+        (tmp_path / split).mkdir()
+        Image.new("RGB", (8, 8)).save(tmp_path / split / "0.png")
+        row = {"file_name": "0.png", "question": "Q?", "solution": f"Answer: {answer}", "answer": answer}
+        write_jsonl(tmp_path / split / "metadata.jsonl", row)
+    for split, answer in (("train", "a"), ("test", "b")):
+        examples = load_examples(str(tmp_path), split=split, columns={"images": "file_name"})
+        assert [example.answer for example in examples] == [answer]
+        assert Path(str(examples[0].images[0])) == tmp_path / split / "0.png"
+    with pytest.raises(InputError, match="files of split 'dev'"):
+        load_examples(str(tmp_path), split="dev")
+
+
 def test_every_fault_of_a_row_is_told_with_its_id(tmp_path: Path) -> None:
     rows = [
         {"id": "good", "question": "Q?", "images": [], "solution": "Answer: a", "answer": "a"},

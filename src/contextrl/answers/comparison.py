@@ -99,7 +99,7 @@ def check_answer(
 
 def _boxes_equal(stated: Stated, reference: str, answer_type: AnswerType, tolerance: ToleranceSpec) -> bool | None:
     """All values where the reference has several; beside a single one, which of them is meant is in doubt."""
-    together = answers_equal(", ".join(stated.boxes), reference, answer_type, tolerance=tolerance)
+    together = answers_equal(stated.joint.join(stated.boxes), reference, answer_type, tolerance=tolerance)
     last = answers_equal(stated.boxes[-1], reference, answer_type, tolerance=tolerance)
     if together is True or _SEVERAL.search(reference):
         return True if True in (together, last) else None if None in (together, last) else False

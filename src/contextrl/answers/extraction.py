@@ -10,8 +10,8 @@ from functools import lru_cache
 
 from contextrl.answers.latex import is_prose
 from contextrl.answers.numbers import parse_number
-from contextrl.answers.options import YES_NO, choice_in, parse_choice, parse_yes_no
-from contextrl.answers.statements import Statement, instead, new_values, retracted, reviewed, statements
+from contextrl.answers.options import ALSO_RIGHT, YES_NO, choice_in, parse_choice, parse_yes_no
+from contextrl.answers.statements import Statement, instead, new_values, rejected_box, retracted, reviewed, statements
 from contextrl.answers.wrapping import unwrap, visible
 from contextrl.records.example import AnswerType
 
@@ -23,7 +23,10 @@ _THINK_NAMES = r"(?:think(?:ing)?|thought|reasoning|scratchpad)"
 _THINK_END = re.compile(rf"</{_THINK_NAMES}>|\[/THINK\]|◁/think▷", re.IGNORECASE)
 _THINK_START = re.compile(rf"<{_THINK_NAMES}>|\[THINK\]|◁think▷", re.IGNORECASE)
 _BOLD = re.compile(r"(?<![\w)*])\*\*(?=\S)([^*\n]+)\*\*(?!\w)")
-_CLAUSE = re.compile(r"[,;，；]?\s+(?:because|since|which|as shown|based on|given that)\b|因为", re.IGNORECASE)
+_CLAUSE = re.compile(
+    r"[,;，；]?\s+(?:because|since|which|as shown|based on|given that|rather than|instead of|as opposed to)\b|因为",
+    re.IGNORECASE,
+)
 # A period ends a sentence unless it follows an initial or a title; a decimal point has no space after it.
 _SENTENCE_END = re.compile(
     r"(?<!\bMr)(?<!\bMs)(?<!\bDr)(?<!\bMrs)(?<!\bSt)(?<!\bNo)(?<!\bvs)(?<!\b[A-Z])[.!?](?=\s)|[。！？]"
@@ -47,10 +50,11 @@ _MAX_BARE_CHARS = 100
 
 @dataclass(frozen=True)
 class Stated:
-    """The answer that a text states last, and the values of its boxes if several belong to it."""
+    """The answer that a text states last, and its boxes' values with what joins them, if several belong to it."""
 
     value: str
     boxes: tuple[str, ...] = ()
+    joint: str = ", "
 
 
 def extract_answer(text: str, answer_type: AnswerType) -> str | None:
@@ -122,7 +126,8 @@ def _confirmed(
     last_line = _last_line(rest, answer_type)
     if last_line is not None:
         return Stated(last_line)
-    taken_back = questioned or retracted(rest, answer)
+    taken_back = questioned or retracted(rest, answer) or (_is_box(text, statement) and rejected_box(rest))
+    taken_back |= answer_type == "choice" and _names_another(rest, answer)
     if taken_back or reviewed(rest):
         corrected = [
             value for value in (_corrected(raw, answer_type) for _, raw in new_values(rest)) if value is not None
@@ -131,7 +136,16 @@ def _confirmed(
             return Stated(corrected[-1])
         if taken_back:
             return None
-    return None if _key(answer) in denied else Stated(answer, statement.boxes)
+    return None if _key(answer) in denied else Stated(answer, statement.boxes, statement.joint)
+
+
+def _names_another(rest: str, letters: str) -> bool:
+    """Whether what follows calls an option right that was not stated: "A is correct. B is also correct."."""
+    return any(re.findall("[A-J]", found[0])[:1] != [letters] for found in ALSO_RIGHT.finditer(rest))
+
+
+def _is_box(text: str, statement: Statement) -> bool:
+    return text[: statement.value_start].rstrip().endswith("{")
 
 
 def _instead(text: str, statement: Statement, answer: str, answer_type: AnswerType) -> Stated | None:

@@ -24,6 +24,7 @@ _POWER = re.compile(r"\*\*\s*(?:\(([^()]*)\)|(-?\w+))")
 # A derivative, a double factorial, a segment, an angle, a modulus: the grammar reads something else, or letters.
 _UNSUPPORTED = re.compile(
     r"'|!\s*!|\\(?:prime|overline|angle|triangle|widehat|operatorname\s*\{(?!lcm|gcd)|p?mod)(?![A-Z])|\d_"
+    r"|\\frac\s*\{\s*(?:d|\\partial)(?![A-Za-z])[^{}]{0,10}\}\s*\{\s*(?:d|\\partial)|\\frac\s*\d\d\d"
 )
 _UNIT = re.compile(
     r"(?:\\(?:text|mathrm|rm)\s*\{\s*(?P<marked>[^{}\d][^{}]{0,29}(?:\{[23]\})?)\}"
@@ -64,6 +65,9 @@ def to_latex(value: str) -> str:
     value = re.sub(r"\^\s*(-?\d{1,9}|-[A-Za-z])(?!\d)", r"^{\1}", value)
     value = re.sub(r"\^\s*\(([^()]{1,40})\)", r"^{\1}", value)
     value = re.sub(r"\\[dt](frac|binom)(?![a-z])", r"\\\1", value)
+    value = re.sub(r"\\binom\s*(\d)\s*(\d)(?!\d)", r"\\binom{\1}{\2}", value)
+    value = re.sub(r"(?<=[A-Za-z}])_\s*(?:(\d)(?!\d)|([A-Za-z])(?![A-Za-z]))", r"_{\1\2}", value)
+    value = value if "\\pm" in value else value.replace("\\mp", "\\pm")
     value = re.sub(r"\\lg(?![a-z])", r"\\log_{10}", value)
     value = _ARRANGEMENTS.sub(_arrangement, value)
     if cases := _CASES.fullmatch(value.strip()):
@@ -139,6 +143,27 @@ def split_unit(latex: str) -> tuple[str, str]:
         return latex, ""
     unit = re.sub(r"[{}\s]", "", f"{match['marked'] or match['bare']}{match['power'] or ''}")
     return latex[: match.start()].strip(), unit_of(unit) or unit_of(match["marked"] or "") or unit.casefold()
+
+
+_DIVIDES_PRODUCT = re.compile(
+    r"/\s*(\d{1,9}|(?<=/)[a-z])\s*((?:[a-z](?![A-Za-z])|\\pi(?![a-z])|\\sqrt\s*\{[^{}]*\})(?:\^(?:\{[^{}]*\}|\w))?)"
+)
+
+
+_ARGUMENT_BY = re.compile(
+    r"\\(sin|cos|tan|cot|ln|log|exp)\s*(\d{0,9}(?:[a-z]|\\(?:pi|theta|alpha|beta))?)\s*/\s*(\d{1,9}|[a-z])(?![A-Za-z\d])"
+)
+
+
+def two_readings(latex: str) -> tuple[str, str] | None:
+    """`1/2x` as a half of x and as one by 2x, `\\sin x/2` as a half of the sine and as that of a half; else None."""
+    if not _DIVIDES_PRODUCT.search(latex) and not _ARGUMENT_BY.search(latex):
+        return None
+    products = _DIVIDES_PRODUCT.sub(r"/(\1) \\cdot \2", latex), _DIVIDES_PRODUCT.sub(r"/(\1 \2)", latex)
+    return (
+        _ARGUMENT_BY.sub(r"\\frac{\\\1(\2)}{\3}", products[0]),
+        _ARGUMENT_BY.sub(r"\\\1(\\frac{\2}{\3})", products[1]),
+    )
 
 
 def based(latex: str) -> tuple[str, int] | None:

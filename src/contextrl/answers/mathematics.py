@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from contextrl.answers.latex import based, ratio, to_latex
+from contextrl.answers.latex import based, ratio, to_latex, two_readings
 from contextrl.answers.numbers import Number, numbers_equal, parse_number
 from contextrl.answers.rounding import Tolerance
 from contextrl.answers.scalars import NeedsWorker, Scalars
@@ -12,6 +12,7 @@ from contextrl.answers.structures import structures_equal
 from contextrl.answers.workers import expressions_equal
 
 _BLANKS = re.compile(r"(?<!\d)\s+|\s+(?!\d)")  # 2 3 is not 23
+_DECIMAL_COMMA = re.compile(r"(?<=\d)(?:\{,\}|,)(?=\d)")
 _NAME = re.compile(r"^\s*\$?\s*([A-Za-z]|[A-Z]{2,4})\s*=")
 
 
@@ -30,12 +31,19 @@ def maths_equal(response: str, reference: str, tolerance: Tolerance | None) -> b
     bases = based(predicted), based(gold)
     if bases[0] or bases[1]:
         return _based_equal(bases, numbers)
-    try:
-        outcome = structures_equal(predicted, gold, Scalars(tolerance))
-    except NeedsWorker:
-        outcome = expressions_equal(predicted, gold, tolerance)
+    readings = [two_readings(side) or (side,) for side in (predicted, gold)]
+    outcomes = {_latex_equal(one, other, tolerance) for one in readings[0] for other in readings[1]}
+    outcome = outcomes.pop() if len(outcomes) == 1 else None
     doubtful = _letter_is_a_unit(response, reference) or _grouped(response) == _grouped(reference)
+    doubtful |= _DECIMAL_COMMA.sub(".", response) == _DECIMAL_COMMA.sub(".", reference)
     return None if outcome is False and doubtful else outcome
+
+
+def _latex_equal(predicted: str, gold: str, tolerance: Tolerance | None) -> bool | None:
+    try:
+        return structures_equal(predicted, gold, Scalars(tolerance))
+    except NeedsWorker:
+        return expressions_equal(predicted, gold, tolerance)
 
 
 def _based_equal(bases: tuple[tuple[str, int] | None, ...], numbers: tuple[Number | None, ...]) -> bool | None:

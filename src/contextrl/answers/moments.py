@@ -39,7 +39,9 @@ def moments_equal(response: str, reference: str) -> bool | str | None:
     if not sides[0] or not sides[1]:
         return ""
     if sides[0] == sides[1]:
-        return True
+        days = {reading[:3] for reading in sides[0]}
+        digits = [[int(number) for number in re.findall(r"\d{1,9}", text)] for text in (response, reference)]
+        return True if len(days) == 1 or digits[0] == digits[1] else None  # 5/6/2020 and 6/5/2020
     outcomes = {_reading_equal(one, other) for one in sides[0] for other in sides[1]}
     return outcomes.pop() if len(outcomes) == 1 else None
 

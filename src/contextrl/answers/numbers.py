@@ -23,6 +23,7 @@ _MONEY = {
     **{"块": "¥", "人民币": "¥", "yen": "yen", "jpy": "yen", "₹": "₹", "inr": "₹", "rupees": "₹", "美元": "$"},
     **{"欧元": "€", "英镑": "£", "日元": "yen"},
 }
+_MONEY_UNITS = frozenset(_MONEY.values())
 _NUMBER = re.compile(
     r"(?P<money>(?:US)?[$€£¥₹]|(?:USD|EUR|GBP|CNY|RMB|JPY|INR)\s)?\s*(?P<sign>[+-]?)\s*(?P<money2>[$€£¥₹]?)\s*"
     r"(?:(?P<whole>\d+)\s+(?=\d+\s*/))?"
@@ -39,6 +40,7 @@ _APPROX = re.compile(
 )
 _MINUS = re.compile(r"^(?:minus|negative|负|負|零下)\s*(?=[\d.])", re.IGNORECASE)
 _BELOW_ZERO = re.compile(r"\s*(degrees?|°\s?[CF]?)?(?:\s+celsius|\s+fahrenheit)?\s*below (?:zero|0)", re.IGNORECASE)
+_BARE = re.compile(r"[+-]?\d{1,15}(?:\.\d{1,15})?")
 _RELATION = re.compile(r"[<>≤≥≠]|!=|\\(?:[lg]e(?:q|qslant)?|ne|neq|lt|gt)(?![a-z])")
 _PERCENT = re.compile(r"(?:%|percent\b|per cent\b|pct\b)")
 _NOTE = re.compile(r"(.*?)\s*\(([^()]*)\)\s*", re.DOTALL)
@@ -156,6 +158,10 @@ def _value_side(text: str) -> str | None:
     head, _, tail = (part.strip() for part in text.rpartition("="))
     if re.fullmatch(r"[A-Za-z]", tail) and "=" not in head:
         return head
+    if _BARE.fullmatch(tail) and any(
+        _BARE.fullmatch(side.strip()) and float(side) != float(tail) for side in head.split("=")
+    ):
+        return None  # 5 = 6
     several = re.search(r"[,;]|\b(?:or|and)\b", head)
     return text if several or is_equation(text) or not head else tail
 
@@ -197,6 +203,8 @@ def _with_suffix(number: Number, suffix: str, marked: bool) -> Number | None:
 
 
 def _suffixed(number: Number, suffix: str, marked: bool, scales: int = 0) -> Number | None:
+    if suffix.strip() == "-":
+        return None
     attached, suffix = bool(suffix) and not suffix[0].isspace(), suffix.strip(" \t\n-")
     if not suffix:
         return number
@@ -276,6 +284,8 @@ def numbers_equal(response: Number, reference: Number, tolerance: Tolerance | No
     if response.measured and reference.measured:
         return _converted_equal(response, reference, tolerance)
     words = [set(side.unit.split()) for side in (response, reference)]
+    if _MONEY_UNITS & {response.unit, reference.unit} and "cent" in words[0] | words[1]:
+        return None  # of which currency?
     if not words[0] or not words[1]:
         one_sided = response.measured or reference.measured  # 12 may be 12 cm, and 120 (mm) may too
         return outcome if outcome or not one_sided else None

@@ -30,18 +30,26 @@ _REJECTED = re.compile(
 )
 _NOT_ANOTHER = re.compile(r"\s*[,;]?\s*(?:而)?不(?:是|选)\s*[A-J]")
 _CONFIRMED = re.compile(
-    rf"\s*(?:both\s+)?{_BE}\s+(?:\w+ly\s+|both\s+|therefore\s+|thus\s+|indeed\s+)?(?:the\s+)?(?:only\s+)?"
-    r"(?:correct|right|true|best|final|answer)",
+    rf"\s*(?:both\s+)?{_BE}\s+(?!hardly|barely|scarcely)(?:\w+ly\s+|both\s+|therefore\s+|thus\s+|indeed\s+)?(?:the\s+)?"
+    r"(?:only\s+)?(?:correct|right|true|best|final|answer)|\s*[都均](?:是)?(?:对|正确)",
     re.IGNORECASE,
 )
 _DISCUSSED = re.compile(
     rf"\s+(?:{_BE}|can|could|may|might|would|should|has|have|does|do|says|shows|states)\b", re.IGNORECASE
 )
+#: What may follow the letters A and I, which are words too.
+_GOES_ON = r"because|since|as\b|instead\b|rather\s+than\b|not\b"
 _OTHERWISE = re.compile(
     r"[\s,;.)(—-]*(?:or\b|maybe\b|perhaps\b|possibly\b|或|(?:but|and)\s+(?:also\b|maybe\b|perhaps\b|it\s+could))"
     r"|.{0,60}\b(?:or|but|could\s+(?:also\s+)?be|also|maybe|perhaps)\s+(?:option\s+|choice\s+)?\(?[A-J]\b\)?"
     r"(?!\s+(?:is|are|was)\s+(?:not|in|wrong|false))",
     re.IGNORECASE,
+)
+#: An arrow, a relation or a dash to another letter (`A → B`, `A–D`), and what makes the letter another name (`C#`).
+_NOT_ALONE = re.compile(
+    r"\s*(?:[-–—~=<>→⇒≥≤≠+∨∧]|\\[A-Za-z]+|\\ ?\s*or\\?|\.{2,3}|(?:to|through|with|plus|versus|vs)\b)"
+    r"[\s\\]*\(?[A-J]\b(?!['’]|\s+[a-z])"
+    r"|[#+]|-[a-z]|\s*=",
 )
 #: The question's options, repeated: `A. cat B. dog C. cow`.
 _ENUMERATED = re.compile(
@@ -62,10 +70,15 @@ _CLAUSE = re.compile(
 )
 _HEDGE = re.compile(
     r"\b(?:and|or|not sure|maybe|unsure|perhaps|possibly|if|unless|depends|depending|sometimes|partly|partially"
-    r"|in some|in part)\b|或|和|也许|可能|有时",
+    r"|in some|in part|provided|assuming|except|mostly|only|almost|in theory|in principle)\b|或|和|也许|可能|有时|除非",
     re.IGNORECASE,
 )
-_YES_AGAIN = re.compile(r"(?<!not )(?<!不)\b(?:yes|true)\b|(?<!不)是的", re.IGNORECASE)
+_UNDER_CONDITION = re.compile(
+    r"\b(?:if|unless|depends|not sure|provided|assuming|although not|though not|(?:not|n['’]t) (?:\w+ )?always"
+    r"|(?:can(?:not|['’]t| not)|could(?:n['’]t| not)) (?:tell|say|know|see|determine|answer|be sure))\b",
+    re.IGNORECASE,
+)
+_YES_AGAIN = re.compile(r"(?<!not )(?<!不)\b(?:yes|true)\b|(?<!不)是的|[，,。]\s*是(?=$|[。！，])", re.IGNORECASE)
 _NO_AGAIN = re.compile(
     r"(?:^|[,;:.!?(—-]|\bso|\bbut|\bactually|\brather|\bit is|\bthen|\bis)\s*(?:no|false|not so)\b(?!\s+(?:doubt"
     r"|question|matter|problem))",
@@ -129,6 +142,13 @@ def choice_in(value: str) -> str | None:
     return marked.pop() if len(marked) == 1 else None
 
 
+#: Of another option, after one was stated.
+ALSO_RIGHT = re.compile(
+    rf"(?<![A-Za-z])\(?[A-J]\)?\s+(?:{_BE}|can|could|may|might)\s+(?:be\s+)?(?:also|equally|likewise|just as)\b"
+    r"|\b(?:so|and so) is \(?[A-J]\b|(?<![A-Za-z])[A-J](?:选项)?也(?:是)?(?:对|正确)"
+)
+
+
 def parse_choice(value: str) -> frozenset[str] | None:
     """Return the letters that `value` starts with; empty for a hedge ("A or B"), None if it names none."""
     value = unwrap(normalized(value))
@@ -153,16 +173,18 @@ def parse_choice(value: str) -> frozenset[str] | None:
         or _OTHERWISE.match(_OF_SENTENCE.split(rest)[0])
     ):
         return frozenset()
+    if _NOT_ALONE.match(rest):
+        return frozenset() if re.search(r"[A-J]\b", rest) else None
     confirmed = _CONFIRMED.match(rest)
     if not confirmed and _DISCUSSED.match(rest):
         return None
     bracketed = listed[0] in "([{<" or listed[-1] in ")]}>"
-    if not ends_here and not confirmed:
+    if not ends_here and not confirmed and not re.match(r"\s+(?:because|since|as\b|both\b|together\b|\()", rest):
         listed = _first(listed)
     if not bracketed and listed[0].islower() and not ends_here:
         return None
     # "A cat" and "I think" are words, not choices.
-    if not bracketed and not confirmed and listed[:1] in "AI" and re.match(r"\s+(?!because|since|as\b)[a-z]", rest):
+    if not bracketed and not confirmed and listed[:1] in "AI" and re.match(rf"\s+(?!{_GOES_ON})[a-z]", rest):
         return None
     return _letters(listed)
 
@@ -172,13 +194,17 @@ def _listed(value: str) -> frozenset[str]:
     letters = re.findall(r"(?<![A-Z])[A-J](?![A-Z])", value.upper())
     if re.search(r"\bor\b|[/|]|或", value, re.IGNORECASE):
         return frozenset()
+    if re.match(r"[(\[][A-J][)\]] [A-J](?![)\]])", value, re.IGNORECASE):
+        return frozenset()  # "(C) A, B" may be option C with its text
     bare = re.fullmatch(r"[A-Ja-j](?:\s+[A-Ja-j])+", value)
     every = letters == [chr(ord("A") + place) for place in range(len(letters))]
     return frozenset() if bare and every and len(letters) > 3 else frozenset(letters)
 
 
 def _first(listed: str) -> str:
-    """`B` of "B, A is wrong": what follows is a sentence about the last letter."""
+    """`B` of "B, A is wrong": what follows is a sentence about the last letter, unless "and" joins it to the others."""
+    if re.search(r"\band\b|[&和与及]|以及", listed, re.IGNORECASE):
+        return listed
     return re.split(r"(?<=[A-Ja-j])\b|(?<=[)\]}>])", listed, maxsplit=1)[0]
 
 
@@ -207,7 +233,7 @@ def parse_yes_no(value: str) -> bool | None:
         return None  # "no way to tell", "no more than two"
     yes = match["yes"] is not None
     sentence = _OF_SENTENCE.split(rest, maxsplit=1)[0]
-    if _HEDGE.search(sentence[:16]) or re.search(r"\b(?:if|unless|depends|not sure)\b", sentence):
+    if _HEDGE.search(sentence[:16]) or _UNDER_CONDITION.search(sentence):
         return None
     if re.match(r"\.?\s*\d", rest):
         return None  # No. 3

@@ -41,7 +41,8 @@ _OTHER_TAG = re.compile(r"</?[A-Za-z_]{2,20}>|<\|")
 _NOT_ASSERTED = re.compile(
     r"\b(?:one|you|some|many|most|people|students?|others?|someone|anyone|we)\s+(?:might|may|could|would|will)\b"
     r"|\b(?:if|unless|suppose|supposing|assuming|otherwise|had)\b(?!\s+(?:needed|necessary))"
-    r"|\b(?:whether|doubt|not sure|tempt\w*|naive\w*|wrongly|mistakenly|incorrectly)\b"
+    r"|\b(?:whether|doubt|not sure|tempt\w*|naive\w*|wrongly|mistakenly|incorrectly"
+    r"|not (?:the case|true|so|correct|say|claim) that|(?:isn['’]t|n['’]t) (?:the case|true|so|say|claim) that)\b"
     r"|如果|假如|若|否则|是否|误以为|可能会认为",
     re.IGNORECASE,
 )
@@ -50,13 +51,21 @@ _SENTENCE_BREAK = re.compile(r"[.!?](?=\s)|[。！？\n]")
 _RETRACTION = re.compile(
     r"(?:^|[.!?\n,;—–(-])\s*(?:but\s+|and\s+|oh,?\s+|ah,?\s+|so\s+|er+,?\s+|uh+,?\s+)?(?:(?:actually|wait|hold on|hmm+"
     r"|oops|whoops|sorry|correction|(?:scratch|strike) that|on (?:second thoughts?|reflection)|no wait|i mean|apologies"
-    r"|in fact|make (?:that|it)|let me (?:correct|fix|revise|redo)|i (?:correct|stand corrected)|my bad|rather)\b"
+    r"|in fact|make (?:that|it)|let me (?:correct|fix|revise|redo)|i (?:correct|stand corrected)|my bad"
+    r"|rather(?!\s+than)|edit(?=\s*:)|update(?=\s*:))\b"
     r"|no(?:pe)?(?=\s*[,.;:!—–]))|\b(?:i (?:made|have made|missed|was wrong|miscounted"
     r"|misread|forgot|meant)"
-    r"|my mistake|(?:that|this|it|which|(?:my|this|that|the) answer)(?:['’]s| is| was) (?:wrong|incorrect"
+    r"|my mistake|but the (?:true|correct|real|actual|right) (?:answer|value|result)"
+    r"|(?:that|this|it|which|(?:my|this|that|the) answer)(?:['’]s| is| was) (?:wrong|incorrect"
     r"|not right|not correct)"
     r"|should (?:have been|instead be))\b"
     r"|更正|不对|等等|等一下|其实|应该是|错了|抱歉|修正|重新(?:算|数|看)|改[为成]|(?:^|[。！？，,.\n])\s*[哦啊噢呃]?不[，,]",
+    re.IGNORECASE,
+)
+_BOX_REJECTED = re.compile(
+    r"[}\])$*_\\ ]{0,8},?\s*(?:which\s+|that\s+)?(?:(?:is|was|seems|would be|must be)\s+(?:\w+ly\s+)?"
+    r"(?:wrong|incorrect|false|not\b|a\s+(?:\w+\s+)?(?:mistake|trap|distractor|error))|isn['’]t\b|wasn['’]t\b"
+    r"|can(?:not|['’]t) be\b|不对|是错|错了|不正确)",
     re.IGNORECASE,
 )
 #: Looking again, with whatever comes of it.
@@ -69,8 +78,8 @@ _NEW_VALUE = re.compile(
     r"|equals|would be|comes to|makes|gives|becomes)|\bshould be|\bmeant|\bmakes|\bto be|\bmake (?:that|it)"
     r"|应该是|应为|而是|更正为|=|→|->)"
     r"\s+?(?:actually\s+|really\s+|in fact\s+|therefore\s+|rather\s+|instead\s+|now\s+)?(?!not\b)(?=[^\s])"
-    r"|(?:^|[.!?\n])\s*(?:wait|no(?:pe)?|actually|sorry|w?h?oops|correction|(?:scratch|strike) that|i mean|rather)\b"
-    r"[\s,:.!—–-]*(?:(?:it"
+    r"|(?:^|[.!?\n])\s*(?:wait|no(?:pe)?|actually|sorry|w?h?oops|correction|edit|update|(?:scratch|strike) that|i mean"
+    r"|rather)\b[\s,:.!—–-]*(?:(?:it"
     r"|that)['’]?s\s+)?"
     r"|应该是|应为|而是|更正为?[:：]?|改[为成]|[，,。]\s*(?:答案)?是(?![否不])|(?:^|[。！？，,.\n])\s*[哦啊噢呃]?不[，,]",
     re.IGNORECASE,
@@ -102,6 +111,7 @@ class Statement:
         denied: "the answer is not …".
         asserted: neither under a condition nor somebody else's.
         boxes: the values of several boxes that belong to one statement, this one's last; empty for anything else.
+        joint: what stands between them: a comma, or "or" where they are offered as alternatives.
     """
 
     start: int
@@ -110,6 +120,7 @@ class Statement:
     denied: bool = False
     asserted: bool = True
     boxes: tuple[str, ...] = ()
+    joint: str = ", "
 
     @property
     def end(self) -> int:
@@ -156,28 +167,43 @@ def _tags(text: str) -> Iterator[Statement]:
 
 
 _BETWEEN_BOXES = re.compile(
-    r"(?:[\s$,;，；、.。()\[\]&]|\\[()\[\],;:! ]|\\q?quad|\\text\s*\{\s*(?:and|or|或|和)\s*\}|\b(?:and|or|and also"
-    r"|as well as)\b|或者|或|和|以及|及"
+    r"(?:[\s$,;，；、.。/()\[\]&]|\\[()\[\],;:! ]|\\q?quad|\\text\s*\{\s*(?:and|or|或|和)\s*\}|\b(?:and|or|and also"
+    r"|as well as|otherwise|else|alternatively|maybe|perhaps|possibly)\b|或者|或|和|以及|及|否则"
+    r"|\b(?:if|when)\s[^.\n]{1,20}?(?=[,;]|\b(?:and|or|otherwise|else)\b)"
     r"|(?<![A-Za-z])[A-Za-z](?:_\{?\w\}?)?\s*(?:=|\\in|:)){1,12}"
 )
+
+
+#: Alternatives: one of them is meant, and nothing says which.
+_OFFERED = re.compile(r"\b(?:or|otherwise|else|alternatively|maybe|perhaps|possibly|if|when)\b|/|或|否则")
+#: Directly before a box: "the answer is not $\\boxed{5}$".
+_BOX_DENIED = re.compile(
+    r"(?:\b(?:not|never|neither|nor)\b|n['’]t\b|不是|并非|不为|≠|\\neq?(?![a-z]))"
+    r"(?:\s+(?:simply|just|really|equal to|be))?[\s$:：(*]*(?:\\[(\[]\s*)?$",
+    re.IGNORECASE,
+)
+#: What a box says besides a box inside it, if that is a value of its own: `\\boxed{5}+1`.
+_CALCULATES = re.compile(r"[\d+*/^=<>-]")
 
 
 def _boxes(text: str) -> Iterator[Statement]:
     """Each box; with it those before it that only a connective separates (`x=\\boxed{2}` or `x=\\boxed{3}`)."""
     group: tuple[str, ...] = ()
-    last_end = -1
-    outer = sorted(boxed(text))
-    for start, value in outer:
+    joint, last_end, whole = ", ", -1, ""
+    for start, value in sorted(boxed(text)):
         if start < last_end:  # inside another box
             group = ()
-            yield Statement(start, start, value)
+            if not _CALCULATES.search(whole.replace(f"\\boxed{{{value}}}", "")):
+                yield Statement(start, start, value)
             continue
         opening = text.rfind("\\boxed", 0, start)
         between = text[last_end + 1 : opening] if last_end >= 0 else "x" * 99
         joined = len(between) <= 40 and "\n\n" not in between and _BETWEEN_BOXES.fullmatch(between) is not None
         group = (*group, value) if joined else (value,)
-        last_end = start + len(value)
-        yield Statement(start, start, value, boxes=group[-20:] if len(group) > 1 else ())
+        joint = " or " if joined and (joint == " or " or _OFFERED.search(between)) else ", "
+        last_end, whole = start + len(value), value
+        denied = _BOX_DENIED.search(text[max(0, opening - 40) : opening]) is not None
+        yield Statement(start, start, value, denied, boxes=group[-20:] if len(group) > 1 else (), joint=joint)
 
 
 def instead(value: str) -> Iterator[str]:
@@ -193,6 +219,11 @@ def retracted(text: str, answer: str) -> bool:
         return False
     rejected = rf"(?<!\w){re.escape(answer)}\)?\s+(?:is|was)\s+(?:wrong|incorrect|not\s+(?:right|correct))"
     return re.search(rejected, text) is not None
+
+
+def rejected_box(text: str) -> bool:
+    """Whether `text`, which follows a box's value, calls it wrong in the same breath: `\\boxed{5} is incorrect`."""
+    return _BOX_REJECTED.match(text) is not None
 
 
 def reviewed(text: str) -> bool:

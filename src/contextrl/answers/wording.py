@@ -38,6 +38,11 @@ def _another_unit(response: str, reference: str) -> bool:
     return bool(numbers[0] and numbers[1] and numbers[0].unit != numbers[1].unit)
 
 
+def _marks(value: str) -> list[str]:
+    """Signs behind a letter or a digit that make it another thing: C#, 5!, 5'."""
+    return re.findall(r"(?<=[^\W\d_])#|(?<=\d)[!'′″\"](?!\w)", unicodedata.normalize("NFKC", value).replace("’", "'"))
+
+
 def texts_equal(response: str, reference: str, tolerance: Tolerance | None = None) -> bool | None:
     """Compare two texts: numbers and units, dates and times, words; None where wording leaves room.
 
@@ -48,7 +53,7 @@ def texts_equal(response: str, reference: str, tolerance: Tolerance | None = Non
     if not predicted or not gold:
         return None
     if predicted == gold and not _another_unit(response, reference):
-        return True
+        return True if _marks(response) == _marks(reference) else None
     moment = moments_equal(response, reference)
     if not isinstance(moment, str):
         return moment
@@ -72,6 +77,9 @@ def texts_equal(response: str, reference: str, tolerance: Tolerance | None = Non
 
 def _digits_equal(response: str, reference: str, tolerance: Tolerance | None) -> bool | None:
     """Numbers and lists of them, which are what they are; a comma may belong to a number or stand between two."""
+    hours = [re.fullmatch(r"\s*0?(\d{1,2})(:00)?\s*", side) for side in (response, reference)]
+    if hours[0] and hours[1] and hours[0][1] == hours[1][1]:
+        return None  # 10 and 10:00
     without = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", f"{response}\n{reference}").split("\n")
     if len(without) == 2 and without != [response, reference] and _text_tokens(without[0]) == _text_tokens(without[1]):
         return None

@@ -243,9 +243,15 @@ def _offered(url: str) -> str:
             found = json.loads(response.read(2**20))
         names = [str(model["id"]) for model in found["data"]]
     except (urllib.error.URLError, OSError) as error:
+        short = not url.rstrip("/").endswith("/v1")
+        start = (
+            f"Start it, name the API's address, which mostly ends in /v1 ({url.rstrip('/')}/v1)"
+            if short
+            else "Start it"
+        )
         reason = f"HTTP {error.code}" if isinstance(error, urllib.error.HTTPError) else getattr(error, "reason", error)
         raise ServiceError(
-            f"--judge {url}: no list of models from there ({reason}). Start it, or name the judge with --judge-model."
+            f"--judge {url}: no list of models from there ({reason}). {start}, or name the judge with --judge-model."
         ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(

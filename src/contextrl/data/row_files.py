@@ -99,8 +99,9 @@ class Source:
         if not paths:
             expected = "parquet, JSONL, JSON or CSV files, or a folder written by datasets.save_to_disk"
             raise InputError(expected, found="none", where=self.spec)
-        named = {path: match[1] for path in paths if (match := _SPLIT_NAME.match(path.name))}
-        chosen = [path for path in paths if re.match(rf"{re.escape(self.split)}(?![A-Za-z0-9])", path.name)]
+        labels = {path: self._label(path) for path in paths}
+        named = {path: match[1] for path in paths if (match := _SPLIT_NAME.match(labels[path]))}
+        chosen = [path for path in paths if re.match(rf"{re.escape(self.split)}(?![A-Za-z0-9])", labels[path])]
         if named and not chosen:
             found = ", ".join(sorted(set(named.values())))
             raise InputError(
@@ -111,6 +112,11 @@ class Source:
             raise InputError("one file of rows, or files named by split", found=found, where=self.spec, fix="Name one")
         for path in chosen or paths:
             yield from file_rows(path, str(path), self.split, self.only)
+
+    def _label(self, path: Path) -> str:
+        """What tells a file's split: its name, or that of the subfolder it is in (`train/metadata.jsonl`)."""
+        nested = self.path.is_dir() and path.parent != self.path and not _SPLIT_NAME.match(path.name)
+        return path.parent.name if nested else path.name
 
     def _hub(self) -> Iterator[Mapping[str, object]]:
         datasets = importlib.import_module("datasets")
@@ -136,11 +142,12 @@ def _kind(paths: Sequence[Path]) -> str:
 
 
 def _row_files(folder: Path) -> list[Path]:
-    """Files of rows in a folder: of one format, parquet before others."""
-    by_suffix = {
-        suffix: sorted(folder.glob(f"*{suffix}")) for suffix in (".parquet", ".jsonl", ".json", ".csv", ".tsv")
-    }
-    return next((paths for paths in by_suffix.values() if paths), [])
+    """Files of rows in a folder, or if it has none in its subfolders: of one format, parquet before others."""
+    for pattern in ("*", "*/*"):  # datasets on the hub have data/train-00000.parquet or train/metadata.jsonl
+        for suffix in (".parquet", ".jsonl", ".json", ".csv", ".tsv"):
+            if paths := sorted(folder.glob(f"{pattern}{suffix}")):
+                return paths
+    return []
 
 
 def file_rows(path: Path, spec: str, split: str = "train", only: tuple[str, ...] | None = None) -> Rows:

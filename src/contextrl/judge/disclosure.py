@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import html
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
-from contextrl.answers import check_answer
+from contextrl.answers import answers_equal, check_answer, extract_answer
+from contextrl.answers.lookalikes import unmasked
+from contextrl.answers.numbers import Number, numbers_equal, parse_number
+from contextrl.judge.other_forms import angles, in_digits, other_values, said_relatively, time_pattern
 from contextrl.judge.quantities import Token, prepare, readings, tokens
 from contextrl.judge.report_options import states_option, verdict_pattern
 from contextrl.judge.report_words import (
@@ -58,6 +62,7 @@ def leaks_answer(report: str, example: Example, response: str) -> bool:
     if not example.answer.strip():
         return False
     asked = asked_places(example.question)
+    report = _plain(report)
     if example.answer_type in ("yes_no", "choice"):
         if check_answer(response, example.answer, example.answer_type) is True:
             return False
@@ -65,17 +70,42 @@ def leaks_answer(report: str, example: Example, response: str) -> bool:
         if example.answer_type == "choice" and states_option(report, example, asked):
             return True
         return any(pattern.search(without_places(text, asked)) for text in readings(report))
-    secret = _Secret(example.answer)
+    secret = _Secret(example.answer, is_angle=re.search(r"degrees?|angle|°", example.question) is not None)
+    said = (response, example.question)
     # The report first: it is short, and most of them say nothing.
-    return secret.is_in(report, asked) and not any(
-        secret.is_in(text, frozenset()) for text in (response, example.question)
-    )
+    if secret.is_in(report, asked):
+        return not any(secret.is_in(text, frozenset()) for text in said)
+    hint = without_places(report[:_MOST_DERIVED].casefold(), asked)
+    if secret.is_derived_from(hint):
+        others = (text[-_MOST_DERIVED:].casefold() for text in said)
+        return not any(secret.is_in(text, frozenset()) for text in said) and not any(
+            map(secret.is_derived_from, others)
+        )
+    return secret.is_relative_to(extract_answer(response, "number"), hint)
+
+
+#: Characters of a text that are looked through for derived values: a report has a few sentences.
+_MOST_DERIVED = 8_000
+
+
+#: A word whose letters are set apart: "t w e l v e", "P-a-r-i-s".
+_SPACED = re.compile(r"(?<![^\W\d_])(?:[^\W\d_][ .*_-]){2,20}[^\W\d_](?![^\W\d_])")
+_ESCAPED = re.compile(r"\\u00([2-7][0-9a-fA-F])")
+
+
+def _plain(report: str) -> str:
+    """The report as a reader sees it, and once more with words spelled by the letter or in other languages."""
+    text = unmasked(html.unescape(_ESCAPED.sub(lambda match: chr(int(match[1], 16)), report)))
+    joined = _SPACED.sub(lambda match: re.sub(r"[ .*_-]", "", match[0]), text)
+    joined = in_digits(joined)
+    return text if joined == text else f"{text}\n{joined}"
 
 
 class _Secret:
     """An answer, as what is looked for."""
 
-    def __init__(self, answer: str) -> None:
+    def __init__(self, answer: str, *, is_angle: bool = False) -> None:
+        self.answer, self.is_angle, self.time = answer, is_angle or "°" in prepare(answer), time_pattern(answer)
         text = re.sub(r"^\s*\$?\s*[A-Za-z](?:_\w)?\s*=\s*(?=\S)", "", answer.strip())
         read = [token for token in tokens(prepare(text)) if token.text not in "$€£¥().,;[]{}°!?"]
         self.values: set[Fraction] = set()
@@ -87,6 +117,7 @@ class _Secret:
             self.values = {number.value, number.value * 100} if number.percent else {number.value}
             self.decimals = number.decimals
         self.unit = read[-1].text if self.values and len(read) == 2 else ""
+        self.number: Number | None = parse_number(answer) if self.values else None
         signs = tokens(prepare(text), fold=False)
         self.is_expression = not self.values and any(
             token.text in _OPERATORS or token.text in ("sqrt", "pi") or _is_coefficient(token, after)
@@ -114,6 +145,32 @@ class _Secret:
                 return True
         return False
 
+    def is_derived_from(self, text: str) -> bool:
+        """Whether a text gives it in another base or unit, as a calculation or a ratio, or by its neighbours."""
+        if self.is_expression:
+            decimals = [token.text for token in tokens(prepare(text)) if (token.decimals or 0) > 1][:_MOST_FORMULAS]
+            return any(answers_equal(part, self.answer, "math") is True for part in _formulas(text)) or any(
+                answers_equal(decimal, self.answer, "math") is not False for decimal in decimals
+            )
+        if self.time is not None:
+            return self.time.search(prepare(text)) is not None
+        if self.is_angle and any(abs(angle - value) < 1 for angle in angles(text) for value in self.values):
+            return True
+        return bool(self.values) and (
+            not self.values.isdisjoint(other_values(text)) or any(map(self._is_converted, _measured(text)))
+        )
+
+    def is_relative_to(self, answered: str | None, text: str) -> bool:
+        """Whether a text says how far it is from what the response has answered."""
+        number = parse_number(answered) if answered else None
+        return number is not None and any(said_relatively(text, value, number.value) for value in self.values)
+
+    def _is_converted(self, other: Number) -> bool:
+        """5000 m are 5 km."""
+        if self.number is None or not (self.number.measured and other.measured):
+            return False
+        return numbers_equal(other, self.number) is True
+
     def _is_value(self, found: Sequence[Token], index: int) -> bool:
         token = found[index]
         if token.value is None:
@@ -134,6 +191,43 @@ class _Secret:
             return False
         unit = Fraction(1, 10**token.decimals) / (1 if digits > 2 else 2)
         return any(value.denominator > 1 and abs(value - token.value) < unit for value in self.values)
+
+
+_MEASURED = re.compile(r"^\s?([a-z°µ/²³^]{1,20}\d?|[一-鿿]{1,4})(?![a-z])")
+_MOST_MEASURED, _MOST_FORMULAS = 20, 6
+#: Letters, numbers and operators in a row, with one operator at least.
+_FORMULA = re.compile(
+    r"(?<![a-z\d])(?:[a-z\d.(]|sqrt|pi)(?:[a-z\d.()]|(?<=[a-z])(?=qrt)|sqrt|pi|(?: ?[-+*/^=] ?)|\*\*){1,60}(?![a-z\d])"
+)
+
+
+def _measured(text: str) -> Iterator[Number]:
+    """The numbers of a text that have a unit."""
+    plain = prepare(text)
+    found = [token for token in tokens(plain) if token.value is not None][:_MOST_MEASURED]
+    for token in found:
+        if unit := _MEASURED.match(plain[token.end : token.end + 24]):
+            for length in range(len(unit[1]) if not unit[1].isascii() else 1, 0, -1):
+                name = unit[1] if unit[1].isascii() else unit[1][:length]
+                if (number := parse_number(f"{token.value} {name}")) is not None and number.measured:
+                    yield number
+                    break
+
+
+def _formulas(text: str) -> Iterator[str]:
+    """Formulas of a text in plain notation, and decimals; words of operators and numbers count as their signs."""
+    plain = prepare(text)
+    for word, sign in _SPOKEN.items():
+        plain = re.sub(rf" {word}(?: by)? ", f" {sign} ", plain)
+    pieces, done = [], 0
+    for token in tokens(plain):
+        is_word = token.value is not None and token.text.isalpha()
+        pieces += [plain[done : token.start], str(token.value) if is_word else token.text]
+        done = token.end
+    plain = re.sub(r" ?([-+*/^()=]) ?", r"\1", "".join(pieces))
+    plain = re.sub(r"(?<=[\d)]) (?=sqrt|pi)", "", re.sub(r"sqrt (\d+)", r"sqrt(\1)", plain))
+    found = [match[0] for match in _FORMULA.finditer(plain) if re.search(r"[-+*/^]|sqrt|pi", match[0])]
+    yield from found[:_MOST_FORMULAS]
 
 
 def _stands_for_a_value(found: Sequence[Token], index: int) -> bool:

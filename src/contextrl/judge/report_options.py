@@ -44,6 +44,8 @@ def states_option(report: str, example: Example, asked: frozenset[str]) -> bool:
     ]
     if len(right) != 1:
         return False
+    if _stands_beside(report, [letter for letter, _ in options], right[0]):
+        return True
     place, text = right[0], options[right[0]][1]
     names = [
         list(ORDINALS)[place],
@@ -71,11 +73,23 @@ def states_option(report: str, example: Example, asked: frozenset[str]) -> bool:
     )
 
 
+def _stands_beside(report: str, letters: Sequence[str], place: int) -> bool:
+    """Whether a report names an option by those beside it: "the letter after A", "between A and C"."""
+    beside = {way: letters[at] for way, at in (("after", place - 1), ("before", place + 1)) if 0 <= at < len(letters)}
+    forms = [
+        rf"(?:option|choice|letter|one) (?:right |just )?{way} (?:option )?{letter}\b" for way, letter in beside.items()
+    ]
+    if len(beside) == 2:
+        forms.append(rf"\bbetween (?:options? )?{beside['after']} and {beside['before']}\b(?! (?:was|were|is|are))")
+    return re.search("|".join(forms), prepare(report)) is not None
+
+
 def _rejected(report: str) -> list[str]:
     """Lists of options that are said to be wrong: of all the others they leave one."""
     listed = r"(?:(?:options? )?\(?[a-j]\)?(?:,? (?:and|or|nor) |, ?)){1,8}(?:options? )?\(?[a-j]\)?(?![a-z0-9])"
     return re.findall(
-        rf"\bneither {listed}|(?<![a-z0-9]){listed}(?= (?:are|were|can be) (?:all )?(?:wrong|incorrect|false|"
+        rf"\bneither {listed}|\bnot {listed}(?![a-z ]*[a-z])|(?<![a-z0-9]){listed}"
+        r"(?= (?:are|were|can be) (?:all )?(?:wrong|incorrect|false|"
         r"excluded|eliminated|ruled|not|impossible))",
         report,
     )
@@ -120,5 +134,8 @@ def verdict_pattern(example: Example) -> re.Pattern[str]:
         rf"(?:{STATES}|so|hence|therefore|thus|answer)[,:]?\s{{0,3}}(?:definitely |clearly |actually )?(?:{words})"
         r"(?=\s?(?:[.,;!。，；]|$)|\s(?:because|since|as|and|not|instead)\b)"
         rf"|(?<![a-z])(?:{words}) (?:is|was|would be|should be) (?:the )?(?:right|correct|answer)"
+        rf"|\b(?:opposite|reverse) of (?:an? )?[\"' ]?(?:{other})\b|^\W*(?:{words})\W*$"
+        rf"|\b(?:is|be|answer[: ]+) ?(?:in the )?{'affirmative' if is_yes else 'negative'}\b(?! (?:number|value|sign))"
+        r"|\banswer (?:is|should be|must be) the (?:other|opposite)\b"
         rf"|\banswer (?:is|should be|must be|cannot be|can't be) not (?:{other})\b|\bcannot be (?:{other})\b"
     )

@@ -23,7 +23,7 @@ _PLACES = re.compile(
     rf"\b(?P<word>{_PLACE})s?\.?\s{{0,3}}[#(]?\s{{0,2}}(?:\d{{1,4}}|(?:{SMALL_WORDS}|[ivx]{{1,4}})\b)\)?"
     r"(?:\s?(?:,|and|or|to|-|–)\s?\d{1,4}\b)*"
     rf"|\b(?:\d{{1,4}}(?:st|nd|rd|th)|{'|'.join(ORDINALS)})\s(?:wrong |incorrect |last )?(?P<noun>{_PLACE})s?\b"
-    rf"|\b(?:\d{{1,2}}|{SMALL_WORDS})\s(?:of (?:the |your )?)?(?P<count>steps?|mistakes?|errors?|slips?)\b"
+    rf"|\b(?:\d{{1,2}}|{SMALL_WORDS}|half)\s(?:of (?:the |your )?)?(?P<count>steps?|mistakes?|errors?|slips?)\b"
     r"|^[ \t]{0,8}\(?\d{1,3}[.)](?=\s)|#\d{1,3}\b"
     r"|第\s?[\d一二三四五六七八九十]{1,4}\s?(?:步|行|个|位|题|项|处|句|图|张|段)"
     r"|步骤\s?[\d一二三四五六七八九十]{1,4}",

@@ -7,36 +7,12 @@ not there. These rules catch the common phrasings; an LLM judge adds its own fie
 from __future__ import annotations
 
 import re
-import unicodedata
 
-_PHRASES = re.compile(
-    r"""
-    \b(?:mistake|error|feedback)[\s-]+report\b
-    | \b(?:the|this|your|that|per|by)\s+(?:report|feedback|hint|critique)\b
-    | \breport\s+(?:says|states|notes|points|mentions|indicates|tells)\b
-    | \bmy\s+(?:previous|earlier|first|prior|last|initial|original)\s+(?:\w+\s+)?
-        (?:answer|attempt|response|reading|mistake|reasoning|calculation|message|turn)\b
-    | \b(?:previous|earlier|prior|revised|corrected)\s+(?:answer|attempt|response)\b
-    | \byou(?:\s+are|\s+were|'re)\s+(?:right|correct)(?!\s+(?:to|of)\b)
-    | \b(?:as\s+)?you\s+(?:said|noted|pointed|mentioned|wrote)\b | \bas\s+pointed\s+out\b | \bas\s+i\s+said\b
-    | \byour\s+(?:correction|comment|note|advice)s?\b | \b(?:using|with|after|by)\s+the\s+correction\b | \byour\s+right,
-    | \b(?:thanks|thank\s+you)(?:,|\s+for\s+(?:the|your|this|that|pointing|correcting|catching|noting))
-    | \bi(?:\s+have|'ve|\s+had)?\s+
-        (?:apologi[sz]e|made\s+an?\s+(?:mistake|error)|misread|was\s+wrong|mistakenly)\b
-    | \bi\s+(?:previously|initially|earlier)\b | \bearlier,?\s+i\b | \bi\s+stand\s+corrected\b | \bgood\s+catch\b
-    | \b(?:sorry|apologies)\b[^.]{0,40}\b(?:mistake|error|earlier|previous)\b
-    | (?:^|[.!]\s*)(?:apologies|i'm\s+sorry|sorry(?:,|\s+(?:about|for)\b))
-    | \blet\s+me\s+(?:correct\s+(?:my|that|this|it)|fix|redo|retry|try\s+again|re-?examine|reconsider)\b
-    | \btrying\s+again\b | \bon\s+second\s+thought\b | \bmy\s+mistake\b | (?:^|[.!]\s*)correct(?:ed|ion):
-    | \bupon\s+re-?(?:examination|checking)\b
-    | (?:错误报告|根据(?:报告|提示|反馈)|我(?:之前|刚才|上一次)|之前的(?:回答|答案)|先前的|前一次回答|之前我|
-       [你您](?:说得(?:对|没错)|指出)|谢谢指正|对不起|抱歉|我更正|重新检查)
-    """,
-    re.IGNORECASE | re.VERBOSE,
-)
+from contextrl.answers.lookalikes import as_read
+from contextrl.rollout.revision_words import ASKS_FOR_FAULTS, FAULTS, OPENINGS, PHRASES
 
 #: What a phrase may speak of that a picture shows too; a mistake report never is.
-_SHOWN = re.compile(r"report|feedback|hint|critique|报告|反馈|提示", re.IGNORECASE)
+_SHOWN = re.compile(r"report|feedback|hint|critique|judge|review|critic|comment|报告|反馈|提示", re.IGNORECASE)
 _NEVER_SHOWN = re.compile(r"mistake[\s-]+report|\b(?:your|my)\b|错误报告", re.IGNORECASE)
 _PICTURE = (
     r"(?:image|picture|photo(?:graph)?|figure|screenshot|chart|diagram|scan|document|page|slide|screen|poster|table)"
@@ -45,7 +21,7 @@ _PICTURE = (
 _IN_PICTURE = re.compile(
     r"\s(?:card\s|form\s|document\s|sheet\s)?(?:,\s)?(?:(?:that\sis\s|which\sis\s|is\s|as\s)?"
     r"(?:shown|displayed|pictured|depicted|visible|seen|given|provided|printed|presented|contained)\s)?"
-    rf"(?:in|from|inside|within|on)\s(?:the|this|that|our|each)\s(?:\w+\s)?{_PICTURE}\b"
+    rf"(?:in|from|inside|within|on)\s(?:the|this|that|our|each)\s(?:\w+\s)?(?:{_PICTURE}|question|problem)\b"
     r"|\s(?:shown|displayed|pictured|depicted|visible)\b",
     re.IGNORECASE,
 )
@@ -84,11 +60,15 @@ def standalone_problem(text: str, report: str = "", question: str = "") -> str |
         report: the mistake report it saw; long overlap with it is quoting.
         question: phrases and words that the question already has give nothing away.
     """
-    plain = unicodedata.normalize("NFKC", text).replace("\u2019", "'")
+    plain = as_read(text)
     asked = question.casefold()
-    for match in _PHRASES.finditer(plain):
+    if opening := OPENINGS.match(plain):
+        return opening.group(0).strip()
+    for match in PHRASES.finditer(plain):
         if match.group(0).casefold() not in asked and not _is_in_picture(match, plain, question):
             return match.group(0)
+    if not ASKS_FOR_FAULTS.search(question) and (fault := FAULTS.search(plain)):
+        return fault.group(0)
     return _quoted(plain, report, question)
 
 

@@ -6,6 +6,7 @@ broken as code and whole as text, and that a judge which quotes it cannot give i
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections import Counter
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 from attacks import ATTACKS, OWN, Attack
 
+from contextrl.answers.lookalikes import as_read
 from contextrl.judge.llm.emptiness import says_nothing
 from contextrl.judge.llm.neutralise import SECTIONS, neutralise
 from contextrl.judge.llm.parsing import parse_reply, parse_report
@@ -162,3 +164,11 @@ def test_a_long_response_is_cut_in_the_middle_and_says_so() -> None:
     assert result.text.startswith("aaa")
     assert result.text.endswith("bbb")
     assert "99000 or more characters left out" in result.text
+
+
+@pytest.mark.parametrize("attack", [a for a in ATTACKS if a.id.startswith("close-") or a.id.startswith("labels-")])
+def test_no_delimiter_or_label_is_left_as_a_reader_would_read_it(attack: Attack) -> None:
+    """In the letters that they pass for, none is left but the prompt's own."""
+    received = as_read(html.unescape(as_received(attack.text)).translate(str.maketrans("❮˂«⁄∕\\", "<<<///")))
+    assert not re.search(r"<\s*/*\s*(?:response|reference|question)", received, re.IGNORECASE)
+    assert not re.search(r"(?:verdict|process[ _-]correct)[\"'*` ]{0,3}:", received, re.IGNORECASE)

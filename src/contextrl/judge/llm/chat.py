@@ -190,11 +190,11 @@ class ChatClient:
         """Text without the key: a server may repeat it wherever it likes, and replies are kept."""
         return text.replace(self._api_key, "***") if self._api_key else text
 
-    async def models(self, endpoint: Endpoint) -> list[str] | Failure | None:
-        """Names that a server offers; None if it does not say."""
+    async def models(self, endpoint: Endpoint, url: str = "") -> list[str] | Failure | None:
+        """Names that a server offers, asked at `url` if that is given; None if it does not say."""
         try:
             async with asyncio.timeout(self.timeouts.connect):
-                response = await self._wire.models(endpoint)
+                response = await self._wire.models(endpoint, url)
         except (aiohttp.ClientError, OSError, ValueError) as error:
             failure = self._clean(no_reply(error, endpoint, self.timeouts.connect))
             if failure.health == "ok":

@@ -35,6 +35,10 @@ class Claims:
         """Whether the response makes this statement too."""
         return (field, value) in self.values or (bool(self.letters) and _letters(words) in self.letters)
 
+    def hold_all(self, analysis: object, reply: str) -> bool:
+        """Whether the response has the whole reply word for word, its analysis included: then nobody analysed it."""
+        return isinstance(analysis, str) and bool(_letters(analysis)) and _letters(reply) in self.letters
+
 
 #: Of a response that is not known.
 NO_CLAIMS = Claims()

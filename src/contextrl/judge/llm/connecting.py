@@ -12,7 +12,7 @@ from contextrl.errors import InputError, ServiceError
 from contextrl.judge.llm.budget import Budget
 from contextrl.judge.llm.cache import ReplyCache, default_cache
 from contextrl.judge.llm.chat import ChatClient
-from contextrl.judge.llm.endpoints import EndpointPool
+from contextrl.judge.llm.endpoints import Endpoint, EndpointPool
 from contextrl.judge.llm.envelope import Failure
 from contextrl.judge.llm.naming import JUDGE, Naming
 from contextrl.judge.settings import BudgetConfig, PriceConfig, TimeoutConfig
@@ -80,7 +80,7 @@ async def check_servers(client: ChatClient, model: str) -> None:
     """Ask every server of a model for its models.
 
     Raises:
-        InputError: the model is not there, or the key is refused.
+        InputError: the model is not there, the key is refused, or the API is at another address of the server.
         ServiceError: no server of the model can be reached.
     """
     naming = client.naming
@@ -95,12 +95,28 @@ async def check_servers(client: ChatClient, model: str) -> None:
         if isinstance(answer, list) and answer and model not in answer:
             fix = naming.spelled("Change judge.model")
             raise InputError(f"the model {model!r}", found=", ".join(answer[:8]), where=endpoint.url, fix=fix)
+        if answer is None and (url := await _api_address(client, endpoint)):
+            fix = naming.spelled(f"Change judge.base_url to {url}")
+            raise InputError(
+                "the address of an API", found=f"none there, and one at {url}", where=endpoint.url, fix=fix
+            )
     if len(failures) == len(answers):
         details = "; ".join(failure.detail for failure in failures)
         advice = naming.spelled("start it, or change judge.base_url")
         raise ServiceError(f"no {naming.service} can be reached ({details}): {advice}")
     for failure in failures:
         logger.warning("%s: %s", naming.service, failure.detail)
+
+
+async def _api_address(client: ChatClient, endpoint: Endpoint) -> str:
+    """Where the server has its API, if not at the address that was given, which lacks /v1 or goes on too far."""
+    url = (
+        endpoint.url.removesuffix("/chat/completions").removesuffix("/completions").removesuffix("/models").rstrip("/")
+    )
+    for other in (url, f"{url}/v1"):
+        if other != endpoint.url and isinstance(await client.models(endpoint, other), list):
+            return other
+    return ""
 
 
 def raise_if_gone(clients: Sequence[ChatClient]) -> None:

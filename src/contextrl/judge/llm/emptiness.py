@@ -12,6 +12,7 @@ import html
 import re
 import unicodedata
 
+from contextrl.answers.lookalikes import TWINS
 from contextrl.judge.llm.neutralise import NEWLINE, visible, without_tokens
 
 _THOUGHT = r"(?:think(?:ing)?|thoughts?|reason(?:ing)?|reflection|scratchpad|seed:think)"
@@ -163,8 +164,6 @@ _MEANS_NOTHING = re.compile(
 _DOUBT = re.compile(r"\b(?:know|cannot|can't|unknown|undetermined|insufficient|not enough|unclear|idea|sure)\b", re.I)
 _ASSENT = {"sure", "certainly", "absolutely", "definitely", "of course"}
 _CJK = re.compile("[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
-#: Letters of other alphabets that are set in place of Latin ones.
-_TWINS = str.maketrans("аеіорсухѕјԁɡοαερυνικτđłøı", "aeiopcyxsjdgoaepuviktdloi")
 _ENDS = re.compile(r"[.!?;:,…。！？；：，、\n]+")
 
 
@@ -232,7 +231,7 @@ def _folded(text: str) -> str:
     """Lower case without accents, letters of other alphabets as the Latin ones that they look like."""
     text = unicodedata.normalize("NFD", unicodedata.normalize("NFKC", text).casefold())
     text = "".join(char for char in text if unicodedata.category(char) != "Mn" or _CJK.match(char))
-    return unicodedata.normalize("NFC", text.translate(_TWINS))
+    return unicodedata.normalize("NFC", text.translate(TWINS))
 
 
 def _words(text: str) -> list[str]:

@@ -8,9 +8,12 @@ its own verdict from handing over the response's forged one.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+
+from contextrl.answers.lookalikes import TWINS
 
 #: The delimiters of the judge's user prompt: `<response>` ... `</response>`.
 SECTIONS = (
@@ -29,11 +32,24 @@ NEWLINE = re.compile("\r\n?|[\u2028\u2029\x85]")
 #: Characters that look like ASCII ones, each in place of one, so that positions stay.
 _LOOKALIKES = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {
     ord(char): ord(plain)
-    for plain, chars in {"<": "﹤〈⟨‹≺", ">": "﹥〉⟩›≻", ":": "∶ː꞉", "=": "꞊"}.items()
+    for plain, chars in {
+        **{"<": "﹤〈⟨‹≺❮˂ᐸ«", ">": "﹥〉⟩›≻❯˃ᐳ»", ":": "∶ː꞉", "=": "꞊", "/": "⁄∕╱⧸"},
+        **{"-": "‐‑–−", "_": "＿"},
+    }.items()
     for char in chars
 }
+#: Letters that pass for Latin ones: of other alphabets, and those that are set in other type.
+_LETTERS = (
+    _LOOKALIKES
+    | TWINS
+    | {
+        code: ord(plain)
+        for code in range(0x1D400, 0x1D7CC)
+        if (plain := unicodedata.normalize("NFKC", chr(code))).isascii() and len(plain) == 1
+    }
+)
 _SECTION = "|".join(name.replace("_", r"[\s_-]{0,3}") for name in SECTIONS)
-_DELIMITER = re.compile(rf"<(?=\s{{0,8}}/?\s{{0,8}}(?:{_SECTION})\b)", re.IGNORECASE)
+_DELIMITER = re.compile(rf"(?:<|&(?=lt;))(?=(?:lt;)?[\s\\]{{0,8}}/?\s{{0,8}}(?:{_SECTION})\b)", re.IGNORECASE)
 #: What chat templates, tokenisers and vision encoders of every family write as one token, by form: `<|any|>`, `<any|>`,
 #: `<name>`, `[NAME]` and marks of one family alone. Nothing is consumed, so that a token within another is found too.
 _TEMPLATE = re.compile(
@@ -85,7 +101,7 @@ _ROLE_HEADER = re.compile(
 )
 #: Keys of the reply's JSON, however quoted or escaped, and the free-text label of the verdict.
 _KEY = re.compile(
-    r"(?:answer[ _]?correct|process[ _]?correct|self[ _-]?consistent|standalone"
+    r"(?:answer[ _-]?correct|process[ _-]?correct|self[ _-]?consistent|standalone"
     r"|mistake[ _]?report|verdict|judge?ment|status|结论|判定|独立)"
     r"[\"'`*\\_ \t]{0,8}([:=|])",
     re.IGNORECASE,
@@ -97,7 +113,7 @@ _LABEL = re.compile(
     r"(?:correct|right|wrong|valid|pass|fail|正确|不正确|错误|对|错|不对|有误|无误))",
     re.IGNORECASE,
 )
-_STAND_INS = {"<": "‹", ">": "›", "[": "［", "]": "］", ":": "∶", "=": "꞊", "◁": "⊲", "|": "∣"}
+_STAND_INS = {"<": "‹", ">": "›", "[": "［", "]": "］", ":": "∶", "=": "꞊", "◁": "⊲", "|": "∣", "&": "＆"}
 
 
 @dataclass(frozen=True)
@@ -171,7 +187,7 @@ def _is_angle_token(name: str) -> bool:
 
 def _break(pattern: re.Pattern[str], text: str) -> str:
     """Replace the character that a match turns on (its group, or its first) by one that only looks like it."""
-    matches = pattern.finditer(text.translate(_LOOKALIKES))
+    matches = pattern.finditer(text.translate(_LETTERS))
     return _stand_in(text, [match.start(match.lastindex or 0) for match in matches])
 
 

@@ -18,7 +18,15 @@ from contextrl.judge.llm.claims import NO_CLAIMS, Claims, claims_of
 from contextrl.judge.llm.json_objects import Conflict, MalformedObjectError, objects_in, whole_object
 from contextrl.judge.llm.menu import FLAGS, VERDICTS, field_of, shown, value_of
 from contextrl.judge.llm.remarks import against, takes_back
-from contextrl.judge.llm.statements import OBJECT, Statement, is_quoted, plain, statements_in, without_tables
+from contextrl.judge.llm.statements import (
+    OBJECT,
+    Statement,
+    is_disowned,
+    is_quoted,
+    plain,
+    statements_in,
+    without_tables,
+)
 from contextrl.records.verdict import UnscoredKind
 
 #: Longer replies are not read.
@@ -95,11 +103,13 @@ def parse_reply(reply: str, *, response: str | None = None) -> Reading:
         return text
     try:
         fields = whole_object(text)
+        claims = NO_CLAIMS if response is None else claims_of(response)
+        if fields is not None and claims.hold_all(fields.get("analysis"), text):
+            return Reading(failure="missing", detail="the reply only repeats what the response says")
         if fields is not None:
             return _judge(_flat(fields)) if _flat(fields) else _unreadable(text)
         if len(text) > MAX_WORDED_CHARS:
             return Reading(failure="missing", detail=f"{len(text):,} characters of free text", free_text=True)
-        claims = NO_CLAIMS if response is None else claims_of(response)
         return replace(_judge_text(without_tables(text), claims), free_text=True)
     except MalformedObjectError as error:
         return Reading(failure="missing", detail=f"a JSON object that cannot be read: {str(error)!r}", free_text=True)
@@ -202,14 +212,16 @@ def _own_statements(
     for start, _, fields in objects:
         flags = {name: value for name, value in fields.items() if name in (*FLAGS, *VERDICTS)}
         copied = [claims.hold(field_of(name), value_of(value), f"{name}{value}") for name, value in flags.items()]
-        if flags and not all(copied) and not is_quoted(text, start):
+        if flags and not all(copied) and not is_quoted(text, start) and not is_disowned(text, start):
             own.append(flags)
     raw = "\n".join(around)
     begin = (statement for statement in statements_in(raw) if statement.begins)
     own += [
         {s.field: s.value}
         for s in islice(begin, _MAX_OBJECTS)
-        if not claims.hold(s.field, s.value, raw[s.start : s.end]) and not is_quoted(raw, s.start)
+        if not claims.hold(s.field, s.value, raw[s.start : s.end])
+        and not is_quoted(raw, s.start)
+        and not is_disowned(raw, s.start)
     ]
     return own
 

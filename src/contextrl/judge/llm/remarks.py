@@ -98,7 +98,12 @@ _REVISED = re.compile(
     r"|reconsider\w*|overrul\w+|withdraw\w*|re-?(?:check|examin|read|think|evaluat|assess|judg)\w*|on second thought"
     r"|changed?|updated?"
     r"|actually|in fact|after all|final(?:ly)?(?! (?:answer|result|value|step|conclusion))|scratch that"
-    r"|ignore (?:that|this|the above)|never ?mind)\b|更正|修正|等等|重新|抱歉|其实",
+    r"|(?:ignore|disregard) (?:that|this|it|the above)|never ?mind|the opposite (?:is true|holds)|kidding"
+    r"|joking"
+    r"|i lied|fake|forged|injected"
+    r"|(?:above|this|that|it|which) (?:is|was) (?:only |just )?(?:what )?the (?:response|candidate|author)(?:['’]s)? "
+    r"(?:own|wanted|wrote|said|says|claims?|asked|told|text|words)|which i (?:ignore|reject|refuse|disregard))\b"
+    r"|更正|修正|等等|重新|抱歉|其实",
     re.IGNORECASE,
 )
 #: "The correct answer is 5" speaks of the reference.
@@ -156,7 +161,7 @@ def affirms(segment: str, answer: bool | None) -> bool:
 
 def takes_back(remark: str, *, passes: bool, answer: bool | None) -> bool:
     """Whether a remark after a verdict could mean another one; words that revise something could mean anything."""
-    if _REVISED.search(remark):
+    if _REVISED.search(remark) or re.match(r"[\s(\[\"'*]{0,8}[?？]", remark):
         return True
     if passes:
         rest = without_absences(remark)

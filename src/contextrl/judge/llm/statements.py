@@ -132,6 +132,29 @@ def _begins(text: str, place: int) -> bool:
     return _BEGINNING.search(text[max(0, place - _CHARACTERS_BEFORE) : place]) is not None
 
 
+#: What hands the words after it to somebody else, or makes an example of them, in the line that leads to them.
+_HANDED_ON = re.compile(
+    r"\b(?:inject\w*|forge[ds]?|fake\w*|pretend\w*|(?:refuse|decline) to|disregard\w*"
+    r"|(?:(?:do|does|did|will|would|should|can)(?: not|n['’]t|not)|won['’]t|never) "
+    r"(?:say|write|output|give|print|repeat|conclude))\b"
+    r"|^\W*(?:if|unless|suppos\w+|假如|如果)\b"
+    r"|\b(?:would (?:be|give|output|say)|for (?:example|instance)|examples?(?: (?:output|reply|of) ?.{0,30})?|e\.g\.?"
+    r"|such as|ignore(?: this)?|例如|比如|忽略)\W{0,4}$",
+    re.IGNORECASE,
+)
+_DENIED = re.compile(r"\b(?:not|never|no|wrong|false|nor)\W{0,4}$|(?:不是|并非)\W{0,4}$", re.IGNORECASE)
+_ENDS_SENTENCE = re.compile(r"[.!?。！？](?=\s)|\n[ \t]{0,20}\n|[。！？]")
+
+
+def is_disowned(text: str, place: int) -> bool:
+    """Whether the line that leads to this place denies what stands there, or gives it as another's or an example."""
+    before = _FENCE.sub("", text[max(0, place - 400) : place])
+    leading = _ENDS_SENTENCE.split(before)[-1]
+    lines = [line for line in leading.split("\n") if line.strip()]
+    leading = lines[-1] if lines else ""
+    return _HANDED_ON.search(leading) is not None or _DENIED.search(leading.rstrip()) is not None
+
+
 def is_quoted(text: str, place: int) -> bool:
     """Whether what stands at this place is introduced as somebody else's words.
 

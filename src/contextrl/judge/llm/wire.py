@@ -121,10 +121,10 @@ class Wire:
             return True
         return False if self._ids.client in header or self._ids.client.encode() in content else None
 
-    async def models(self, endpoint: Endpoint) -> Response:
-        """Ask for the models; raises as `post`."""
+    async def models(self, endpoint: Endpoint, url: str = "") -> Response:
+        """Ask for the models, at another address of the same server where one is given; raises as `post`."""
         async with self._session(kept=False).get(
-            f"{endpoint.url}/models", proxy=self._proxies[endpoint.url], allow_redirects=False
+            f"{url or endpoint.url}/models", proxy=self._proxies[endpoint.url], allow_redirects=False
         ) as response:
             content, location = await _body(response), response.headers.get("Location")
             return Response(response.status, content, None, location)
