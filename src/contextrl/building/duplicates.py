@@ -154,7 +154,7 @@ class _Prints:
                 stem = self.scratch / f"{number:05}-{chain.hexdigest()[:16]}"
                 new = _unseen(chunk, seen)
                 args = (stem, chunk, new, self.context.pictures.folder, self.settings.permutations)
-                if _file(stem, "rows").is_file():
+                if _is_whole(stem, len(chunk), self.settings.permutations):
                     under_way.append((stem, None))
                 elif workers == 1 or (number == 0 and len(chunk) < CHUNK):
                     _write_prints(*args)
@@ -172,6 +172,17 @@ def _finished(stem: Path, work: Future[None] | None) -> Path:
     if work is not None:
         work.result()
     return stem
+
+
+def _is_whole(stem: Path, rows: int, permutations: int) -> bool:
+    """Whether fingerprints of so many rows are there, and none of their files has been damaged."""
+    kinds = {"rows": row_type(permutations), "shown": _SHOWN, "pictures": PICTURE_TYPE}
+    try:
+        read = {name: _read(stem, name) for name in kinds if _file(stem, name).is_file()}
+    except (ValueError, EOFError):
+        return False
+    fits = all(name in read and read[name].dtype == kind for name, kind in kinds.items())
+    return fits and len(read["rows"]) == rows
 
 
 def _file(stem: Path, name: str) -> Path:
