@@ -240,3 +240,19 @@ def test_a_picture_that_is_cut_costs_its_rows_and_nothing_else(build: Any, tmp_p
     assert dropped[step] == {"a picture that cannot be read": 2}
     assert len(load_examples(str(tmp_path / "set"))) == 2
     validate_examples(load_examples(str(tmp_path / "set")), vision=True, where="set")
+
+
+def test_no_solution_that_a_run_would_refuse_gets_into_a_set(build: Any, tmp_path: Path) -> None:
+    """Also where no filter has looked at it."""
+    rows = [
+        {"question": "What is 2 + 3?", "answer": "5", "solution": "Two and three. Answer: 5"},
+        {"question": "What is 2 + 4?", "answer": "6", "solution": "Two and four. Answer: 7"},
+    ]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("sources: [{path: rows.jsonl}]\nfilter: false\n", encoding="utf-8")
+    code, out, error = build(recipe, "--out", tmp_path / "set", "--json")
+    assert code == 0, error
+    manifest = json.loads(out)
+    assert {step["name"]: sum(step["dropped"].values()) for step in manifest["steps"]}["solved"] == 1
+    validate_examples(load_examples(str(tmp_path / "set")), vision=True, where="set")
