@@ -17,6 +17,7 @@ from chat_models import Asked, ChatModel, chat_model
 
 from contextrl.commands.cli import main
 from contextrl.data.loading import load_examples
+from contextrl.data.validation import validate_examples
 
 RECIPE = """
 sources:
@@ -216,3 +217,42 @@ def test_a_recipe_that_is_none(build: Any, tmp_path: Path) -> None:
     code, _, error = build(tmp_path / "rows.jsonl")
     assert code == 2
     assert "a file of rows" in error
+
+
+@pytest.mark.parametrize("duplicates", ["{}", "false"])
+def test_a_picture_that_is_cut_costs_its_rows_and_nothing_else(build: Any, tmp_path: Path, duplicates: str) -> None:
+    """Its header says nothing of it; whichever step decodes it leaves out all rows that show it."""
+    whole = stored(1)["bytes"]
+    pictures = [whole, whole[:-20], whole[:-20], stored(2)["bytes"]]
+    rows = [
+        {"question": f"What is {n} and {n * 7}?", "answer": "5", "solution": "Answer: 5", "images": [{"bytes": data}]}
+        for n, data in enumerate(pictures)
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "rows.parquet")
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(f"sources: [{{path: rows.parquet}}]\nfilter: false\nduplicates: {duplicates}\n", encoding="utf-8")
+    code, out, error = build(recipe, "--out", tmp_path / "set", "--json")
+    assert code == 0, error
+    manifest = json.loads(out)
+    dropped = {step["name"]: step["dropped"] for step in manifest["steps"]}
+    assert manifest["rows"] == 2
+    step = "import" if duplicates == "false" else "duplicates"
+    assert dropped[step] == {"a picture that cannot be read": 2}
+    assert len(load_examples(str(tmp_path / "set"))) == 2
+    validate_examples(load_examples(str(tmp_path / "set")), vision=True, where="set")
+
+
+def test_no_solution_that_a_run_would_refuse_gets_into_a_set(build: Any, tmp_path: Path) -> None:
+    """Also where no filter has looked at it."""
+    rows = [
+        {"question": "What is 2 + 3?", "answer": "5", "solution": "Two and three. Answer: 5"},
+        {"question": "What is 2 + 4?", "answer": "6", "solution": "Two and four. Answer: 7"},
+    ]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("sources: [{path: rows.jsonl}]\nfilter: false\n", encoding="utf-8")
+    code, out, error = build(recipe, "--out", tmp_path / "set", "--json")
+    assert code == 0, error
+    manifest = json.loads(out)
+    assert {step["name"]: sum(step["dropped"].values()) for step in manifest["steps"]}["solved"] == 1
+    validate_examples(load_examples(str(tmp_path / "set")), vision=True, where="set")

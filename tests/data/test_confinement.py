@@ -12,6 +12,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from contextrl.commands.cli import app
+from contextrl.data.confinement import is_inside
 from contextrl.data.loading import load_examples
 from contextrl.data.problems import RowsError
 from contextrl.errors import InputError
@@ -119,3 +120,8 @@ def test_rows_are_confined_whatever_is_wrong_with_others(data: Path) -> None:
     with pytest.raises(RowsError, match="2 problems in 3 rows") as caught:
         load_examples(str(path), allow_outside=True)
     assert [example.id for example in caught.value.usable] == ["outside", "inside"]
+
+
+def test_a_link_to_itself_is_a_missing_picture(tmp_path: Path) -> None:
+    (tmp_path / "a.png").symlink_to(tmp_path / "a.png")
+    assert is_inside(tmp_path / "a.png", [tmp_path.resolve()])

@@ -33,6 +33,7 @@ from contextrl.building.fingerprints import (
     text_print,
 )
 from contextrl.building.finish_settings import DuplicateSettings
+from contextrl.building.importing import BAD_PICTURE
 from contextrl.building.near import led, mixed, picture_bands, picture_near, runs, text_near
 from contextrl.building.pipeline import Context, WholeStep
 from contextrl.disk import writing
@@ -40,7 +41,7 @@ from contextrl.records.example import ANSWER_TYPES, Example
 
 #: Rows whose fingerprints are one file: what a kill can cost each process.
 CHUNK = 1_000
-_SHOWN = np.dtype([("row", "<u4"), ("key", "<u8")])
+_SHOWN, _KEY = np.dtype([("row", "<u4"), ("key", "<u8")]), np.dtype("<u8")
 SAME, NEAR, PICTURE, QUESTION = (
     "same question and pictures",
     "near question and pictures",
@@ -96,9 +97,13 @@ class Duplicates(WholeStep):
             found = Search(self.settings, files, Path(folder)).run(benchmarks)
             partners = _ids_at(candidates(), {one.partner for one in found.values() if one.benchmark is None})
             self._notes = {"rows": found.rows, "benchmarks": benchmarks.files if benchmarks else []}
+            broken = {int(key) for stem in files for key in _read(stem, "broken")}
             for place, candidate in enumerate(candidates()):
                 one = found.get(place)
-                if one is None:
+                unread = next((name for name in candidate.images if picture_key(name) in broken), None)
+                if unread is not None:  # its duplicates show it too
+                    yield Dropped(candidate.id, BAD_PICTURE, unread)
+                elif one is None:
                     yield candidate
                 else:
                     other = partners[one.partner] if one.benchmark is None else one.benchmark
@@ -130,7 +135,8 @@ def _ids_at(candidates: Iterator[Candidate], places: set[int]) -> dict[int, str]
 
 
 class _Prints:
-    """Fingerprints in files: `00000-rows.npy`, `-shown.npy` (which row shows which picture), `-pictures.npy`.
+    """Fingerprints in files: `00000-rows.npy`, `-shown.npy` (which row shows which picture), `-pictures.npy`, and
+    `-broken.npy` (pictures that cannot be decoded).
 
     A file's name has the hash of what it was made from, so that only what fits is used again.
     """
@@ -154,7 +160,7 @@ class _Prints:
                 stem = self.scratch / f"{number:05}-{chain.hexdigest()[:16]}"
                 new = _unseen(chunk, seen)
                 args = (stem, chunk, new, self.context.pictures.folder, self.settings.permutations)
-                if _file(stem, "rows").is_file():
+                if _is_whole(stem, len(chunk), self.settings.permutations):
                     under_way.append((stem, None))
                 elif workers == 1 or (number == 0 and len(chunk) < CHUNK):
                     _write_prints(*args)
@@ -172,6 +178,17 @@ def _finished(stem: Path, work: Future[None] | None) -> Path:
     if work is not None:
         work.result()
     return stem
+
+
+def _is_whole(stem: Path, rows: int, permutations: int) -> bool:
+    """Whether fingerprints of so many rows are there, and none of their files has been damaged."""
+    kinds = {"rows": row_type(permutations), "shown": _SHOWN, "pictures": PICTURE_TYPE, "broken": _KEY}
+    try:
+        read = {name: _read(stem, name) for name in kinds if _file(stem, name).is_file()}
+    except (ValueError, EOFError):
+        return False
+    fits = all(name in read and read[name].dtype == kind for name, kind in kinds.items())
+    return fits and len(read["rows"]) == rows
 
 
 def _file(stem: Path, name: str) -> Path:
@@ -195,8 +212,8 @@ def _write_prints(stem: Path, chunk: Sequence[Candidate], new: Sequence[str], st
     for place, one in enumerate(chunk):
         print_row(rows, place, one, len(one.images))
         shown += [(place, picture_key(name)) for name in one.images]
-    pictures = picture_prints((picture_key(name), store / name) for name in new)
-    write_arrays(stem, rows, shown, pictures)
+    pictures, broken = picture_prints((picture_key(name), store / name) for name in new)
+    write_arrays(stem, rows, shown, pictures, broken)
 
 
 def print_row(rows: Array, place: int, one: Candidate | Example, pictures: int) -> None:
@@ -209,14 +226,18 @@ def print_row(rows: Array, place: int, one: Candidate | Example, pictures: int) 
     row["pictures"], row["worth"] = pictures, 2 * bool(one.solution) + bool(one.documents)
 
 
-def write_arrays(stem: Path, rows: Array, shown: Sequence[tuple[int, int]], pictures: Array) -> None:
+def write_arrays(
+    stem: Path, rows: Array, shown: Sequence[tuple[int, int]], pictures: Array, broken: Sequence[int] = ()
+) -> None:
     """Write fingerprints of some rows.
 
     Args:
-        rows: of `row_type`; `shown`: (place in them, key of a picture); `pictures`: of `PICTURE_TYPE`.
+        rows: of `row_type`; `shown`: (place in them, key of a picture); `pictures`: of `PICTURE_TYPE`; `broken`: keys
+            of those that cannot be decoded.
     """
     # Rows come last: they are there only with the others.
-    for name, array in (("pictures", pictures), ("shown", np.array(list(shown), _SHOWN)), ("rows", rows)):
+    kept = {"pictures": pictures, "shown": np.array(list(shown), _SHOWN), "broken": np.array(broken, _KEY)}
+    for name, array in {**kept, "rows": rows}.items():
         path = _file(stem, name)
         partial = path.with_suffix(".partial")
         with writing(path), partial.open("wb") as file:

@@ -18,6 +18,7 @@ from PIL import Image
 
 from contextrl.answers.options import parse_choice
 from contextrl.data.images import open_image
+from contextrl.errors import InputError
 from contextrl.evaluation.benchmarks.inline_options import split_options
 from contextrl.records.example import ImageHandle
 
@@ -234,10 +235,19 @@ def _by_frequency() -> tuple[Array, Array]:
 _BY_FREQUENCY = _by_frequency()
 
 
-def picture_prints(pictures: Iterable[tuple[int, ImageHandle]]) -> Array:
-    """Fingerprints of (key, picture): an array of `PICTURE_TYPE`."""
-    made = [picture_print(handle, key) for key, handle in pictures]
-    return np.concatenate(made) if made else np.zeros(0, PICTURE_TYPE)
+def picture_prints(pictures: Iterable[tuple[int, ImageHandle]]) -> tuple[Array, list[int]]:
+    """Fingerprints of (key, picture), an array of `PICTURE_TYPE`, and keys of those that cannot be decoded: these have
+    the fingerprint of a picture of one colour, which is the same only as a file.
+    """
+    made, broken = list[Array](), list[int]()
+    for key, handle in pictures:
+        try:
+            made.append(picture_print(handle, key))
+        except InputError:
+            broken.append(key)
+            made.append(np.zeros(1, PICTURE_TYPE))
+            made[-1]["key"], made[-1]["plain"] = key, True
+    return stacked(made, PICTURE_TYPE), broken
 
 
 def stacked(prints: Sequence[Array], kind: np.dtype[Any]) -> Array:

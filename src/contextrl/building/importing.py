@@ -18,6 +18,7 @@ from contextrl.building.sources.registry import source_of
 from contextrl.building.sources.source import Found, Sick, Source
 from contextrl.data.answer_types import guessed_type
 from contextrl.data.confinement import is_inside
+from contextrl.data.images import check_image
 from contextrl.data.markers import settled_markers
 from contextrl.data.pictures import picture
 from contextrl.data.raw_rows import RawRow
@@ -44,6 +45,7 @@ class _Opened:
     settings: SourceSettings
     source: Source
     place: Place
+    decode: bool
 
 
 class Import(UnitsStep):
@@ -53,6 +55,7 @@ class Import(UnitsStep):
         sources: in the order of the recipe.
         local: a folder with copies, where the hub cannot be reached.
         limit: questions of each at most.
+        decode: look at every byte of every picture here, where no later step does.
 
     Raises:
         InputError: a source's settings name nothing that there is.
@@ -61,7 +64,12 @@ class Import(UnitsStep):
     name = "import"
 
     def __init__(
-        self, sources: Sequence[SourceSettings], *, local: Path | None = None, limit: int | None = None
+        self,
+        sources: Sequence[SourceSettings],
+        *,
+        local: Path | None = None,
+        limit: int | None = None,
+        decode: bool = False,
     ) -> None:
         if local is not None and not local.is_dir():
             raise InputError("a folder with copies", found=f"none at {local}", where="--local")
@@ -70,7 +78,7 @@ class Import(UnitsStep):
             least = min((one for one in (settings.limit, limit) if one is not None), default=None)
             settings = settings.model_copy(update={"limit": least})
             source = source_of(settings)
-            self._sources[settings.unit] = _Opened(settings, source, place_of(settings, source, local))
+            self._sources[settings.unit] = _Opened(settings, source, place_of(settings, source, local), decode)
 
     def identity(self) -> Mapping[str, Any]:
         return {name: _identity(one) for name, one in self._sources.items()}
@@ -121,7 +129,8 @@ class Import(UnitsStep):
 def _identity(one: _Opened) -> Mapping[str, Any]:
     source = one.source
     hub = {"hub": source.hub, "config": source.config, "revision": one.place.rows.revision}
-    return {**one.settings.of_the_outcome(), **hub, "copy": dict(one.place.identity())}
+    decode = {"decode": True} if one.decode else {}
+    return {**one.settings.of_the_outcome(), **hub, "copy": dict(one.place.identity()), **decode}
 
 
 def _check_unpacked(one: _Opened, rows: Sequence[RawRow | InputError]) -> None:
@@ -192,6 +201,8 @@ def _candidate(
             if not _is_allowed(handle, allowed):
                 return Dropped(identity, OUTSIDE, str(handle))
             names.append(context.pictures.put(handle, where=where))
+            if opened.decode:
+                check_image(context.pictures.path(names[-1]), where)
         except InputError as error:
             return Dropped(identity, BAD_PICTURE, str(error))
     solution = found.solution if settings.solutions == "keep" else ""

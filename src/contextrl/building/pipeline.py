@@ -21,12 +21,14 @@ from typing import Any
 
 from contextrl.building.candidates import Candidate, Dropped, candidate_of
 from contextrl.building.pictures import PictureStore
+from contextrl.building.step_files import DONE, done_record, forget_damaged, hashes, is_unharmed, unit_parts, unit_rows
+from contextrl.errors import InputError
 from contextrl.records.files import write_atomically
 from contextrl.records.jsonl import read_objects
 
 #: Candidates of a part: what a kill can cost.
 PART = 1_000
-_DONE, _NOTES = "done.json", "notes.json"
+_NOTES = "notes.json"
 
 
 @dataclass(frozen=True)
@@ -178,7 +180,7 @@ class Pipeline:
         """
         done = self.done(number)
         if done is None:
-            self._work(number).begin()
+            self._work(number).begin(self.steps[number])
         return done
 
     def done(self, number: int) -> Counts | None:
@@ -242,14 +244,27 @@ class _Work:
     def __init__(self, folder: Path, identity: str, earlier: Path | None) -> None:
         self.folder, self.identity, self.earlier = folder, identity, earlier
 
-    def begin(self) -> None:
-        """Keep the parts of the same work; forget those of another."""
+    def begin(self, step: Step) -> None:
+        """Keep the parts of the same work; forget those of another, and what is damaged."""
         self.folder.mkdir(parents=True, exist_ok=True)
         mark = self.folder / "identity"
-        if not mark.is_file() or mark.read_text(encoding="utf-8") != self.identity:
+        if not mark.is_file() or mark.read_text(encoding="utf-8", errors="replace") != self.identity:
             for path in self.folder.iterdir():
                 path.unlink()
             write_atomically(mark, self.identity)
+        elif isinstance(step, WholeStep):
+            # Its parts are only as good as all of them: it is made again unless it is done.
+            for path in self.folder.glob("*-*.jsonl"):
+                path.unlink()
+        else:
+            forget_damaged(self.folder, self.identity, self._taken())
+
+    def _taken(self) -> dict[str, int]:
+        """Candidates that each part looks at, where that is known: for units `unit_parts` says it."""
+        if self.earlier is None:
+            return unit_parts(self.folder, PART)
+        earlier = self.earlier.glob("part-*.jsonl")
+        return {path.stem.removeprefix("part-"): sum(1 for _ in read_objects(path)) for path in earlier}
 
     def work(self, step: Step, context: Context, rank: int, processes: int) -> None:
         if isinstance(step, EachStep):
@@ -263,15 +278,25 @@ class _Work:
             write_atomically(self.folder / _NOTES, json.dumps(step.notes()))
 
     def finish(self, step: Step) -> Counts:
+        record = done_record(self.folder, self.identity)
+        if record is not None and not is_unharmed(self.folder, record):
+            # `begin` has this made again; where others keep count of what is done it is not asked any more.
+            found, fix = "some of them gone or changed", "Delete the folder `logs` of the build, and run it again"
+            raise InputError("the files that the step had written", found=found, where=str(self.folder), fix=fix)
         # What a step has found out is known where it ran, which may be another process.
         kept = self.folder / _NOTES
         notes = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else dict(step.notes())
         for path in sorted(self.folder.glob("notes-*.json")):
             notes = _summed(notes, json.loads(path.read_text(encoding="utf-8")))
         counts = self._count(notes)
-        record = {"identity": self.identity, "settings": step.identity(), **asdict(counts), "sha256": self._hashes()}
+        record = {
+            "identity": self.identity,
+            "settings": step.identity(),
+            **asdict(counts),
+            "sha256": hashes(self.folder),
+        }
         # In the order in which it was made, so that a table's columns are the same when it is read again.
-        write_atomically(self.folder / _DONE, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+        write_atomically(self.folder / DONE, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
         return counts
 
     def _each(self, step: EachStep, context: Context, rank: int, processes: int) -> None:
@@ -291,7 +316,7 @@ class _Work:
                 continue
             done = len(list(self.folder.glob(f"part-{place:03}-*.jsonl")))
             self._in_parts(step.unit(name, context, done * PART), context, f"{place:03}-", done)
-            write_atomically(whole, name)
+            write_atomically(whole, str(unit_rows(self.folder, f"{place:03}")))
 
     def _whole(self, step: WholeStep, context: Context) -> None:
         earlier = self.earlier
@@ -332,10 +357,6 @@ class _Work:
             reasons.update(str(line["reason"]) for line in read_objects(path))
         return Counts(given + sum(reasons.values()), given, dict(sorted(reasons.items())), notes)
 
-    def _hashes(self) -> dict[str, str]:
-        paths = sorted(self.folder.glob("part-*.jsonl"))
-        return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
-
 
 def _counted(outcomes: Iterable[Candidate | Dropped], context: Context) -> Iterator[Candidate | Dropped]:
     """Tell of each outcome as it comes: a part may take hours."""
@@ -356,12 +377,9 @@ def _summed(left: Mapping[str, Any], right: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _done(folder: Path, identity: str) -> Counts | None:
-    """The counts of a step that is done with these settings and this input."""
-    path = folder / _DONE
-    if not path.is_file():
-        return None
-    record = json.loads(path.read_text(encoding="utf-8"))
-    if record.get("identity") != identity:
+    """The counts of a step that is done with these settings and this input, and still has what it gave."""
+    record = done_record(folder, identity)
+    if record is None or not is_unharmed(folder, record):
         return None
     return Counts(record["taken"], record["given"], record["dropped"], record["notes"])
 

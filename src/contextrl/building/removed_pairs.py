@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contextrl.building.candidates import Candidate, candidate_of
+from contextrl.building.importing import BAD_PICTURE
 from contextrl.building.tallies import Samples, Tally
 from contextrl.data.confinement import is_inside
 from contextrl.errors import InputError
@@ -60,7 +61,7 @@ def removed_pairs(path: Path, count: int, seed: int) -> RemovedPairs:
         record = line.object
         if record is None or not isinstance(record.get("id"), str):
             damaged += 1
-        elif record.get("step") == _STEP:
+        elif record.get("step") == _STEP and record.get("reason") != BAD_PICTURE:
             partner, separator, how = str(record.get("detail", "")).rpartition(" (")
             reason = str(record.get("reason", ""))
             pair = RemovedPair(record["id"], partner if separator else how, reason, how[:-1] if separator else "")

@@ -1,4 +1,6 @@
-"""Where nobody makes references, questions without a solution are left out, unless documents stand in its place."""
+"""Where nobody makes references, questions without a solution that ends with the answer are left out, unless documents
+stand in its place.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,9 @@ from typing import Any
 
 from contextrl.answers import check_answer
 from contextrl.building.candidates import Candidate, Dropped
+from contextrl.building.filters import UNVERIFIED
 from contextrl.building.pipeline import Context, EachStep
+from contextrl.building.references import ends_with_answer
 
 UNSOLVED = "no reference solution"
 
@@ -19,11 +23,16 @@ class Solved(EachStep):
     name = "solved"
 
     def identity(self) -> Mapping[str, Any]:
-        return {}
+        return {"version": 2}
 
     def each(self, candidates: Iterable[Candidate], context: Context) -> Iterator[Candidate | Dropped]:  # noqa: ARG002 - a step's
         for one in candidates:
-            yield one if one.solution.strip() else _by_its_documents(one) or Dropped(one.id, UNSOLVED)
+            if one.solution.strip() and ends_with_answer(one.solution, one):
+                yield one
+            else:
+                # One such row, and a run would refuse the set.
+                reason = UNVERIFIED if one.solution.strip() else UNSOLVED
+                yield _by_its_documents(one) or Dropped(one.id, reason, one.solution.strip()[-80:])
 
 
 def _by_its_documents(one: Candidate) -> Candidate | None:

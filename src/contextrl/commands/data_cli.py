@@ -129,9 +129,11 @@ def _examined(reading: Reading, fix_to: Path | None, workers: int | None) -> Fin
     from contextrl.data.usable_rows import UsableRows
 
     with ExitStack() as stack:
-        pictures = (reading.columns or {}).get("images") or ("images", "image")
-        names = (pictures,) if isinstance(pictures, str) else tuple(pictures)
-        usable = stack.enter_context(UsableRows(fix_to, names)) if fix_to is not None else None
+        usable = None
+        if fix_to is not None:
+            schema = reading.source.schema() if fix_to.suffix.lower() == ".parquet" else None
+            outside = reading.allow_outside
+            usable = stack.enter_context(UsableRows(fix_to, reading.columns, allow_outside=outside, schema=schema))
         bar: list[Advance] = []
 
         def on_total(rows: int) -> None:
@@ -153,11 +155,14 @@ def _as_json(findings: Findings, fix_to: Path | None) -> dict[str, Any]:
 
 
 def _show(findings: Findings, fix_to: Path | None) -> None:
+    from contextrl.report.text import visible
+
     console = Console()
     for name, kind in findings.by_count:
-        console.print(f"[bold]{kind.count:,} x expected {escape(name)}[/bold]", soft_wrap=True, highlight=False)
+        count = f"{kind.count:,} x expected {escape(visible(name))}"
+        console.print(f"[bold]{count}[/bold]", soft_wrap=True, highlight=False)
         for line in kind.first:
-            console.print(f"  {escape(line)}", soft_wrap=True, highlight=False)
+            console.print(f"  {escape(visible(line))}", soft_wrap=True, highlight=False)
         if kind.count > len(kind.first):
             console.print("  ...", highlight=False)
     console.print(f"{findings.usable:,} of {findings.rows:,} rows are usable.", highlight=False)
@@ -165,4 +170,4 @@ def _show(findings: Findings, fix_to: Path | None) -> None:
         every = "" if findings.with_documents == findings.usable else "; judge.context: documents needs them in all"
         console.print(f"{findings.with_documents:,} of these have documents{every}.", highlight=False)
     if fix_to is not None and findings.usable:
-        console.print(f"Usable rows: {escape(str(fix_to))}", soft_wrap=True)
+        console.print(f"Usable rows: {escape(visible(str(fix_to)))}", soft_wrap=True)

@@ -56,7 +56,7 @@ def rows_from_run(asked: FromRun) -> tuple[list[Sampled], Positives]:
     examples = _examples(asked.run)
     found = _that_verify(positives(group for _, _, group in run.groups()), examples)
     drawn = draw_rows(found, asked.rows, asked.share, asked.seed)
-    with UsableRows(asked.out, ("images",), _OPTION, _schema()) as file:
+    with UsableRows(asked.out, option=_OPTION, schema=_schema()) as file:
         for row in _rows(drawn, examples, run, asked.solutions):
             file.put(row)
     return drawn, found

@@ -12,6 +12,7 @@ from rich.markup import escape
 from contextrl.disk import disk_error
 from contextrl.errors import ContextRLError, LostProcessError
 from contextrl.launchers import LOST, is_launched_here, rank
+from contextrl.report.text import visible
 
 #: Seconds for which the others wait with what they have to say: where the first process has failed too, it speaks, and
 #: the launcher ends them.
@@ -32,7 +33,7 @@ def end_with(error: Exception) -> NoReturn:
         sys.exit(LOST)
     if rank() > 0 and not is_launched_here():
         time.sleep(_FIRST_SURELY_SPEAKS if ours.on_all else _FIRST_SPEAKS)
-    Console(stderr=True).print(f"[bold red]error:[/] {escape(str(ours))}", soft_wrap=True)
+    Console(stderr=True).print(f"[bold red]error:[/] {escape(visible(str(ours)))}", soft_wrap=True)
     sys.exit(ours.exit_code)
 
 

@@ -50,13 +50,14 @@ def is_inside(path: Path, allowed: Sequence[Path]) -> bool:
     # The folder is resolved once for all of its files; a file may be a link of its own.
     resolved = _resolved(path.parent.absolute()) / path.name
     if resolved.is_symlink() or path.name in ("", ".", ".."):
-        resolved = path.resolve()
+        # A link that leads back to itself is no error here, as it is of `Path.resolve`: nothing is there to be read.
+        resolved = Path(os.path.realpath(path))
     return any(resolved.is_relative_to(folder) for folder in allowed)
 
 
 @lru_cache(maxsize=4096)
 def _resolved(folder: Path) -> Path:
-    return folder.resolve()
+    return Path(os.path.realpath(folder))
 
 
 def hub_cache() -> Path:

@@ -17,7 +17,7 @@ from contextrl.data.confinement import outside
 from contextrl.data.images import ImageChecks, image_problems
 from contextrl.data.pictures import bytes_of
 from contextrl.data.problems import by_kind
-from contextrl.data.raw_rows import RawRow
+from contextrl.data.raw_rows import RawRow, quoted
 from contextrl.data.row_files import Source
 from contextrl.data.rows import RowReader, fault_lines, faults_of
 from contextrl.data.validation import row_problems
@@ -128,9 +128,11 @@ def examine(
         Counts, and the first faults of each kind.
 
     Raises:
-        InputError: the file as a whole cannot be read.
+        InputError: the file as a whole cannot be read, or has no rows.
     """
     rows, repeated = _repeated_ids(reading)
+    if not rows:
+        raise InputError("at least one row", found="none", where=reading.spec)
     if on_total is not None:
         on_total(rows)
     findings, seen = Findings(), dict[str, str]()
@@ -139,9 +141,8 @@ def examine(
         if looked.id in repeated:
             first = seen.setdefault(looked.id, looked.where)
             if first != looked.where:
-                line = (
-                    f"{looked.where}, field 'id': expected a unique id, found {looked.id!r}, already the id of {first}"
-                )
+                found = f"{quoted(looked.id)}, already the id of {first}"
+                line = f"{looked.where}, field 'id': expected a unique id, found {found}"
                 told = replace(looked, problems=(*looked.problems, line))
         findings.count(told)
         if on_row is not None:
@@ -218,7 +219,7 @@ class _Look:
         except InputError as error:
             lines = fault_lines(faults_of(error), row, self.reader)
             return Looked(row.where, row_id(row, id_column(self.reading)), tuple(lines))
-        place = f"{row.where}, row {example.id!r}"
+        place = f"{row.where}, row {quoted(example.id)}"
         problems = tuple(f"{place}, {problem}" for problem in self._problems(example))
         return Looked(row.where, example.id, problems, bool(example.documents))
 

@@ -11,7 +11,7 @@ from contextrl.data.columns import Columns, Renaming
 from contextrl.data.confinement import check_confined
 from contextrl.data.json_rows import json_objects
 from contextrl.data.problems import LoadedExamples, RowsError, one_problem, problems_error, sifted
-from contextrl.data.raw_rows import RawRow, numbered, raised
+from contextrl.data.raw_rows import RawRow, numbered, quoted, raised
 from contextrl.data.row_files import Source, file_rows, undecoded_rows
 from contextrl.data.rows import RowReader, fault_lines, faults_of
 from contextrl.errors import InputError
@@ -138,7 +138,7 @@ def _examples(rows: Iterable[RawRow | InputError], reader: RowReader, where: str
                 raise row
             example = reader.example(row)
             if example.id in first_seen:
-                found = f"{example.id!r}, already the id of {first_seen[example.id]}"
+                found = f"{quoted(example.id)}, already the id of {first_seen[example.id]}"
                 raise InputError("a unique id", found=found, where=f"{row.where}, field 'id'")
             first_seen[example.id] = row.where
             examples.append(example)

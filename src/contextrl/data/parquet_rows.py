@@ -23,7 +23,7 @@ def parquet_rows(path: Path, where: str, only: Sequence[str] | None = None) -> I
         only: columns that are wanted, as `data.columns` names them; None: all.
 
     Raises:
-        InputError: it is no parquet file.
+        InputError: it is no parquet file, or not a whole one.
     """
     parquet = importlib.import_module("pyarrow.parquet")
     try:
@@ -35,11 +35,40 @@ def parquet_rows(path: Path, where: str, only: Sequence[str] | None = None) -> I
         if columns == []:
             yield from ({} for _ in range(file.metadata.num_rows))
             return
-        for group in range(file.num_row_groups):
-            rows = _rows_at_once(file.metadata.row_group(group)) if columns is None else BATCH_ROWS
-            for batch in file.iter_batches(batch_size=rows, row_groups=[group], columns=columns, use_threads=False):
-                for part in in_parts(batch):
-                    yield from part.to_pylist()
+        for batch in _batches(file, columns, where):
+            for part in in_parts(batch):
+                yield from part.to_pylist()
+
+
+def _batches(file: Any, columns: list[str] | None, where: str) -> Iterator[Any]:
+    """Raises InputError where pages are damaged: the end of a file, which is read first, says nothing of them."""
+    read = 0
+    for group in range(file.num_row_groups):
+        rows = _rows_at_once(file.metadata.row_group(group)) if columns is None else BATCH_ROWS
+        batches = file.iter_batches(batch_size=rows, row_groups=[group], columns=columns, use_threads=False)
+        while True:
+            try:
+                batch = next(batches, None)
+            except Exception as error:  # see parquet_rows
+                found, after = " ".join(str(error).split())[:160], f"{where}, after row {read}"
+                raise InputError("a whole parquet file", found=found, where=after, fix="Copy it again") from error
+            if batch is None:
+                break
+            yield batch
+            read += batch.num_rows
+
+
+def parquet_schema(paths: Sequence[Path]) -> Any:
+    """Arrow's schema of parquet files together; None where there is no file, or they do not fit together."""
+    arrow, parquet = importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
+    if not paths:
+        return None
+    try:
+        schemas = [parquet.read_schema(path) for path in paths]
+        same = all(schema.equals(schemas[0]) for schema in schemas)
+        return schemas[0] if same else arrow.unify_schemas(schemas, promote_options="default")
+    except Exception:  # whoever reads the rows is told what is wrong
+        return None
 
 
 def columns_of(only: Sequence[str], names: Sequence[str]) -> list[str]:

@@ -99,6 +99,24 @@ def picture(value: object, *, where: str, base: Path | None) -> ImageHandle:
         raise InputError(_FORMS, found=f"{text[:40]!r}", where=where) from error
 
 
+def named_file(value: object, base: Path | None) -> Path | None:
+    """The file that a picture's value names; None where the value holds the picture itself, or is none.
+
+    Args:
+        base: the folder that paths are relative to; None leaves them as they are.
+    """
+    if isinstance(value, Mapping):
+        value = value.get("path") if value.get("bytes") is None else None
+    text = str(value).strip() if isinstance(value, str | Path) else ""
+    if not text or text[:5].lower() == "data:" or _is_encoded(text):
+        return None
+    try:
+        handle = _from_text(text, "", base)
+    except (InputError, UnicodeError):
+        return None
+    return handle if isinstance(handle, Path) else None
+
+
 def _from_text(text: str, where: str, base: Path | None) -> ImageHandle:
     if _REMOTE.match(text):
         raise InputError("a local path", found=text[:60], where=where, fix="Download the image and give its path")
@@ -107,11 +125,16 @@ def _from_text(text: str, where: str, base: Path | None) -> ImageHandle:
         if not separator or not header.lower().endswith(";base64"):
             raise InputError("base64 in an address data:image/...;base64,...", found=text[:60], where=where)
         return _from_base64(encoded, where)
-    if any(character in text for character in "\0\n\r") or len(text) > 4096 or _is_base64(text):
+    if _is_encoded(text):
         return _from_base64(text, where)
     if text[:5].lower() == "file:":
         text = _path_of(text, where)
     return _local(text, where, base)
+
+
+def _is_encoded(text: str) -> bool:
+    """Whether text can be no path, or looks like a picture more than like one."""
+    return any(character in text for character in "\0\n\r") or len(text) > 4096 or _is_base64(text)
 
 
 def _is_base64(text: str) -> bool:

@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
+from contextrl.data.raw_rows import quoted
 from contextrl.errors import InputError
 from contextrl.records.example import Example
 
@@ -68,7 +69,7 @@ def faulty_rows(examples: Sequence[Example], faults: Sequence[Sequence[str]], *,
 def _row_name(example: Example, places: Mapping[str, str]) -> str:
     """By its id, and by its place where that is known."""
     place = places.get(example.id)
-    return f"{place}, row {example.id!r}" if place else f"row {example.id!r}"
+    return f"{place}, row {quoted(example.id)}" if place else f"row {quoted(example.id)}"
 
 
 def sifted(

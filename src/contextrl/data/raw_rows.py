@@ -48,6 +48,18 @@ def raised(rows: Iterable[RawRow | InputError]) -> Iterator[RawRow]:
         yield row
 
 
+def quoted(text: str, most: int = 120) -> str:
+    """Text of a row in quotes, what cannot be seen escaped; a long one without its middle."""
+    if len(text) <= most:
+        return _in_quotes(text)
+    return f"{_in_quotes(text[: most // 2])} ... {_in_quotes(text[-most // 2 :])} ({len(text):,} characters)"
+
+
+def _in_quotes(text: str) -> str:
+    """`repr` with the same quotes whatever the text holds: kinds of faults are told apart by what is before them."""
+    return f"'{repr(chr(34) + text)[2:]}"
+
+
 def describe(value: object) -> str:
     """Name a JSON value the way its author would."""
     names: dict[type, str] = {

@@ -12,7 +12,7 @@ from typing import Any
 from contextrl.data.confinement import hub_cache
 from contextrl.data.csv_rows import csv_rows
 from contextrl.data.json_rows import json_rows
-from contextrl.data.parquet_rows import BATCH_ROWS, columns_of, in_parts, parquet_rows
+from contextrl.data.parquet_rows import BATCH_ROWS, columns_of, in_parts, parquet_rows, parquet_schema
 from contextrl.data.raw_rows import RawRow, numbered
 from contextrl.errors import InputError, ServiceError
 
@@ -82,7 +82,7 @@ class Source:
                 return numbered(_saved_dataset(path, self.split, self.only), self.spec, path)
             return self._files(_row_files(path))
         if self.is_pattern:
-            return self._files(sorted(path.parent.glob(path.name)))
+            return self._files(self._matching())
         if path.is_file():
             return file_rows(path, self.spec, self.split, self.only)
         looks_like_path = (
@@ -94,8 +94,27 @@ class Source:
             raise InputError(expected, found=place or "no such file", where=self.spec)
         return numbered(self._hub(), self.spec, None, self.spec.partition(":")[0].rpartition("/")[2])
 
+    def schema(self) -> Any:
+        """Arrow's schema, where the rows are in Parquet; None where nobody has written one down."""
+        try:
+            if self.path.is_dir() or self.is_pattern:
+                paths = self._chosen(_row_files(self.path) if self.path.is_dir() else self._matching())
+            else:
+                paths = [self.path]
+        except InputError:
+            return None
+        parquet = all(path.is_file() and path.suffix.lower() == ".parquet" for path in paths)
+        return parquet_schema(paths) if parquet else None
+
+    def _matching(self) -> list[Path]:
+        return sorted(self.path.parent.glob(self.path.name))
+
     def _files(self, paths: Sequence[Path]) -> Rows:
-        """Chain the files of one split; files that are all named by other splits are never mixed in."""
+        for path in self._chosen(paths):
+            yield from file_rows(path, str(path), self.split, self.only)
+
+    def _chosen(self, paths: Sequence[Path]) -> Sequence[Path]:
+        """The files of one split; files that are all named by other splits are never mixed in."""
         if not paths:
             expected = "parquet, JSONL, JSON or CSV files, or a folder written by datasets.save_to_disk"
             raise InputError(expected, found="none", where=self.spec)
@@ -110,8 +129,7 @@ class Source:
         if not named and len(paths) > 1 and paths[0].suffix != ".parquet" and not self.is_pattern:
             found = ", ".join(path.name for path in paths[:5])
             raise InputError("one file of rows, or files named by split", found=found, where=self.spec, fix="Name one")
-        for path in chosen or paths:
-            yield from file_rows(path, str(path), self.split, self.only)
+        return chosen or paths
 
     def _label(self, path: Path) -> str:
         """What tells a file's split: its name, or that of the subfolder it is in (`train/metadata.jsonl`)."""

@@ -13,7 +13,7 @@ from contextrl.data.answer_types import AUTO, guessed_type
 from contextrl.data.columns import Renaming, missing_field
 from contextrl.data.markers import settled_markers
 from contextrl.data.pictures import cell_pictures, flat, picture
-from contextrl.data.raw_rows import RawRow, describe
+from contextrl.data.raw_rows import RawRow, describe, quoted
 from contextrl.errors import InputError
 from contextrl.records.example import ANSWER_TYPES, TASKS, AnswerType, Example, ImageHandle, Task
 from contextrl.records.jsonl import parse_json
@@ -129,7 +129,7 @@ class RowReader:
         """The place of a row and, where it has one, its id."""
         try:
             named = self.columns(row)
-            return f"{row.where}, row {_id(named)!r}" if _has(named, "id") else row.where
+            return f"{row.where}, row {quoted(_id(named))}" if _has(named, "id") else row.where
         except InputError:
             return row.where
 
@@ -167,7 +167,8 @@ def _image_ids(row: RawRow, images: int, *, known: bool) -> tuple[str, ...]:
     Args:
         known: the number of images is.
     """
-    image_ids = tuple(str(value) for value in _list(row, "image_ids")) if _has(row, "image_ids") else ()
+    named = row.columns.get("image_ids") is not None  # tables have null where a row says nothing
+    image_ids = tuple(str(value) for value in _list(row, "image_ids")) if named else ()
     if known and image_ids and len(image_ids) != images:
         found = f"{len(image_ids)} ids for {images} images"
         raise InputError("one id for each image", found=found, where=f"{row.where}, field 'image_ids'")
@@ -177,7 +178,7 @@ def _image_ids(row: RawRow, images: int, *, known: bool) -> tuple[str, ...]:
 
 
 def _question_and_images(row: RawRow) -> tuple[str, tuple[ImageHandle, ...]]:
-    values = _picture_values(row)
+    values = picture_values(row)
     try:
         question, order = settled_markers(_text(row, "question"), len(values))
     except InputError as error:
@@ -194,9 +195,13 @@ def _question_and_images(row: RawRow) -> tuple[str, tuple[ImageHandle, ...]]:
     )
 
 
-def _picture_values(row: RawRow) -> list[object]:
-    """What `images` lists, or `image` holds: a list, a list of lists, one alone, or null where there is none."""
-    alone = "images" not in row.columns and "image" in row.columns
+def picture_values(row: RawRow) -> list[object]:
+    """What `images` lists, or `image` holds: a list, a list of lists, one alone, or null where there is none.
+
+    Raises:
+        InputError: it is none of these.
+    """
+    alone = row.columns.get("images") is None and "image" in row.columns
     value = row.columns["image"] if alone else _field(row, "images")
     where = f"{row.where}, field 'image{'' if alone else 's'}'"
     if value is None and (alone or row.cells):
@@ -310,7 +315,7 @@ def _one_of(row: RawRow, field: str, allowed: tuple[str, ...], *, default: str) 
     near = difflib.get_close_matches(value.lower(), allowed, n=1, cutoff=0.4)
     raise InputError(
         f"one of {', '.join(allowed)}",
-        found=repr(value),
+        found=quoted(value),
         where=f"{row.where}, field {field!r}",
         fix=f"Did you mean {near[0]!r}?" if near else "",
     )

@@ -9,8 +9,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from contextrl.data.pictures import bytes_of, flat
+from contextrl.data.columns import Columns, Renaming
+from contextrl.data.confinement import is_inside
+from contextrl.data.pictures import bytes_of, named_file
 from contextrl.data.raw_rows import RawRow
+from contextrl.data.rows import picture_values
 from contextrl.disk import writing
 from contextrl.errors import InputError
 from contextrl.records.files import scratch_name
@@ -23,9 +26,13 @@ _KINDS = (".jsonl", ".parquet")
 class UsableRows:
     """A file of rows that has its name only when it is whole. Use it as a context.
 
+    Whoever reads it as its rows were read finds them as usable: paths of pictures are kept as they are, and so must
+    the folder be.
+
     Args:
         path: ends in .jsonl or .parquet.
-        pictures: the column of the pictures, or several; paths in it are kept as they are, and so must the folder be.
+        columns: which column holds a field, as the rows were read.
+        allow_outside: the rows may name pictures anywhere.
         option: which option or argument named the file, for errors.
         schema: Arrow's, of a Parquet file; by default what the first rows look like.
 
@@ -36,7 +43,9 @@ class UsableRows:
     def __init__(
         self,
         path: Path,
-        pictures: tuple[str, ...] = ("images", "image"),
+        columns: Columns | None = None,
+        *,
+        allow_outside: bool = False,
         option: str = "--fix-to",
         schema: Any = None,
     ) -> None:
@@ -46,8 +55,9 @@ class UsableRows:
             raise InputError("a new file", found=f"{path}, which is there", where=option)
         if not path.parent.is_dir():
             raise InputError("an existing folder", found=f"no folder {path.parent}", where=option)
-        self.path, self.pictures, self.option, self.rows = path, pictures, option, 0
-        self.schema = schema
+        self.path, self.option, self.rows, self.schema = path, option, 0, schema
+        self._renaming, self._allow_outside = Renaming(columns), allow_outside
+        self._folder = path.parent.resolve()
         self._scratch = path.with_name(scratch_name(path.name))
         self._scratch.unlink(missing_ok=True)
         self._group: list[Mapping[str, Any]] = []
@@ -63,30 +73,45 @@ class UsableRows:
         Raises:
             InputError: it cannot be written in this form, or its pictures would not be found any more.
         """
-        self._check_pictures(row)
-        self._group.append(row.columns)
+        elsewhere = row.base is not None and row.base.resolve() != self._folder
+        pictures = picture_values(self._renaming(row)) if elsewhere or row.cells else []
+        if elsewhere:
+            self._check_pictures(row, pictures)
+        self._group.append(self._uncelled(row, pictures) if row.cells else row.columns)
         self._bytes += bytes_of(row)
         self.rows += 1
         if len(self._group) >= _GROUP or self._bytes >= _GROUP_BYTES:
             self._write(row.where)
 
     def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
-        if kind is None:
-            self._write("the last row")
-        if self._file is not None:
-            self._file.close()
-        if kind is None and self.rows:
-            self._scratch.replace(self.path)
-        else:
+        try:
+            if kind is None:
+                self._write("the last row")
+            if self._file is not None:
+                self._file.close()
+            if kind is None and self.rows:
+                self._scratch.replace(self.path)
+        finally:
             self._scratch.unlink(missing_ok=True)
 
-    def _check_pictures(self, row: RawRow) -> None:
-        if row.base is None or row.base.resolve() == self.path.parent.resolve():
-            return
-        values = [value for column in self.pictures for value in flat(row.columns.get(column) or [])]
-        if any(isinstance(value, str) and not Path(value).is_absolute() and len(value) < 4096 for value in values):
-            fix = "Paths of pictures are relative to the rows' file: write the new one beside it"
-            raise InputError(f"a file in {row.base}", found=str(self.path), where=self.option, fix=fix)
+    def _check_pictures(self, row: RawRow, pictures: list[object]) -> None:
+        """Refuse a picture that the new file's reader would look for elsewhere, or not be allowed to take."""
+        for value in pictures:
+            was, will_be = named_file(value, row.base), named_file(value, self.path.parent)
+            if was is None or will_be is None:
+                continue
+            if was.resolve() != will_be.resolve() or not (self._allow_outside or is_inside(will_be, [self._folder])):
+                fix = "Pictures are looked for from the rows' file on, and in its folder: write the new one beside it"
+                raise InputError(f"a file in {row.base}", found=str(self.path), where=self.option, fix=fix)
+
+    def _uncelled(self, row: RawRow, pictures: list[object]) -> dict[str, object]:
+        """A table's row for a format that has lists, and no need of empty cells."""
+        columns = {name: value for name, value in row.columns.items() if value is not None}
+        own = "images" if "images" in row.columns else "image"
+        name = self._renaming.columns.get("images", own)
+        if isinstance(name, str):
+            columns[name] = pictures
+        return columns
 
     def _write(self, where: str) -> None:
         if not self._group:
@@ -102,7 +127,7 @@ class UsableRows:
         if self._file is None:
             self._file = self._scratch.open("x", encoding="utf-8")
         try:
-            self._file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in self._group)
+            self._file.writelines(_line(row) for row in self._group)
         except TypeError as error:
             fix = f"Give {self.option} a name that ends in .parquet"
             raise InputError("rows that JSON can hold", found=str(error), where=where, fix=fix) from error
@@ -111,10 +136,28 @@ class UsableRows:
         arrow, parquet = importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
         try:
             schema = self.schema if self._file is None else self._file.schema
-            table = arrow.Table.from_pylist([dict(row) for row in self._group], schema=schema)
-        except (arrow.ArrowInvalid, arrow.ArrowTypeError) as error:
+            names = list(dict.fromkeys(name for row in self._group for name in row))
+            if schema is None:  # pyarrow itself takes the first row's columns for those of all
+                rows = self._group
+                table = arrow.table({name: arrow.array([row.get(name) for row in rows]) for name in names})
+            else:
+                others = [name for name in names if name not in schema.names]
+                if others:
+                    raise arrow.ArrowInvalid(f"a column {others[0]!r}, which the first rows do not have")
+                table = arrow.Table.from_pylist([dict(row) for row in self._group], schema=schema)
+            if self._file is None:
+                self._file = parquet.ParquetWriter(self._scratch, table.schema)
+            self._file.write_table(table)
+        except (arrow.ArrowException, OverflowError, UnicodeError) as error:
             fix = f"Give {self.option} a name that ends in .jsonl"
             raise InputError("rows of one schema", found=str(error)[:200], where=where, fix=fix) from error
-        if self._file is None:
-            self._file = parquet.ParquetWriter(self._scratch, table.schema)
-        self._file.write_table(table)
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    """A row as JSON. Half a character beyond U+FFFF, which no file holds, stays the escape that it was."""
+    line = json.dumps(row, ensure_ascii=False)
+    try:
+        line.encode("utf-8")
+    except UnicodeEncodeError:
+        line = json.dumps(row)
+    return f"{line}\n"

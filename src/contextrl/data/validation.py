@@ -12,6 +12,7 @@ from contextrl.console import progress_bar
 from contextrl.data.images import ImageChecks, image_problems
 from contextrl.data.markers import marker_problem
 from contextrl.data.problems import faulty_rows, sifted
+from contextrl.data.raw_rows import quoted
 from contextrl.records.example import Example
 
 #: From this many rows on, checking takes long enough to show a progress bar.
@@ -94,6 +95,6 @@ def _reference_problems(example: Example) -> Iterator[str]:
     if check_answer(example.solution, example.answer, example.answer_type, tolerance=example.tolerance) is True:
         return
     stated = extract_answer(example.solution, example.answer_type)
-    ending = "no recognisable final answer" if stated is None else f"{stated!r} at its end"
-    expected = f"the final answer {example.answer!r} ({example.answer_type})"
+    ending = "no recognisable final answer" if stated is None else f"{quoted(stated)} at its end"
+    expected = f"the final answer {quoted(example.answer)} ({example.answer_type})"
     yield f"field 'solution': expected {expected}, found {ending}"
