@@ -30,13 +30,14 @@ from judge import EasyJudge, steps
 CONTEXTS: tuple[ReferenceContext, ...] = ("answer", "solution")
 PROMPTS = Path(__file__).parents[2] / "configs" / "miniature" / "judge-prompts"
 #: Kinds of responses that are wrong, and how often each is drawn. `same_answer` is a false positive. What a judge is
-#: not shown a policy finds: an answer of another kind than was asked for, and texts that begin anew.
-_WRONG = {"same_answer": 25, "misread": 15, "bad_answer": 8, "odd_answer": 8, "malformed": 4, "run_on": 5}
-#: Of ten labelled responses four are right, two are right by wrong steps, and four are wrong, each in another way.
+#: not shown a policy finds: an answer of another kind than was asked for, texts that begin anew, a word and no more.
+_WRONG = {"same_answer": 22, "misread": 13, "bad_answer": 8, "odd_answer": 8, "malformed": 4, "run_on": 5, "bare": 5}
+#: Of ten labelled responses four are right and two are right by wrong steps; the others are wrong in four ways.
 _LABELLED = (
     *("right", "same_answer", "misread", "right", "odd_answer"),
     *("right", "same_answer", "bad_answer", "right", "run_on"),
 )
+_WORDS = (*SHAPES, *COLOURS, "yes", "no")
 _MISREAD = (("shape",), ("colour",), ("colour",), ("shape", "colour"))
 
 
@@ -65,14 +66,14 @@ class JudgeRecipe:
 
 def response_to(row: Row, kind: str, draws: random.Random) -> str:
     """A response of a kind: in the policy's form, but for what is malformed or runs on."""
-    if kind == "run_on":
-        return _run_on(row, draws)
+    if kind in ("run_on", "bare"):
+        return _run_on(row, draws) if kind == "run_on" else draws.choice((row.answer, draws.choice(_WORDS)))
     seen = row if kind in ("right", "bad_answer", "odd_answer") else misread(row, draws.choice(_MISREAD), draws)
     answer = row.answer
     if kind == "bad_answer":
         answer = _other_answer(row, draws)
     elif kind == "odd_answer":
-        answer = other((*SHAPES, *COLOURS, "yes", "no"), row.answer, draws)
+        answer = other(_WORDS, row.answer, draws)
     elif kind == "misread":
         # What follows from the misreading, where that can be told; else yes or no.
         follows = {row.shape: seen.shape, row.colour: seen.colour}

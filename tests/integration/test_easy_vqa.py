@@ -100,7 +100,7 @@ def test_responses_are_labelled_by_what_the_picture_shows(
 
 
 def test_lessons_have_what_a_policy_finds_where_no_lesson_looks(questions: ModuleType, teach: ModuleType) -> None:
-    """Answers of another kind than was asked for, and texts that begin anew: both were once taken for right."""
+    """An answer of another kind, a text that begins anew, a word alone: all were once taken for right."""
     row = next(row for row in questions.rows("train") if row.question.startswith("what color"))
     draws = random.Random(0)
     odd = {teach.steps(teach.response_to(row, "odd_answer", draws))["answer"] for _ in range(200)}
@@ -108,7 +108,10 @@ def test_lessons_have_what_a_policy_finds_where_no_lesson_looks(questions: Modul
     assert row.answer not in odd
     anew = [teach.response_to(row, "run_on", draws) for _ in range(200)]
     assert sum(not teach.steps(text) for text in anew) > 180
-    assert all("incorrect" in teach.reply_about(row, text, "verify") for text in anew if not teach.steps(text))
+    bare = [teach.response_to(row, "bare", draws) for _ in range(100)]
+    assert {row.answer, "no", "yes"} <= set(bare)
+    malformed = [text for text in (*anew, *bare) if not teach.steps(text)]
+    assert all("incorrect" in teach.reply_about(row, text, "verify") for text in malformed)
 
 
 def test_parts_share_no_picture(questions: ModuleType) -> None:
