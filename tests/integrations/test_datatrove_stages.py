@@ -103,7 +103,8 @@ def test_tasks_that_failed_on_ray_end_the_build(tmp_path: Path, monkeypatch: pyt
     folder = tmp_path / "work"
     folder.mkdir()
     stages = [Stage("first", partial(fail_once, folder)), Stage("last", partial(note, folder, "last"), shared=False)]
-    settings = ExecutorSettings(kind="ray", tasks=2)
+    # One after the other: where they run at once, the one that fails may end the other.
+    settings = ExecutorSettings(kind="ray", tasks=2, workers=1)
     with pytest.raises(ServiceError, match="1 of 2 tasks of stage first have failed") as caught:
         run_stages(stages, settings, tmp_path / "logs")
     assert str(tmp_path / "logs" / "00-first" / "logs") in str(caught.value)
