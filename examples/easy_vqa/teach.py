@@ -66,8 +66,10 @@ class JudgeRecipe:
 
 def response_to(row: Row, kind: str, draws: random.Random) -> str:
     """A response of a kind: in the policy's form, but for what is malformed or runs on."""
-    if kind in ("run_on", "bare"):
-        return _run_on(row, draws) if kind == "run_on" else draws.choice((row.answer, draws.choice(_WORDS)))
+    if kind == "run_on":
+        return _run_on(row, draws)
+    if kind == "bare":
+        return draws.choice((row.answer, draws.choice(_WORDS)))
     seen = row if kind in ("right", "bad_answer", "odd_answer") else misread(row, draws.choice(_MISREAD), draws)
     answer = row.answer
     if kind == "bad_answer":

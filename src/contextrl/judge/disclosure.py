@@ -73,15 +73,13 @@ def leaks_answer(report: str, example: Example, response: str) -> bool:
     secret = _Secret(example.answer, is_angle=re.search(r"degrees?|angle|°", example.question) is not None)
     said = (response, example.question)
     # The report first: it is short, and most of them say nothing.
-    if secret.is_in(report, asked):
-        return not any(secret.is_in(text, frozenset()) for text in said)
+    is_in_report = secret.is_in(report, asked)
     hint = without_places(report[:_MOST_DERIVED].casefold(), asked)
-    if secret.is_derived_from(hint):
-        others = (text[-_MOST_DERIVED:].casefold() for text in said)
-        return not any(secret.is_in(text, frozenset()) for text in said) and not any(
-            map(secret.is_derived_from, others)
-        )
-    return secret.is_relative_to(extract_answer(response, "number"), hint)
+    if not is_in_report and not secret.is_derived_from(hint):
+        return secret.is_relative_to(extract_answer(response, "number"), hint)
+    if any(secret.is_in(text, frozenset()) for text in said):
+        return False
+    return is_in_report or not any(secret.is_derived_from(text[-_MOST_DERIVED:].casefold()) for text in said)
 
 
 #: Characters of a text that are looked through for derived values: a report has a few sentences.

@@ -144,14 +144,13 @@ class CellStore:
             return None
         cell = _as(_CELL, row, "a cell of a study", path)
         if (cell.arm, cell.seed) != (arm, seed):
-            found = f"that of {cell.arm}, seed {cell.seed}"
-            raise InputError(f"the cell of {arm}, seed {seed}", found=found, where=str(path), fix="Remove it")
+            _refuse(f"the cell of {arm}, seed {seed}", f"that of {cell.arm}, seed {cell.seed}", path)
         for benchmark, letters in cell.outcomes.items():
             items = self.items(benchmark)
             if set(letters) - set(_OUTCOMES) or (items is not None and len(letters) != len(items.ids)):
                 expected = f"a letter of {_OUTCOMES} for every item of {benchmark}"
                 found = f"{len(letters)} letters" + ("" if items is None else f" for {len(items.ids)} items")
-                raise InputError(expected, found=found, where=str(path), fix="Remove it")
+                _refuse(expected, found, path)
         return None if settings is not None and cell.settings != settings else cell
 
     def write(self, cell: Cell) -> None:
