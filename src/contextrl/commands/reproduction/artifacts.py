@@ -76,12 +76,21 @@ class Pantry:
         """Where the artifact is; it is made first if need be, once, whoever asks."""
         artifact = self.known[name]
         own_seed = seed if artifact.seeded else 0
-        length = "" if self.steps is None else f"-{self.steps}-steps"
-        place = self.folder / f"{name}-v{artifact.version}{length}-seed-{own_seed}"
+        place = self._place(artifact, own_seed)
         with self._lock(place.name):
             if not self._done(place).exists():
                 self._make(artifact, place, own_seed)
         return place
+
+    def missing(self, names: Sequence[str], seed: int) -> set[Path]:
+        """Places of these artifacts, and of all that they are made of, that are not made yet."""
+        found: set[Path] = set()
+        for artifact in (self.known[name] for name in names):
+            own_seed = seed if artifact.seeded else 0
+            place = self._place(artifact, own_seed)
+            if not self._done(place).exists():
+                found |= {place, *self.missing(artifact.needs, own_seed)}
+        return found
 
     def versions(self, names: Sequence[str]) -> dict[str, int]:
         """Of these artifacts and of all that they are made of."""
@@ -103,6 +112,10 @@ class Pantry:
         finally:
             _remove(partial)
         write_atomically(self._done(place), "")
+
+    def _place(self, artifact: Artifact, seed: int) -> Path:
+        length = "" if self.steps is None else f"-{self.steps}-steps"
+        return self.folder / f"{artifact.name}-v{artifact.version}{length}-seed-{seed}"
 
     def _done(self, place: Path) -> Path:
         return place.with_name(f"{place.name}.done")

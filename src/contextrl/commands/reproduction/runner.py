@@ -17,8 +17,9 @@ from contextrl.commands.config import RunConfig, load_config, settings_of_the_me
 from contextrl.commands.reproduction.arms import Arm, Study, at
 from contextrl.commands.reproduction.artifacts import Call, Pantry
 from contextrl.commands.reproduction.probes import COMMON, Probing
+from contextrl.commands.reproduction.queueing import Run, RunQueue
 from contextrl.commands.reproduction.training import Trained, call_contextrl, cell_of, trained_in
-from contextrl.console import Advance, progress_bar
+from contextrl.console import progress_bar
 from contextrl.errors import ContextRLError
 from contextrl.miniature import BASE_POLICY
 from contextrl.studies.cells import Cell, CellStore, settings_hash
@@ -146,38 +147,34 @@ class Runner:
         costs = [cell.tokens["sampled"] if arm.of == "sampled" else _processor(cell) for cell in (model, plain)]
         return round(plain.steps * costs[0] / costs[1]) if all(costs) else 0
 
-    def _run_all(self, cells: Sequence[tuple[Arm, int]]) -> None:
-        title = f"{len(cells)} runs"
-        with ThreadPoolExecutor(self.plan.jobs) as pool, progress_bar(self.console, title, len(cells)) as advance:
-            running = {pool.submit(self._make, arm, seed): (arm, seed) for arm, seed in cells}
-            try:
-                self._collect(running, advance)
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
-
-    def _collect(self, running: Mapping[Future[Cell], tuple[Arm, int]], advance: Advance) -> None:
+    def _run_all(self, runs: Sequence[Run]) -> None:
         """Keep cells as they are finished. After a failure no run is begun; those that are under way are kept too."""
-        waiting, failure = set(running), None
-        while waiting:
-            done, waiting = wait(waiting, timeout=5, return_when=FIRST_COMPLETED)
-            advance(0)
-            for future in done:
-                if future.cancelled():
-                    continue
-                try:
-                    cell = future.result()
-                except ContextRLError as error:
-                    failure = failure or error
-                    for other in waiting:
-                        other.cancel()
-                    continue
-                self.store.write(cell)
-                arm, seed = running[future]
-                self.console.print(f"{arm.label}, seed {seed}: {cell.seconds:.0f} s of training", highlight=False)
-                advance(1)
+        queue, running, failure = RunQueue(runs, self.pantry), dict[Future[Cell], Run](), None
+        with (
+            ThreadPoolExecutor(self.plan.jobs) as pool,
+            progress_bar(self.console, f"{len(runs)} runs", len(runs)) as advance,
+        ):
+            while queue or running:
+                while len(running) < self.plan.jobs and (run := queue.next(list(running.values()))) is not None:
+                    running[pool.submit(self._make, *run)] = run
+                # No longer than that: an artifact that others wait for is there before its run is done.
+                done, _ = wait(running, timeout=5, return_when=FIRST_COMPLETED)
+                advance(0)
+                for future in done:
+                    arm, seed = running.pop(future)
+                    try:
+                        self._keep(future.result(), arm, seed)
+                    except ContextRLError as error:
+                        failure = failure or error
+                        queue.clear()
+                    else:
+                        advance(1)
         if failure is not None:
             raise failure
+
+    def _keep(self, cell: Cell, arm: Arm, seed: int) -> None:
+        self.store.write(cell)
+        self.console.print(f"{arm.label}, seed {seed}: {cell.seconds:.0f} s of training", highlight=False)
 
     def _make(self, arm: Arm, seed: int) -> Cell:
         """The cell; of one that lacks only what a study has come to ask since, the rest is taken over."""
