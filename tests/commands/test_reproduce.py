@@ -113,6 +113,22 @@ def test_a_killed_command_goes_on_where_it_was(tmp_path: Path) -> None:
     assert command.trained() + trained == len([arm for arm in arms if arm.config]), "no run is trained twice"
 
 
+@pytest.mark.parametrize("kept", [True, False])
+def test_what_a_study_has_come_to_ask_is_measured_alone_only_of_the_same_run(tmp_path: Path, kept: bool) -> None:
+    runner(tmp_path, FakeCommand()).run([CONTEXTRL], [0])
+    (path,) = tmp_path.rglob("cells/contextrl/seed-0.json")
+    cell = json.loads(path.read_text())
+    del cell["outcomes"][BLANK]
+    path.write_text(json.dumps(cell))
+    if not kept:
+        shutil.rmtree(tmp_path / "artifacts")
+    command = FakeCommand()
+    runner(tmp_path, command).run([CONTEXTRL], [0])
+    evaluated = [call[call.index("--benchmark") + 1].split(",") for call in command.calls if call[0] == "eval"]
+    asked = [BLANK] if kept else [*cell["outcomes"], BLANK]
+    assert (command.trained(), [sorted(names) for names in evaluated]) == (not kept, [sorted(asked)])
+
+
 def test_an_arm_with_anothers_tokens_takes_the_steps_that_cost_as_much(tmp_path: Path) -> None:
     command = FakeCommand()
     made = runner(tmp_path, command)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 import pickle
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -66,6 +70,33 @@ def test_all_faults_of_all_rows_are_found_in_order(tmp_path: Path, workers: int)
     assert any("line 131" in line and "JSON" in line for line in lines)
     assert any("line 181" in line and "'r5'" in line and "line 6" in line for line in lines)
     assert not any("expected expected" in line or line.startswith("expected") for line in lines)
+
+
+def heavy_rows(folder: Path, count: int) -> Path:
+    """A table with pictures inside, so large that few fit a batch."""
+    noise = np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(noise).save(buffer, "PNG")
+    whole, torn = buffer.getvalue(), buffer.getvalue()[:-4000]
+    rows = [good(n, images=[{"bytes": torn if n in (7, 31) else whole, "path": None}]) for n in range(count)]
+    path = folder / "rows.parquet"
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    return path
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_pictures_in_the_rows_are_checked_here_and_in_order(
+    tmp_path: Path, workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(examination, "look_at", None)  # what other processes would do
+    found: list[bool] = []
+    findings = examine(
+        Reading(str(heavy_rows(tmp_path, 40))),
+        workers=workers,
+        on_row=lambda _, looked: found.append(not looked.problems),
+    )
+    assert [place for place, usable in enumerate(found) if not usable] == [7, 31]
+    assert [name for name, _ in findings.by_count] == ["images: a complete image"]
 
 
 def test_kinds_are_counted_and_only_the_first_are_kept(tmp_path: Path) -> None:

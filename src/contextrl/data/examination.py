@@ -8,7 +8,7 @@ import multiprocessing
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -151,41 +151,71 @@ def examine(
 
 
 def _looked_at(reading: Reading, workers: int) -> Iterator[tuple[RawRow | InputError, Looked]]:
-    """Rows with what was found, in order; only a few batches are under way."""
-    batches = _batches(reading.source.rows())
-    if workers == 1:
-        for batch in batches:
-            yield from zip(batch, look_at(batch, reading), strict=True)
-        return
-    # Forked workers would inherit locks of whatever threads there are.
-    context = multiprocessing.get_context("spawn")
-    under_way: deque[tuple[list[RawRow | InputError], Future[list[Looked]]]] = deque()
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        try:
-            for batch in batches:
-                under_way.append((batch, pool.submit(look_at, batch, reading)))
-                if len(under_way) > 2 * workers:
-                    done, found = under_way.popleft()
-                    yield from zip(done, found.result(), strict=True)
-            while under_way:
+    """Rows with what was found, in order; only a few batches are under way.
+
+    Texts are compared in worker processes. Pictures that a row holds itself are checked in threads of this one: handing
+    a picture to another process takes as long as inflating it.
+    """
+    under_way: deque[tuple[Batch, Callable[[], list[Looked]]]] = deque()
+    with _Workers(reading, workers) as begin:
+        for batch in _batches(reading.source.rows()):
+            under_way.append((batch, begin(batch)))
+            if len(under_way) > 2 * workers:
                 done, found = under_way.popleft()
-                yield from zip(done, found.result(), strict=True)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+                yield from zip(done.rows, found(), strict=True)
+        for done, found in under_way:
+            yield from zip(done.rows, found(), strict=True)
 
 
-def _batches(rows: Iterable[RawRow | InputError]) -> Iterator[list[RawRow | InputError]]:
+@dataclass(frozen=True)
+class Batch:
+    """Rows that are examined together.
+
+    Attributes:
+        rows: in place of one that is none, what is wrong with it.
+        heavy: whether they are few because they hold so much.
+    """
+
+    rows: Sequence[RawRow | InputError]
+    heavy: bool = False
+
+
+class _Workers:
+    """Begins to examine batches: heavy ones in threads, others in processes. A context."""
+
+    def __init__(self, reading: Reading, workers: int) -> None:
+        self._reading = reading
+        self._threads = ThreadPoolExecutor(workers)
+        # Forked workers would inherit locks of whatever threads there are. None is started before it has work.
+        context = multiprocessing.get_context("spawn")
+        self._processes = ProcessPoolExecutor(workers, mp_context=context) if workers > 1 else None
+
+    def __enter__(self) -> Callable[[Batch], Callable[[], list[Looked]]]:
+        return self._begin
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        for pool in (self._threads, self._processes):
+            if pool is not None:
+                pool.shutdown(wait=kind is None, cancel_futures=True)
+
+    def _begin(self, batch: Batch) -> Callable[[], list[Looked]]:
+        """Returns what waits until all is found."""
+        if batch.heavy or self._processes is None:
+            return begin_to_look(batch.rows, self._reading, ImageChecks(self._threads))
+        return self._processes.submit(look_at, batch.rows, self._reading).result
+
+
+def _batches(rows: Iterable[RawRow | InputError]) -> Iterator[Batch]:
     batch: list[RawRow | InputError] = []
     size = 0
     for row in rows:
         batch.append(row)
         size += 0 if isinstance(row, InputError) else bytes_of(row)
         if len(batch) == _BATCH or size >= _BATCH_BYTES:
-            yield batch
+            yield Batch(batch, heavy=size >= _BATCH_BYTES)
             batch, size = [], 0
     if batch:
-        yield batch
+        yield Batch(batch, heavy=size >= _BATCH_BYTES * len(batch) / _BATCH)
 
 
 def look_at(rows: Sequence[RawRow | InputError], reading: Reading) -> list[Looked]:
@@ -194,11 +224,23 @@ def look_at(rows: Sequence[RawRow | InputError], reading: Reading) -> list[Looke
     Args:
         rows: in place of one that is none, what is wrong with it.
     """
-    reader = RowReader(Renaming(reading.columns), reading.answer_type)
-    folders = [] if reading.allow_outside else reading.source.folders
     with ImageChecks() as checks:
-        look = _Look(reader, checks, [folder.resolve() for folder in folders], folders, reading)
-        return [look(row) for row in rows]
+        return begin_to_look(rows, reading, checks)()
+
+
+def begin_to_look(
+    rows: Sequence[RawRow | InputError], reading: Reading, checks: ImageChecks
+) -> Callable[[], list[Looked]]:
+    """Read rows and begin to check their pictures.
+
+    Returns:
+        What waits for the pictures and says what was found.
+    """
+    folders = [] if reading.allow_outside else reading.source.folders
+    reader = RowReader(Renaming(reading.columns), reading.answer_type)
+    look = _Look(reader, checks, [folder.resolve() for folder in folders], folders, reading)
+    begun = [look(row) for row in rows]
+    return lambda: [found() for found in begun]
 
 
 @dataclass(frozen=True)
@@ -211,27 +253,32 @@ class _Look:
     shown: Sequence[Path]
     reading: Reading
 
-    def __call__(self, row: RawRow | InputError) -> Looked:
+    def __call__(self, row: RawRow | InputError) -> Callable[[], Looked]:
+        """Begin with a row."""
         if isinstance(row, InputError):
-            return Looked(row.where, None, tuple(fault_lines([row], row, self.reader)))
+            broken = Looked(row.where, None, tuple(fault_lines([row], row, self.reader)))
+            return lambda: broken
         try:
             example = self.reader.example(row)
         except InputError as error:
             lines = fault_lines(faults_of(error), row, self.reader)
-            return Looked(row.where, row_id(row, id_column(self.reading)), tuple(lines))
-        place = f"{row.where}, row {quoted(example.id)}"
-        problems = tuple(f"{place}, {problem}" for problem in self._problems(example))
-        return Looked(row.where, example.id, problems, bool(example.documents))
+            faulty = Looked(row.where, row_id(row, id_column(self.reading)), tuple(lines))
+            return lambda: faulty
+        return self._begun(row.where, example)
 
-    def _problems(self, example: Example) -> Iterator[str]:
-        if example.images and not self.reading.allow_outside:
-            strange = list(outside(example, self.allowed, self.shown))
-            if strange:
-                # Not even decoded: what an outside file holds is nobody's business.
-                yield from strange
-                return
-        pictures = self.checks.start(example.images) if self.reading.vision else []
-        yield from row_problems(example, image_problems(pictures), vision=self.reading.vision)
+    def _begun(self, where: str, example: Example) -> Callable[[], Looked]:
+        place = f"{where}, row {quoted(example.id)}"
+        confined = example.images and not self.reading.allow_outside
+        strange = list(outside(example, self.allowed, self.shown)) if confined else []
+        # What an outside file holds is nobody's business: it is not even decoded.
+        pictures = self.checks.start(example.images) if self.reading.vision and not strange else []
+
+        def found() -> Looked:
+            problems = strange or row_problems(example, image_problems(pictures), vision=self.reading.vision)
+            lines = tuple(f"{place}, {problem}" for problem in problems)
+            return Looked(where, example.id, lines, bool(example.documents))
+
+        return found
 
 
 def id_column(reading: Reading) -> Renaming:

@@ -123,18 +123,23 @@ def _size_of_whole_png(handle: ImageHandle) -> tuple[int, int] | None:
 class ImageChecks:
     """Decodes images completely, in threads, each file once however many rows show it.
 
-    Pillow lets other threads run while it decodes. Close it, or use it as a context.
+    Pillow and zlib let other threads run while they decode. Close it, or use it as a context.
+
+    Args:
+        pool: threads that others use too and that outlive these checks; by default some of its own.
     """
 
-    def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1))
+    def __init__(self, pool: ThreadPoolExecutor | None = None) -> None:
+        self._shared = pool is not None
+        self._pool = pool or ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1))
         self._files: dict[Path, Future[InputError | None]] = {}
 
     def __enter__(self) -> ImageChecks:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._pool.shutdown(cancel_futures=True)
+        if not self._shared:
+            self._pool.shutdown(cancel_futures=True)
 
     def start(self, handles: Sequence[ImageHandle]) -> list[Future[InputError | None]]:
         """Begin to check a row's images, if nobody has; called from one thread."""

@@ -177,12 +177,18 @@ class Runner:
         self.console.print(f"{arm.label}, seed {seed}: {cell.seconds:.0f} s of training", highlight=False)
 
     def _make(self, arm: Arm, seed: int) -> Cell:
-        """The cell; of one that lacks only what a study has come to ask since, the rest is taken over."""
+        """The cell; of one that lacks only what a study has come to ask since, the rest is taken over.
+
+        Not where the run itself is gone and was trained again: by other code, or on another machine, the same settings
+        and seed are another run, and a cell is of one run.
+        """
         steps = self.steps_of(arm, seed)
         settings = self.plan.settings(arm, self.pantry.versions(arm.needs), steps)
         earlier = self.store.read(arm.name, seed, settings)
         paths = {name: self.pantry.path(name, seed) for name in arm.needs}
         trained = self._trained(arm, seed, settings, steps, paths)
+        if trained is not None and trained.anew:
+            earlier = None
         target = filled(arm.target, paths) if trained is None else str(trained.run_dir)
         sets = [name for name in self.plan.sets_of(arm) if earlier is None or name not in earlier.outcomes]
         probes = [name for name in self.plan.probes_of(arm) if earlier is None or name not in earlier.measures]

@@ -33,10 +33,12 @@ class Trained:
 
     Attributes:
         processor: seconds of one processor that its command took; None where that is not known.
+        anew: whether it was trained just now, and not found.
     """
 
     run_dir: Path
     processor: float | None
+    anew: bool
 
 
 def trained_in(folder: Path, config: Path, seed: int, settings: Sequence[str], call: Call) -> Trained:
@@ -46,12 +48,13 @@ def trained_in(folder: Path, config: Path, seed: int, settings: Sequence[str], c
         ContextRLError: the command failed.
     """
     cost = folder / _COST
-    if not cost.exists():
+    anew = not cost.exists()
+    if anew:
         spent = call([*train_command(folder, config, seed, settings), "--overwrite"])
         if len(list(folder.glob("checkpoints/checkpoint-*"))) == 1:
             shutil.rmtree(folder / "checkpoints")  # the model itself, once more
         write_atomically(cost, json.dumps({"processor": spent if isinstance(spent, float) else None}))
-    return Trained(folder, number(json.loads(cost.read_text(encoding="utf-8"))["processor"]))
+    return Trained(folder, number(json.loads(cost.read_text(encoding="utf-8"))["processor"]), anew)
 
 
 def train_command(folder: Path, config: Path, seed: int, settings: Sequence[str]) -> list[str]:
