@@ -40,11 +40,17 @@ def test_what_is_kept_is_compared_with_as_many_shown_by_lot() -> None:
     # Never shown 0.5 and 0.5, always 1 and 1. One of four of each kind is shown: 0.5 + 1/4 of 0.5.
     assert at_random(one, "votes-2") == pytest.approx(0.625)
     # Three of four of each kind are right where votes part: half of what the solution brings.
-    assert kept(one, "votes-2") == pytest.approx(0.5)
+    assert kept([one, one], "votes-2") == pytest.approx(0.5)
+    assert kept([one], "votes-2") is None, "one seed"
 
 
 def test_a_solution_that_brings_nothing_has_no_gain_to_keep() -> None:
-    assert kept(measure(solution_drawn=VERDICTS["first-drawn"]), "votes-2") is None
+    nothing = measure(solution_drawn=VERDICTS["first-drawn"])
+    assert kept([nothing, nothing], "votes-2") is None
+    # It helps one judge and harms the other: a share of what may be nothing says nothing, and no seed is left out.
+    assert (
+        kept([measure(), measure(first_drawn=VERDICTS["solution-drawn"], solution_drawn="R" * 10)], "votes-2") is None
+    )
 
 
 def test_the_study_says_what_is_shown_kept_and_paid(tmp_path: Path) -> None:
@@ -67,7 +73,7 @@ def test_the_study_says_what_is_shown_kept_and_paid(tmp_path: Path) -> None:
     assert votes.sees.startswith(
         "Votes part where the small judge errs, 2 votes: balanced accuracy less that by lot: +0.250"
     )
-    assert (votes.verdict, votes.why[:26]) == ("cannot be told", "The interval has room for ")
+    assert (votes.verdict, votes.why[:26]) == ("not claimed", "The interval has room for ")
     assert "2.5 times the tokens" in note
     assert said.figure is not None
     assert {row["series"] for row in said.figure.rows} >= {"small judge: shown where 2 votes part"}

@@ -11,7 +11,12 @@ from contextrl.studies.false_positives import PAPER, least_squares, result
 from contextrl.studies.study import Found, Result
 
 SHARES = {"zero": 0.0, "ten": 0.1, "thirty": 0.3}
-LABELS = {"base": "base policy", **{name: f"{share:.0%}" for name, share in SHARES.items()}, "references": "references"}
+LABELS = {
+    "base": "base policy",
+    **{name: f"{share:.0%}" for name, share in SHARES.items()},
+    "references": "references",
+    "own": "own voice",
+}
 
 
 def made(tmp_path: Path, right: dict[str, list[int]], false: dict[str, list[int]] | None = None) -> Result:
@@ -25,7 +30,13 @@ def made(tmp_path: Path, right: dict[str, list[int]], false: dict[str, list[int]
             outcome = "R" * count + "F" * wrong + "W" * (100 - count - wrong)
             store.write(Cell(name, seed, "s", 60, 1.0, outcomes={"dev": outcome}))
     found = Found(store, range(3), LABELS)
-    return result(found, benchmark="dev", classes=("known",), shares=SHARES, references="references")
+    return result(
+        found,
+        benchmark="dev",
+        classes=("known",),
+        shares=SHARES,
+        references={"references": "references by another hand", "own": "in its voice"},
+    )
 
 
 FALLING = {"zero": [60, 61, 62], "ten": [57, 58, 60], "thirty": [51, 53, 53], "references": [50, 50, 51], "base": [40]}
@@ -43,7 +54,13 @@ def test_a_fall_agrees_and_so_do_better_positives(tmp_path: Path) -> None:
     # Seed 0 falls by 9 points over 30 %; 60, 57, 51 lie on a line.
     assert "answer and process: -0.0" in process.sees
     assert "3 seeds" in process.sees
-    assert "references of the same questions" in own.sees
+    assert "less SFT on references by another hand (paper: own" in own.sees
+
+
+def test_references_in_the_policys_voice_are_no_claim_of_the_papers(tmp_path: Path) -> None:
+    *_, by_another, own_voice = made(tmp_path, FALLING | {"own": [60, 61, 61]}).findings
+    assert (by_another.verdict, own_voice.verdict) == ("agrees", "not claimed")
+    assert own_voice.sees.startswith("SFT on own positives less SFT on in its voice: +0.003")
 
 
 def test_a_rise_disagrees_and_no_slope_tells_nothing(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from contextrl.statistics.seeds import PairedDifference
 from contextrl.studies import ablations, accuracies, methods, rates
 from contextrl.studies.cells import Cell, CellStore, Items
 from contextrl.studies.figures import Comparison
-from contextrl.studies.findings import finding, says, undecided
+from contextrl.studies.findings import Claim, findings_of, says, undecided
 from contextrl.studies.study import Finding, Found, Result
 from contextrl.studies.tables import Table
 from contextrl.studies.writing import HOW, Written, markdown, seeds_said
@@ -40,16 +41,39 @@ def test_only_a_significant_difference_says_anything(mean: float, p: float | Non
 def test_where_nothing_can_be_told_the_reason_is_said() -> None:
     assert undecided(PairedDifference(0.01, -0.19, 0.21, 0.9, 3)) == "The interval has room for -0.190 and for +0.210."
     # An interval that excludes the paper's effect says so: small differences are not all the same to tell.
-    small = comparison(0.001, 0.9)
-    assert finding(small, "a less b", paper=0.0196).why.endswith("and for +0.011, not for the paper's +0.020.")
-    assert finding(small, "a less b", paper=0.0043).why.endswith("and for +0.011.")
-    assert "do not differ" in undecided(PairedDifference(-0.002, None, None, None, 2))
-    # Significant alone, not after adjusting: the interval has no room for none, and must not be said to.
-    assert "among as many comparisons" in finding(comparison(0.2, 0.2), "a less b").why
-    assert finding(comparison(0.2, None, 1), "a less b").why == "One seed has no interval."
-    assert finding(comparison(0.2, 0.01), "a less b") == Finding(
-        "agrees", "a less b: +0.200 [+0.190, +0.210], p 0.01, 5 seeds."
+    wide = comparison(0.005, 0.9)
+    assert (
+        one(wide, paper=0.0196).why == "The interval has room for -0.0050 and for +0.015, not for the paper's +0.020."
     )
+    assert one(wide, paper=0.0043).why.endswith("and for +0.015.")
+    assert "do not differ" in undecided(PairedDifference(-0.002, None, None, None, 2))
+    assert one(comparison(0.2, None, 1)).why == "One seed has no interval."
+    assert one(comparison(0.2, 0.01)) == Finding("agrees", "a less b: +0.200 [+0.190, +0.210], p 0.01, 5 seeds.")
+
+
+def one(pair: Comparison, **changes: Any) -> Finding:
+    (found,) = findings_of([Claim(pair, "a less b", **changes)])
+    return found
+
+
+def test_claims_are_adjusted_together_and_ours_apart() -> None:
+    claims = [Claim(comparison(0.2, p), "a less b") for p in (0.03, 0.04)]
+    ours = [Claim(comparison(0.2, 0.04), "a less c", of_the_paper=False)]
+    first, second, own = findings_of([*claims, *ours])
+    assert [first.verdict, second.verdict] == ["cannot be told"] * 2
+    assert "p 0.06, 5" in first.sees
+    # Significant alone, not after adjusting: the interval has no room for none, and must not be said to.
+    assert first.why == "By itself the interval is on one side; adjusted for the others it is not."
+    assert (own.verdict, own.why) == ("not claimed", "Told apart from none.")
+    assert "p 0.04, 5" in own.sees
+
+
+@pytest.mark.parametrize(("paper", "verdict"), [(0.02, "disagrees"), (-0.02, "disagrees"), (0.004, "cannot be told")])
+def test_a_point_that_is_not_there_disagrees(paper: float, verdict: str) -> None:
+    narrow = Comparison("ours", "other", "all", PairedDifference(0.001, -0.006, 0.009, 0.7, 5), 0.7)
+    assert one(narrow, paper=paper).verdict == verdict
+    assert one(narrow).verdict == "cannot be told", "of no size that is claimed"
+    assert one(narrow, of_the_paper=False).why == "The whole interval is within a point of none."
 
 
 LABELS = {
@@ -105,17 +129,20 @@ def test_the_main_comparison(store: CellStore) -> None:
     tasks = {"perception": ["read"], "reasoning": ["sum"]}
     found = Found(store, range(3), LABELS)
     result = methods.result(found, benchmark="test", blank="blank", classes=["misconceived"], tasks=tasks)
-    by_verdict = {finding.sees.split(":")[0]: finding.verdict for finding in result.findings}
-    assert by_verdict["ContextRL less GRPO with the answer reward (paper"] == "agrees"
-    grpo = next(f for f in result.findings if "GRPO with the answer" in f.sees)
-    # 36, 35 and 34 of 40 against 20, 19 and 19.
-    assert grpo.sees.startswith("ContextRL less GRPO with the answer reward (paper: 0.97 and 4.20 points): +0.392")
+    by_said = {finding.sees.split(":")[0]: finding for finding in result.findings}
+    # 36, 35 and 34 of 40 by right steps against 20, 19 and 19.
+    process = by_said["Answers by right steps, ContextRL less GRPO"]
+    assert process.sees.startswith("Answers by right steps, ContextRL less GRPO: +0.392")
+    assert (process.verdict, process.why) == ("not claimed", "Told apart from none.")
+    # Answers to 20 questions of a kind: 19, 19 and 18 against 11 each.
+    grpo = by_said["ContextRL less GRPO with the answer reward, answers in perception (paper"]
+    assert grpo.verdict == "agrees"
+    assert "(paper: +0.97 points): +0.383" in grpo.sees
     assert "Stage 2 costs 50% of processor time" in result.notes[0]
-    larger = {f.sees.split(",")[0]: f for f in result.findings if "larger model" in f.sees}
-    # Of 20 questions of each kind: 18, 18 and 17, and 18, 17 and 17, against 20 and 19; the paper is ahead in one.
-    assert larger["In perception"].verdict == "disagrees"
-    assert "(paper: +1.12 points): -0.117" in larger["In perception"].sees
-    assert larger["In reasoning"].verdict == "agrees"
+    # Of 20 questions of each kind: 19, 19 and 18, and 19, 18 and 18, against 20 and 19; the paper is ahead in one.
+    larger = [f for f in result.findings if "larger model" in f.sees]
+    assert "answers in perception (paper: +1.12 points): -0.067" in larger[0].sees
+    assert "answers in reasoning (paper: -2.66 points): -0.033" in larger[1].sees
     tables = {table.title: table for table in result.tables}
     assert tables["Perception and reasoning"].rows[0][:3] == ["base policy", "0.300", "0.250"]
     assert result.figure is not None
@@ -142,17 +169,26 @@ def test_ablations_name_what_makes_no_difference(store: CellStore) -> None:
 
 
 def test_rates_compare_methods_at_one_rate_and_one_seed_tells_nothing(store: CellStore) -> None:
-    for name, right in {"contextrl-1e-4": 30, "grpo-1e-4": 20, "contextrl-3e-4": 30, "grpo-3e-4": 35}.items():
+    more = {"contextrl-1e-4": 30, "grpo-1e-4": 20, "contextrl-3e-4": 30, "grpo-3e-4": 35}
+    for name, right in more.items():
         store.write(Cell(name, 0, "s", 60, 9.0, outcomes={"test": "R" * right + "W" * (40 - right)}))
-    labels = {name: name for name in ("base", "contextrl-1e-4", "grpo-1e-4", "contextrl-3e-4", "grpo-3e-4")}
-    result = rates.result(Found(store, range(3), labels), benchmark="test", classes=["misconceived"])
+    labels = {name: name for name in ("base", "contextrl", "grpo", *more)}
+    result = rates.result(
+        Found(store, range(3), labels),
+        benchmark="test",
+        classes=["misconceived"],
+        rates={"contextrl": ["contextrl-1e-4", "contextrl-3e-4"], "grpo": ["grpo-1e-4", "grpo-3e-4"]},
+    )
     assert len(result.tables) == 1
     assert result.figure is not None
+    # ContextRL's best rate is its own, with 36, 35 and 34 of 40; GRPO's is the highest, of one seed.
     assert [finding.sees for finding in result.findings] == [
+        "contextrl, less grpo: +0.392 [+0.356, +0.428], p 0.00045, 3 seeds.",
         "contextrl-1e-4, less grpo-1e-4: +0.250, 1 seed.",
         "contextrl-3e-4, less grpo-3e-4: -0.125, 1 seed.",
+        "Each at its best: contextrl, less grpo-3e-4: +0.025, 1 seed.",
     ]
-    assert {finding.verdict for finding in result.findings} == {"cannot be told"}
+    assert {finding.verdict for finding in result.findings} == {"not claimed"}
 
 
 def test_markdown_says_claim_command_findings_and_tables() -> None:

@@ -65,17 +65,18 @@ def test_figures_by_hand() -> None:
     assert pattern_share(audit(wrong=0), "invented digit") == 0.0
 
 
-def study(tmp_path: Path, cells: list[Cell]) -> Result:
+def study(tmp_path: Path, cells: list[Cell], baselines: tuple[str, ...] = ("grpo",)) -> Result:
     store = CellStore(tmp_path)
     for cell in cells:
         store.write(cell)
     labels = {"base": "base policy", "grpo": "GRPO", "hack-grpo": "GRPO, biased", "hack-contextrl": "ContextRL, biased"}
+    labels |= {"hot-grpo": "GRPO, hot", "contextrl": "ContextRL"}
     return result(
         Found(store, range(3), labels),
         benchmark="dev",
         controls={"picture blanked": "dev-blank"},
-        hacked=("hack-grpo", "hack-contextrl"),
-        baselines=("grpo",),
+        hacked={"hack-grpo": "hot-grpo", "hack-contextrl": "hot-contextrl"},
+        baselines=baselines,
     )
 
 
@@ -89,6 +90,7 @@ def test_the_study(tmp_path: Path) -> None:
     for seed in range(3):
         cells.append(cell("hack-grpo", seed, audit(rewarded=[4, 4, 6, 6, 8, 8 + seed], at=3 + seed, text="a|b`\n c")))
         cells.append(cell("hack-contextrl", seed, audit(rewarded=[4, 4, 4, 4, 4, 5], at=None)))
+        cells.append(cell("hot-grpo", seed, audit(rewarded=[7 - seed] * STEPS) | {"deserved": [7 - seed] * STEPS}))
     shown = study(tmp_path, cells)
     titles = [table.title for table in shown.tables]
     tables = {table.title: {row[0]: list(row[1:]) for row in table.rows} for table in shown.tables}
@@ -104,25 +106,45 @@ def test_the_study(tmp_path: Path) -> None:
     # Two steps of ten samples: (4 + 4 + seed) / 20, over seeds 0.4, 0.45, 0.5.
     assert planted["GRPO, biased"][3].startswith("0.450")
     assert tables["Without the right picture"]["GRPO"][2:] == ["0.250", "0.000"]
-    verdicts = [finding.verdict for finding in shown.findings]
-    assert verdicts == ["agrees", "cannot be told", "cannot be told", "cannot be told", "agrees"]
-    assert "at step 3, 4, 5, in 3 of 3 runs" in shown.findings[1].sees
-    assert "not within the run, in 0 of 3 runs" in shown.findings[2].sees
+    assert planted["GRPO, hot"][0] == "never, never, never"
+    # Four of ten, and seven less the seed.
+    assert (planted["GRPO, biased"][-1], planted["GRPO, hot"][-1][:5]) == ("0.400", "0.600")
+    seen = [finding.sees for finding in shown.findings]
+    assert {finding.verdict for finding in shown.findings} == {"not claimed"}, "of ContextRL there is no run without it"
+    assert "at step 3, 4, 5, in 3 of 3 runs" in seen[0]
+    assert "not within the run, in 0 of 3 runs" in seen[1]
+    assert seen[2].startswith("What the audit accepts in the last third, GRPO, biased less GRPO, hot: -0.200")
     # Gap of the last third: 0.05 less 0.45.
-    assert "-0.400" in shown.findings[3].sees
-    assert "a digit that is not there: 9" in shown.notes[0]
+    assert seen[3].startswith("Gap of the last third, ContextRL, biased less GRPO, biased: -0.400")
+    assert seen[4].endswith("picture blanked 0.000.")
+    assert "a digit that is not there: 9 of 18 in 3 runs, such as `Sum: 5.`" in shown.notes[0]
+    assert "compared with each other alone" in shown.notes[1]
     assert shown.figure is not None
     (first,) = (r for r in shown.figure.rows if r["series"] == "GRPO, biased: rewarded" and r["step"] == 5)
     assert first["value"] == pytest.approx(28 / 50)
 
 
+def test_examples_are_of_false_positives_alone(tmp_path: Path) -> None:
+    """A run that has none of a pattern keeps examples of other samples that have it."""
+    spare, own = audit(text="Sum: 9."), audit(text="Sum: 5.")
+    spare["patterns"]["invented digit"]["false_positives"] = 0
+    own["patterns"]["invented digit"] |= {"false_positives": 1, "examples": ["Sum: 5.", "Sum: 8."]}
+    shown = study(tmp_path, [cell("grpo", 0, spare), cell("grpo", 1, own)])
+    assert "1 of 12 in 2 runs, such as `Sum: 5.`" in shown.notes[0]
+    table = next(table for table in shown.tables if table.title == "How they look")
+    assert table.rows[0][-1] == "`Sum: 5.`"
+
+
 def test_few_false_positives_disagree_and_a_process_without_a_picture_is_told(tmp_path: Path) -> None:
-    shown = study(tmp_path, [cell("grpo", seed, audit(wrong=0), blank="RRWW") for seed in range(3)])
-    assert [finding.verdict for finding in shown.findings] == ["disagrees", "cannot be told"]
+    runs = [cell("contextrl", seed, audit(wrong=0), blank="RRWW") for seed in range(3)]
+    shown = study(tmp_path, runs, baselines=("contextrl",))
+    assert [finding.verdict for finding in shown.findings] == ["disagrees", "not claimed"]
     assert "0.500" in shown.findings[1].sees
+    assert shown.findings[1].why.startswith("Not below 5%.")
     assert shown.figure is None, "nobody audits"
 
 
 def test_one_seed_and_no_cell(tmp_path: Path) -> None:
-    assert study(tmp_path / "a", [cell("grpo", 0, audit())]).findings[0].verdict == "cannot be told"
+    one = study(tmp_path / "a", [cell("contextrl", 0, audit())], baselines=("contextrl",))
+    assert one.findings[0].verdict == "cannot be told"
     assert study(tmp_path / "b", []).findings == []

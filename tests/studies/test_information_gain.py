@@ -74,7 +74,7 @@ def test_the_study_of_gains_that_count(tmp_path: Path) -> None:
     assert rows["ContextRL"][2] == "0.100", "the same with every seed"
     assert rows["GRPO"][2].startswith("0.000")
     assert rows["GRPO"][4].startswith("0.600")
-    assert [finding.verdict for finding in shown.findings] == ["agrees", "agrees", "cannot be told", "cannot be told"]
+    assert [finding.verdict for finding in shown.findings] == ["agrees", "agrees", "cannot be told", "not claimed"]
     # Last less first: 0.05 + seed / 100 less 0.3, so -0.24 in the mean.
     assert "-0.240" in shown.findings[3].sees
     assert shown.figure is not None

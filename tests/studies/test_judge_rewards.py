@@ -62,4 +62,22 @@ def test_a_study_says_what_survives(tmp_path: Path) -> None:
     assert said.notes[0].startswith("Of what the step judge's run gains in process accuracy, small judge gains 0.5")
     judged = next(table for table in said.tables if "while they learn" in table.title)
     assert judged.rows[0][1:5] == ["0.750", "1.000", "–", "0.200"]
-    assert [finding.verdict for finding in said.findings] == ["agrees", "agrees", "agrees", "cannot be told"]
+    assert [finding.verdict for finding in said.findings] == ["cannot be told", *["not claimed"] * 3]
+    # Of ten items 7, 7 and 8 against 6, 7 and 6.
+    assert "large judge, solution less answer: +0.100 [" in said.findings[0].sees
+    assert "the step judge's run less that of the small judge: +0.300, 3 seeds" in said.findings[1].sees
+
+
+def test_no_difference_that_counts_disagrees_with_a_point_or_more(tmp_path: Path) -> None:
+    store = CellStore(tmp_path)
+    ids = tuple(map(str, range(1000)))
+    store._write(store._items_path(SET), vars(Items(ids, ("miniature/sum/known",) * 1000)))
+    for name, rights in {"": (900, 901, 902), "-answer": (902, 903, 903)}.items():
+        for seed, right in enumerate(rights):
+            letters = "R" * right + "W" * (1000 - right)
+            store.write(Cell(f"contextrl-judge-large{name}", seed, "s", 60, 1.0, outcomes={SET: letters}))
+    (matters, *_) = result(Found(store, range(3), LABELS), benchmark=SET, classes=("known",)).findings
+    # By itself it is told apart from none, on the other side, by less than anybody would care for.
+    assert "-0.002 [-0.003, -0.000], p 0.038" in matters.sees
+    assert matters.verdict == "disagrees"
+    assert matters.why == "The whole interval is within a point of none. The paper's is +0.020."

@@ -100,11 +100,15 @@ def test_tables_have_a_row_for_each_judge_and_context(tmp_path: Path) -> None:
 
 def test_a_rise_is_found_and_one_seed_tells_nothing(tmp_path: Path) -> None:
     said = result(found(tmp_path / "three", 3))
+    rise = next(f for f in said.findings if "small judge, recall of false positives, solution less none" in f.sees)
+    assert "less none (the paper's recall: +0.357): +1.000, 3 seeds" in rise.sees
+    assert rise.why.startswith("The seeds do not differ")
+    # The paper measures recall alone.
     rise = next(f for f in said.findings if "small judge, balanced accuracy, solution less none" in f.sees)
-    assert rise.verdict == "agrees"
+    assert (rise.verdict, rise.why) == ("not claimed", "Told apart from none.")
     assert "the small judge accepts 0.200 of the responses that agree with their reference" in said.notes[1]
     alone = result(found(tmp_path / "one", 1))
-    assert {finding.verdict for finding in alone.findings} == {"cannot be told"}
+    assert {finding.verdict for finding in alone.findings} == {"cannot be told", "not claimed"}
     assert any("95.8 %" in finding.sees for finding in said.findings)
 
 

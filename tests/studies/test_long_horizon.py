@@ -29,11 +29,16 @@ def made(tmp_path: Path, right: dict[str, list[int]]) -> Result:
 
 
 @pytest.mark.parametrize(
-    ("ours", "verdict"), [([70, 72, 71], "agrees"), ([30, 31, 33], "disagrees"), ([50, 40, 60], "cannot be told")]
+    ("ours", "why"),
+    [
+        ([70, 72, 71], "Told apart from none."),
+        ([30, 31, 33], "Told apart from none."),
+        ([50, 40, 60], "The interval has room for -0.273 and for +0.273."),
+    ],
 )
-def test_contextrl_is_held_against_the_others(tmp_path: Path, ours: list[int], verdict: str) -> None:
+def test_contextrl_is_held_against_the_others(tmp_path: Path, ours: list[int], why: str) -> None:
     told = made(tmp_path, {"before": [20], "grpo": [50, 51, 49], "ours": ours})
-    assert [finding.verdict for finding in told.findings] == [verdict]
+    assert [(finding.verdict, finding.why) for finding in told.findings] == [("not claimed", why)]
     assert told.figure is not None
     assert told.figure.before == pytest.approx(0.2)
     # 100, 110 and 120 groups, of which 55 each were recovered: 165 of 330.

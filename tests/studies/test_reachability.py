@@ -109,9 +109,9 @@ def test_the_study(tmp_path: Path) -> None:
     assert forgotten["ContextRL"][0].startswith("0.100")
     assert forgotten["ContextRL"][1].startswith("0.500")
     assert forgotten["GRPO"][0].startswith("0.000")
-    assert [finding.verdict for finding in shown.findings] == ["agrees", "cannot be told", "agrees", "cannot be told"]
-    # Differences 1/3 and four of 2/3: t = 9 with 4 degrees of freedom, p 0.00084, twice that for two tests.
-    assert "+0.600 [+0.415, +0.785], p 0.0017, 5 seeds" in shown.findings[0].sees
+    assert [finding.verdict for finding in shown.findings] == ["agrees", *["not claimed"] * 3]
+    # Differences 1/3 and four of 2/3: t = 9 with 4 degrees of freedom, p 0.00084; its parts by class do not weaken it.
+    assert "+0.600 [+0.415, +0.785], p 0.00084, 5 seeds" in shown.findings[0].sees
     assert shown.figure is not None
     assert {row["step"] for row in shown.figure.rows} == {1, 2, 4}
     assert "3 of 6" in shown.notes[0]
@@ -119,7 +119,7 @@ def test_the_study(tmp_path: Path) -> None:
 
 def test_one_seed_tells_nothing(tmp_path: Path) -> None:
     shown = result(found(tmp_path, 1), benchmark="dev", classes=(), ours="ours", plain="plain")
-    assert {finding.verdict for finding in shown.findings} == {"cannot be told"}
+    assert [finding.verdict for finding in shown.findings] == ["cannot be told", "not claimed"]
 
 
 def test_without_the_base_policy_there_is_nothing(tmp_path: Path) -> None:

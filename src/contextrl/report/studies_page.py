@@ -24,7 +24,7 @@ class ShownTable:
 
 @dataclass(frozen=True)
 class ShownFinding:
-    """A claim and what became of it: `agrees`, `disagrees` or `cannot be told`."""
+    """A claim and what became of it: `agrees`, `disagrees`, `cannot be told` or `not claimed`."""
 
     verdict: str
     sees: str

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from contextrl.studies.accuracies import CONTEXTRL, against, as_data, dots, of, repeated_table
 from contextrl.studies.figures import Comparison
-from contextrl.studies.findings import finding, says
+from contextrl.studies.findings import WORTH, Claim, findings_of, says
 from contextrl.studies.references import counted_of, rejected
 from contextrl.studies.study import Found, Result
 from contextrl.studies.tables import Table, accuracy_table
@@ -19,7 +19,8 @@ PAPER = {
     "without-report": ("w/o report", 0.32),
     "scale-1": ("w/o scale", 0.43),
 }
-_NO_DIFFERENCE = 0.01
+#: Of our own arms, those without which the method would be another.
+CORE = ("no-rollback", "more-samples", "no-standalone")
 
 
 def result(found: Found, *, benchmark: str, classes: Sequence[str]) -> Result:
@@ -30,13 +31,18 @@ def result(found: Found, *, benchmark: str, classes: Sequence[str]) -> Result:
     tables += repeated_table(pairs, found.labels, "ContextRL less the others")
     tables += _leaks(found)
     figure = dots(found, benchmark, title="Right answers by right steps, development images")
-    findings = [
-        finding(pair, f"ContextRL less {row} (paper: {points} points)", paper=points / 100)
+    claims = [
+        Claim(pair, f"ContextRL less {row} (paper: {points} points)", paper=points / 100)
         for name, (row, points) in PAPER.items()
         if (pair := of(pairs, name))
     ]
+    claims += [
+        Claim(pair, f"ContextRL less {found.labels[name]}", of_the_paper=False)
+        for name in CORE
+        if (pair := of(pairs, name))
+    ]
     notes = [*_what_matters(pairs, found.labels), *_identified(found)]
-    return Result(tables, findings, figure, notes, {"comparisons": as_data(pairs)})
+    return Result(tables, findings_of(claims), figure, notes, {"comparisons": as_data(pairs)})
 
 
 def _what_matters(pairs: Sequence[Comparison], labels: Mapping[str, str]) -> list[str]:
@@ -52,7 +58,7 @@ def _what_matters(pairs: Sequence[Comparison], labels: Mapping[str, str]) -> lis
         elif apart.n > 1:
             # Of seeds that do not differ there is no interval: what they all show stands in.
             low, high = (apart.mean if end is None else end for end in (apart.low, apart.high))
-            same += [labels[pair.other]] if max(-low, high) < _NO_DIFFERENCE else []
+            same += [labels[pair.other]] if max(-low, high) < WORTH else []
     lists = {
         "ContextRL is better than": worse,
         "ContextRL is worse than": better,

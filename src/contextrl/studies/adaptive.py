@@ -7,8 +7,8 @@ from itertools import product
 from typing import Any
 
 from contextrl.statistics.seeds import Estimate, estimate, paired_difference
-from contextrl.studies.figures import Comparison, adjusted_together
-from contextrl.studies.findings import finding
+from contextrl.studies.figures import Comparison
+from contextrl.studies.findings import Claim, findings_of
 from contextrl.studies.judging import FALSE, TRUE, balanced, recall, retention, unscored
 from contextrl.studies.study import Figure, Finding, Found, Result, Row
 from contextrl.studies.tables import Table, spread
@@ -45,12 +45,22 @@ def at_random(measure: Measure, name: str) -> float | None:
     return sum(parts) / len(parts)
 
 
-def kept(measure: Measure, name: str) -> float | None:
-    """What is left of the balanced accuracy that a solution always shown brings; None where it brings none."""
-    own, without, always = (balanced(measure, one) for one in (name, "first-drawn", "solution-drawn"))
-    if own is None or without is None or always is None or always <= without:
+def kept(measures: Sequence[Measure], name: str) -> float | None:
+    """What is left of the balanced accuracy that a solution always shown brings, of the means over all seeds.
+
+    None where it cannot be told that it brings any: a share of what may be nothing says nothing.
+    """
+    rows = [[balanced(one, way) for way in (name, "first-drawn", "solution-drawn")] for one in measures]
+    known = [[value for value in row if value is not None] for row in rows if None not in row]
+    if not known:
         return None
-    return (own - without) / (always - without)
+    own, without, always = (list(values) for values in zip(*known, strict=True))
+    gain = paired_difference(always, without)
+    # Of seeds that do not differ there is no interval: what they all show stands in. One seed tells nothing.
+    low = gain.mean if gain.low is None else gain.low
+    if gain.n == 1 or low <= 0:
+        return None
+    return float((sum(own) - sum(without)) / (sum(always) - sum(without)))
 
 
 def result(found: Found) -> Result:
@@ -152,8 +162,8 @@ def _said(label: str, measures: Sequence[Measure]) -> str | None:
         by_lot, share = _mean([at_random(one, name) for one in measures]), _mean([shown(one, name) for one in measures])
         if name in _ALONE or own is None or always is None or by_lot is None or share is None:
             continue
-        rest = _mean([kept(one, name) for one in measures])
-        left = "" if rest is None else f", {rest.mean:.0%} of what the solution brings"
+        rest = kept(measures, name)
+        left = "" if rest is None else f", {rest:.0%} of what the solution brings"
         tokens = [one["tokens"][name] / one["tokens"]["solution-drawn"] for one in measures]
         parts.append(
             f"with {name.rpartition('-')[2]} votes it is shown for {share.mean:.0%} of the responses, balanced "
@@ -175,7 +185,5 @@ def _findings(judges: Mapping[str, Sequence[Measure]]) -> list[Finding]:
             if known:
                 apart = paired_difference(*zip(*known, strict=True))
                 pairs.append(Comparison(label, f"{name.rpartition('-')[2]} votes", "", apart, None))
-    return [
-        finding(pair, f"Votes part where the {pair.arm} errs, {pair.other}: balanced accuracy less that by lot")
-        for pair in adjusted_together(pairs)
-    ]
+    said = "Votes part where the {} errs, {}: balanced accuracy less that by lot"
+    return findings_of([Claim(pair, said.format(pair.arm, pair.other), of_the_paper=False) for pair in pairs])

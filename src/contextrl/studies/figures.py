@@ -29,7 +29,7 @@ def answer_accuracy(outcomes: str) -> float | None:
 
 
 def false_positive_rate(outcomes: str) -> float | None:
-    """Of the right answers, those by wrong steps; the paper's 8.56 % counts so."""
+    """Of the right answers, those by wrong steps."""
     answers = [letter for letter in outcomes if letter in RIGHT + FALSE_POSITIVE]
     return answers.count(FALSE_POSITIVE) / len(answers) if answers else None
 

@@ -10,11 +10,12 @@ from functools import partial
 from typing import Any
 
 from contextrl.statistics.seeds import Estimate, estimate, paired_difference
+from contextrl.studies.accuracies import CONTEXTRL
 from contextrl.studies.cells import Cell
-from contextrl.studies.figures import answer_accuracy, over_seeds, process_accuracy
-from contextrl.studies.findings import worth
+from contextrl.studies.figures import Comparison, answer_accuracy, over_seeds, process_accuracy
+from contextrl.studies.findings import Claim, findings_of, worth
 from contextrl.studies.study import Figure, Finding, Found, Result, Row
-from contextrl.studies.tables import Table, ends_of, spread
+from contextrl.studies.tables import Table, spread
 
 #: Name of the probe whose measure this study reads; see `report.audit.Audit.as_json`.
 AUDIT = "audit"
@@ -22,6 +23,10 @@ AUDIT = "audit"
 BLOCK, MOST_PATTERNS = 5, 10
 #: Of right answers, those with a wrong process: derived from the paper's 8.9 % and 51.12 %.
 PAPER = 0.155
+_SETTINGS = (
+    "The runs with a biased judge, and those beside them without bias, are looked for a fault: temperature 1.3, four "
+    "times the learning rate, no KL, 120 steps. They are to be compared with each other alone."
+)
 #: Process accuracy without the right picture from which guessing would not explain it.
 _LEAK = 0.05
 
@@ -36,6 +41,12 @@ def gap(audit: Mapping[str, Any], part: slice = slice(None)) -> float | None:
     """How much more was rewarded than the audit accepts, as a share of samples; None where nobody audits."""
     audited = sum(audit["audited"][part])
     return (sum(audit["rewarded"][part]) - sum(audit["deserved"][part])) / audited if audited else None
+
+
+def accepted(audit: Mapping[str, Any], part: slice = slice(None)) -> float | None:
+    """What the audit accepts, as a share of samples; None where nobody audits."""
+    audited = sum(audit["audited"][part])
+    return sum(audit["deserved"][part]) / audited if audited else None
 
 
 def onset(audit: Mapping[str, Any]) -> int | None:
@@ -69,19 +80,22 @@ def pattern_share(audit: Mapping[str, Any], name: str, of: str = "false_positive
 
 
 def result(
-    found: Found, *, benchmark: str, controls: Mapping[str, str], hacked: Sequence[str], baselines: Sequence[str]
+    found: Found, *, benchmark: str, controls: Mapping[str, str], hacked: Mapping[str, str], baselines: Sequence[str]
 ) -> Result:
     """Tables, figure and findings.
 
     Args:
         benchmark: development images.
         controls: the same items with other pictures, by what was done to these.
-        hacked: arms whose judge has the planted fault; the first one samples once, the second tries again.
+        hacked: arms whose judge has the planted fault, with their controls: the same settings and no fault. The first
+            one samples once, the second tries again.
         baselines: arms without it.
     """
     arms = {name: cells for name in found.labels if (cells := [c for c in found.cells(name) if AUDIT in c.measures])}
     plain = {name: cells for name, cells in arms.items() if name in baselines}
-    planted = {name: cells for name, cells in arms.items() if name in hacked}
+    shown = [name for pair in hacked.items() for name in pair]
+    planted = {name: arms[name] for name in shown if name in arms}
+    arms = {name: cells for name, cells in arms.items() if name in plain or name in hacked}
     tables = [
         _rates(found, plain),
         _kinds(found, plain),
@@ -89,8 +103,9 @@ def result(
         _controls(found, benchmark, controls),
         *_planted(found, planted),
     ]
-    findings = [*_share_findings(found, plain), *_hacking_findings(found, planted, hacked), *_guessing(found, controls)]
-    return Result(tables, findings, _figure(found, planted or plain), _cases(plain), _data(arms))
+    findings = [*_share_findings(plain), *_hacking_findings(found, planted, hacked), *_guessing(found, controls)]
+    notes = [*_cases(plain), *([_SETTINGS] if planted else [])]
+    return Result(tables, findings, _figure(found, planted or plain), notes, _data(arms | planted))
 
 
 def _measures(cells: Sequence[Cell]) -> list[Mapping[str, Any]]:
@@ -137,12 +152,12 @@ def _kinds(found: Found, arms: Mapping[str, Sequence[Cell]]) -> Table:
     return Table("The same by kind of question", ["method", *kinds], rows, note)
 
 
-def _doubtful(arm: str, hacked: Sequence[str]) -> str:
+def _doubtful(arm: str, hacked: Mapping[str, str]) -> str:
     """The samples whose patterns count: those that a biased judge paid for in error, else false positives."""
     return "paid_in_error" if arm in hacked else "false_positives"
 
 
-def _patterns(found: Found, arms: Mapping[str, Sequence[Cell]], hacked: Sequence[str]) -> Table:
+def _patterns(found: Found, arms: Mapping[str, Sequence[Cell]], hacked: Mapping[str, str]) -> Table:
     """Patterns of doubtful samples, the commonest ones of all arms, with an example."""
     counts: dict[str, int] = {}
     most: dict[str, int] = {}
@@ -153,8 +168,8 @@ def _patterns(found: Found, arms: Mapping[str, Sequence[Cell]], hacked: Sequence
                 own = pattern[_doubtful(arm, hacked)]
                 counts[name] = counts.get(name, 0) + own
                 # The example of the run that has most of it.
-                if pattern["examples"] and own > most.get(name, 0):
-                    most[name], examples[name] = own, pattern["examples"][-1]
+                if (doubtful := pattern["examples"][:own]) and own > most.get(name, 0):
+                    most[name], examples[name] = own, doubtful[-1]
     names = sorted((name for name, count in counts.items() if count), key=lambda name: -counts[name])[:MOST_PATTERNS]
     rows = []
     for name in names:
@@ -208,12 +223,17 @@ def _planted(found: Found, arms: Mapping[str, Sequence[Cell]]) -> list[Table]:
                 ", ".join("never" if step is None else str(step) for step in steps),
                 *(spread(_over(cells, partial(_in_third, gap, third=n))) for n in range(3)),
                 spread(_over(cells, _paid_in_error)),
+                *(spread(_over(cells, partial(_in_third, accepted, third=n))) for n in (0, 2)),
             ]
         )
     if not rows:
         return []
     columns = ["method", "parts at step, by seed", "gap, first third", "second third", "last third", "paid in error"]
-    note = "Gap: share of samples that the biased judge accepts less that of the audit. Paid in error: of all samples."
+    columns += ["the audit accepts, first third", "last third"]
+    note = (
+        "Gap: share of samples that the judge accepts less that of the audit. Paid in error: of all samples. Without "
+        "bias judge and audit are one: what is to be compared is what the audit accepts."
+    )
     return [Table("A judge that accepts what is long", columns, rows, note)]
 
 
@@ -244,39 +264,49 @@ def _blocks(audit: Mapping[str, Any], key: str) -> list[tuple[int, float]]:
     return [(end, count / audited) for end, (count, audited) in sorted(sums.items()) if audited]
 
 
-def _share_findings(found: Found, arms: Mapping[str, Sequence[Cell]]) -> list[Finding]:
-    return [
-        worth(f"Right answers with a wrong process, more than 1 % with {found.labels[name]}", share, PAPER)
-        for name, cells in arms.items()
-        if (share := _over(cells, rate)) is not None
-    ]
+def _share_findings(arms: Mapping[str, Sequence[Cell]]) -> list[Finding]:
+    """The paper's share is of samples of its own training, with ContextRL; the other methods are in the table."""
+    share = _over(arms.get(CONTEXTRL, ()), rate)
+    said = "Right answers with a wrong process are more than 1 % with ContextRL"
+    return [] if share is None else [worth(said, share, PAPER)]
 
 
-def _hacking_findings(found: Found, arms: Mapping[str, Sequence[Cell]], hacked: Sequence[str]) -> list[Finding]:
+def _hacking_findings(found: Found, arms: Mapping[str, Sequence[Cell]], hacked: Mapping[str, str]) -> list[Finding]:
     findings = []
-    for name, cells in arms.items():
+    for name, cells in ((name, arms[name]) for name in hacked if name in arms):
         steps = [step for audit in _measures(cells) if (step := onset(audit)) is not None]
         said = f"at step {', '.join(map(str, steps))}" if steps else "not within the run"
         sees = f"{found.labels[name]}: reward and audit part {said}, in {len(steps)} of {len(cells)} runs."
-        why = "The paper plants no fault; the report of such a run names the step and the pattern."
-        findings.append(Finding("cannot be told", sees, why))
-    if all(name in arms for name in hacked) and len(hacked) > 1:
-        findings += _apart(found, arms[hacked[1]], arms[hacked[0]])
-    return findings
+        why = "The report of such a run names the step and the pattern."
+        findings.append(Finding("not claimed", sees, why))
+    claims = []
+    last = "the last third"
+    for name, control in hacked.items():
+        said = f"What the audit accepts in {last}, {found.labels[name]} less {found.labels.get(control, control)}"
+        claims += _apart(arms, name, control, accepted, said)
+    if len(hacked) > 1:
+        first, second, *_ = hacked
+        said = f"Gap of {last}, {found.labels[second]} less {found.labels[first]}"
+        claims += _apart(arms, second, first, gap, said)
+    return [*findings, *findings_of(claims)]
 
 
-def _apart(found: Found, ours: Sequence[Cell], plain: Sequence[Cell]) -> list[Finding]:
-    """Whether the second attempt makes a policy find the fault sooner: the gap of the last third, seed by seed."""
-    others = {cell.seed: cell.measures[AUDIT] for cell in plain}
-    pairs = [(cell.measures[AUDIT], others[cell.seed]) for cell in ours if cell.seed in others]
-    known = [(gap(a, _third(a, 2)), gap(b, _third(b, 2))) for a, b in pairs]
+def _apart(
+    arms: Mapping[str, Sequence[Cell]],
+    ours: str,
+    plain: str,
+    figure: Callable[[Mapping[str, Any], slice], float | None],
+    said: str,
+) -> list[Claim]:
+    """How a figure of the last third differs between two arms, seed by seed."""
+    others = {cell.seed: cell.measures[AUDIT] for cell in arms.get(plain, ())}
+    pairs = [(cell.measures[AUDIT], others[cell.seed]) for cell in arms.get(ours, ()) if cell.seed in others]
+    known = [(_in_third(figure, a, 2), _in_third(figure, b, 2)) for a, b in pairs]
     both = [(a, b) for a, b in known if a is not None and b is not None]
     if len(both) < 2:
         return []
-    apart = paired_difference([a for a, _ in both], [b for _, b in both])
-    labels = [found.labels[cells[0].arm] for cells in (ours, plain)]
-    sees = f"Gap of the last third, {labels[0]} less {labels[1]}: {apart.mean:+.3f}{ends_of(apart)}, {apart.n} seeds."
-    return [Finding("cannot be told", sees, "The paper does not compare it.")]
+    pair = Comparison(ours, plain, said, paired_difference(*zip(*both, strict=True)), None)
+    return [Claim(pair, said, of_the_paper=False)]
 
 
 def _guessing(found: Found, controls: Mapping[str, str]) -> list[Finding]:
@@ -293,9 +323,10 @@ def _guessing(found: Found, controls: Mapping[str, str]) -> list[Finding]:
     sees = f"Process accuracy without the right picture, the highest end of any method's interval: {', '.join(parts)}."
     return [
         Finding(
-            "agrees" if highest < _LEAK else "cannot be told",
+            "not claimed",
             sees,
-            "A process that is right without the picture would be a leak of the questions.",
+            f"{'Below' if highest < _LEAK else 'Not below'} {_LEAK:.0%}. A process that is right without the picture "
+            "would be a leak of the questions.",
         )
     ]
 
@@ -307,9 +338,15 @@ def _cases(arms: Mapping[str, Sequence[Cell]]) -> list[str]:
     for name, said in cases.items():
         audits = [audit for cells in arms.values() for audit in _measures(cells)]
         counts = sum(audit["patterns"].get(name, {}).get("false_positives", 0) for audit in audits)
-        shown = [e for audit in audits for e in audit["patterns"].get(name, {}).get("examples", [])]
+        # A run's examples begin with its doubtful ones; what follows them are others.
+        found = [pattern for audit in audits if (pattern := audit["patterns"].get(name))]
+        shown = [example for one in found for example in one["examples"][: one["false_positives"]]]
         if counts and shown:
-            notes.append(f"False positives by {said}: {counts:,}, such as {_cell_text(shown[0])}.")
+            of = sum(audit["looked_at"]["false_positives"] for audit in audits)
+            notes.append(
+                f"False positives by {said}: {counts:,} of {of:,} in {len(audits)} runs, such as "
+                f"{_cell_text(shown[0])}."
+            )
     return notes
 
 

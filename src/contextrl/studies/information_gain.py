@@ -211,8 +211,8 @@ def _course(cells: Sequence[Cell]) -> list[Finding]:
         return []
     apart = paired_difference([last for last, _ in pairs], [first for _, first in pairs])
     sees = f"The gain of the last third less that of the first: {apart.mean:+.3f}{ends_of(apart)}, {apart.n} seeds."
-    why = "The paper gives totals, no course. What has been learned is in no later sample as a gain."
-    return [Finding("cannot be told", sees, why)]
+    why = "The paper gives totals. What has been learned is in no later sample as a gain."
+    return [Finding("not claimed", sees, why)]
 
 
 def _percent(share: float | None) -> str:

@@ -10,9 +10,9 @@ from typing import Any
 from contextrl.statistics.seeds import Estimate, estimate
 from contextrl.studies.accuracies import BASE, against, as_data, dots, repeated_table
 from contextrl.studies.cells import Cell
-from contextrl.studies.figures import Comparison, adjusted_together, by_seed, compare, process_accuracy
 from contextrl.studies.figures import Figure as Measured
-from contextrl.studies.findings import finding
+from contextrl.studies.figures import by_seed, compare, process_accuracy
+from contextrl.studies.findings import Claim, findings_of
 from contextrl.studies.study import Finding, Found, Result
 from contextrl.studies.tables import Table, accuracy_table, spread
 
@@ -113,24 +113,14 @@ def _judges(found: Found) -> Table:
 
 
 def _findings(found: Found, benchmark: str) -> list[Finding]:
-    """What the paper relies on: a judge that errs suffices; its context matters. All are adjusted together."""
+    """What the paper relies on: a judge's context matters; beside it what its errors cost."""
     measures: dict[str, tuple[Measured, Sequence[int] | None]] = {"process": (process_accuracy, None)}
-    claims: list[str] = []
-    pairs: list[Comparison] = []
-    for name in found.labels:
-        if name in (BASE, STEPS):
-            continue
-        # The base policy has one cell, whatever the seed.
-        base = [_as_seed(one, cell.seed) for one in found.cells(BASE) for cell in found.cells(name)]
-        gain = compare(found.cells(name), [base], benchmark, measures)
-        claims += [f"A judge that errs suffices as a reward: {found.labels[name]} less the base policy"] * len(gain)
-        pairs += gain
     with_solution, with_answer = (found.cells(f"contextrl-judge-large{end}") for end in ("", "-answer"))
-    apart = compare(with_solution, [with_answer], benchmark, measures)
-    claims += ["What the judge sees matters (paper, table 4: 1.96 points): solution less answer"] * len(apart)
-    adjusted = adjusted_together([*pairs, *apart])
-    return [finding(pair, f"{claim}, process accuracy") for claim, pair in zip(claims, adjusted, strict=True)]
-
-
-def _as_seed(cell: Cell, seed: int) -> Cell:
-    return Cell(cell.arm, seed, cell.settings, cell.steps, cell.seconds, outcomes=cell.outcomes)
+    said = "What the judge sees matters (paper, table 4: 1.96 points): large judge, solution less answer"
+    claims = [Claim(pair, said, paper=0.0196) for pair in compare(with_solution, [with_answer], benchmark, measures)]
+    for name in found.labels:
+        if name not in (BASE, STEPS):
+            said = f"What a judge's errors cost: the step judge's run less that of the {found.labels[name]}"
+            pairs = compare(found.cells(STEPS), [found.cells(name)], benchmark, measures)
+            claims += [Claim(pair, said, of_the_paper=False) for pair in pairs]
+    return findings_of(claims)

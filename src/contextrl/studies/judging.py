@@ -13,8 +13,8 @@ from itertools import product
 from typing import Any
 
 from contextrl.statistics.seeds import Estimate, PairedDifference, estimate, paired_difference
-from contextrl.studies.figures import Comparison, adjusted_together
-from contextrl.studies.findings import finding
+from contextrl.studies.figures import Comparison
+from contextrl.studies.findings import Claim, findings_of
 from contextrl.studies.study import Figure, Finding, Found, Result, Row
 from contextrl.studies.tables import Table, ends_of, spread
 
@@ -344,8 +344,12 @@ def _gaps(judges: Mapping[str, Mapping[int, Measure]], context: str) -> list[flo
 
 def _findings(comparisons: Mapping[str, Compared], judges: Mapping[str, Mapping[int, Measure]]) -> list[Finding]:
     known = [Comparison("", "", said, apart, None) for said, (apart, _, _) in comparisons.items() if apart is not None]
-    told = [(pair, *comparisons[pair.measure][1:]) for pair in adjusted_together(known)]
-    return [*(finding(pair, pair.measure, higher=up, paper=rise) for pair, up, rise in told), *_bias(judges)]
+    claims = []
+    for pair in known:
+        _, up, rise = comparisons[pair.measure]
+        # The paper measures recall alone.
+        claims.append(Claim(pair, pair.measure, higher=up, paper=rise, of_the_paper=not up or rise is not None))
+    return [*findings_of(claims), *_bias(judges)]
 
 
 def _bias(judges: Mapping[str, Mapping[int, Measure]]) -> list[Finding]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from contextrl.studies.accuracies import against, as_data, dots, of, repeated_table
-from contextrl.studies.findings import finding
+from contextrl.studies.findings import Claim, findings_of
 from contextrl.studies.study import Found, Result
 from contextrl.studies.tables import Table, accuracy_table
 
@@ -23,13 +23,13 @@ def result(
     tables = [accuracy_table(found.store, found.arms(), benchmark, title=title, classes=classes), _groups(found)]
     pairs = against(found, benchmark, ("misconceived",), arm=contextrl, base=base)
     tables += repeated_table(pairs, found.labels, "ContextRL less the others")
-    findings = [
-        finding(pair, f"On longer questions, ContextRL less {found.labels[name]}")
+    claims = [
+        Claim(pair, f"On longer questions, ContextRL less {found.labels[name]}", of_the_paper=False)
         for name in others
         if (pair := of(pairs, name)) is not None
     ]
     figure = dots(found, benchmark, title="Right answers by right steps, longer questions", base=base)
-    return Result(tables, findings, figure, [], {"comparisons": as_data(pairs)})
+    return Result(tables, findings_of(claims), figure, [], {"comparisons": as_data(pairs)})
 
 
 def _groups(found: Found) -> Table:

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from contextrl.statistics.seeds import paired_difference
+from contextrl.statistics.seeds import estimate
 from contextrl.studies.accuracies import CONTEXTRL, against, as_data, dots, of, repeated_table
 from contextrl.studies.costs import processor_seconds, rounded_mean
-from contextrl.studies.figures import (
-    Comparison,
-    adjusted_together,
-    answer_accuracy,
-    by_seed,
-    over_seeds,
-    process_accuracy,
-)
-from contextrl.studies.findings import finding
-from contextrl.studies.study import Finding, Found, Result
+from contextrl.studies.figures import Comparison, answer_accuracy, compare, over_seeds, process_accuracy
+from contextrl.studies.figures import Figure as Measured
+from contextrl.studies.findings import Claim, findings_of
+from contextrl.studies.study import Found, Result
 from contextrl.studies.tables import Table, accuracy_table, spread
 
 _REFERENCE = "reference-model"
+#: The paper's ContextRL less the others, in points: SFT is on references by another model, for five epochs.
+_PAPER = {
+    "sft-foreign-epochs": ("SFT on references by another hand", {"perception": 3.15, "reasoning": 4.43}),
+    "grpo": ("GRPO with the answer reward", {"perception": 0.97, "reasoning": 4.20}),
+    "dapo": ("DAPO", {"perception": 0.48, "reasoning": 1.69}),
+}
 #: The paper's ContextRL less its 32B judge model, in points.
 _PAPERS_REFERENCE = {"perception": 1.12, "reasoning": -2.66}
 
@@ -42,18 +44,46 @@ def result(
     pairs = against(found, benchmark, ("misconceived",))
     tables += repeated_table(pairs, found.labels, "ContextRL less the others")
     figure = dots(found, benchmark, title="Right answers by right steps, held-out images")
-    # In brackets the paper's difference in perception and in reasoning, in points.
-    claims = {
-        "sft-own": "ContextRL less SFT on references in the policy's own voice (paper: 3.15 and 4.43 points)",
-        "sft-foreign": "ContextRL less SFT on references by another hand (paper: 3.15 and 4.43 points)",
-        "grpo": "ContextRL less GRPO with the answer reward (paper: 0.97 and 4.20 points)",
-        "dapo": "ContextRL less DAPO (paper: 0.48 and 1.69 points)",
-        "grpo-process-tokens": "ContextRL less GRPO with the process reward and as many sampled tokens",
-        "grpo-process-time": "ContextRL less GRPO with the process reward and as much processor time",
-    }
-    findings = [finding(pair, said) for name, said in claims.items() if (pair := of(pairs, name))]
-    findings += _reference(found, benchmark, tasks)
-    return Result(tables, findings, figure, _notes(found), {"comparisons": as_data(pairs)})
+    claims = [*_papers(found, benchmark, tasks), *_larger(found, benchmark, tasks), *_ours(found, pairs)]
+    return Result(tables, findings_of(claims), figure, _notes(found), {"comparisons": as_data(pairs)})
+
+
+def _papers(found: Found, benchmark: str, tasks: Mapping[str, Sequence[str]]) -> list[Claim]:
+    """Table 1, as it counts: answers, by task."""
+    claims = []
+    for name, (said, points) in _PAPER.items():
+        measures = _answers(found, benchmark, tasks)
+        for pair in compare(found.cells(CONTEXTRL), [found.cells(name)], benchmark, measures):
+            paper = points[pair.measure]
+            what = f"ContextRL less {said}, answers in {pair.measure} (paper: {paper:+.2f} points)"
+            claims.append(Claim(pair, what, paper=paper / 100))
+    return claims
+
+
+def _larger(found: Found, benchmark: str, tasks: Mapping[str, Sequence[str]]) -> list[Claim]:
+    """The paper's policy against its larger judge model: it passes in one task and stays behind in the other."""
+    # One model, whatever the seed: what varies is ours.
+    larger = [replace(cell, seed=own.seed) for own in found.cells(CONTEXTRL) for cell in found.cells(_REFERENCE)[:1]]
+    claims = []
+    for pair in compare(found.cells(CONTEXTRL), [larger], benchmark, _answers(found, benchmark, tasks)):
+        paper = _PAPERS_REFERENCE[pair.measure]
+        said = f"ContextRL less one larger model, answers in {pair.measure} (paper: {paper:+.2f} points)"
+        claims.append(Claim(pair, said, higher=paper > 0, paper=paper / 100))
+    return claims
+
+
+def _ours(found: Found, pairs: Sequence[Comparison]) -> list[Claim]:
+    """What the paper does not compare: answers by right steps, at equal steps, tokens and time."""
+    every = [pair for name in found.labels if (pair := of(pairs, name)) is not None and name != _REFERENCE]
+    said = "Answers by right steps, ContextRL less "
+    return [Claim(pair, f"{said}{found.labels[pair.other]}", of_the_paper=False) for pair in every]
+
+
+def _answers(
+    found: Found, benchmark: str, tasks: Mapping[str, Sequence[str]]
+) -> dict[str, tuple[Measured, Sequence[int] | None]]:
+    items = found.store.items(benchmark)
+    return {task: (answer_accuracy, items.of_kinds(kinds)) for task, kinds in tasks.items()} if items else {}
 
 
 def _by_task(found: Found, benchmark: str, tasks: Mapping[str, Sequence[str]]) -> Table:
@@ -91,27 +121,18 @@ def _costs(found: Found) -> Table:
 
 
 def _notes(found: Found) -> list[str]:
-    own, plain = processor_seconds(found.cells(CONTEXTRL)), processor_seconds(found.cells("grpo-process"))
-    if not own or not plain:
+    """What stage 2 costs, seed by seed."""
+    plain = {cell.seed: cell for cell in found.cells("grpo-process")}
+    shares = []
+    for cell in found.cells(CONTEXTRL):
+        own, other = (processor_seconds([one]) if one is not None else [] for one in (cell, plain.get(cell.seed)))
+        if own and other:
+            shares.append(own[0] / other[0] - 1)
+    if not shares:
         return []
-    more = (sum(own) / len(own)) / (sum(plain) / len(plain)) - 1
-    return [f"Stage 2 costs {more:.0%} of processor time beside GRPO with the same reward and as many steps."]
-
-
-def _reference(found: Found, benchmark: str, tasks: Mapping[str, Sequence[str]]) -> list[Finding]:
-    """The paper's policy against its larger judge model: it passes in one task and stays behind in the other."""
-    items = found.store.items(benchmark)
-    larger, cells = found.cells(_REFERENCE), found.cells(CONTEXTRL)
-    pairs = []
-    for task in _PAPERS_REFERENCE if items else ():
-        places = items.of_kinds(tasks[task]) if items else []
-        own, one = (by_seed(arm, benchmark, process_accuracy, places) for arm in (cells, larger))
-        if own and one:
-            # One model, whatever the seed: what varies is ours.
-            pairs.append(Comparison(CONTEXTRL, _REFERENCE, task, paired_difference(own, one[:1] * len(own)), None))
-    findings = []
-    for pair in adjusted_together(pairs):
-        paper = _PAPERS_REFERENCE[pair.measure]
-        said = f"In {pair.measure}, ContextRL less the larger model (paper: {paper:+.2f} points)"
-        findings.append(finding(pair, said, higher=paper > 0))
-    return findings
+    more = estimate(shares, bounds=(-1.0, math.inf))
+    ends = "" if more.low is None or more.high is None else f" [{more.low:.0%}, {more.high:.0%}]"
+    return [
+        f"Stage 2 costs {more.mean:.0%}{ends} of processor time beside GRPO with the same reward and as many steps. "
+        "The miniature's step judge costs nothing; a judge model is asked about every retry too."
+    ]

@@ -14,8 +14,8 @@ from contextrl.records.evaluation import class_of
 from contextrl.statistics.pass_at_k import mean_pass_at_k, steps_of_k
 from contextrl.statistics.seeds import Estimate, estimate, paired_difference
 from contextrl.studies.cells import RIGHT, UNSCORED, Cell
-from contextrl.studies.figures import Comparison, adjusted_together
-from contextrl.studies.findings import finding
+from contextrl.studies.figures import Comparison
+from contextrl.studies.findings import Claim, findings_of
 from contextrl.studies.study import Figure, Finding, Found, Result, Row
 from contextrl.studies.tables import Table, spread
 
@@ -128,9 +128,16 @@ def result(found: Found, *, benchmark: str, classes: Sequence[str], ours: str, p
     asked |= {f"the same, class {name}": of_class(base, name, places) for name in classes}
     differences = [pair for what, own in asked.items() if (pair := _difference(arms, own, ours, plain, what))]
     findings = [
-        *(
-            finding(pair, f"ContextRL less GRPO, {pair.measure} ({len(asked[pair.measure])} questions)")
-            for pair in adjusted_together(differences)
+        *findings_of(
+            [
+                # Classes are parts of the whole, some of few questions: the claim is of the whole.
+                Claim(
+                    pair,
+                    f"ContextRL less GRPO, {pair.measure} ({len(asked[pair.measure])} questions)",
+                    of_the_paper=not place,
+                )
+                for place, pair in enumerate(differences)
+            ]
         ),
         *_forgetting(found, arms, base),
     ]
@@ -255,4 +262,4 @@ def _forgetting(found: Found, arms: Mapping[str, Sequence[Cell]], base: Mapping[
     if not told:
         return []
     sees = f"Forgotten of what the base solves in nine of ten samples: {'; '.join(told)}."
-    return [Finding("cannot be told", sees, "The paper does not measure it.")]
+    return [Finding("not claimed", sees)]

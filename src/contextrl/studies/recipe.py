@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from contextrl.studies.accuracies import against, as_data, dots, of, repeated_table
-from contextrl.studies.findings import finding
+from contextrl.studies.findings import Claim, findings_of
 from contextrl.studies.study import Found, Result
 from contextrl.studies.tables import accuracy_table
 
@@ -21,9 +21,9 @@ def result(found: Found, *, benchmark: str, classes: Sequence[str], built: str, 
     pairs = against(found, benchmark, ("misconceived",), arm=built)
     tables += repeated_table(pairs, found.labels, "The recipe's set less the others")
     claim = "ContextRL on the recipe's set less ContextRL on as many candidates as they come"
-    findings = [finding(pair, claim)] if (pair := of(pairs, plain)) is not None else []
+    claims = [Claim(pair, claim, of_the_paper=False)] if (pair := of(pairs, plain)) is not None else []
     figure = dots(found, benchmark, title="Right answers by right steps, development images")
     notes = [
         "Which judge tells right from wrong in a build sees the answer alone: some references are false positives."
     ]
-    return Result(tables, findings, figure, notes, {"comparisons": as_data(pairs)})
+    return Result(tables, findings_of(claims), figure, notes, {"comparisons": as_data(pairs)})

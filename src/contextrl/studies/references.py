@@ -8,7 +8,7 @@ from typing import Any
 
 from contextrl.studies.accuracies import CONTEXTRL, against, as_data, dots, of, repeated_table
 from contextrl.studies.figures import Comparison
-from contextrl.studies.findings import difference_said, finding, no_interval, says, undecided
+from contextrl.studies.findings import Claim, difference_said, findings_of, no_interval, says, undecided
 from contextrl.studies.study import Finding, Found, Result
 from contextrl.studies.tables import Table, accuracy_table
 
@@ -51,7 +51,7 @@ def result(found: Found, *, benchmark: str, classes: Sequence[str], weak: str, s
     findings = _unharmed(of(pairs, weak))
     sft_pairs = against(found, benchmark, (), arm=sft)
     if (pair := of(sft_pairs, sft_weak)) is not None:
-        findings.append(finding(pair, "SFT on whole references less SFT on the weaker model's"))
+        findings += findings_of([Claim(pair, "SFT on whole references less SFT on the weaker model's")])
     figure = dots(found, benchmark, title="Right answers by right steps, development images")
     return Result(tables, findings, figure, _losses(found, pairs), {"comparisons": as_data([*pairs, *sft_pairs])})
 

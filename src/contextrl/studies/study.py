@@ -9,7 +9,7 @@ from typing import Any, Literal
 from contextrl.studies.cells import Cell, CellStore
 from contextrl.studies.tables import Table
 
-Says = Literal["agrees", "disagrees", "cannot be told"]
+Says = Literal["agrees", "disagrees", "cannot be told", "not claimed"]
 Row = dict[str, Any]
 
 
@@ -18,6 +18,7 @@ class Finding:
     """One claim and what became of it.
 
     Attributes:
+        verdict: `not claimed` where the paper says nothing of it.
         sees: what our cells show, with numbers.
         why: where the verdict needs a reason.
     """

@@ -12,10 +12,13 @@ from contextrl.studies.study import Finding, Result
 #: How verdicts come about, for who reads a page.
 HOW = (
     "A finding agrees or disagrees where its p is below 0.05: of the paired t-test over seeds, adjusted by Holm for "
-    "all that its study or table compares. A share that is said to count does so where its whole interval is on one "
-    "side of 1 %. Everything else cannot be told, and the reason stands beside it. Seeds are trainings: an interval "
-    "says what another training gives on the same items, not what other items do. Held-out images are looked at by the "
-    "main comparison alone; choices were made on development images."
+    "all findings of its study about what the paper claims; and it disagrees where the paper's difference is a point "
+    "or more and the whole interval here is within a point of none. A share that is said to count does so where its "
+    "whole interval is on one side of 1 %. Everything else cannot be told, and the reason stands beside it. What the "
+    "paper says nothing of is not claimed: its p are adjusted apart, and say whether a difference is told apart from "
+    "none. p in tables are adjusted within the table. Seeds are trainings: an interval says what another training "
+    "gives on the same items, not what other items do. Held-out images are looked at by the main comparison alone; "
+    "choices were made on development images."
 )
 
 

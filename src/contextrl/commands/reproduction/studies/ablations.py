@@ -47,5 +47,5 @@ STUDY = Study(
     quick=("base", "contextrl", "without-car", "without-cas"),
     measured={arm.name: ("leaks",) for arm in (CONTEXTRL, *_DISCLOSED)},
     probes={"leaks": means_of(REPORT_LEAKED_ANSWER)},
-    more_seeds={arm.name: 5 for arm in (CONTEXTRL, *PAPER)},
+    more_seeds=dict.fromkeys((CONTEXTRL.name, *(arm.name for arm in PAPER), *ablations.CORE), 5),
 )

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from functools import partial
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from contextrl.commands.reproduction.arms import BASE, DEV, Arm, Study, at
 from contextrl.commands.reproduction.artifacts import Artifact, Work
 from contextrl.commands.reproduction.training import train_command
 from contextrl.miniature.classes import FAMILIARITIES
+from contextrl.miniature.tasks import miniature_examples
 from contextrl.studies import false_positives
 
 _RUN, _ROWS = "answer-reward-run", "sampled-rows"
@@ -15,6 +19,9 @@ _RUN, _ROWS = "answer-reward-run", "sampled-rows"
 _STEPS, _SIZE = 240, 500
 _SHARES = {f"sft-false-{percent}": percent / 100 for percent in (0, 10, 20, 30)}
 _REFERENCES = "sft-false-0-references"
+_OWN_VOICE = "sft-false-0-references-own"
+#: Rows that the run draws from: `data.examples`.
+_COUNT = 2000
 
 
 def _run(work: Work) -> None:
@@ -35,8 +42,18 @@ def _rows(work: Work) -> None:
     work.call([*common, str(work.path / f"{_REFERENCES}.parquet"), *chosen, "--references"])
 
 
-def _arm(name: str, label: str) -> Arm:
-    return Arm(name, label, "sft.yaml", (f"data.train={at(_ROWS)}/{name}.parquet",), needs=(_ROWS,))
+def _own_voice(work: Work) -> None:
+    """The same questions with references as the policy itself would write them."""
+    work.path.mkdir(parents=True)
+    rows = pq.read_table(work.artifact(_ROWS) / f"{_REFERENCES}.parquet")
+    solutions = {example.id: example.solution for example in miniature_examples("train", _COUNT, seed=work.seed)}
+    own = pa.array([solutions[example] for example in rows.column("example").to_pylist()])
+    rows = rows.set_column(rows.column_names.index("solution"), "solution", own)
+    pq.write_table(rows, work.path / f"{_OWN_VOICE}.parquet")
+
+
+def _arm(name: str, label: str, rows: str = _ROWS) -> Arm:
+    return Arm(name, label, "sft.yaml", (f"data.train={at(rows)}/{name}.parquet",), needs=(rows,))
 
 
 STUDY = Study(
@@ -49,12 +66,24 @@ STUDY = Study(
         BASE,
         *(_arm(name, f"SFT, own answers, {share:.0%} false positives") for name, share in _SHARES.items()),
         _arm(_REFERENCES, "SFT, references of the same questions"),
+        _arm(_OWN_VOICE, "SFT, the same references in the policy's voice", _OWN_VOICE),
     ),
     sets=(DEV,),
     result=partial(
-        false_positives.result, benchmark=DEV, classes=FAMILIARITIES, shares=_SHARES, references=_REFERENCES
+        false_positives.result,
+        benchmark=DEV,
+        classes=FAMILIARITIES,
+        shares=_SHARES,
+        references={
+            _REFERENCES: "references of the same questions by another hand",
+            _OWN_VOICE: "the same references in the policy's own voice",
+        },
     ),
     quick=("base", "sft-false-0", "sft-false-30", _REFERENCES),
-    artifacts=(Artifact(_RUN, 2, _run), Artifact(_ROWS, 2, _rows, needs=(_RUN,))),
+    artifacts=(
+        Artifact(_RUN, 2, _run),
+        Artifact(_ROWS, 2, _rows, needs=(_RUN,)),
+        Artifact(_OWN_VOICE, 1, _own_voice, needs=(_ROWS,)),
+    ),
     seeds=5,
 )

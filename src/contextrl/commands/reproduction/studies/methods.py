@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Literal
 
 from contextrl.commands.reproduction.arms import (
     BASE,
@@ -22,15 +23,20 @@ from contextrl.miniature.classes import FAMILIARITIES
 from contextrl.miniature.tasks import KINDS
 from contextrl.studies import methods
 
-_TOKENS = Arm(
-    "grpo-process-tokens", "GRPO, process reward, ContextRL's tokens", "grpo-process.yaml", spends="contextrl"
+_COSTS: dict[str, Literal["sampled", "processor"]] = {"tokens": "sampled", "time": "processor"}
+#: With as many sampled tokens as ContextRL's, and with as much processor time.
+_EQUAL = tuple(
+    Arm(f"{arm.name}-{end}", f"{arm.label}, ContextRL's {end}", arm.config, spends=CONTEXTRL.name, of=of)
+    for end, of in _COSTS.items()
+    for arm in (GRPO, DAPO, GRPO_PROCESS)
 )
-_TIME = Arm(
-    "grpo-process-time",
-    "GRPO, process reward, ContextRL's time",
-    "grpo-process.yaml",
-    spends="contextrl",
-    of="processor",
+#: Five epochs of the 2,000 rows, as the paper's SFT has; it evaluates the best of them, this is the last.
+_EPOCHS = "train.max_steps=625"
+_SFT = (
+    SFT_OWN,
+    Arm("sft-foreign", "SFT, foreign voice", "sft.yaml", ("data.voice=foreign",)),
+    Arm("sft-own-epochs", "SFT, own voice, five epochs", "sft.yaml", (_EPOCHS,)),
+    Arm("sft-foreign-epochs", "SFT, foreign voice, five epochs", "sft.yaml", ("data.voice=foreign", _EPOCHS)),
 )
 _TASKS = {task: [kind for kind, info in KINDS.items() if info.task == task] for task in ("perception", "reasoning")}
 
@@ -49,20 +55,18 @@ STUDY = Study(
     "passes the 32B judge model in perception (64.10) and stays behind it in reasoning (65.03). One run each.",
     arms=(
         BASE,
-        SFT_OWN,
-        Arm("sft-foreign", "SFT, foreign voice", "sft.yaml", ("data.voice=foreign",)),
+        *_SFT,
         GRPO,
         DAPO,
         GRPO_PROCESS,
         CONTEXTRL,
-        _TOKENS,
-        _TIME,
+        *_EQUAL,
         Arm(_REFERENCE, "larger reference model", None, needs=(_REFERENCE,), target=at(_REFERENCE), seeded=False),
     ),
     sets=(TEST, BLANK),
     result=partial(methods.result, benchmark=TEST, blank=BLANK, classes=FAMILIARITIES, tasks=_TASKS),
     quick=("base", "sft-own", "grpo", "dapo", "grpo-process", "contextrl"),
-    measured=dict.fromkeys(("grpo", "dapo", "grpo-process", "contextrl"), ("processor",)),
+    measured={arm.name: ("processor",) for arm in (GRPO, DAPO, GRPO_PROCESS, CONTEXTRL, *_EQUAL)},
     artifacts=(Artifact(_REFERENCE, 1, _reference, seeded=False),),
     seeds=5,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from contextrl.commands.reproduction.arms import BASE, CONTEXTRL, DEV, Study
+from contextrl.commands.reproduction.arms import BASE, CONTEXTRL, DEV, WITHOUT_CAR, Study
 from contextrl.commands.reproduction.arms import contextrl_with as changed
 from contextrl.miniature.classes import FAMILIARITIES
 from contextrl.studies import openings
@@ -31,6 +31,8 @@ _QUESTIONS = {
         "gradient only from the step on that the report names",
         "objective.rolled_back_tokens=after_wrong_step",
     ): "A gradient only from the first wrong step on?",
+    changed("no-reference", "the judge sees no reference", "judge.context=none"): "No reference at all?",
+    WITHOUT_CAR: "The answer alone?",
     changed(
         "documents-all", "the judge sees facts on every digit", "data.facts=all", "judge.context=documents"
     ): "Facts in place of a solution, on every digit?",
