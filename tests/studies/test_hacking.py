@@ -118,7 +118,6 @@ def test_the_study(tmp_path: Path) -> None:
     assert seen[3].startswith("Gap of the last third, ContextRL, biased less GRPO, biased: -0.400")
     assert seen[4].endswith("picture blanked 0.000.")
     assert "a digit that is not there: 9 of 18 in 3 runs, such as `Sum: 5.`" in shown.notes[0]
-    assert "compared with each other alone" in shown.notes[1]
     assert shown.figure is not None
     (first,) = (r for r in shown.figure.rows if r["series"] == "GRPO, biased: rewarded" and r["step"] == 5)
     assert first["value"] == pytest.approx(28 / 50)

@@ -23,10 +23,6 @@ AUDIT = "audit"
 BLOCK, MOST_PATTERNS = 5, 10
 #: Of right answers, those with a wrong process: derived from the paper's 8.9 % and 51.12 %.
 PAPER = 0.155
-_SETTINGS = (
-    "The runs with a biased judge, and those beside them without bias, are looked for a fault: temperature 1.3, four "
-    "times the learning rate, no KL, 120 steps. They are to be compared with each other alone."
-)
 #: Process accuracy without the right picture from which guessing would not explain it.
 _LEAK = 0.05
 
@@ -104,8 +100,7 @@ def result(
         *_planted(found, planted),
     ]
     findings = [*_share_findings(plain), *_hacking_findings(found, planted, hacked), *_guessing(found, controls)]
-    notes = [*_cases(plain), *([_SETTINGS] if planted else [])]
-    return Result(tables, findings, _figure(found, planted or plain), notes, _data(arms | planted))
+    return Result(tables, findings, _figure(found, planted or plain), _cases(plain), _data(arms | planted))
 
 
 def _measures(cells: Sequence[Cell]) -> list[Mapping[str, Any]]:

@@ -48,6 +48,7 @@ class Study:
 
     Attributes:
         claim: what the paper says, with its numbers.
+        setup: how its runs differ from `writing.HOW`, and what its labels do not say.
         sets: what every arm is evaluated on, greedily.
         result: reads finished cells.
         quick: arms of `--quick`.
@@ -67,6 +68,7 @@ class Study:
     measured: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     probes: Mapping[str, Probe] = field(default_factory=dict)
     artifacts: tuple[Artifact, ...] = ()
+    setup: str = ""
     seeds: int = 3
     more_seeds: Mapping[str, int] = field(default_factory=dict)
 

@@ -33,6 +33,8 @@ def written(store: CellStore, study: Study, seeds: Sequence[int]) -> Written | N
     wanted = {arm.label: min(len(seeds), study.seeds_of(arm)) for arm in study.arms if arm.seeded}
     command = f"contextrl reproduce {study.name} --seeds {len(seeds)}"
     said, result = seeds_said(counts, wanted), _filled(_result(study, found))
+    if study.setup:
+        result = replace(result, notes=[*result.notes, study.setup])
     return Written(study.name, study.title, study.claim, command, said, result)
 
 

@@ -47,5 +47,7 @@ STUDY = Study(
     quick=("base", "contextrl", "without-car", "without-cas"),
     measured={arm.name: ("leaks",) for arm in (CONTEXTRL, *_DISCLOSED)},
     probes={"leaks": means_of(REPORT_LEAKED_ANSWER)},
+    setup="Further samples in place of retries are as many for each all-negative group. More groups stay all-negative, "
+    "so that such a run samples more tokens than ContextRL's.",
     more_seeds=dict.fromkeys((CONTEXTRL.name, *(arm.name for arm in PAPER), *ablations.CORE), 5),
 )

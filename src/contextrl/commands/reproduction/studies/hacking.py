@@ -55,4 +55,6 @@ STUDY = Study(
     quick=("base", "grpo", "contextrl", "hack-grpo"),
     measured={arm.name: (hacking.AUDIT,) for arm in (*_BASELINES, *_HACKED, *_CONTROL)},
     probes={hacking.AUDIT: _audit},
+    setup="The runs with a biased judge, and those beside them without bias, are made to look for a fault: temperature "
+    "1.3, a learning rate of 3e-4, no KL, 120 steps. They are to be compared with each other alone.",
 )

@@ -101,4 +101,6 @@ STUDY = Study(
     measured={arm.name: (references.VERDICTS,) for arm in (CONTEXTRL, *_ARMS)},
     probes={references.VERDICTS: _verdicts},
     artifacts=(Artifact(_WEAK, 1, _weak),),
+    setup="References by the base policy are its greedy answers where the answer is right, by whatever steps; where it "
+    "is wrong the whole reference stays.",
 )
