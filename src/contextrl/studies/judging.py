@@ -273,8 +273,9 @@ def _hangs_on(found: Found, judges: Mapping[str, Mapping[int, Measure]]) -> Tabl
 
 
 def _ratio(counts: Sequence[Mapping[str, int]], part: str, whole: str) -> str:
-    total = sum(count[whole] for count in counts)
-    return f"{sum(count[part] for count in counts) / total:.3f}" if total else "–"
+    """Mean over judges, with its interval: judges of one size and several seeds may be unlike each other."""
+    shares = [count[part] / count[whole] for count in counts if count[whole]]
+    return spread(estimate(shares)) if shares else "–"
 
 
 def _figure(found: Found, judges: Mapping[str, Mapping[int, Measure]]) -> Figure:
@@ -343,12 +344,12 @@ def _gaps(judges: Mapping[str, Mapping[int, Measure]], context: str) -> list[flo
 
 
 def _findings(comparisons: Mapping[str, Compared], judges: Mapping[str, Mapping[int, Measure]]) -> list[Finding]:
-    known = [Comparison("", "", said, apart, None) for said, (apart, _, _) in comparisons.items() if apart is not None]
-    claims = []
-    for pair in known:
-        _, up, rise = comparisons[pair.measure]
-        # The paper measures recall alone.
-        claims.append(Claim(pair, pair.measure, higher=up, paper=rise, of_the_paper=not up or rise is not None))
+    # The paper measures recall alone.
+    claims = [
+        Claim(Comparison("", "", said, apart, None), said, up, rise, of_the_paper=not up or rise is not None)
+        for said, (apart, up, rise) in comparisons.items()
+        if apart is not None
+    ]
     return [*findings_of(claims), *_bias(judges)]
 
 

@@ -134,5 +134,5 @@ def _notes(found: Found) -> list[str]:
     ends = "" if more.low is None or more.high is None else f" [{more.low:.0%}, {more.high:.0%}]"
     return [
         f"Stage 2 costs {more.mean:.0%}{ends} of processor time beside GRPO with the same reward and as many steps. "
-        "The miniature's step judge costs nothing; a judge model is asked about every retry too."
+        "Judging costs nothing here; a judge model is asked about every retry too."
     ]
