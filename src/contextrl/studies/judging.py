@@ -360,13 +360,8 @@ def _bias(judges: Mapping[str, Mapping[int, Measure]]) -> list[Finding]:
         return []
     places, false = _size(sets)
     sees = f"Of the responses that both judges with the solution reject {false / places:.3f} are false positives"
-    return [
-        Finding(
-            "cannot be told",
-            f"{sees} (the paper: people agreed with 95.8 % of 1,000).",
-            "The share depends on how many true positives there are to be rejected; here as many as false ones.",
-        )
-    ]
+    why = "The share depends on how many true positives there are to be rejected; here as many as false ones."
+    return [Finding("cannot be told", f"{sees} (the paper: people agreed with 95.8 % of 1,000).", why)]
 
 
 def _believes(judges: Mapping[str, Mapping[int, Measure]]) -> list[str]:
