@@ -19,8 +19,8 @@ from contextrl.judge.llm.naming import Naming
 from contextrl.judge.settings import ServerConfig
 
 USAGE = {"prompt_tokens": 10, "completion_tokens": 5}
-#: A status in place of a reply.
-Reply = str | int | tuple[str, str]
+#: A status in place of a reply; a message as it is sent.
+Reply = str | int | tuple[str, str] | dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def chat_model(says: Callable[[Asked], Reply], seconds: Callable[[int], float] =
     """A server.
 
     Args:
-        says: what it replies: a text, a text with its finish reason, or an HTTP status.
+        says: what it replies: a text, a text with its finish reason, a message, or an HTTP status.
         seconds: how long it takes with its n-th request.
     """
     model = ChatModel("")
@@ -60,8 +60,9 @@ def chat_model(says: Callable[[Asked], Reply], seconds: Callable[[int], float] =
         if isinstance(said, int):
             body = plain(json.dumps({"error": {"message": "made to fail"}}).encode(), f"{said} Made")
         else:
-            text, reason = (said, "stop") if isinstance(said, str) else said
-            message = {"role": "assistant", "content": text}
+            text, reason = said if isinstance(said, tuple) else (said, "stop")
+            content = text if isinstance(text, dict) else {"content": text}
+            message = {"role": "assistant", **content}
             choices = [{"index": 0, "finish_reason": reason, "message": message}]
             body = plain(completion("", choices=choices, usage=USAGE))
         return [(seconds(request.number), body)]

@@ -71,7 +71,11 @@ def test_pictures_come_before_the_text_and_settings_are_the_protocols() -> None:
 
 SAID = [
     (reply("so far", "length"), Answer("1", "so far", True, "length", 4)),
-    (reply("", "stop"), Answer("1", "", False, "stop", 4)),
+    (reply("", "stop"), Answer("1", error="empty: a reply without content")),
+    (reply(None, "stop"), Answer("1", error="empty: a reply without content")),
+    (reply(" \n", ""), Answer("1", error="empty: a reply without content")),
+    (reply(None, "content_filter"), Answer("1", error="empty: a reply without content")),
+    (reply(None, "stop", reasoning_content="hm"), Answer("1", "", False, "stop", 4)),
     (reply(None, "length", reasoning_content="hm"), Answer("1", "", True, "length", 4)),
     (reply(None, "stop", refusal="I can't."), Answer("1", "I can't.", False, "stop", 4)),
     (reply("par", "content_filter"), Answer("1", "par", False, "content_filter", 4)),
@@ -84,6 +88,25 @@ SAID = [
 @pytest.mark.parametrize(("body", "expected"), SAID, ids=[str(n) for n in range(len(SAID))])
 def test_what_is_said(body: bytes, expected: Answer) -> None:
     assert answers([Question("1", "number 1")], body)[0] == {"1": expected}
+
+
+def test_an_empty_reply_is_asked_for_again() -> None:
+    def script(request: Request) -> Script:
+        return [(0.0, reply(None if request.number == 0 else "A"))]
+
+    with running_raw_server(script) as server:
+        client = client_at(server.url, max_retries=1)
+        [answer] = ServerModel(client).answers([Question("1", "number 1")], SAMPLING)
+        client.close()
+    assert (answer.response, len(server.requests)) == ("A", 2)
+
+
+def test_servers_that_say_nothing_are_there() -> None:
+    """Where only the questions that failed are asked again, none may be answered: the others' figures are told."""
+    asked = [Question(str(n), f"number {n}") for n in range(4)]
+    found, _ = answers(asked, reply(None), max_failures=2, max_retries=0)
+    assert sorted(found) == ["0", "1", "2", "3"]
+    assert all(answer.response is None for answer in found.values())
 
 
 def test_a_sick_picture_is_an_error_of_its_own_question(tmp_path: Path) -> None:

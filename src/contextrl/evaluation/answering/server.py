@@ -35,7 +35,9 @@ class ServerModel:
     def answers(self, questions: Iterable[Question], sampling: Sampling) -> Iterator[Answer]:
         """See `Model`: in the order in which they come."""
         fields = request_fields(sampling)
-        calls = (Call(question.id, partial(self._messages, question), fields) for question in questions)
+        calls = (
+            Call(question.id, partial(self._messages, question), fields, needs_content=True) for question in questions
+        )
         for key, outcome, usage in self.completions.stream(calls):
             self.usage += usage
             yield answer_of(key, outcome)
@@ -59,11 +61,15 @@ def request_fields(sampling: Sampling) -> dict[str, Any]:
 
 
 def answer_of(key: str, outcome: Reply | Failure) -> Answer:
-    """What came of a request: a refusal is an answer; what the server did not bring to its end is none."""
+    """What came of a request: a refusal is an answer, and so are thoughts that lead to none; what the server did not
+    bring to its end is none, and no content either.
+    """
     if isinstance(outcome, Failure):
         return Answer(key, error=f"{outcome.kind}: {outcome.detail}")
     if outcome.finish_reason in _BROKEN_OFF:
         return Answer(key, error=f"malformed: the reply ended with {outcome.finish_reason!r}")
+    if outcome.is_empty:
+        return Answer(key, error="empty: a reply without content")
     return Answer(
         key,
         outcome.text or outcome.refusal or "",

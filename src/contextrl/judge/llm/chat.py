@@ -73,13 +73,17 @@ class ChatClient:
         self._random = random.Random()
         self._wire = Wire(timeouts, [endpoint.url for endpoint in pool.endpoints], api_key)
 
-    async def complete(self, data: bytes) -> tuple[Reply | Failure, Usage]:
-        """One completion of a request's body, and what it cost. Failures are values; nothing is raised."""
+    async def complete(self, data: bytes, *, needs_content: bool = False) -> tuple[Reply | Failure, Usage]:
+        """One completion of a request's body, and what it cost. Failures are values; nothing is raised.
+
+        Args:
+            needs_content: an empty reply is a failure, and asked for again like others.
+        """
         spent = _Spent()
         started = time.monotonic()
         try:
             async with asyncio.timeout(self.timeouts.total):
-                outcome = await self._persist(data, spent)
+                outcome = await self._persist(data, spent, needs_content)
         except TimeoutError:
             outcome = Failure("timeout", f"no reply within {self.timeouts.total:g} s")
         except JudgeGoneError as error:
@@ -88,7 +92,7 @@ class ChatClient:
         self._count(outcome)
         return outcome, spent.usage(time.monotonic() - started)
 
-    async def _persist(self, data: bytes, spent: _Spent) -> Reply | Failure:
+    async def _persist(self, data: bytes, spent: _Spent, needs_content: bool) -> Reply | Failure:
         """Try until there is a reply, or a failure that stays."""
         for attempt in range(self.max_retries + 1):
             slot = await self.pool.acquire()
@@ -100,6 +104,8 @@ class ChatClient:
                 return Failure(*self.gone)
             spent.calls = attempt + 1
             outcome = await self._try(slot, data, spent, again=attempt > 0)
+            if needs_content and isinstance(outcome, Reply) and outcome.is_empty:
+                outcome = Failure("empty", "a reply without content", passing=True)
             if isinstance(outcome, Reply) or not (outcome.passing or outcome.refused):
                 return outcome
             if attempt < self.max_retries and not (outcome.health == "down" and self.pool.another(slot.endpoint)):
@@ -157,10 +163,10 @@ class ChatClient:
             self.pool.revive()
 
     def _count(self, outcome: Reply | Failure) -> None:
-        """Requests in a row that failed by the service's fault; one that was rejected shows that it lives."""
+        """Requests in a row that failed by the service's fault; one rejected or emptily answered shows that it lives."""
         if isinstance(outcome, Reply):
             self._refusals.clear()
-        if isinstance(outcome, Reply) or outcome.kind == "rejected":
+        if isinstance(outcome, Reply) or outcome.kind in ("rejected", "empty"):
             self._failures = 0
             return
         self._failures += 1

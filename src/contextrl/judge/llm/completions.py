@@ -49,12 +49,14 @@ class Call(Generic[K]):
         fields: of the request's body: `temperature`, `max_tokens`, `seed`, ...
         then: what the reply leads to: another request, whose outcome comes under the first one's key, or None. It runs
             in a thread.
+        needs_content: an empty reply is no outcome: it is asked for again, and then a failure.
     """
 
     key: K
     messages: str | Callable[[], str]
     fields: Mapping[str, Any] = field(default_factory=dict)
     then: Callable[[Reply], Call[Any] | None] | None = None
+    needs_content: bool = False
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,7 @@ class Completions:
         """The last reply of a conversation, or what ended it before."""
         spent = Usage()
         while True:
-            outcome, usage = await self._ask(call.fields, messages)
+            outcome, usage = await self._ask(call, messages)
             spent += usage
             if isinstance(outcome, Failure) or call.then is None:
                 return outcome, spent
@@ -159,8 +161,9 @@ class Completions:
                 return prepared, spent
             messages = prepared
 
-    async def _ask(self, fields: Mapping[str, Any], messages: str) -> tuple[Reply | Failure, Usage]:
+    async def _ask(self, call: Call[Any], messages: str) -> tuple[Reply | Failure, Usage]:
         """One reply, from the cache or from a server, in a form that it understands."""
+        fields = call.fields
         key = b""
         if self.cache is not None:
             key = cache_key(f"{self._identity} {json.dumps(dict(fields), sort_keys=True)} {messages}")
@@ -169,7 +172,7 @@ class Completions:
         spent = Usage()
         while True:
             sent = self._known.spelled({"model": self.model, **fields, **self._extra})
-            outcome, usage = await self.client.complete(request_body(sent, messages))
+            outcome, usage = await self.client.complete(request_body(sent, messages), needs_content=call.needs_content)
             spent += usage
             if isinstance(outcome, Reply):
                 self._answered = True

@@ -43,6 +43,14 @@ class Reply:
     def tokens(self) -> int:
         return self.prompt_tokens + self.completion_tokens
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing came. Thoughts are something, and so is a reply that used its tokens up: both are the model's
+        own doing.
+        """
+        said = (self.text or "").strip() or self.refusal or self.reasoning
+        return not said and self.finish_reason != "length"
+
 
 @dataclass(frozen=True)
 class Failure:
