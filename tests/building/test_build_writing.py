@@ -101,6 +101,46 @@ def test_written_again_over_another_set(tmp_path: Path) -> None:
     assert files(tmp_path / "one" / "set") == files(tmp_path / "two" / "set")
 
 
+@pytest.mark.parametrize("pictures", ["beside", "embedded"])
+def test_pictures_of_an_earlier_set_go_and_files_of_others_stay(tmp_path: Path, pictures: str) -> None:
+    build(tmp_path / "one", rows=12, pictures="beside")
+    folder = tmp_path / "one" / "set" / "pictures"
+    assert len(list(folder.rglob("*.png"))) == 4
+    some = next(folder.rglob("*.png"))
+    (some.parent / f".{some.name}.partial").write_bytes(b"what a kill has left")
+    own = [folder / "own.png", some.parent / "own.png", folder / "notes" / "a.txt"]
+    for path in own:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"mine")
+    manifest = build(tmp_path / "one", rows=3, pictures=pictures)
+    there = {path for path in folder.rglob("*") if path.is_file()} - set(own)
+    assert manifest["pictures"]["files"] < 4
+    assert len(there) == (manifest["pictures"]["files"] if pictures == "beside" else 0)
+    assert all(path.read_bytes() == b"mine" for path in own)
+    for path in own:
+        path.unlink()
+    (folder / "notes").rmdir()
+    build(tmp_path / "one", rows=3, pictures=pictures)
+    build(tmp_path / "two", rows=3, pictures=pictures)
+    assert files(tmp_path / "one" / "set") == files(tmp_path / "two" / "set")
+    assert folder.exists() == (pictures == "beside")
+
+
+@pytest.mark.parametrize("killed", ["_forget_pictures", "_write_removed", "data_card"])
+def test_a_kill_while_another_set_is_written_is_repaired(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed: str
+) -> None:
+    build(tmp_path / "one", rows=12, pictures="beside")
+    with monkeypatch.context() as patched:
+        patched.setattr(f"contextrl.building.writing.{killed}", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            build(tmp_path / "one", rows=3, pictures="beside")
+    assert not (tmp_path / "one" / "set" / "manifest.json").exists()
+    for name in ("one", "two"):
+        build(tmp_path / name, rows=3, pictures="beside")
+    assert files(tmp_path / "one" / "set") == files(tmp_path / "two" / "set")
+
+
 def test_manifest_and_list_of_what_was_removed(tmp_path: Path) -> None:
     manifest = build(tmp_path)
     assert manifest == json.loads((tmp_path / "set" / "manifest.json").read_text(encoding="utf-8"))

@@ -9,9 +9,10 @@ import hashlib
 import importlib
 import importlib.metadata
 import json
+import re
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -28,6 +29,9 @@ from contextrl.records.files import scratch_name, write_atomically
 from contextrl.records.jsonl import read_objects
 
 MANIFEST, CARD, REMOVED = "manifest.json", "README.md", "removed.jsonl"
+_PICTURES = "pictures"
+#: A picture that a build wrote beside a set, below `pictures/`, or what a kill left of one.
+_WRITTEN = re.compile(r"([0-9a-f]{2})/\.?\1[0-9a-f]{30}\.\w+(\.partial)?")
 #: Rows of a row group: what a reader holds at once.
 _GROUP = 64
 _PACKAGES = ("contextrl", "pyarrow", "pillow", "numpy", "datasketch", "imagehash")
@@ -83,12 +87,11 @@ def write_set(
         out.mkdir(parents=True, exist_ok=True)
         for path in (out / MANIFEST, *out.glob("train-*.parquet")):
             path.unlink(missing_ok=True)
-        if settings.pictures == "embedded" and (out / "pictures").is_dir():
-            shutil.rmtree(out / "pictures")
     shards = _Shards(out, settings, pictures, documents=bool(documents["rows"]))
     for one in candidates():
         shards.put(one)
     shards.close()
+    _forget_pictures(out / _PICTURES, shards.names if settings.pictures == "beside" else set())
     _write_removed(out / REMOVED, record)
     manifest = {
         "format": 1,
@@ -107,6 +110,26 @@ def write_set(
     manifest["files"] = {name: {"sha256": _hash(out / name), "bytes": (out / name).stat().st_size} for name in names}
     write_atomically(out / MANIFEST, json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
     return manifest
+
+
+def _forget_pictures(folder: Path, names: Set[str]) -> None:
+    """Remove what earlier builds wrote there and this set does not show; files of others stay.
+
+    Args:
+        names: of the pictures that the set shows.
+    """
+    for inner in list(folder.iterdir()) if folder.is_dir() and not folder.is_symlink() else ():
+        if inner.is_symlink() or not inner.is_dir():
+            continue
+        for path in list(inner.iterdir()):
+            name = f"{inner.name}/{path.name}"
+            if name not in names and _WRITTEN.fullmatch(name):
+                with writing(path):
+                    path.unlink()
+        with suppress(OSError):  # not empty
+            inner.rmdir()
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def _checked(candidates: Iterable[Candidate], record: BuildRecord) -> tuple[dict[str, dict[str, int]], dict[str, int]]:
@@ -190,14 +213,14 @@ class _Shards:
         self.names.add(name)
         if self.settings.pictures == "embedded":
             return {"bytes": path.read_bytes(), "path": path.name}
-        copy = self.out / "pictures" / name
+        copy = self.out / _PICTURES / name
         if not copy.is_file() or copy.stat().st_size != path.stat().st_size:
             with writing(copy):
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 partial = copy.with_name(scratch_name(copy.name))
                 shutil.copyfile(path, partial)
                 partial.replace(copy)
-        return f"pictures/{name}"
+        return f"{_PICTURES}/{name}"
 
     def _write_group(self) -> None:
         if not self._group:

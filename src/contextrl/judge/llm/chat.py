@@ -163,7 +163,7 @@ class ChatClient:
             self.pool.revive()
 
     def _count(self, outcome: Reply | Failure) -> None:
-        """Requests in a row that failed by the service's fault; one rejected or emptily answered shows that it lives."""
+        """Requests in a row that failed by the service's fault; a rejection or an empty reply shows that it lives."""
         if isinstance(outcome, Reply):
             self._refusals.clear()
         if isinstance(outcome, Reply) or outcome.kind in ("rejected", "empty"):
