@@ -6,11 +6,12 @@ import ast
 import inspect
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, BeforeValidator, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from contextrl.settings import OPERATIONAL, Mark, Section, section_in
@@ -26,12 +27,15 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "&#124;")
 
 
-def section_tables(name: str, section: type[BaseModel], mark: str = "", *, level: str = "###") -> Iterator[str]:
+def section_tables(
+    name: str, section: type[BaseModel], mark: str = "", *, level: str = "###", unsaid: BaseModel | None = None
+) -> Iterator[str]:
     """A table of each section, those within it after it.
 
     Args:
         name: of the section; empty: the top level.
         level: of the headings.
+        unsaid: the section where it says nothing, if its place in the file changes defaults.
     """
     documented = field_docstrings(section)
     rows: list[list[str]] = []
@@ -44,7 +48,9 @@ def section_tables(name: str, section: type[BaseModel], mark: str = "", *, level
             several = "list" in str(field.annotation)
             inner.append((f"{name}.{key}".lstrip(".") + ("[]" if several else ""), below, field))
         if not whole:
-            rows.append([f"`{key}`{_mark(field)}", type_name(field), _default(field), documented.get(key, "")])
+            rows.append(
+                [f"`{key}`{_mark(field)}", type_name(field), _default(field, key, unsaid), documented.get(key, "")]
+            )
     if name:
         yield f"{level} `{name}`{mark}\n"
         own = inspect.cleandoc(section.__dict__.get("__doc__") or "")
@@ -55,7 +61,7 @@ def section_tables(name: str, section: type[BaseModel], mark: str = "", *, level
     if rows:
         yield table(["setting", "type", "default", "what it says"], rows)
     for path, part, field in inner:
-        yield from section_tables(path, part, _mark(field), level=level)
+        yield from section_tables(path, part, _mark(field), level=level, unsaid=_unsaid(field))
 
 
 def field_docstrings(section: type) -> dict[str, str]:
@@ -122,10 +128,22 @@ def annotation_name(annotation: Any) -> str:
     return names.get(annotation, getattr(annotation, "__name__", str(annotation)))
 
 
-def _default(field: FieldInfo) -> str:
+def _unsaid(field: FieldInfo) -> BaseModel | None:
+    """A section that says nothing, as a field with a validator of its own for it has it; None: the class's defaults."""
+    if not any(isinstance(one, BeforeValidator) for one in field.metadata):
+        return None
+    with suppress(ValidationError):  # something in it is needed
+        made = TypeAdapter(Annotated[field.annotation, *field.metadata]).validate_python({})
+        return made if isinstance(made, BaseModel) else None
+    return None
+
+
+def _default(field: FieldInfo, key: str, unsaid: BaseModel | None) -> str:
     if field.is_required():
         return "needed"
     value = field.get_default(call_default_factory=True, validated_data={})
+    if unsaid is not None:
+        value = getattr(unsaid, key)
     if value is None:
         return "null"
     if isinstance(value, bool):

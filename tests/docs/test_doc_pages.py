@@ -14,12 +14,15 @@ from typing import Any
 import pytest
 from doc_pages import PAGES, README, ROOT, anchors, blocks, links, spans, written
 
+from contextrl.building.model_settings import DifficultySettings
 from contextrl.commands.config import RunConfig
 from contextrl.records.metrics import METRICS, UNSCORED_PREFIX
 from contextrl.settings import section_in
 
 ALL = [README, ROOT / "CONTRIBUTING.md", *PAGES]
 OURS = [README, *PAGES]
+#: A section of a build that says nothing of its judge but which it is.
+ASKED = {"policy": {"base_url": "http://h/v1", "model": "m"}, "judge": {"kind": "rules"}}
 
 
 def name(page: Path) -> str:
@@ -29,6 +32,17 @@ def name(page: Path) -> str:
 def test_generated_blocks_are_those_of_todays_code(capsys: pytest.CaptureFixture[str]) -> None:
     """`make pages` writes them."""
     assert write_pages().main(["--check"]) == 0, capsys.readouterr().out
+
+
+@pytest.mark.parametrize("heading", ["difficulty.judge", "references.judge"])
+def test_a_default_is_the_one_of_its_place(heading: str) -> None:
+    """A build's judge sees the answer where its section says nothing; elsewhere it sees the solution."""
+    page = (ROOT / "docs" / "data-sets.md").read_text(encoding="utf-8")
+    table = page.split(f"#### `{heading}`", 1)[1].split("####", 1)[0]
+    [row] = [line for line in table.splitlines() if line.startswith("| `context`")]
+    assert row.split(" | ")[2] == f"`{DifficultySettings.model_validate(ASKED).judge.context}`" == "`answer`"
+    other = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    assert "| `none`, `answer`, `documents`, `solution` | `solution` |" in other
 
 
 def test_a_stale_block_is_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
