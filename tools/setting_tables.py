@@ -133,7 +133,8 @@ def _unsaid(field: FieldInfo) -> BaseModel | None:
     if not any(isinstance(one, BeforeValidator) for one in field.metadata):
         return None
     with suppress(ValidationError):  # something in it is needed
-        made = TypeAdapter(Annotated[field.annotation, *field.metadata]).validate_python({})
+        kind: Any = Annotated[field.annotation, *field.metadata]
+        made: object = TypeAdapter(kind).validate_python({})
         return made if isinstance(made, BaseModel) else None
     return None
 

@@ -94,6 +94,27 @@ def test_a_set_is_not_built_over_its_own_source(build: Any, tmp_path: Path, path
     assert build(f"sources:\n  - {{path: {path}, name: again}}\n", "--out", "other")[0] == 0
 
 
+@pytest.mark.parametrize(("path", "out"), [(".", None), (".", "set"), ("data", "data/set"), ("data", "data/deep/set")])
+def test_a_build_within_its_source_s_folder_reads_nothing_of_its_own(
+    build: Any, tmp_path: Path, path: str, out: str | None
+) -> None:
+    if path == "data":
+        (tmp_path / "data" / "train").mkdir(parents=True)
+        (tmp_path / "rows.jsonl").rename(tmp_path / "data" / "train" / "metadata.jsonl")
+    recipe, where = f"sources: [{{path: {path}, name: own}}]\n", ["--out", out] if out else []
+    code, error = build(recipe, *where)
+    assert code == 0, error
+    made = tmp_path / (out or "sets/recipe")
+    before = {one.name: one.read_bytes() for one in made.iterdir() if one.is_file()}
+    done = made / "build" / "steps" / "01-import" / "done.json"
+    stamp = done.stat().st_mtime_ns
+    for _ in range(2):
+        code, error = build(recipe, *where)
+        assert code == 0, error
+        assert {one.name: one.read_bytes() for one in made.iterdir() if one.is_file()} == before
+        assert done.stat().st_mtime_ns == stamp, "nothing is imported again"
+
+
 @pytest.mark.parametrize("out", ["rows.jsonl", "rows.jsonl/set", "x" * 300])
 def test_a_folder_that_there_cannot_be_is_refused_in_words(build: Any, out: str) -> None:
     code, error = build(ROWS, "--out", out)

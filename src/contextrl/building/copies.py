@@ -10,6 +10,7 @@ from pathlib import Path
 
 from contextrl.building.import_settings import ROWS, SourceSettings
 from contextrl.building.sources.source import Source
+from contextrl.data.folders import has_better_rows
 from contextrl.data.row_files import FILE_SUFFIXES
 from contextrl.data.row_files import Source as RowFiles
 from contextrl.errors import InputError
@@ -36,13 +37,13 @@ class Place:
         return self.rows.folders
 
     def identity(self) -> Mapping[str, str]:
-        """What tells a copy from another: its files, their sizes and contents, of large ones both ends."""
-        if self.rows.is_pattern:
-            path = self.rows.path
-            return {one.name: _digest(one) for one in sorted(path.parent.glob(path.name)) if one.is_file()}
-        if self.copy is None:
-            return {}
-        return {str(path.relative_to(self.copy.parent)): _digest(path) for path in _files(self.copy)}
+        """What tells a copy from another: the files that are read, their sizes and contents, of large ones both ends.
+
+        Raises:
+            InputError: there are none, or it is not clear which.
+        """
+        folder = self.rows.path.parent if self.copy is None else self.copy.parent
+        return {str(path.relative_to(folder)): _digest(path) for path in self.rows.files() if path.is_file()}
 
     def without_folder(self, text: str) -> str:
         """What is said of its rows, without the folder that they are in on this machine."""
@@ -116,18 +117,7 @@ def _candidates(settings: SourceSettings, source: Source, local: Path) -> Iterat
 def _with_rows(path: Path, source: Source) -> Path:
     """Of a folder that has no rows itself, the one within that has them, as the hub has it."""
     inner = path / source.rows_in
-    return inner if path.is_dir() and not _has_rows(path) and _has_rows(inner) else path
-
-
-def _has_rows(folder: Path) -> bool:
-    return any(next(folder.glob(f"*{suffix}"), None) is not None for suffix in FILE_SUFFIXES)
-
-
-def _files(path: Path) -> list[Path]:
-    """Files of rows; pictures beside them are read by name, and are no part of what is told apart."""
-    if path.is_file():
-        return [path]
-    return sorted(one for one in path.rglob("*") if one.suffix in (*FILE_SUFFIXES, ".arrow") and one.is_file())
+    return inner if source.rows_in and path.is_dir() and has_better_rows(inner, path) else path
 
 
 def _digest(path: Path) -> str:

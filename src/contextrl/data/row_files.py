@@ -11,6 +11,7 @@ from typing import Any
 
 from contextrl.data.confinement import hub_cache
 from contextrl.data.csv_rows import csv_rows
+from contextrl.data.folders import builds_in, is_of, row_files, split_named
 from contextrl.data.json_rows import json_rows
 from contextrl.data.parquet_rows import BATCH_ROWS, columns_of, in_parts, parquet_rows, parquet_schema
 from contextrl.data.raw_rows import RawRow, numbered
@@ -20,8 +21,8 @@ from contextrl.errors import InputError, ServiceError
 Rows = Iterator[RawRow | InputError]
 
 FILE_SUFFIXES = (".jsonl", ".json", ".parquet", ".csv", ".tsv")
+_SAVED = ("dataset_dict.json", "state.json", "dataset_info.json")
 _HUB_ID = re.compile(r"[\w.-]+(?:/[\w.-]+)?(?::[\w.() +-]+)?")
-_SPLIT_NAME = re.compile(r"(train|validation|val|dev|test)(?![A-Za-z0-9])")
 _PACKED = {".gz": "gunzip", ".zip": "unzip", ".zst": "unzstd", ".bz2": "bunzip2", ".xz": "unxz", ".tar": "tar xf"}
 
 
@@ -78,11 +79,11 @@ class Source:
             )
         path = self.path
         if path.is_dir():
-            if (path / "dataset_dict.json").is_file() or (path / "state.json").is_file():
+            if self._is_saved:
                 return numbered(_saved_dataset(path, self.split, self.only), self.spec, path)
-            return self._files(_row_files(path))
+            return self._files(self.files())
         if self.is_pattern:
-            return self._files(self._matching())
+            return self._files(self.files())
         if path.is_file():
             return file_rows(path, self.spec, self.split, self.only)
         looks_like_path = (
@@ -94,33 +95,49 @@ class Source:
             raise InputError(expected, found=place or "no such file", where=self.spec)
         return numbered(self._hub(), self.spec, None, self.spec.partition(":")[0].rpartition("/")[2])
 
+    @property
+    def _is_saved(self) -> bool:
+        """Whether `datasets.save_to_disk` has written the folder; a copy from the hub may have a `state.json` too."""
+        first, *both = (self.path / name for name in _SAVED)
+        return first.is_file() or all(path.is_file() for path in both)
+
+    def files(self) -> list[Path]:
+        """The files that are read, in order; none of a hub dataset.
+
+        Raises:
+            InputError: a folder or a pattern has none, none of the split, or it is not clear which.
+        """
+        if self.is_hub:
+            return []
+        if self.path.is_dir() and self._is_saved:
+            return sorted(path for path in self.path.rglob("*") if path.suffix in (".arrow", ".json"))
+        if self.path.is_dir():
+            return self._chosen(row_files(self.path, self.split))
+        return self._chosen(sorted(self.path.parent.glob(self.path.name))) if self.is_pattern else [self.path]
+
     def schema(self) -> Any:
         """Arrow's schema, where the rows are in Parquet; None where nobody has written one down."""
         try:
-            if self.path.is_dir() or self.is_pattern:
-                paths = self._chosen(_row_files(self.path) if self.path.is_dir() else self._matching())
-            else:
-                paths = [self.path]
+            paths = self.files() or [self.path]
         except InputError:
             return None
         parquet = all(path.is_file() and path.suffix.lower() == ".parquet" for path in paths)
         return parquet_schema(paths) if parquet else None
 
-    def _matching(self) -> list[Path]:
-        return sorted(self.path.parent.glob(self.path.name))
-
     def _files(self, paths: Sequence[Path]) -> Rows:
-        for path in self._chosen(paths):
+        for path in paths:
             yield from file_rows(path, str(path), self.split, self.only)
 
-    def _chosen(self, paths: Sequence[Path]) -> Sequence[Path]:
+    def _chosen(self, paths: list[Path]) -> list[Path]:
         """The files of one split; files that are all named by other splits are never mixed in."""
         if not paths:
             expected = "parquet, JSONL, JSON or CSV files, or a folder written by datasets.save_to_disk"
-            raise InputError(expected, found="none", where=self.spec)
+            builds = ", ".join(builds_in(self.path)[:3]) if self.path.is_dir() else ""
+            found, fix = (f"only the builds {builds}", "Name one of them") if builds else ("none", "")
+            raise InputError(expected, found=found, where=self.spec, fix=fix)
         labels = {path: self._label(path) for path in paths}
-        named = {path: match[1] for path in paths if (match := _SPLIT_NAME.match(labels[path]))}
-        chosen = [path for path in paths if re.match(rf"{re.escape(self.split)}(?![A-Za-z0-9])", labels[path])]
+        named = {path: name for path in paths if (name := split_named(labels[path]))}
+        chosen = [path for path in paths if is_of(labels[path], self.split)]
         if named and not chosen:
             found = ", ".join(sorted(set(named.values())))
             raise InputError(
@@ -133,7 +150,7 @@ class Source:
 
     def _label(self, path: Path) -> str:
         """What tells a file's split: its name, or that of the subfolder it is in (`train/metadata.jsonl`)."""
-        nested = self.path.is_dir() and path.parent != self.path and not _SPLIT_NAME.match(path.name)
+        nested = self.path.is_dir() and path.parent != self.path and not split_named(path.name)
         return path.parent.name if nested else path.name
 
     def _hub(self) -> Iterator[Mapping[str, object]]:
@@ -157,15 +174,6 @@ class Source:
 
 def _kind(paths: Sequence[Path]) -> str:
     return paths[0].suffix.removeprefix(".")
-
-
-def _row_files(folder: Path) -> list[Path]:
-    """Files of rows in a folder, or if it has none in its subfolders: of one format, parquet before others."""
-    for pattern in ("*", "*/*"):  # datasets on the hub have data/train-00000.parquet or train/metadata.jsonl
-        for suffix in (".parquet", ".jsonl", ".json", ".csv", ".tsv"):
-            if paths := sorted(folder.glob(f"{pattern}{suffix}")):
-                return paths
-    return []
 
 
 def file_rows(path: Path, spec: str, split: str = "train", only: tuple[str, ...] | None = None) -> Rows:
