@@ -18,6 +18,7 @@ from contextrl.building.sources.registry import source_of
 from contextrl.building.sources.source import Found, Sick, Source
 from contextrl.data.answer_types import guessed_type
 from contextrl.data.confinement import is_inside
+from contextrl.data.hub import hub_trouble, work_offline
 from contextrl.data.images import check_image
 from contextrl.data.markers import settled_markers
 from contextrl.data.pictures import picture
@@ -91,12 +92,15 @@ class Import(UnitsStep):
             ServiceError: the hub cannot be reached: all sources that need it, and how to have copies.
         """
         gone = []
+        trouble = hub_trouble() if any(one.place.rows.is_hub for one in self._sources.values()) else None
+        if trouble is not None:
+            work_offline()
         for name, one in self._sources.items():
             try:
                 _check_unpacked(one, list(islice(one.place.rows.rows(), _LOOKED_AT if one.source.needs_copy else 1)))
             except ServiceError as error:
                 gone.append(f"source {name}: {_named(one)}. {download(one.settings, one.source)}")
-                reason = str(error)
+                reason = trouble or str(error)
         if gone:
             raise ServiceError(
                 "\n".join([f"the hub could not be reached for {len(gone)} of the sources.", *gone, reason])
