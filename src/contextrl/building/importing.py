@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -14,6 +14,7 @@ from contextrl.building.candidates import Candidate, Dropped
 from contextrl.building.copies import Place, download, place_of
 from contextrl.building.import_settings import SourceSettings
 from contextrl.building.pipeline import Context, UnitsStep
+from contextrl.building.seen_pictures import SeenPictures
 from contextrl.building.sources.registry import source_of
 from contextrl.building.sources.source import Found, Sick, Source
 from contextrl.data.answer_types import guessed_type
@@ -57,6 +58,7 @@ class Import(UnitsStep):
         local: a folder with copies, where the hub cannot be reached.
         limit: questions of each at most.
         decode: look at every byte of every picture here, where no later step does.
+        seen: the folder for what picture files were, so that changed ones are read again; None: nobody looks.
 
     Raises:
         InputError: a source's settings name nothing that there is.
@@ -71,9 +73,11 @@ class Import(UnitsStep):
         local: Path | None = None,
         limit: int | None = None,
         decode: bool = False,
+        seen: Path | None = None,
     ) -> None:
         if local is not None and not local.is_dir():
             raise InputError("a folder with copies", found=f"none at {local}", where="--local")
+        self._seen = None if seen is None else SeenPictures(seen)
         self._sources: dict[str, _Opened] = {}
         for settings in sources:
             least = min((one for one in (settings.limit, limit) if one is not None), default=None)
@@ -82,10 +86,14 @@ class Import(UnitsStep):
             self._sources[settings.unit] = _Opened(settings, source, place_of(settings, source, local), decode)
 
     def identity(self) -> Mapping[str, Any]:
-        return {name: _identity(one) for name, one in self._sources.items()}
+        return {name: {**_identity(one), **self._generation(name)} for name, one in self._sources.items()}
+
+    def _generation(self, name: str) -> Mapping[str, str]:
+        generation = "" if self._seen is None else self._seen.generation(name)
+        return {"pictures": generation} if generation else {}
 
     def check(self) -> None:
-        """Look for the first row of every source, and for the pictures of an archive.
+        """Look for the first row of every source, for the pictures of an archive, and for pictures that have changed.
 
         Raises:
             InputError: a copy is none, or the archive has not been unpacked.
@@ -105,13 +113,24 @@ class Import(UnitsStep):
             raise ServiceError(
                 "\n".join([f"the hub could not be reached for {len(gone)} of the sources.", *gone, reason])
             )
+        for name, one in self._sources.items():
+            if self._seen is not None:
+                self._seen.look_again(name, one.place.folders[0])
 
     def units(self) -> Sequence[str]:
         return list(self._sources)
 
     def unit(self, name: str, context: Context, start: int) -> Iterator[Candidate | Dropped]:
         """See `UnitsStep`; pictures of what is passed over are not looked at again."""
-        opened, seen = self._sources[name], set[str]()
+        opened = self._sources[name]
+        anew, base = start == 0, opened.place.folders[0]
+        with nullcontext(_unnoted) if self._seen is None else self._seen.reading(name, base, anew=anew) as note:
+            yield from self._outcomes(opened, context, start, note)
+
+    def _outcomes(
+        self, opened: _Opened, context: Context, start: int, note: Callable[[Path], None]
+    ) -> Iterator[Candidate | Dropped]:
+        seen = set[str]()
         allowed = [folder.resolve() for folder in opened.place.folders]
         for place, (identity, found, row) in enumerate(islice(_found(opened), opened.settings.limit)):
             twice = identity in seen
@@ -124,10 +143,14 @@ class Import(UnitsStep):
             if isinstance(found, Sick):
                 outcome: Candidate | Dropped = Dropped(identity, found.reason, found.detail)
             else:
-                outcome = _candidate(identity, found, row, opened, allowed, context)
+                outcome = _candidate(identity, found, row, opened, allowed, context, note)
             if isinstance(outcome, Dropped):
                 outcome = replace(outcome, detail=opened.place.without_folder(outcome.detail))
             yield outcome
+
+
+def _unnoted(_: Path) -> None:
+    """Where nobody looks at pictures again."""
 
 
 def _identity(one: _Opened) -> Mapping[str, Any]:
@@ -187,7 +210,13 @@ def _own_id(found: Found | Sick, row: RawRow) -> str:
 
 
 def _candidate(
-    identity: str, found: Found, row: RawRow, opened: _Opened, allowed: Sequence[Path], context: Context
+    identity: str,
+    found: Found,
+    row: RawRow,
+    opened: _Opened,
+    allowed: Sequence[Path],
+    context: Context,
+    note: Callable[[Path], None],
 ) -> Candidate | Dropped:
     settings, source = opened.settings, opened.source
     texts = [identity, found.question, found.answer, found.solution, found.licence, *found.documents]
@@ -204,6 +233,8 @@ def _candidate(
             handle = picture(found.images[number], where=where, base=row.base)
             if not _is_allowed(handle, allowed):
                 return Dropped(identity, OUTSIDE, str(handle))
+            if isinstance(handle, Path):
+                note(handle)
             names.append(context.pictures.put(handle, where=where))
             if opened.decode:
                 check_image(context.pictures.path(names[-1]), where)

@@ -178,7 +178,9 @@ def _write(options: BuildOptions, _rank: int, _tasks: int) -> None:
 
 def _steps(recipe: BuildRecipe, options: BuildOptions, work: Path, stack: ExitStack) -> list[Step]:
     """The steps in the order in which they run: what costs nothing comes before what asks models."""
-    steps: list[Step] = [Import(recipe.sources, local=options.local, decode=recipe.duplicates is None)]
+    steps: list[Step] = [
+        Import(recipe.sources, local=options.local, decode=recipe.duplicates is None, seen=work / "seen-pictures")
+    ]
     if recipe.filter is not None:
         steps.append(Filter(recipe.filter, {source.unit: source.ratings for source in recipe.sources}))
     if recipe.duplicates is not None:
