@@ -37,9 +37,30 @@ def text_of(path: Path, where: str) -> str:
         return data.decode(encoding)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        name = encoding.removesuffix("-sig").upper()
-        found = f"byte 0x{data[error.start]:02x} in line {line}"
-        raise InputError(f"{name} text", found=found, where=where, fix=_ENCODING_FIX) from error
+        raise _no_text(encoding.removesuffix("-sig").upper(), data[error.start], line, where) from error
+
+
+def checked_utf8(path: Path, where: str) -> bool:
+    """Whether a file is UTF-8, read line by line; False where its mark names another encoding.
+
+    Raises:
+        InputError: a line is none.
+    """
+    with path.open("rb") as file:
+        head = file.read(4)
+        if any(head.startswith(mark) for mark in _ENCODINGS):
+            return False
+        file.seek(0)
+        for number, line in enumerate(file, start=1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError as error:
+                raise _no_text("UTF-8", line[error.start], number, where) from error
+    return True
+
+
+def _no_text(encoding: str, byte: int, line: int, where: str) -> InputError:
+    return InputError(f"{encoding} text", found=f"byte 0x{byte:02x} in line {line}", where=where, fix=_ENCODING_FIX)
 
 
 def json_rows(path: Path, spec: str, split: str) -> Iterator[RawRow | InputError]:

@@ -13,7 +13,7 @@ from contextrl.data.columns import Columns, Renaming
 from contextrl.data.confinement import is_inside
 from contextrl.data.pictures import bytes_of, named_file
 from contextrl.data.raw_rows import RawRow
-from contextrl.data.rows import picture_values
+from contextrl.data.rows import documents_of, picture_values
 from contextrl.disk import writing
 from contextrl.errors import InputError
 from contextrl.records.files import scratch_name
@@ -111,6 +111,9 @@ class UsableRows:
         name = self._renaming.columns.get("images", own)
         if isinstance(name, str):
             columns[name] = pictures
+        documents = self._renaming.columns.get("documents", "documents")
+        if isinstance(documents, str) and documents in columns:
+            columns[documents] = list(documents_of(self._renaming(row)))
         return columns
 
     def _write(self, where: str) -> None:
