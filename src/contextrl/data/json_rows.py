@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import cast
 
+from contextrl.data.json_lists import is_large_list, list_items
 from contextrl.data.raw_rows import RawRow, describe
 from contextrl.errors import InputError
 from contextrl.records.jsonl import JsonLine, json_lines, parse_json
@@ -72,6 +73,11 @@ def json_rows(path: Path, spec: str, split: str) -> Iterator[RawRow | InputError
     Raises:
         InputError: the file as a whole cannot be read.
     """
+    if is_large_list(path):
+        yield from (
+            _named_row(str(place), row, path, spec) for place, row in enumerate(list_items(path, spec), start=1)
+        )
+        return
     lines = _lines(path, spec)
     first = next(lines, None)
     alone = next(lines, None) is None
@@ -84,12 +90,14 @@ def json_rows(path: Path, spec: str, split: str) -> Iterator[RawRow | InputError
     if whole is None:
         yield from (_line_row(line, path, spec) for line in _lines(path, spec))
         return
-    for name, row in whole:
-        where = f"{spec}, row {name}"
-        if isinstance(row, Mapping):
-            yield RawRow(where, f"{path.stem}-{name}", path.parent, row)
-        else:
-            yield InputError("a JSON object", found=describe(row), where=where)
+    yield from (_named_row(name, row, path, spec) for name, row in whole)
+
+
+def _named_row(name: str, row: object, path: Path, spec: str) -> RawRow | InputError:
+    where = f"{spec}, row {name}"
+    if isinstance(row, Mapping):
+        return RawRow(where, f"{path.stem}-{name}", path.parent, row)
+    return InputError("a JSON object", found=describe(row), where=where)
 
 
 def json_objects(path: Path, spec: str) -> Iterator[tuple[int, dict[str, object]]]:
