@@ -351,3 +351,18 @@ def test_text_that_no_file_takes_is_left_out_and_said(tmp_path: Path) -> None:
     assert sum(counts.dropped.values()) == 4
     (kept,) = pipeline.outcome()
     assert kept.question == "One\u2028two\u0085three?"
+
+
+def test_a_solution_that_states_no_answer_leaves_its_type_to_the_answer(tmp_path: Path) -> None:
+    choice = "Which one is red?\nA. the ball\nB. the cup"
+    rows = [
+        row(0, question=choice, answer="B", solution="The cup is red, as the picture shows."),
+        row(1, answer="12", solution="There are plenty of them."),
+        row(2, answer="yes", solution="It has ice in it."),
+        row(3, answer="blue", solution="It looks blue to me."),
+        row(4, answer="12", answer_type="text", solution="There are plenty of them."),
+    ]
+    path = jsonl(tmp_path / "x.jsonl", [one | {"images": []} for one in rows])
+    found = outcomes(Import([settings(path=str(path))]), tmp_path)
+    types = [one.answer_type for one in found if isinstance(one, Candidate)]
+    assert types == ["choice", "number", "yes_no", "text", "text"]

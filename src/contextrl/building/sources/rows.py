@@ -10,9 +10,10 @@ from contextrl.building.import_settings import SourceSettings
 from contextrl.building.sources.source import Found, Sick, Source
 from contextrl.building.sources.texts import pictures_of
 from contextrl.building.sources.turns import asked_in, conversation
+from contextrl.data.answer_types import AUTO
 from contextrl.data.columns import FIELDS, Renaming
 from contextrl.data.raw_rows import RawRow
-from contextrl.data.rows import RowReader, documents_of
+from contextrl.data.rows import RowReader, documents_of, tolerance_of
 from contextrl.errors import InputError
 
 
@@ -47,28 +48,31 @@ class OwnRows(Source):
             if "image" not in fields:
                 fields.setdefault("images", [])
             example = self._reader.example(named._replace(columns=fields))
+        # The import guesses too, and better: a solution may end otherwise, and is looked at later.
+        is_guessed = self._reader.answer_type == AUTO and not self._within and fields.get("answer_type") is None
         yield Found(
             example.question,
             example.answer,
             example.images,
             example.solution if has_solution or self._within else "",
-            example.answer_type,
+            None if is_guessed else example.answer_type,
             example.task if fields.get("task") else None,
             row_id=example.id,
             origin={"source": example.source} if example.source else {},
             licence=_text(fields.get("licence") or fields.get("license")),
             documents=example.documents,
+            tolerance=example.tolerance,
         )
 
     def _turns(self, row: RawRow, turns: Sequence[tuple[str, str] | None]) -> Iterator[Found | Sick]:
         images = pictures_of(row, "images" if "images" in row.columns else "image") if _has_pictures(row) else []
         own, licence = row.columns.get("id"), _text(row.columns.get("licence") or row.columns.get("license"))
-        documents = documents_of(row)
+        documents, tolerance = documents_of(row), tolerance_of(row)
         for number, turn in enumerate(turns, start=1):
             found = asked_in(turn, images, str(number) if len(turns) > 1 else "", {}, {})
             if isinstance(found, Found):
                 row_id = str(own) if isinstance(own, str | int) and str(own).strip() else ""
-                found = replace(found, row_id=row_id, licence=licence, documents=documents)
+                found = replace(found, row_id=row_id, licence=licence, documents=documents, tolerance=tolerance)
             yield found
 
 
