@@ -15,7 +15,7 @@ from benchmarks.made_rows import png, stored
 from contextrl.building import pipeline
 from contextrl.building.candidates import Candidate, Dropped
 from contextrl.building.import_settings import SourceSettings
-from contextrl.building.importing import Import
+from contextrl.building.importing import BAD_PICTURE, Import
 from contextrl.building.pictures import PictureStore
 from contextrl.building.pipeline import Context, Pipeline
 from contextrl.building.sources.texts import EMPTY_QUESTION
@@ -366,3 +366,49 @@ def test_a_solution_that_states_no_answer_leaves_its_type_to_the_answer(tmp_path
     found = outcomes(Import([settings(path=str(path))]), tmp_path)
     types = [one.answer_type for one in found if isinstance(one, Candidate)]
     assert types == ["choice", "number", "yes_no", "text", "text"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "pictures"),
+    [
+        ({"image_path": "a.png"}, "a"),
+        ({"img": "b.png"}, "b"),
+        ({"images": None, "Img_Path": ["b.png", "a.png"]}, "ba"),
+        ({"image_2": "b.png", "image_1": "a.png", "image_3": None}, "ab"),
+        ({"image_1": "b.png", "image_2": ""}, "b"),
+        ({"image_1": "b.png"}, "b"),
+        ({"image": "b.png", "file_name": "a.png"}, "b"),
+        ({"file_name": "shard.jsonl"}, ""),
+        ({"images": [], "img": "a.png"}, ""),
+        ({"image_path": None, "img": ""}, ""),
+        ({"meta": {"path": "shard.jsonl"}, "pid": "a.png"}, ""),
+        ({"image_path": "gone.png"}, BAD_PICTURE),
+        ({"image_path": "https://example.org/1"}, f"expected a local path|{BAD_PICTURE}"),
+        ({"figure": "a.png"}, "expected columns of pictures by a known name"),
+        ({"image_url": "https://example.org/a.png"}, "expected columns of pictures by a known name"),
+    ],
+)
+@pytest.mark.parametrize("asks", [True, False], ids=["question", "conversation"])
+def test_pictures_under_other_names_are_not_lost(
+    columns: dict[str, Any], pictures: str, asks: bool, tmp_path: Path
+) -> None:
+    for number, name in enumerate("ab"):
+        (tmp_path / f"{name}.png").write_bytes(png(number))
+    question = {"question": "What is shown?", "answer": "bars"}
+    talk = {"messages": [said("user", "What is shown?"), said("assistant", "bars")]}
+    path = jsonl(tmp_path / "x.jsonl", [columns | (question if asks else talk)])
+    (one,) = outcomes(Import([settings(path=str(path))]), tmp_path)
+    if isinstance(one, Dropped):
+        assert one.reason in pictures.split("|")
+        return
+    store = PictureStore(tmp_path / "pictures")
+    assert [store.path(name).read_bytes() for name in one.images] == [png("ab".index(name)) for name in pictures]
+
+
+def test_the_recipe_says_which_column_has_pictures(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(png(0))
+    path = jsonl(tmp_path / "x.jsonl", [{"figure": "a.png", "question": "What is shown?", "answer": "bars"}])
+    for named, count in (("figure", 1), (None, 0)):
+        (one,) = outcomes(Import([settings(path=str(path), columns={"images": named})]), tmp_path)
+        assert isinstance(one, Candidate)
+        assert len(one.images) == count

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from contextrl.data.raw_rows import RawRow
@@ -157,6 +157,19 @@ def missing_field(field: str, row: RawRow) -> InputError:
     else:
         fix = ""
     return InputError(f"a field {field!r}", found=f"the fields {listed(names)}", where=row.where, fix=fix)
+
+
+def picture_columns(names: Sequence[str], holds: Callable[[str], bool]) -> list[str]:
+    """Columns whose names say that they hold a row's pictures: several with numbers, or the likeliest one.
+
+    Args:
+        holds: whether a column has pictures, by what is in it.
+    """
+    several = numbered_images(names)
+    if len(several) > 1:
+        return several
+    column = column_for("images", [name for name in names if holds(name)])
+    return [name for name in several if holds(name)] if column is None else [column]
 
 
 def numbered_images(names: Iterable[str]) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from math import isfinite
 
 from contextrl.building.import_settings import SourceSettings
+from contextrl.building.sources.row_pictures import with_pictures
 from contextrl.building.sources.source import Found, Sick, Source
 from contextrl.building.sources.texts import pictures_of
 from contextrl.building.sources.turns import asked_in, conversation
@@ -33,6 +34,7 @@ class OwnRows(Source):
 
     def questions(self, row: RawRow) -> Iterator[Found | Sick]:
         """See `Source`."""
+        row = with_pictures(row, self._columns)
         named = self._columns(row)
         if "question" not in named.columns and (turns := conversation(named)) is not None:
             yield from self._turns(named, turns)
@@ -45,8 +47,6 @@ class OwnRows(Source):
         else:
             if not has_solution:
                 fields["solution"] = f"Answer: {fields.get('answer')}"
-            if "image" not in fields:
-                fields.setdefault("images", [])
             example = self._reader.example(named._replace(columns=fields))
         # The import guesses too, and better: a solution may end otherwise, and is looked at later.
         is_guessed = self._reader.answer_type == AUTO and not self._within and fields.get("answer_type") is None
