@@ -8,9 +8,10 @@ from math import isfinite
 
 from contextrl.building.import_settings import SourceSettings
 from contextrl.building.sources.row_pictures import with_pictures
+from contextrl.building.sources.shown import asked_with
 from contextrl.building.sources.source import Found, Sick, Source
 from contextrl.building.sources.texts import pictures_of
-from contextrl.building.sources.turns import asked_in, conversation
+from contextrl.building.sources.turns import Turn, asked_in, conversation
 from contextrl.data.answer_types import AUTO
 from contextrl.data.columns import FIELDS, Renaming
 from contextrl.data.raw_rows import RawRow
@@ -64,12 +65,13 @@ class OwnRows(Source):
             tolerance=example.tolerance,
         )
 
-    def _turns(self, row: RawRow, turns: Sequence[tuple[str, str] | None]) -> Iterator[Found | Sick]:
+    def _turns(self, row: RawRow, turns: Sequence[Turn]) -> Iterator[Found | Sick]:
         images = pictures_of(row, "images" if "images" in row.columns else "image") if _has_pictures(row) else []
         own, licence = row.columns.get("id"), _text(row.columns.get("licence") or row.columns.get("license"))
         documents, tolerance = documents_of(row), tolerance_of(row)
-        for number, turn in enumerate(turns, start=1):
-            found = asked_in(turn, images, str(number) if len(turns) > 1 else "", {}, {})
+        for number, (turn, (question, shown)) in enumerate(zip(turns, asked_with(turns, images), strict=True), start=1):
+            whole = None if turn.asked is None or turn.said is None else (question, turn.said)
+            found = asked_in(whole, shown, str(number) if len(turns) > 1 else "", {}, {})
             if isinstance(found, Found):
                 row_id = str(own) if isinstance(own, str | int) and str(own).strip() else ""
                 found = replace(found, row_id=row_id, licence=licence, documents=documents, tolerance=tolerance)
