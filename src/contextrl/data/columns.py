@@ -30,6 +30,8 @@ KNOWN_AS: dict[str, tuple[str, ...]] = {
     "answer_type": ("question_type", "type"),
     "source": ("dataset", "data_source"),
 }
+#: Columns of options, which no field of an `Example` holds: they belong into the question.
+OPTIONS = ("choices", "options", "candidates")
 #: A field to the column that holds it; for images also several columns, or None: rows have none.
 Columns = Mapping[str, str | Sequence[str] | None]
 
@@ -103,6 +105,11 @@ class Renaming:
                 parts = [self._value(row, field, name) for name in names]
                 fields[field] = [part for part in parts if part is not None]
         return row._replace(columns=fields)
+
+    def sources(self) -> set[str]:
+        """The columns that the configuration names."""
+        named = (names for names in self.columns.values() if names is not None)
+        return {name for names in named for name in ([names] if isinstance(names, str) else names)}
 
     def _value(self, row: RawRow, field: str, column: str) -> Any:
         try:

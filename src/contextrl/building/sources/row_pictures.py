@@ -28,8 +28,11 @@ def with_pictures(row: RawRow, columns: Renaming) -> RawRow:
     fields = row.columns
     if "images" in columns.columns or any(fields.get(name) is not None for name in ("images", "image")):
         return row
-    said = {name for named in columns.columns.values() for name in ([named] if isinstance(named, str) else named or ())}
-    others = {name: value for name, value in fields.items() if isinstance(name, str) and name not in _OTHERS | said}
+    others = {
+        name: value
+        for name, value in fields.items()
+        if isinstance(name, str) and name not in _OTHERS | columns.sources()
+    }
     found = picture_columns(list(others), lambda name: _is_picture(name, others[name]))
     if len(found) == 1:
         return _with(row, others[found[0]])

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from math import isfinite
+from typing import Any
 
+from contextrl.answers import extract_answer
 from contextrl.building.import_settings import SourceSettings
+from contextrl.building.sources.choices import Chosen, chosen, options_beside
 from contextrl.building.sources.row_pictures import with_pictures
 from contextrl.building.sources.shown import asked_with
 from contextrl.building.sources.source import Found, Sick, Source
@@ -32,6 +35,7 @@ class OwnRows(Source):
         # Fields have their own names once the columns are renamed.
         self._reader = RowReader(Renaming(None), settings.answer_type)
         self._within = self._columns.answer_within_solution
+        self._taken = self._columns.sources()
 
     def questions(self, row: RawRow) -> Iterator[Found | Sick]:
         """See `Source`."""
@@ -40,9 +44,13 @@ class OwnRows(Source):
         if "question" not in named.columns and (turns := conversation(named)) is not None:
             yield from self._turns(named, turns)
             return
-        fields = {name: _as_written(value) if name == "answer" else value for name, value in named.columns.items()}
+        fields = self._with_options(named)
+        if isinstance(fields, Sick):
+            yield fields
+            return
         has_solution = bool(str(fields.get("solution") or "").strip())
-        if self._within:
+        within = self._within and "answer" not in fields
+        if within:
             # The answer is what the solution ends with; the reader finds it.
             example = RowReader(self._columns, self._reader.answer_type).example(row)
         else:
@@ -50,12 +58,12 @@ class OwnRows(Source):
                 fields["solution"] = f"Answer: {fields.get('answer')}"
             example = self._reader.example(named._replace(columns=fields))
         # The import guesses too, and better: a solution may end otherwise, and is looked at later.
-        is_guessed = self._reader.answer_type == AUTO and not self._within and fields.get("answer_type") is None
+        is_guessed = self._reader.answer_type == AUTO and not within and fields.get("answer_type") is None
         yield Found(
             example.question,
             example.answer,
             example.images,
-            example.solution if has_solution or self._within else "",
+            example.solution if has_solution or within else "",
             None if is_guessed else example.answer_type,
             example.task if fields.get("task") else None,
             row_id=example.id,
@@ -64,6 +72,26 @@ class OwnRows(Source):
             documents=example.documents,
             tolerance=example.tolerance,
         )
+
+    def _with_options(self, row: RawRow) -> dict[str, Any] | Sick:
+        """A row's fields, with options that are in columns of their own in the question, and a letter as the answer."""
+        fields = dict(row.columns)
+        answer: object
+        if self._within:
+            # The answer is what the solution ends with; the reader finds it, or is given the option that it is.
+            fields.pop("answer", None)
+            answer = extract_answer(_text(fields.get("solution")), "text")
+        else:
+            answer = _as_written(fields.get("answer"))
+            fields |= {"answer": answer} if "answer" in fields else {}
+        question, options = fields.get("question"), options_beside(row.columns, self._taken)
+        if options is None or not (_text(question) and _text(answer)):
+            return fields
+        one = chosen(_text(question), _text(answer), _text(fields.get("solution")), options)
+        if isinstance(one, Chosen) and one.answer_type is not None:
+            fields |= {"question": one.question, "answer": one.answer, "answer_type": one.answer_type}
+            fields |= {"solution": one.solution} if one.solution else {}
+        return one if isinstance(one, Sick) else fields
 
     def _turns(self, row: RawRow, turns: Sequence[Turn]) -> Iterator[Found | Sick]:
         images = pictures_of(row, "images" if "images" in row.columns else "image") if _has_pictures(row) else []
