@@ -133,3 +133,12 @@ def test_an_answer_within_the_solution_is_translated_too() -> None:
 def test_columns_that_the_recipe_names_are_no_options() -> None:
     one = found_in({"columns": {"answer": "A", "source": "B"}}, A="cat", B="pets")
     assert (one.question, one.answer) == (ASKED, "cat")
+
+
+def test_options_beside_a_conversation_of_one_question() -> None:
+    said = [{"role": "user", "content": ASKED}, {"role": "assistant", "content": "It barks.\nAnswer: dog"}]
+    row = RawRow("row 1", "rows-1", None, {"messages": said, "options": ["cat", "dog"]})
+    (one,) = own_rows(SourceSettings(path="rows.jsonl")).questions(row)
+    assert isinstance(one, Found)
+    assert (one.question, one.answer, one.answer_type) == (LISTED, "B", "choice")
+    assert one.solution == "It barks.\nAnswer: dog\nAnswer: B"

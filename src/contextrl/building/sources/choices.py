@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from contextrl.answers import check_answer, extract_answer
 from contextrl.answers.options import parse_choice
 from contextrl.building.sources.options import LETTERS, letter_of, options_in, with_options, without_letter
-from contextrl.building.sources.source import Sick
+from contextrl.building.sources.source import Found, Sick
 from contextrl.data.columns import OPTIONS
 from contextrl.evaluation.benchmarks.inline_options import split_options
 from contextrl.records.example import AnswerType
@@ -80,6 +80,15 @@ def chosen(question: str, answer: str, solution: str, value: object) -> Chosen |
         return Sick(NO_OPTION, answer[:80])
     asked = with_options(question, options) if listed is None else question
     return Chosen(asked, label, _ends_with(solution, label, options if listed is None else listed), "choice")
+
+
+def with_choice(found: Found, value: object) -> Found | Sick:
+    """The same of what a source has found."""
+    one = chosen(found.question, found.answer, found.solution, value)
+    if isinstance(one, Sick):
+        return replace(one, id=found.id)
+    kind = one.answer_type or found.answer_type
+    return replace(found, question=one.question, answer=one.answer, solution=one.solution, answer_type=kind)
 
 
 def _texts(value: object) -> list[str] | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from contextrl.answers import extract_answer
 from contextrl.building.import_settings import SourceSettings
-from contextrl.building.sources.choices import Chosen, chosen, options_beside
+from contextrl.building.sources.choices import Chosen, chosen, options_beside, with_choice
 from contextrl.building.sources.row_pictures import with_pictures
 from contextrl.building.sources.shown import asked_with
 from contextrl.building.sources.source import Found, Sick, Source
@@ -97,9 +97,12 @@ class OwnRows(Source):
         images = pictures_of(row, "images" if "images" in row.columns else "image") if _has_pictures(row) else []
         own, licence = row.columns.get("id"), _text(row.columns.get("licence") or row.columns.get("license"))
         documents, tolerance = documents_of(row), tolerance_of(row)
+        options = options_beside(row.columns, self._taken)
         for number, (turn, (question, shown)) in enumerate(zip(turns, asked_with(turns, images), strict=True), start=1):
             whole = None if turn.asked is None or turn.said is None else (question, turn.said)
             found = asked_in(whole, shown, str(number) if len(turns) > 1 else "", {}, {})
+            if isinstance(found, Found) and options is not None and len(turns) == 1:
+                found = with_choice(found, options)
             if isinstance(found, Found):
                 row_id = str(own) if isinstance(own, str | int) and str(own).strip() else ""
                 found = replace(found, row_id=row_id, licence=licence, documents=documents, tolerance=tolerance)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from contextrl.building.sources.choices import chosen
+from contextrl.building.sources.choices import with_choice
 from contextrl.building.sources.source import Found, Sick, Source
 from contextrl.building.sources.texts import EMPTY_QUESTION, pictures_of, text_of, without_markers
 from contextrl.data.raw_rows import RawRow
@@ -45,12 +45,9 @@ class ThinkLite(Source):
         images = pictures_of(row, "image")
         # The row's own id is kept, but is no id here: each of the sets that it was made of counts from its beginning.
         origin = {"id": identity} if (identity := text_of(row, "id", empty=True)) else {}
-        if not (choices := row.columns.get("choices")):
-            yield Found(question, answer, images, origin=origin)
-        elif isinstance(one := chosen(question, answer, "", choices), Sick):
-            yield one
-        else:
-            yield Found(one.question, one.answer, images, answer_type=one.answer_type, origin=origin)
+        found = Found(question, answer, images, origin=origin)
+        choices = row.columns.get("choices")
+        yield with_choice(found, choices) if choices else found
 
 
 def thinklite(part: str) -> ThinkLite:
