@@ -123,6 +123,11 @@ def test_a_solution_that_ends_with_the_option_ends_with_its_letter(solution: str
     assert found_in(options=["cat", "dog"], answer="dog", solution=solution).solution == expected
 
 
+def test_formulas_are_written_with_dollars_or_without() -> None:
+    one = found_in(options=["$3$", "$4$"], answer="4", solution="So \\boxed{4}")
+    assert (one.answer, one.solution) == ("B", "So \\boxed{4}\nAnswer: B")
+
+
 def test_an_answer_within_the_solution_is_translated_too() -> None:
     columns = {"columns": {"answer": "why", "solution": "why"}}
     one = found_in(columns, options=["cat", "dog"], why="It barks. Answer: dog")

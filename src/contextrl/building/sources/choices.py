@@ -152,11 +152,10 @@ def _label(answer: str, options: Sequence[str]) -> str | None:
     """The letter, or letters, of an answer; None where it is none of the options."""
     if (letter := letter_of(answer, options)) is not None:
         return letter
-    value = _number(answer)  # 3 and 3.0: columns of numbers write them as they like
     same = [
-        letter for letter, option in zip(LETTERS, options, strict=False) if _number(without_letter(option)) == value
+        letter for letter, option in zip(LETTERS, options, strict=False) if _is_same(answer, without_letter(option))
     ]
-    if value is not None and len(same) == 1:
+    if len(same) == 1:
         return same[0]
     several = parse_choice(answer) if re.fullmatch(r"[A-J](?:[\s,;&]*(?:and\s+)?[A-J])+", answer.strip()) else None
     return answer.strip() if several and several <= set(LETTERS[: len(options)]) else None
@@ -171,7 +170,13 @@ def _ends_with(solution: str, label: str, options: Sequence[str]) -> str:
 
 
 def _is_text(answer: str, options: Sequence[str]) -> bool:
-    return _plain(answer) in {_plain(without_letter(option)) for option in options}
+    return any(_is_same(answer, without_letter(option)) for option in options)
+
+
+def _is_same(one: str, other: str) -> bool:
+    """Whether two texts are one option: `$4$` and `4`, and 3 and 3.0, which columns of numbers write as they like."""
+    number = _number(_plain(one))
+    return _plain(one) == _plain(other) or (number is not None and number == _number(_plain(other)))
 
 
 def _plain(text: str) -> str:
