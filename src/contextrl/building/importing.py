@@ -220,6 +220,7 @@ def _candidate(
         ratings=found.ratings,
         origin=found.origin,
         documents=tuple(found.documents),
+        tolerance=found.tolerance,
     )
 
 
@@ -237,7 +238,9 @@ def _answer_type(found: Found, settings: SourceSettings) -> AnswerType:
         return found.answer_type
     if settings.answer_type != "auto":
         return settings.answer_type
-    return guessed_type(found.answer, found.question, found.solution or f"Answer: {found.answer}")
+    # A solution that does not state the answer says nothing about its type.
+    kind = guessed_type(found.answer, found.question, found.solution) if found.solution else "text"
+    return guessed_type(found.answer, found.question, f"Answer: {found.answer}") if kind == "text" else kind
 
 
 def _is_allowed(handle: ImageHandle, allowed: Sequence[Path]) -> bool:

@@ -228,6 +228,7 @@ def _row(one: Candidate, images: list[Any]) -> dict[str, Any]:
         "solution": one.solution,
         "answer": one.answer,
         "answer_type": one.answer_type,
+        "tolerance": None if one.tolerance is None else str(one.tolerance),
         "task": one.task,
         "source": one.source,
         "image_ids": [Path(name).stem for name in one.images],
@@ -246,7 +247,7 @@ def _schema(arrow: Any, settings: WritingSettings, *, documents: bool) -> Any:
     """Columns; what the hub's viewer needs to show embedded pictures stands beside them."""
     embedded = settings.pictures == "embedded"
     image = arrow.struct([("bytes", arrow.binary()), ("path", arrow.string())]) if embedded else arrow.string()
-    texts = ("id", "question", "solution", "answer", "answer_type", "task", "source")
+    texts = ("id", "question", "solution", "answer", "answer_type", "tolerance", "task", "source")
     more = ("licence", "reference", "language", "ratings", "origin")
     columns = [(name, arrow.string()) for name in texts]
     columns.insert(2, ("images", arrow.list_(image)))

@@ -119,7 +119,7 @@ class RowReader:
             images=images,
             source=faults.kept(lambda: _text(row, "source") if row.columns.get("source") else "", ""),
             image_ids=image_ids,
-            tolerance=faults.kept(lambda: _tolerance(row), None),
+            tolerance=faults.kept(lambda: tolerance_of(row), None),
             documents=faults.kept(lambda: documents_of(row), no_ids),
         )
         faults.raise_them()
@@ -227,7 +227,12 @@ def _has(row: RawRow, field: str) -> bool:
     return row.columns.get(field) is not None if row.cells else field in row.columns
 
 
-def _tolerance(row: RawRow) -> float | str | None:
+def tolerance_of(row: RawRow) -> float | str | None:
+    """A row's tolerance, as `Example.tolerance`.
+
+    Raises:
+        InputError: it is none.
+    """
     value: Any = row.columns.get("tolerance")
     try:
         parse_tolerance(value)
