@@ -359,16 +359,17 @@ class Search:
         self._follow()
 
     def _groups(self, order: Array, shown: Array) -> Array:
-        """`[2, rows]`: rows are compared that share either; near options have the least or the greatest hash in common,
-        so that the many questions of one stem without pictures are not all compared.
+        """`[2, rows]`: rows are compared that share either. With options they have the two least or the two greatest
+        hashes in common: one alone may be that of `None of the above`, and very many would be compared.
         """
         apart, options = [shown], self.rows["options"][order]
         if self.settings.same_signs:
             first = [key_of(initials(bytes(one)).hex()) for one in self.rows["contents"][order]]
             apart += [self.rows["signs"][order], np.array(first, np.uint64)]
-        least, greatest = options[:, 0], options.max(axis=1, initial=0)
+        least, count = options[:, :2], (options > 0).sum(axis=1)
+        greatest = np.take_along_axis(options, np.maximum(count[:, None] - [2, 1], 0), axis=1)
         # Those without options are in a group once.
-        alone = np.where(greatest > 0, 0, 1 + np.arange(len(order)))
+        alone = np.where(count > 0, 0, 1 + np.arange(len(order)))
         return np.stack([mixed(*apart, least), mixed(*apart, greatest, alone)])
 
     def _alike(self, near: Any, worded: Array, one: int, others: Array) -> Array:
