@@ -10,7 +10,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 
 from contextrl.settings import OPERATIONAL, Mark, Section, section_in
@@ -26,11 +26,14 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "&#124;")
 
 
-def section_tables(name: str, section: type[BaseModel], mark: str = "", *, level: str = "###") -> Iterator[str]:
+def section_tables(
+    name: str, section: type[BaseModel], mark: str = "", *, given: Mapping[str, Any] | None = None, level: str = "###"
+) -> Iterator[str]:
     """A table of each section, those within it after it.
 
     Args:
         name: of the section; empty: the top level.
+        given: defaults that it has in this place and not of itself.
         level: of the headings.
     """
     documented = field_docstrings(section)
@@ -44,7 +47,8 @@ def section_tables(name: str, section: type[BaseModel], mark: str = "", *, level
             several = "list" in str(field.annotation)
             inner.append((f"{name}.{key}".lstrip(".") + ("[]" if several else ""), below, field))
         if not whole:
-            rows.append([f"`{key}`{_mark(field)}", type_name(field), _default(field), documented.get(key, "")])
+            default = f"`{given[key]}`" if given and key in given else _default(field)
+            rows.append([f"`{key}`{_mark(field)}", type_name(field), default, documented.get(key, "")])
     if name:
         yield f"{level} `{name}`{mark}\n"
         own = inspect.cleandoc(section.__dict__.get("__doc__") or "")
@@ -55,7 +59,13 @@ def section_tables(name: str, section: type[BaseModel], mark: str = "", *, level
     if rows:
         yield table(["setting", "type", "default", "what it says"], rows)
     for path, part, field in inner:
-        yield from section_tables(path, part, _mark(field), level=level)
+        yield from section_tables(path, part, _mark(field), given=_given(field), level=level)
+
+
+def _given(field: FieldInfo) -> dict[str, Any]:
+    """What a field's validator adds to a section that says nothing."""
+    added = (mark.func({}) for mark in field.metadata if isinstance(mark, BeforeValidator))  # type: ignore[call-arg]
+    return {key: value for one in added if isinstance(one, dict) for key, value in one.items()}
 
 
 def field_docstrings(section: type) -> dict[str, str]:

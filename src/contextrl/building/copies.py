@@ -10,7 +10,7 @@ from pathlib import Path
 
 from contextrl.building.import_settings import ROWS, SourceSettings
 from contextrl.building.sources.source import Source
-from contextrl.data.row_files import FILE_SUFFIXES
+from contextrl.data.row_files import FILE_SUFFIXES, may_hold_rows
 from contextrl.data.row_files import Source as RowFiles
 from contextrl.errors import InputError
 
@@ -120,14 +120,15 @@ def _with_rows(path: Path, source: Source) -> Path:
 
 
 def _has_rows(folder: Path) -> bool:
-    return any(next(folder.glob(f"*{suffix}"), None) is not None for suffix in FILE_SUFFIXES)
+    return any(may_hold_rows(path, folder) for suffix in FILE_SUFFIXES for path in folder.glob(f"*{suffix}"))
 
 
 def _files(path: Path) -> list[Path]:
     """Files of rows; pictures beside them are read by name, and are no part of what is told apart."""
     if path.is_file():
         return [path]
-    return sorted(one for one in path.rglob("*") if one.suffix in (*FILE_SUFFIXES, ".arrow") and one.is_file())
+    files = (one for one in path.rglob("*") if one.suffix in (*FILE_SUFFIXES, ".arrow") and one.is_file())
+    return sorted(one for one in files if one.suffix == ".arrow" or may_hold_rows(one, path))
 
 
 def _digest(path: Path) -> str:

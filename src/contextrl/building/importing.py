@@ -12,6 +12,7 @@ from typing import Any
 
 from contextrl.building.candidates import Candidate, Dropped
 from contextrl.building.copies import Place, download, place_of
+from contextrl.building.hub import settle_hub
 from contextrl.building.import_settings import SourceSettings
 from contextrl.building.pipeline import Context, UnitsStep
 from contextrl.building.sources.registry import source_of
@@ -90,6 +91,8 @@ class Import(UnitsStep):
             InputError: a copy is none, or the archive has not been unpacked.
             ServiceError: the hub cannot be reached: all sources that need it, and how to have copies.
         """
+        if any(one.place.rows.is_hub for one in self._sources.values()):
+            settle_hub()
         gone = []
         for name, one in self._sources.items():
             try:

@@ -11,7 +11,7 @@ import importlib.metadata
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,7 +20,7 @@ from typing import Any
 from contextrl.building.candidates import Candidate
 from contextrl.building.data_card import data_card
 from contextrl.building.finish_settings import WritingSettings
-from contextrl.building.pictures import PictureStore
+from contextrl.building.pictures import STORED_NAME, PictureStore
 from contextrl.building.pipeline import Counts, step_folder
 from contextrl.disk import writing
 from contextrl.errors import InputError
@@ -89,6 +89,7 @@ def write_set(
     for one in candidates():
         shards.put(one)
     shards.close()
+    _remove_pictures(out / "pictures", but=shards.names)
     _write_removed(out / REMOVED, record)
     manifest = {
         "format": 1,
@@ -107,6 +108,16 @@ def write_set(
     manifest["files"] = {name: {"sha256": _hash(out / name), "bytes": (out / name).stat().st_size} for name in names}
     write_atomically(out / MANIFEST, json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
     return manifest
+
+
+def _remove_pictures(folder: Path, but: Collection[str]) -> None:
+    """What an earlier build copied and this set does not show; other people's files are named otherwise."""
+    for path in sorted(folder.glob("*/*")):
+        name = path.relative_to(folder).as_posix()
+        if name not in but and STORED_NAME.fullmatch(name):
+            path.unlink()
+            with suppress(OSError):
+                path.parent.rmdir()  # where it was the last
 
 
 def _checked(candidates: Iterable[Candidate], record: BuildRecord) -> tuple[dict[str, dict[str, int]], dict[str, int]]:
@@ -141,11 +152,17 @@ def _nothing_left(record: BuildRecord) -> InputError:
     found = "; ".join(f"{count:,} {reason}" for reason, count in reasons[:3])
     further = f"; {len(reasons) - 3} other reasons" if len(reasons) > 3 else ""
     dropped = record.dropped(place)
+    # A finished import knows its rows' files, and not the pictures that these name.
+    again = (
+        f"; after mending pictures remove {record.folder}/steps"
+        if any("picture" in one for one in step.dropped)
+        else ""
+    )
     return InputError(
         "at least one row to write",
         found=f"none: it removed all of {step.taken:,} ({found}{further})",
         where=f"the step {name}",
-        fix=f"Each row's reason is in {dropped}/dropped-*.jsonl",
+        fix=f"Each row's reason is in {dropped}/dropped-*.jsonl{again}",
     )
 
 

@@ -21,6 +21,14 @@ Rows = Iterator[RawRow | InputError]
 
 FILE_SUFFIXES = (".jsonl", ".json", ".parquet", ".csv", ".tsv")
 _HUB_ID = re.compile(r"[\w.-]+(?:/[\w.-]+)?(?::[\w.() +-]+)?")
+#: Files that say something of a set or a model; hubs keep them beside the rows.
+_ABOUT = {
+    *("dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json", "manifest.json", "data_card.json"),
+    *("config.json", "generation_config.json", "preprocessor_config.json", "processor_config.json"),
+    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json"),
+}
+#: What a folder that `contextrl data build` writes has within.
+BUILD_STEPS = ("build", "steps")
 _SPLIT_NAME = re.compile(r"(train|validation|val|dev|test)(?![A-Za-z0-9])")
 _PACKED = {".gz": "gunzip", ".zip": "unzip", ".zst": "unzstd", ".bz2": "bunzip2", ".xz": "unxz", ".tar": "tar xf"}
 
@@ -160,12 +168,29 @@ def _kind(paths: Sequence[Path]) -> str:
 
 
 def _row_files(folder: Path) -> list[Path]:
-    """Files of rows in a folder, or if it has none in its subfolders: of one format, parquet before others."""
-    for pattern in ("*", "*/*"):  # datasets on the hub have data/train-00000.parquet or train/metadata.jsonl
-        for suffix in (".parquet", ".jsonl", ".json", ".csv", ".tsv"):
-            if paths := sorted(folder.glob(f"{pattern}{suffix}")):
-                return paths
+    """Files of rows in a folder, or if it has none in its subfolders: of one format, parquet before others.
+
+    Files in subfolders that are named by split come before files in the folder that are not: a hub set's copy has its
+    rows in `data/`, and beside that what is said of them.
+    """
+    own, inner = _of_one_format(folder, "*"), _of_one_format(folder, "*/*")
+    by_split = [path for path in inner if _SPLIT_NAME.match(path.name) or _SPLIT_NAME.match(path.parent.name)]
+    if by_split and not any(_SPLIT_NAME.match(path.name) for path in own):
+        return inner
+    return own or inner
+
+
+def _of_one_format(folder: Path, pattern: str) -> list[Path]:
+    for suffix in (".parquet", ".jsonl", ".json", ".csv", ".tsv"):
+        if paths := [path for path in sorted(folder.glob(f"{pattern}{suffix}")) if may_hold_rows(path, folder)]:
+            return paths
     return []
+
+
+def may_hold_rows(path: Path, folder: Path) -> bool:
+    """Whether a file within a folder is neither about a data set or model nor of a build that writes there."""
+    within = [parent for parent in path.parents if parent.is_relative_to(folder) and parent != folder]
+    return path.name not in _ABOUT and not any(parent.joinpath(*BUILD_STEPS).is_dir() for parent in within)
 
 
 def file_rows(path: Path, spec: str, split: str = "train", only: tuple[str, ...] | None = None) -> Rows:

@@ -75,6 +75,12 @@ SAID = [
     (reply(None, "length", reasoning_content="hm"), Answer("1", "", True, "length", 4)),
     (reply(None, "stop", refusal="I can't."), Answer("1", "I can't.", False, "stop", 4)),
     (reply("par", "content_filter"), Answer("1", "par", False, "content_filter", 4)),
+    (reply(None, "stop"), Answer("1", error="malformed: a reply without content")),
+    (
+        reply(None, "stop", reasoning_content="hm"),
+        Answer("1", error="malformed: a reply without content, only reasoning"),
+    ),
+    (reply(None, "content_filter"), Answer("1", "", False, "content_filter", 4)),
     (reply("par", "abort"), Answer("1", error="malformed: the reply ended with 'abort'")),
     (reply("par", None), Answer("1", error="malformed: the reply ended with 'null'")),
     (plain(b"{}", "400 Bad Request"), Answer("1", error="rejected: HTTP 400: {}")),

@@ -15,6 +15,8 @@ from contextrl.records.verdict import Usage
 
 #: How a reply ends that the server broke off: it is no answer.
 _BROKEN_OFF = ("null", "abort", "error")
+#: How one ends that may have no content and is an answer all the same: cut while it was reasoning, or filtered.
+_ENDED_EMPTY = ("length", "content_filter")
 
 
 class ServerModel:
@@ -59,11 +61,15 @@ def request_fields(sampling: Sampling) -> dict[str, Any]:
 
 
 def answer_of(key: str, outcome: Reply | Failure) -> Answer:
-    """What came of a request: a refusal is an answer; what the server did not bring to its end is none."""
+    """What came of a request: a refusal is an answer; what the server left out or did not bring to its end is none."""
     if isinstance(outcome, Failure):
         return Answer(key, error=f"{outcome.kind}: {outcome.detail}")
     if outcome.finish_reason in _BROKEN_OFF:
         return Answer(key, error=f"malformed: the reply ended with {outcome.finish_reason!r}")
+    if outcome.text is None and outcome.refusal is None and outcome.finish_reason not in _ENDED_EMPTY:
+        # Not an empty answer: the server has sent none.
+        beside = ", only reasoning" if outcome.reasoning else ""
+        return Answer(key, error=f"malformed: a reply without content{beside}")
     return Answer(
         key,
         outcome.text or outcome.refusal or "",
