@@ -6,12 +6,11 @@ import ast
 import inspect
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, BeforeValidator, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 
 from contextrl.settings import OPERATIONAL, Mark, Section, section_in
@@ -28,14 +27,14 @@ def _cell(text: str) -> str:
 
 
 def section_tables(
-    name: str, section: type[BaseModel], mark: str = "", *, level: str = "###", unsaid: BaseModel | None = None
+    name: str, section: type[BaseModel], mark: str = "", *, given: Mapping[str, Any] | None = None, level: str = "###"
 ) -> Iterator[str]:
     """A table of each section, those within it after it.
 
     Args:
         name: of the section; empty: the top level.
+        given: defaults that it has in this place and not of itself.
         level: of the headings.
-        unsaid: the section where it says nothing, if its place in the file changes defaults.
     """
     documented = field_docstrings(section)
     rows: list[list[str]] = []
@@ -48,9 +47,8 @@ def section_tables(
             several = "list" in str(field.annotation)
             inner.append((f"{name}.{key}".lstrip(".") + ("[]" if several else ""), below, field))
         if not whole:
-            rows.append(
-                [f"`{key}`{_mark(field)}", type_name(field), _default(field, key, unsaid), documented.get(key, "")]
-            )
+            default = f"`{given[key]}`" if given and key in given else _default(field)
+            rows.append([f"`{key}`{_mark(field)}", type_name(field), default, documented.get(key, "")])
     if name:
         yield f"{level} `{name}`{mark}\n"
         own = inspect.cleandoc(section.__dict__.get("__doc__") or "")
@@ -61,7 +59,13 @@ def section_tables(
     if rows:
         yield table(["setting", "type", "default", "what it says"], rows)
     for path, part, field in inner:
-        yield from section_tables(path, part, _mark(field), level=level, unsaid=_unsaid(field))
+        yield from section_tables(path, part, _mark(field), given=_given(field), level=level)
+
+
+def _given(field: FieldInfo) -> dict[str, Any]:
+    """What a field's validator adds to a section that says nothing."""
+    added = (mark.func({}) for mark in field.metadata if isinstance(mark, BeforeValidator))  # type: ignore[call-arg]
+    return {key: value for one in added if isinstance(one, dict) for key, value in one.items()}
 
 
 def field_docstrings(section: type) -> dict[str, str]:
@@ -128,23 +132,10 @@ def annotation_name(annotation: Any) -> str:
     return names.get(annotation, getattr(annotation, "__name__", str(annotation)))
 
 
-def _unsaid(field: FieldInfo) -> BaseModel | None:
-    """A section that says nothing, as a field with a validator of its own for it has it; None: the class's defaults."""
-    if not any(isinstance(one, BeforeValidator) for one in field.metadata):
-        return None
-    with suppress(ValidationError):  # something in it is needed
-        kind: Any = Annotated[field.annotation, *field.metadata]
-        made: object = TypeAdapter(kind).validate_python({})
-        return made if isinstance(made, BaseModel) else None
-    return None
-
-
-def _default(field: FieldInfo, key: str, unsaid: BaseModel | None) -> str:
+def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "needed"
     value = field.get_default(call_default_factory=True, validated_data={})
-    if unsaid is not None:
-        value = getattr(unsaid, key)
     if value is None:
         return "null"
     if isinstance(value, bool):

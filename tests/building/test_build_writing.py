@@ -183,3 +183,17 @@ def test_rows_without_pictures(tmp_path: Path) -> None:
     write_set(tmp_path / "set", lambda: iter([one]), WritingSettings(), PictureStore(tmp_path), BuildRecord())
     (read,) = load_examples(str(tmp_path / "set"))
     assert (read.id, tuple(read.images)) == ("a", ())
+
+
+def test_pictures_beside_are_those_of_the_set_and_of_others(tmp_path: Path) -> None:
+    """A picture that a smaller set leaves out is gone; a file that no build wrote stays."""
+    build(tmp_path, rows=12, pictures="beside")
+    folder = tmp_path / "set" / "pictures"
+    (folder / "notes.txt").write_text("mine")
+    odd = folder / "ab" / ("0" * 32 + ".png")
+    odd.parent.mkdir(exist_ok=True)
+    odd.write_bytes(b"of an earlier build")
+    manifest = build(tmp_path, rows=1, pictures="beside")
+    there = sorted(path.name for path in folder.rglob("*") if path.is_file())
+    assert manifest["pictures"]["files"] == 1
+    assert (len(there), "notes.txt" in there, odd.name in there) == (2, True, False)

@@ -230,9 +230,11 @@ def test_with_a_response_lacking_all_right_is_all_that_are_there(tmp_path: Path)
     assert outcomes == [Dropped("sums-1", "3 of 3 right")]
 
 
-@pytest.mark.parametrize("content", [None, "", " \n"])
-def test_an_empty_reply_is_asked_for_again_and_is_not_a_wrong_one(tmp_path: Path, content: str | None) -> None:
-    with chat_model(one_in_four({"content": content})) as policy:
+@pytest.mark.parametrize(
+    "said", [{"content": None}, {"content": ""}, {"content": " \n"}, {"content": None, "reasoning_content": "Hm"}]
+)
+def test_an_empty_reply_is_asked_for_again_and_is_not_a_wrong_one(tmp_path: Path, said: dict[str, Any]) -> None:
+    with chat_model(one_in_four(said)) as policy:
         outcomes, notes = run(tmp_path, [policy.url], [summed(1)], max_unanswered=1)
     assert [(one.tried, one.right) for one in outcomes if isinstance(one, Candidate)] == [(3, 0)]
     assert notes["verdicts"] == {"incorrect": 3, "unanswered": 1}
@@ -241,10 +243,10 @@ def test_an_empty_reply_is_asked_for_again_and_is_not_a_wrong_one(tmp_path: Path
 
 @pytest.mark.parametrize(
     "said",
-    [{"content": None, "refusal": "No."}, {"content": None, "reasoning_content": "Hm"}, ("", "length")],
-    ids=["a refusal", "only thoughts", "cut"],
+    [{"content": None, "refusal": "No."}, ("", "content_filter"), ("", "length")],
+    ids=["a refusal", "filtered", "cut"],
 )
-def test_what_a_model_leaves_out_itself_is_wrong(tmp_path: Path, said: Any) -> None:
+def test_a_refusal_and_a_reply_that_was_cut_are_wrong(tmp_path: Path, said: Any) -> None:
     for _ in range(2):
         with chat_model(one_in_four(said)) as policy:
             outcomes, notes = run(tmp_path, [policy.url], [summed(1)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import tracemalloc
 from pathlib import Path
@@ -15,7 +16,7 @@ from benchmarks.made_rows import png, stored
 from contextrl.building import pipeline
 from contextrl.building.candidates import Candidate, Dropped
 from contextrl.building.import_settings import SourceSettings
-from contextrl.building.importing import Import
+from contextrl.building.importing import BAD_PICTURE, MARKERS, OUTSIDE, Import
 from contextrl.building.pictures import PictureStore
 from contextrl.building.pipeline import Context, Pipeline
 from contextrl.building.sources.texts import EMPTY_QUESTION
@@ -132,7 +133,10 @@ def test_turns_of_a_conversation_are_questions(conversation: dict[str, Any], tmp
     first, second = (
         one for one in outcomes(Import([settings(path=str(path))]), tmp_path) if isinstance(one, Candidate)
     )
-    assert (first.id, first.question, first.answer, first.solution) == ("talk-t-1", "How many?", "3", "")
+    assert (first.id, first.answer, first.solution) == ("talk-t-1", "3", "")
+    # A picture that comes first needs no marker.
+    comes_after = "How many?\n<image>" in str(conversation.get("conversations", [{}])[0].get("value"))
+    assert first.question == ("How many?\n<image>" if comes_after else "How many?")
     assert (second.id, second.question, second.answer) == ("talk-t-2", "And twice as many?", "6")
     assert second.solution.startswith("Twice 3 is 6")
     assert first.images == second.images != ()
@@ -351,3 +355,120 @@ def test_text_that_no_file_takes_is_left_out_and_said(tmp_path: Path) -> None:
     assert sum(counts.dropped.values()) == 4
     (kept,) = pipeline.outcome()
     assert kept.question == "One\u2028two\u0085three?"
+
+
+def test_a_solution_that_states_no_answer_leaves_its_type_to_the_answer(tmp_path: Path) -> None:
+    choice = "Which one is red?\nA. the ball\nB. the cup"
+    rows = [
+        row(0, question=choice, answer="B", solution="The cup is red, as the picture shows."),
+        row(1, answer="12", solution="There are plenty of them."),
+        row(2, answer="yes", solution="It has ice in it."),
+        row(3, answer="blue", solution="It looks blue to me."),
+        row(4, answer="12", answer_type="text", solution="There are plenty of them."),
+    ]
+    path = jsonl(tmp_path / "x.jsonl", [one | {"images": []} for one in rows])
+    found = outcomes(Import([settings(path=str(path))]), tmp_path)
+    types = [one.answer_type for one in found if isinstance(one, Candidate)]
+    assert types == ["choice", "number", "yes_no", "text", "text"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "pictures"),
+    [
+        ({"image_path": "a.png"}, "a"),
+        ({"img": "b.png"}, "b"),
+        ({"images": None, "Img_Path": ["b.png", "a.png"]}, "ba"),
+        ({"image_2": "b.png", "image_1": "a.png", "image_3": None}, "ab"),
+        ({"image_1": "b.png", "image_2": ""}, "b"),
+        ({"image_1": "b.png"}, "b"),
+        ({"image": "b.png", "file_name": "a.png"}, "b"),
+        ({"file_name": "shard.jsonl"}, ""),
+        ({"images": [], "img": "a.png"}, ""),
+        ({"image_path": None, "img": ""}, ""),
+        ({"meta": {"path": "shard.jsonl"}, "pid": "a.png"}, ""),
+        ({"image_path": "gone.png"}, BAD_PICTURE),
+        ({"image_path": "https://example.org/1"}, f"expected a local path|{BAD_PICTURE}"),
+        ({"figure": "a.png"}, "expected columns of pictures by a known name"),
+        ({"image_url": "https://example.org/a.png"}, "expected columns of pictures by a known name"),
+    ],
+)
+@pytest.mark.parametrize("asks", [True, False], ids=["question", "conversation"])
+def test_pictures_under_other_names_are_not_lost(
+    columns: dict[str, Any], pictures: str, asks: bool, tmp_path: Path
+) -> None:
+    for number, name in enumerate("ab"):
+        (tmp_path / f"{name}.png").write_bytes(png(number))
+    question = {"question": "What is shown?", "answer": "bars"}
+    turns = {"messages": [said("user", "What is shown?"), said("assistant", "bars")]}
+    path = jsonl(tmp_path / "x.jsonl", [columns | (question if asks else turns)])
+    (one,) = outcomes(Import([settings(path=str(path))]), tmp_path)
+    if isinstance(one, Dropped):
+        assert one.reason in pictures.split("|")
+        return
+    store = PictureStore(tmp_path / "pictures")
+    assert [store.path(name).read_bytes() for name in one.images] == [png("ab".index(name)) for name in pictures]
+
+
+def test_the_recipe_says_which_column_has_pictures(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(png(0))
+    path = jsonl(tmp_path / "x.jsonl", [{"figure": "a.png", "question": "What is shown?", "answer": "bars"}])
+    for named, count in (("figure", 1), (None, 0)):
+        (one,) = outcomes(Import([settings(path=str(path), columns={"images": named})]), tmp_path)
+        assert isinstance(one, Candidate)
+        assert len(one.images) == count
+
+
+def talk(*asked: Any, images: str = "ab") -> dict[str, Any]:
+    turns = [one for text in asked for one in (said("user", text), said("assistant", "bars"))]
+    return {"images": [f"{name}.png" for name in images], "messages": turns}
+
+
+def part(text: str = "", **picture: Any) -> dict[str, Any]:
+    return {"type": "text", "text": text} if text else {"type": "image", **picture}
+
+
+DATA = "data:image/png;base64," + base64.b64encode(png(1)).decode()
+URL = {"type": "image_url", "image_url": {"url": DATA}}
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        (talk("Which is taller, <image> or <image>?"), [("Which is taller, <image> or <image>?", "ab")]),
+        (talk("<image>\nWhat is it?", "<image>\nAnd this?"), [("What is it?", "a"), ("And this?", "b")]),
+        (talk("Is <image> red?", "Is it?", "<image>?"), [("Is <image> red?", "a"), ("Is it?", "ab"), ("?", "b")]),
+        (talk("Is <image 2> red?", "Or <image 1>?"), [("Is <image> red?", "b"), ("Or <image>?", "a")]),
+        (talk("Is <image_2> as <image_1>?"), [("Is <image> as <image>?", "ba")]),
+        (talk("<image><image>\nIs it?", "<image><image>\nAnd?"), [("Is it?", "ab"), ("And?", "ab")]),
+        (talk("<image>\nIs it?", "And now?"), [("Is it?", "ab"), ("And now?", "ab")]),
+        (talk("What is it?"), [("What is it?", "ab")]),
+        (talk("Is <image> red?"), [MARKERS]),
+        (talk("Is <image 3> red?"), [MARKERS]),
+        (talk("Is <image> red?", images=""), [MARKERS]),
+        (
+            talk([part("Is"), part(), part("as"), part(image="b.png"), part("?")], images="a"),
+            [("Is\n<image>\nas\n<image>\n?", "ab")],
+        ),
+        (talk([part("Is it red?"), part(image="a.png")], images=""), [("Is it red?\n<image>", "a")]),
+        (talk([part(path="a.png"), part("What?")], "And?", images=""), [("What?", "a"), ("And?", "a")]),
+        (talk("Hello?", [URL, part("What is it?")], images=""), [("Hello?", ""), ("What is it?", "b")]),
+        (talk([part("Is <image> as <image>?"), URL, part(url="a.png")], images=""), [("Is <image> as <image>?", "ba")]),
+        (talk([part(image="https://example.org/a.png"), part("What is it?")], images=""), [BAD_PICTURE]),
+        (talk([part(image="../c.png"), part("What is it?")], images=""), [OUTSIDE]),
+        (talk([part(), part("What is it?")], images=""), [MARKERS]),
+    ],
+)
+def test_each_turn_has_the_pictures_that_it_marks(
+    row: dict[str, Any], expected: list[str | tuple[str, str]], tmp_path: Path
+) -> None:
+    for number, name in enumerate("ab"):
+        (tmp_path / f"{name}.png").write_bytes(png(number))
+    store = PictureStore(tmp_path / "pictures")
+    shown = {png(number): name for number, name in enumerate("ab")}
+    found = outcomes(Import([settings(path=str(jsonl(tmp_path / "x.jsonl", [row])))]), tmp_path)
+    assert [
+        one.reason
+        if isinstance(one, Dropped)
+        else (one.question, "".join(shown[store.path(name).read_bytes()] for name in one.images))
+        for one in found
+    ] == expected

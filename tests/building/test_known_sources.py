@@ -72,7 +72,13 @@ def test_thinklite_choices_apart_become_options() -> None:
     assert (one.row_id, one.origin) == ("", {"id": "3"})
     listed = "<image>Which is it? (A) red (B) blue"
     one = found_in("thinklite", **{**columns, "problem": listed}, answer="B")
-    assert (one.question, one.answer, one.answer_type) == (listed.removeprefix("<image>"), "B", None)
+    assert (one.question, one.answer, one.answer_type) == (listed.removeprefix("<image>"), "B", "choice")
+    numbers = found_in("thinklite", **{**columns, "choices": [3.5, 4.5]}, answer="4.5")
+    assert (numbers.question, numbers.answer, numbers.answer_type) == ("Which is it?\nA. 3.5\nB. 4.5", "B", "choice")
+    assert isinstance(asked("thinklite", **{**columns, "choices": [3.5, 4.5]}, answer="5"), Sick)
+    # Numbers of the question are no list of options.
+    angles = {**columns, "problem": "<image>AB = 3, CD = 4. Which is x?", "choices": ["3", "4"]}
+    assert found_in("thinklite", **angles, answer="B").question.endswith("\nA. 3\nB. 4")
     assert isinstance(asked("thinklite", **columns, answer="green"), Sick)
     assert found_in("thinklite", **{**columns, "choices": None}, answer=None, ground_truth="7").answer == "7"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import pytest
 
@@ -108,3 +109,25 @@ def test_draws_are_fair() -> None:
             hits[number] += 1
     # 400 x 3 / 10 = 120 each, standard deviation sqrt(400 x 0.3 x 0.7) = 9.2.
     assert all(80 < count < 160 for count in hits)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [1e-30, 2e-30, 3e-30, 4.5e-30],
+        [5e-324, 1e-323],
+        [1.7976931348623157e308] * 2,
+        [1.0, 3.7, 1.7976931348623157e308],
+        [0.1 + 1e-12, 0.1 + 3e-12],
+        [1e15 + 0.5, 1e15 + 1.5, 1e15],
+        [1.6e308, 1.7e308, 1.75e308, 1.7976931348623157e308],
+    ],
+)
+def test_numbers_of_any_size_have_bins(values: list[float]) -> None:
+    distribution = of(*values)
+    bins = bins_of(distribution)
+    assert sum(one.count for one in bins) == len(values)
+    assert len(bins) < 400
+    assert all(one.low <= one.high for one in bins)
+    numbers = [*(edge for one in bins for edge in (one.low, one.high)), *distribution.summary().values()]
+    assert all(math.isfinite(number) for number in numbers)

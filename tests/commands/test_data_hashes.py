@@ -14,6 +14,7 @@ import pytest
 from benchmarks.made_rows import MADE, ROWS, png
 from PIL import Image
 
+from contextrl.building.stems import parts
 from contextrl.commands.cli import main
 from contextrl.commands.data_hashes import asked
 from contextrl.evaluation.benchmarks.items import Item
@@ -101,4 +102,4 @@ def test_other_names_are_refused(named: str, run: Run, tmp_path: Path) -> None:
     ],
 )
 def test_what_is_asked_is_without_hints_and_options(columns: dict[str, str], question: str) -> None:
-    assert asked(Item("1", columns)) == question
+    assert parts(asked(Item("1", columns))).stem == question

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from contextrl.commands.data_cli import app
 from contextrl.data.loading import load_examples
+from contextrl.data.validation import validate_examples
 from contextrl.errors import InputError
 
 
@@ -203,3 +204,26 @@ def test_what_rows_hold_moves_no_terminal_and_fills_none(tmp_path: Path) -> None
     assert len(said) < 3_000
     assert all(character.isprintable() or character == "\n" for character in said)
     assert "2 x expected solution: the final answer\n" in said
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
+@pytest.mark.parametrize("source", ["jsonl", "parquet"])
+def test_what_answers_are_taken_for_is_written_so_that_training_takes_them_for_the_same(
+    tmp_path: Path, source: str, suffix: str
+) -> None:
+    """`validate` finds out what an answer is, training takes one for text where the row does not say it."""
+    rows = [
+        {"id": "a", "question": "Is it?", "images": [], "solution": "I look. Answer: yes, it is", "answer": "Yes"},
+        {"id": "b", "question": "Who?", "images": [], "solution": "I look. Answer: Ada", "answer": "Ada"},
+    ]
+    path = tmp_path / f"rows.{source}"
+    if source == "parquet":
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    else:
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    fixed = tmp_path / f"fixed.{suffix}"
+    done = CliRunner().invoke(app, ["validate", str(path), "--fix-to", str(fixed)], catch_exceptions=False)
+    assert done.exit_code == 0
+    examples = load_examples(str(fixed))
+    assert [example.answer_type for example in examples] == ["yes_no", "text"]
+    validate_examples(examples, vision=True, where="fixed", progress=False)

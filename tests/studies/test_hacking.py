@@ -98,7 +98,9 @@ def test_the_study(tmp_path: Path) -> None:
     assert tables["Right answers with a wrong process"]["GRPO"][0] == "0.200"
     assert tables["The same by kind of question"]["GRPO"] == ["0.000", "0.160"], "seeds that do not differ"
     looks = tables["How they look"]["invented digit"]
-    assert looks[0].startswith("0.500")
+    # Of GRPO 3 in each of three seeds; of the biased judges half of what was paid in error: 6, 6, 7 and none.
+    assert looks[0] == str(9 + sum(sum(one - 4 for one in (4, 4, 6, 6, 8, 8 + seed)) // 2 for seed in range(3)))
+    assert looks[1].startswith("0.500")
     assert looks[-1] == "`a b c`", "of the run that has most of it; what would break a table is gone"
     planted = tables["A judge that accepts what is long"]
     assert planted["GRPO, biased"][0] == "3, 4, 5"

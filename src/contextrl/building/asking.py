@@ -62,7 +62,6 @@ class Said:
         text: None where it said nothing, after all retries, or where nobody needs it any more.
         finish_reason: as the server says it: `stop`, `length`, ...
         error: why there is no text.
-        thought: it has thought and come to its end without a word.
     """
 
     text: str | None
@@ -70,7 +69,6 @@ class Said:
     prompt_tokens: int = 0
     tokens: int = 0
     error: str = ""
-    thought: bool = False
 
 
 class Asking:
@@ -105,8 +103,7 @@ class Asking:
             if answer.response is None or isinstance(outcome, Failure):
                 yield key, Said(None, error=answer.error or "no answer")
                 continue
-            thought = outcome.reasoning and not answer.response.strip()
-            said = Said(answer.response, answer.finish_reason, outcome.prompt_tokens, answer.tokens, thought=thought)
+            said = Said(answer.response, answer.finish_reason, outcome.prompt_tokens, answer.tokens)
             if not isinstance(outcome, _Kept):
                 kept.put(digest, {name: value for name, value in vars(said).items() if name != "error"})
             yield key, said
@@ -114,8 +111,8 @@ class Asking:
     def _call(self, ask: Ask[K], kept: Kept) -> Call[tuple[K, str]] | Settled[tuple[K, str]]:
         digest = digest_of("said", self._identity, ask.system, ask.parts, ask.images, ask.fields)
         if (record := kept.get(digest)) is not None:
-            thought, counts = bool(record.get("thought")), (record["prompt_tokens"], record["tokens"])
-            said = _Kept(record["text"], record["finish_reason"], None, thought, *counts)
+            tokens = record["prompt_tokens"], record["tokens"]
+            said = _Kept(record["text"], record["finish_reason"], None, False, *tokens)
             # Builds kept empty replies once, as if they were answers.
             if not said.is_empty:
                 return Settled((ask.key, digest), said)

@@ -29,7 +29,7 @@ from contextrl.records.example import ImageHandle
 from contextrl.records.files import write_atomically
 from contextrl.records.jsonl import json_lines
 
-_FIX = "Make it again with this version of contextrl and these settings"
+_FIX = "Make it again with this version and these settings: `contextrl data hashes FOLDER`, with `--permutations`"
 
 
 def write_hashes(
@@ -39,7 +39,7 @@ def write_hashes(
 
     Args:
         path: `FOLDER/benchmark.jsonl`; its stem names the benchmark in what is said of removed rows.
-        items: (id, question without instructions, pictures).
+        items: (id, question, pictures); hints, instructions and options are told from what is asked here.
 
     Returns:
         How many items there are.
@@ -57,7 +57,13 @@ def write_hashes(
             except InputError as error:
                 where = f"{path.stem}, item {identity!r}, picture {number}"
                 raise InputError(error.expected, found=error.found, where=where, fix=error.fix) from error
-        line = {"id": identity, "words": text.words, "exact": f"{text.exact:016x}", "pictures": shown}
+        line = {
+            "id": identity,
+            "words": text.words,
+            "all_words": text.all_words,
+            "exact": f"{text.exact:016x}",
+            "pictures": shown,
+        }
         lines.append(json.dumps({**line, "minhash": _as_text(text.minhash)}, sort_keys=True, ensure_ascii=False))
     write_atomically(path, "\n".join(lines) + "\n")
     return len(lines) - 1
@@ -130,8 +136,10 @@ class Benchmarks:
         places = self._text_index.places(keys)
         found = (self.texts["minhash"][places] == minhash).mean(axis=1)
         enough = np.minimum(self.texts["words"][places], row["words"]) >= self.settings.benchmark_words
+        # A short question with all its options is not asked of many pictures.
+        whole = (self.texts["exact"][places] == row["exact"]) & (row["all_words"] >= self.settings.benchmark_words)
         bare = (self.texts["pictures"][places] == 0) & (row["pictures"] == 0) & (row["words"] > 0)
-        found = np.where((found >= self.settings.text_similarity) & (enough | bare), found, -1)
+        found = np.where((found >= self.settings.text_similarity) & (enough | whole | bare), found, -1)
         if not len(found) or found.max() < 0:
             return None
         best = int(found.argmax())
@@ -151,7 +159,7 @@ def text_bands(minhash: Array, count: int, width: int) -> Iterable[Array]:
 def _read_item(value: dict[str, Any], permutations: int) -> tuple[Array, Array]:
     text = np.zeros(1, row_type(permutations))
     text["minhash"] = _array(value["minhash"], np.dtype("<u4"), permutations)
-    text["exact"], text["words"] = int(value["exact"], 16), value["words"]
+    text["exact"], text["words"], text["all_words"] = int(value["exact"], 16), value["words"], value["all_words"]
     shown = [_array(one, PICTURE_TYPE, 1) for one in value["pictures"]]
     text["pictures"] = len(shown)
     if not isinstance(value["id"], str | int):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from contextrl.answers import check_answer
 from contextrl.errors import InputError
 from contextrl.records.example import AnswerType, Task
 from contextrl.records.jsonl import json_line
@@ -31,6 +32,7 @@ class Candidate:
         right: how many of them were right.
         origin: the source's own fields that are worth keeping (dataset within it, split, row).
         documents: passages or facts that a judge may be shown in place of the solution.
+        tolerance: how far a numerical answer may be from `answer`, as `Example.tolerance`.
     """
 
     id: str
@@ -49,10 +51,19 @@ class Candidate:
     right: int | None = None
     origin: Mapping[str, Any] = field(default_factory=dict)
     documents: tuple[str, ...] = ()
+    tolerance: float | str | None = None
 
     def as_line(self) -> str:
         """One line of JSON, always the same bytes for the same candidate."""
-        return json_line(asdict(self), sort_keys=True)
+        line = asdict(self)
+        if self.tolerance is None:
+            # Builds that were begun before there was one go on.
+            del line["tolerance"]
+        return json_line(line, sort_keys=True)
+
+    def is_stated_in(self, text: str) -> bool:
+        """Whether a text ends with the answer, by rule and without doubt."""
+        return check_answer(text, self.answer, self.answer_type, tolerance=self.tolerance) is True
 
 
 @dataclass(frozen=True)

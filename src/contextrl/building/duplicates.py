@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ import numpy as np
 
 from contextrl.building.benchmark_hashes import Benchmarks, picture_key, text_bands
 from contextrl.building.candidates import Candidate, Dropped
+from contextrl.building.contents import initials, same_contents
 from contextrl.building.fingerprints import (
     PICTURE_TYPE,
     Array,
@@ -34,7 +35,7 @@ from contextrl.building.fingerprints import (
 )
 from contextrl.building.finish_settings import DuplicateSettings
 from contextrl.building.importing import BAD_PICTURE
-from contextrl.building.near import led, mixed, picture_bands, picture_near, runs, text_near
+from contextrl.building.near import led, mixed, near_options, picture_bands, picture_near, runs, text_near
 from contextrl.building.pipeline import Context, WholeStep
 from contextrl.disk import writing
 from contextrl.records.example import ANSWER_TYPES, Example
@@ -220,7 +221,8 @@ def print_row(rows: Array, place: int, one: Candidate | Example, pictures: int) 
     """Fill in a question's fingerprint, an entry of an array of `row_type`."""
     row = rows[place]
     text = text_print(one.question, rows.dtype["minhash"].shape[0])
-    row["minhash"], row["exact"], row["signs"], row["words"] = text.minhash, text.exact, text.signs, text.words
+    for field in fields(text):
+        row[field.name] = getattr(text, field.name)
     answer = answer_key(one.question, one.answer) if one.answer_type == "choice" else key_of(plain_text(one.answer))
     row["answer"], row["kind"] = answer, ANSWER_TYPES.index(one.answer_type)
     row["pictures"], row["worth"] = pictures, 2 * bool(one.solution) + bool(one.documents)
@@ -337,14 +339,13 @@ class Search:
     def _near(self, order: Array, shown: Array) -> None:
         """Removes near texts with the same pictures, in the order of their right to stay."""
         minhash, near = self.rows["minhash"], text_near(self.rows["minhash"], self.settings.text_similarity)
-        apart = [shown, self.rows["signs"][order]] if self.settings.same_signs else [shown]
-        group, pairs = mixed(*apart), dict[int, dict[int, float]]()
+        group, pairs = self._groups(order, shown), dict[int, dict[int, float]]()
         worded = order[self.rows["words"][order] > 0]
-        group = group[self.rows["words"][order] > 0]
+        group = group[:, self.rows["words"][order] > 0]
         count, width = bands(self.settings.text_similarity, self.settings.permutations)
         for start in range(0, count * width, width):
-            keys = mixed(group, next(iter(text_bands(minhash[worded, start : start + width], 1, width))))
-            for run in runs(keys):
+            band = next(iter(text_bands(minhash[worded, start : start + width], 1, width)))
+            for run in (run for one in group for run in runs(mixed(one, band))):
                 for place, leader, similarity in led(run, lambda one, others: self._alike(near, worded, one, others)):
                     pairs.setdefault(place, {})[leader] = similarity
         gone = set[int]()
@@ -357,13 +358,32 @@ class Search:
                 self.found[int(worded[place])] = removed
         self._follow()
 
+    def _groups(self, order: Array, shown: Array) -> Array:
+        """`[2, rows]`: rows are compared that share either. With options they have the two least or the two greatest
+        hashes in common: one alone may be that of `None of the above`, and very many would be compared.
+        """
+        apart, options = [shown], self.rows["options"][order]
+        if self.settings.same_signs:
+            first = [key_of(initials(bytes(one)).hex()) for one in self.rows["contents"][order]]
+            apart += [self.rows["signs"][order], np.array(first, np.uint64)]
+        least, count = options[:, :2], (options > 0).sum(axis=1)
+        greatest = np.take_along_axis(options, np.maximum(count[:, None] - [2, 1], 0), axis=1)
+        # Those without options are in a group once.
+        alone = np.where(count > 0, 0, 1 + np.arange(len(order)))
+        return np.stack([mixed(*apart, least), mixed(*apart, greatest, alone)])
+
     def _alike(self, near: Any, worded: Array, one: int, others: Array) -> Array:
         place, places = int(worded[one]), worded[others]
         found: Array = near(place, places)
-        if self.settings.same_answers and len(places):
-            row, rows = self.rows[place], self.rows[places]
-            differ = (rows["kind"] == row["kind"]) & (rows["answer"] != row["answer"])
-            found = np.where(differ, np.nan, found)
+        at = np.flatnonzero(~np.isnan(found))
+        row, rows = self.rows[place], self.rows[places[at]]
+        fits = near_options(row["options"], rows["options"])
+        if self.settings.same_signs:
+            own = bytes(row["contents"])
+            fits &= np.array([same_contents(own, bytes(one)) for one in rows["contents"]], bool)
+        if self.settings.same_answers:
+            fits &= (rows["kind"] != row["kind"]) | (rows["answer"] == row["answer"])
+        found[at[~fits]] = np.nan
         return found
 
     def _follow(self) -> None:

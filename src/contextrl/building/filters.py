@@ -8,7 +8,6 @@ from functools import lru_cache
 from math import isfinite
 from typing import Any
 
-from contextrl.answers import check_answer
 from contextrl.building.answer_rules import answer_fault
 from contextrl.building.candidates import Candidate, Dropped
 from contextrl.building.filter_settings import FilterSettings
@@ -156,7 +155,7 @@ def _language_fault(one: Candidate, settings: FilterSettings) -> Fault | None:
 
 def ends_with_its_answer(one: Candidate) -> bool:
     """Whether a solution, where there is one, states the answer as its own."""
-    return not one.solution.strip() or check_answer(one.solution, one.answer, one.answer_type) is True
+    return not one.solution.strip() or one.is_stated_in(one.solution)
 
 
 def _sizes(pictures: PictureStore) -> Sizes:

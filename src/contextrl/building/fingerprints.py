@@ -17,13 +17,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from contextrl.answers.options import parse_choice
+from contextrl.building.contents import MOST_BYTES, contents
+from contextrl.building.stems import parts
 from contextrl.data.images import open_image
 from contextrl.errors import InputError
-from contextrl.evaluation.benchmarks.inline_options import split_options
 from contextrl.records.example import ImageHandle
 
 #: Characters of a shingle; bits of a side of a picture's hash, and cells of a side of its thumbnail.
 SHINGLE, HASH_SIDE, THUMB_SIDE = 5, 16, 8
+#: Options of a question whose hashes are kept, those with the least.
+MOST_OPTIONS = 8
 #: 64-bit words of a picture's hash.
 HASH_WORDS = HASH_SIDE * HASH_SIDE // 64
 #: Seed of the permutations: hashes of all builds and of benchmarks are of one family.
@@ -73,8 +76,9 @@ Array = NDArray[Any]
 def row_type(permutations: int) -> np.dtype[Any]:
     """Fields of a question's fingerprint.
 
-    `exact` (the text), `signs` (its numbers and letters) and `answer` are hashes; `minhash: [permutations]`; of
-    duplicates the one of most `worth` stays.
+    `exact` (stem and options), `signs` (their numbers and letters), `options` and `answer` are hashes;
+    `minhash: [permutations]` and `words` are the stem's, `all_words` those of both; of duplicates the one of most
+    `worth` stays.
     """
     return np.dtype(
         [
@@ -84,6 +88,9 @@ def row_type(permutations: int) -> np.dtype[Any]:
             ("answer", "<u8"),
             ("kind", "u1"),
             ("words", "<u2"),
+            ("all_words", "<u2"),
+            ("contents", f"S{MOST_BYTES}"),
+            ("options", "<u4", (MOST_OPTIONS,)),
             ("pictures", "<u2"),
             ("worth", "u1"),
         ]
@@ -94,7 +101,7 @@ def scheme(permutations: int) -> dict[str, object]:
     """What fingerprints depend on: only those of one scheme can be compared."""
     versions = {name: importlib.metadata.version(name) for name in ("datasketch", "imagehash")}
     return {
-        "version": 2,
+        "version": 3,
         **versions,
         "permutations": permutations,
         "shingle": SHINGLE,
@@ -124,49 +131,50 @@ def key_of(*parts: object) -> int:
 
 @dataclass(frozen=True)
 class TextPrint:
-    """A text's fingerprint.
+    """A question's fingerprint; its fields are those of `row_type`.
 
     Attributes:
-        minhash: [permutations] of 32 bits each.
-        words: how many there are; characters of scripts that have no spaces count as one each.
+        minhash: [permutations] of 32 bits each, of the stem: without options and instructions.
+        words: of the stem; characters of scripts that have no spaces count as one each.
+        contents: content words of the stem, nothing where there are many.
+        options: hashes of the options' texts, ascending, then zeros.
     """
 
     minhash: Array
     exact: int
     signs: int
     words: int
+    all_words: int
+    contents: bytes
+    options: Array
 
 
 def text_print(text: str, permutations: int) -> TextPrint:
     """The fingerprint of a question."""
-    condensed = _condensed(_in_one_order(text))
-    plain = condensed.casefold()
+    asked = parts(text)
+    texts = sorted(asked.options.values(), key=plain_text)
+    condensed = _condensed("\n".join([asked.stem, *texts]))
+    plain, stem = condensed.casefold(), plain_text(asked.stem)
     signs = sorted([sign.casefold() for sign in _SIGNS.findall(condensed)] + _TURNS.findall(plain))
-    words = min(len(re.findall(r"[㐀-鿿぀-ヿ]|[^\W㐀-鿿぀-ヿ]+", plain)), 65_535)
-    return TextPrint(minhash(plain, permutations), key_of(plain), key_of(*signs), words)
+    options = np.zeros(MOST_OPTIONS, "<u4")
+    hashes = sorted({_hash32(plain_text(one).encode("utf-8", "surrogatepass")) for one in texts})[:MOST_OPTIONS]
+    options[: len(hashes)] = hashes
+    return TextPrint(
+        minhash(stem, permutations), key_of(plain), key_of(*signs), _words(stem), _words(plain), contents(stem), options
+    )
+
+
+def _words(plain: str) -> int:
+    return min(len(re.findall(r"[㐀-鿿぀-ヿ]|[^\W㐀-鿿぀-ヿ]+", plain)), 65_535)
 
 
 def answer_key(question: str, answer: str) -> int:
     """What stands for an answer: of letters the options that they name, in whichever order these are."""
-    options = split_options(question).options
+    options = parts(question).options
     letters = (parse_choice(answer) or frozenset()) if options else frozenset()
     if letters and letters <= options.keys():
-        return key_of(*sorted(plain_text(_first_line(options[letter])) for letter in letters))
+        return key_of(*sorted(plain_text(options[letter]) for letter in letters))
     return key_of(plain_text(answer))
-
-
-def _in_one_order(question: str) -> str:
-    """A question with its options sorted and without their letters: in another order they are the same question."""
-    asked = split_options(question)
-    if not asked.options:
-        return question
-    texts = list(asked.options.values())
-    rest = texts[-1].strip().partition("\n")[2]
-    return "\n".join([asked.stem, *sorted(map(_first_line, texts), key=plain_text), rest])
-
-
-def _first_line(text: str) -> str:
-    return text.strip().partition("\n")[0].strip(" ;；,，")
 
 
 def minhash(plain: str, permutations: int) -> Array:

@@ -20,7 +20,8 @@ class DuplicateSettings(Section):
     """What counts as the same question or the same picture, within the set and as in a benchmark."""
 
     text_similarity: float = Field(default=0.8, ge=0.5, le=0.95)
-    """Texts are near from this Jaccard similarity of their 5-character shingles, estimated by MinHash."""
+    """Texts are near from this Jaccard similarity of their 5-character shingles, estimated by MinHash. Hints,
+    instructions on how to answer and options are no part of them."""
 
     permutations: int = Field(default=128, ge=32, le=512)
     """Numbers of a MinHash: the estimate's standard error is at most half of one over their root."""
@@ -33,7 +34,8 @@ class DuplicateSettings(Section):
 
     same_signs: bool = True
     """Near texts are duplicates only with the same numbers, single letters and words such as left, highest, red or not:
-    `AB = 5` asks something else than `AB = 6`. Texts of a benchmark are matched without regard to it."""
+    `AB = 5` asks something else than `AB = 6`. Of questions of at most ten content words each must be the same too, but
+    for inflection and slips. Texts of a benchmark are matched without regard to it."""
 
     same_answers: bool = True
     """Near texts within the set are duplicates only with the same answer, where both answers are of one type; equal
@@ -47,7 +49,8 @@ class DuplicateSettings(Section):
 
     benchmark_words: int = Field(default=8, ge=1)
     """A benchmark's question alone removes a row with other pictures only where it has this many words: `What colour is
-    the car?` is asked of many pictures. Without pictures on both sides it always does."""
+    the car?` is asked of many pictures. Its options count where the row has exactly these. Without pictures on both
+    sides it always does."""
 
     workers: Annotated[int, OPERATIONAL] = Field(default=0, ge=0)
     """Processes that hash; 0: one for each core."""

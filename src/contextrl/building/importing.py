@@ -12,6 +12,7 @@ from typing import Any
 
 from contextrl.building.candidates import Candidate, Dropped
 from contextrl.building.copies import Place, download, place_of
+from contextrl.building.hub import settle_hub
 from contextrl.building.import_settings import SourceSettings
 from contextrl.building.pipeline import Context, UnitsStep
 from contextrl.building.seen_pictures import SeenPictures
@@ -19,7 +20,6 @@ from contextrl.building.sources.registry import source_of
 from contextrl.building.sources.source import Found, Sick, Source
 from contextrl.data.answer_types import guessed_type
 from contextrl.data.confinement import is_inside
-from contextrl.data.hub import hub_trouble, work_offline
 from contextrl.data.images import check_image
 from contextrl.data.markers import settled_markers
 from contextrl.data.pictures import picture
@@ -99,16 +99,15 @@ class Import(UnitsStep):
             InputError: a copy is none, or the archive has not been unpacked.
             ServiceError: the hub cannot be reached: all sources that need it, and how to have copies.
         """
+        if any(one.place.rows.is_hub for one in self._sources.values()):
+            settle_hub()
         gone = []
-        trouble = hub_trouble() if any(one.place.rows.is_hub for one in self._sources.values()) else None
-        if trouble is not None:
-            work_offline()
         for name, one in self._sources.items():
             try:
                 _check_unpacked(one, list(islice(one.place.rows.rows(), _LOOKED_AT if one.source.needs_copy else 1)))
             except ServiceError as error:
                 gone.append(f"source {name}: {_named(one)}. {download(one.settings, one.source)}")
-                reason = trouble or str(error)
+                reason = str(error)
         if gone:
             raise ServiceError(
                 "\n".join([f"the hub could not be reached for {len(gone)} of the sources.", *gone, reason])
@@ -255,6 +254,7 @@ def _candidate(
         ratings=found.ratings,
         origin=found.origin,
         documents=tuple(found.documents),
+        tolerance=found.tolerance,
     )
 
 
@@ -272,7 +272,9 @@ def _answer_type(found: Found, settings: SourceSettings) -> AnswerType:
         return found.answer_type
     if settings.answer_type != "auto":
         return settings.answer_type
-    return guessed_type(found.answer, found.question, found.solution or f"Answer: {found.answer}")
+    # A solution that does not state the answer says nothing about its type.
+    kind = guessed_type(found.answer, found.question, found.solution) if found.solution else "text"
+    return guessed_type(found.answer, found.question, f"Answer: {found.answer}") if kind == "text" else kind
 
 
 def _is_allowed(handle: ImageHandle, allowed: Sequence[Path]) -> bool:

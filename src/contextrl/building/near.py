@@ -12,6 +12,8 @@ Array = NDArray[Any]
 #: Finds which of some places are near to one: `near(place, places: [n]) -> [n]` similarities, NaN where they are not.
 Near = Callable[[int, Array], Array]
 
+#: Least share of the options of either of two questions that both have: 3 of 4 with one replaced are 3 of 5.
+_SAME_OPTIONS = 0.6
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -58,6 +60,14 @@ def text_near(minhash: Array, similarity: float) -> Near:
         return np.where(found >= similarity, found, np.nan)
 
     return near
+
+
+def near_options(one: Array, others: Array) -> Array:
+    """Whether options are the same, of four one may differ. `one: [k]` hashes, zeros for none; `others: [n, k]`."""
+    shared = ((others[:, :, None] == one) & (one > 0)).any(axis=2).sum(axis=1)
+    either = (one > 0).sum() + (others > 0).sum(axis=1) - shared
+    same: Array = shared >= _SAME_OPTIONS * either
+    return same
 
 
 def picture_near(pictures: Array, distance: int, colours: int) -> Near:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
 from pathlib import Path
 
 from PIL import Image
@@ -26,6 +27,9 @@ _SUFFIXES = {
     "JPEG2000": ".jp2",
     "AVIF": ".avif",
 }
+
+#: A picture's name in a store, and in a set that has its pictures beside.
+STORED_NAME = re.compile(r"[0-9a-f]{2}/[0-9a-f]{32}\.\w+")
 
 
 class PictureStore:

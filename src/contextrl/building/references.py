@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from contextrl.answers import check_answer
 from contextrl.building.asking import Asking, load_prompts, sampling_fields, without_thoughts
 from contextrl.building.candidates import Candidate, Dropped
 from contextrl.building.choosing import PROMPTS, Choice, Chooser, addresses_reader
@@ -141,7 +140,7 @@ class References(EachStep):
 
 def ends_with_answer(solution: str, candidate: Candidate) -> bool:
     """Whether a solution states the candidate's answer, by rule and without doubt."""
-    return bool(solution.strip()) and check_answer(solution, candidate.answer, candidate.answer_type) is True
+    return bool(solution.strip()) and candidate.is_stated_in(solution)
 
 
 def _solution(response: str) -> str:

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from contextrl.answers import check_answer
 from contextrl.building.candidates import Candidate, Dropped
 from contextrl.building.filters import UNVERIFIED
 from contextrl.building.pipeline import Context, EachStep
@@ -38,6 +37,6 @@ class Solved(EachStep):
 def _by_its_documents(one: Candidate) -> Candidate | None:
     """With its answer alone as solution, for judges that see documents; None where it has none."""
     stated = f"Answer: {one.answer}"
-    if not one.documents or check_answer(stated, one.answer, one.answer_type) is not True:
+    if not one.documents or not one.is_stated_in(stated):
         return None
     return replace(one, solution=stated, reference="answer")

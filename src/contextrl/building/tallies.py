@@ -6,6 +6,7 @@ import hashlib
 import heapq
 import json
 import math
+import sys
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ MOST_CHARACTERS = 200
 OTHERS = "(other names)"
 #: Digits of a number that a distribution keeps.
 _DIGITS = 4
+#: What is larger is no number any more: sums and edges stay below it.
+_LARGEST = sys.float_info.max
 
 
 def cut(name: str) -> str:
@@ -56,7 +59,7 @@ class Distribution:
 
     def add(self, value: float) -> None:
         self.count += 1
-        self.total += value
+        self.total = min(self.total + value, _LARGEST)
         self.least, self.most = min(self.least, value), max(self.most, value)
         self.counts[_rounded(value)] += 1
 
@@ -91,8 +94,7 @@ class Distribution:
 def _rounded(value: float) -> float:
     if value < 10**_DIGITS and value == int(value):
         return float(value)
-    digits = _DIGITS - 1 - math.floor(math.log10(abs(value)))
-    return float(round(value, digits))
+    return min(float(f"{value:.{_DIGITS}g}"), _LARGEST)
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,7 @@ def bins_of(distribution: Distribution) -> list[Bin]:
     counts = Counter[int]()
     place = 0
     for value, count in sorted(values.items()):
-        while value >= edges[place + 1]:
+        while place + 2 < len(edges) and value >= edges[place + 1]:
             place += 1
         counts[place] += count
     return [Bin(low, high, counts[n]) for n, (low, high) in enumerate(pairwise(edges))]
@@ -139,21 +141,23 @@ def _equal(least: float, most: float) -> list[float]:
     step = next(scale * step for step in _STEPS if scale * step >= wide * (1 - 1e-9))
     if least == int(least) and most == int(most):
         step = max(1.0, float(math.ceil(step)))
+    # Digits of an edge that its step makes; of small numbers many.
+    digits = max(0, 10 - math.floor(math.log10(step)))
     number = math.floor(least / step)
-    edges = [min(round(number * step, 10), least)]
-    while edges[-1] <= most:
+    edges = [min(round(number * step, digits), least)]
+    while edges[-1] <= most and edges[-1] < _LARGEST:
         number += 1
-        edges.append(round(number * step, 10))
+        edges.append(min(round(number * step, digits), _LARGEST))
     return edges
 
 
 def _growing(least: float, most: float) -> list[float]:
     """As `_equal`, for a range over several powers of ten."""
-    powers = range(math.floor(math.log10(most)) + 2)
+    powers = range(min(math.floor(math.log10(most)) + 2, sys.float_info.max_10_exp + 1))
     parts = next((some for some in _LOG_EDGES if len(powers) * len(some) <= _MOST_EDGES), (1.0,))
-    edges = [0.0, *(part * 10.0**power for power in powers for part in parts if part * 10**power % 1 == 0)]
+    edges = [0.0, *(part * 10.0**power for power in powers for part in parts if part * 10**power % 1 == 0), _LARGEST]
     first = max(place for place, edge in enumerate(edges) if edge <= least)
-    last = min(place for place, edge in enumerate(edges) if edge > most)
+    last = next((place for place, edge in enumerate(edges) if edge > most), len(edges) - 1)
     return edges[first : last + 1]
 
 

@@ -126,6 +126,7 @@ class Trials:
         request = self._request(candidate, self.read(said.text), self.asking.pictures)
         example = request.example
         seen = [candidate.id, example.question, example.answer, example.answer_type, example.solution]
+        seen += [] if example.tolerance is None else [str(example.tolerance)]
         digest = digest_of(
             "verdict",
             self._identity,
@@ -152,6 +153,7 @@ class Trials:
             candidate.task,
             tuple(pictures.path(name) for name in candidate.images),
             candidate.source,
+            tolerance=candidate.tolerance,
             documents=candidate.documents,
         )
         context = self.judge.context

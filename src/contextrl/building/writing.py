@@ -9,10 +9,9 @@ import hashlib
 import importlib
 import importlib.metadata
 import json
-import re
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -21,7 +20,7 @@ from typing import Any
 from contextrl.building.candidates import Candidate
 from contextrl.building.data_card import data_card
 from contextrl.building.finish_settings import WritingSettings
-from contextrl.building.pictures import PictureStore
+from contextrl.building.pictures import STORED_NAME, PictureStore
 from contextrl.building.pipeline import Counts, step_folder
 from contextrl.disk import writing
 from contextrl.errors import InputError
@@ -30,8 +29,6 @@ from contextrl.records.jsonl import read_objects
 
 MANIFEST, CARD, REMOVED = "manifest.json", "README.md", "removed.jsonl"
 _PICTURES = "pictures"
-#: A picture that a build wrote beside a set, below `pictures/`, or what a kill left of one.
-_WRITTEN = re.compile(r"([0-9a-f]{2})/\.?\1[0-9a-f]{30}\.\w+(\.partial)?")
 #: Rows of a row group: what a reader holds at once.
 _GROUP = 64
 _PACKAGES = ("contextrl", "pyarrow", "pillow", "numpy", "datasketch", "imagehash")
@@ -112,7 +109,7 @@ def write_set(
     return manifest
 
 
-def _forget_pictures(folder: Path, names: Set[str]) -> None:
+def _forget_pictures(folder: Path, names: Collection[str]) -> None:
     """Remove what earlier builds wrote there and this set does not show; files of others stay.
 
     Args:
@@ -123,7 +120,9 @@ def _forget_pictures(folder: Path, names: Set[str]) -> None:
             continue
         for path in list(inner.iterdir()):
             name = f"{inner.name}/{path.name}"
-            if name not in names and _WRITTEN.fullmatch(name):
+            # What a kill has left of one has a scratch name.
+            stored = f"{inner.name}/{path.name.removeprefix('.').removesuffix('.partial')}"
+            if name not in names and STORED_NAME.fullmatch(stored):
                 with writing(path):
                     path.unlink()
         with suppress(OSError):  # not empty
@@ -251,6 +250,7 @@ def _row(one: Candidate, images: list[Any]) -> dict[str, Any]:
         "solution": one.solution,
         "answer": one.answer,
         "answer_type": one.answer_type,
+        "tolerance": None if one.tolerance is None else str(one.tolerance),
         "task": one.task,
         "source": one.source,
         "image_ids": [Path(name).stem for name in one.images],
@@ -269,7 +269,7 @@ def _schema(arrow: Any, settings: WritingSettings, *, documents: bool) -> Any:
     """Columns; what the hub's viewer needs to show embedded pictures stands beside them."""
     embedded = settings.pictures == "embedded"
     image = arrow.struct([("bytes", arrow.binary()), ("path", arrow.string())]) if embedded else arrow.string()
-    texts = ("id", "question", "solution", "answer", "answer_type", "task", "source")
+    texts = ("id", "question", "solution", "answer", "answer_type", "tolerance", "task", "source")
     more = ("licence", "reference", "language", "ratings", "origin")
     columns = [(name, arrow.string()) for name in texts]
     columns.insert(2, ("images", arrow.list_(image)))

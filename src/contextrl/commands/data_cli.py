@@ -114,7 +114,7 @@ def validate(
     if as_json:
         typer.echo(json.dumps(_as_json(findings, fix_to), indent=2, ensure_ascii=False))
     else:
-        _show(findings, fix_to)
+        _show(findings, fix_to, renamed=columns is not None)
     raise typer.Exit(0 if findings.usable == findings.rows else InputError.exit_code)
 
 
@@ -142,7 +142,7 @@ def _examined(reading: Reading, fix_to: Path | None, workers: int | None) -> Fin
         def on_row(row: RawRow | InputError, looked: Looked) -> None:
             bar[0](1)
             if usable is not None and isinstance(row, RawRow) and not looked.problems:
-                usable.put(row)
+                usable.put(row, looked.answer_type)
 
         return examine(reading, workers=workers, on_total=on_total, on_row=on_row)
 
@@ -154,7 +154,7 @@ def _as_json(findings: Findings, fix_to: Path | None) -> dict[str, Any]:
     return {**counts, "faults": kinds, "written": written}
 
 
-def _show(findings: Findings, fix_to: Path | None) -> None:
+def _show(findings: Findings, fix_to: Path | None, *, renamed: bool) -> None:
     from contextrl.report.text import visible
 
     console = Console()
@@ -171,3 +171,7 @@ def _show(findings: Findings, fix_to: Path | None) -> None:
         console.print(f"{findings.with_documents:,} of these have documents{every}.", highlight=False)
     if fix_to is not None and findings.usable:
         console.print(f"Usable rows: {escape(visible(str(fix_to)))}", soft_wrap=True)
+        if renamed:
+            console.print(
+                "They have their columns' names as before: read them with the same --column, or data.columns."
+            )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -17,9 +16,6 @@ from contextrl.evaluation.benchmarks.items import Item
 from contextrl.evaluation.benchmarks.registry import BENCHMARKS
 from contextrl.evaluation.benchmarks.rows import Items, local_copy
 from contextrl.records.example import ImageHandle
-
-#: MathVista's own prompt, of which the question is a part.
-_QUERY = re.compile(r"(?:\AHint:[^\n]*\n)?(?:Question:\s*)?(?P<question>.*?)(?:\nChoices:.*)?\Z", re.DOTALL)
 
 
 def write_benchmark_hashes(
@@ -59,9 +55,6 @@ def _hashed(items: Items, advance: Advance) -> Iterator[tuple[str, str, Sequence
 
 
 def asked(item: Item) -> str:
-    """An item's question, as the set that it was taken from may have it: without hints, options and instructions."""
+    """An item's question as the benchmark has it, which may be with a hint and options."""
     question = item.columns.get("question")
-    if isinstance(question, str):
-        return question.partition("\nChoices:")[0].strip()
-    found = _QUERY.match(str(item.columns["query"]))
-    return found["question"].strip() if found else ""
+    return question if isinstance(question, str) else str(item.columns["query"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from contextrl.data.raw_rows import RawRow
@@ -30,6 +30,8 @@ KNOWN_AS: dict[str, tuple[str, ...]] = {
     "answer_type": ("question_type", "type"),
     "source": ("dataset", "data_source"),
 }
+#: Columns of options, which no field of an `Example` holds: they belong into the question.
+OPTIONS = ("choices", "options", "candidates")
 #: A field to the column that holds it; for images also several columns, or None: rows have none.
 Columns = Mapping[str, str | Sequence[str] | None]
 
@@ -104,6 +106,11 @@ class Renaming:
                 fields[field] = [part for part in parts if part is not None]
         return row._replace(columns=fields)
 
+    def sources(self) -> set[str]:
+        """The columns that the configuration names."""
+        named = (names for names in self.columns.values() if names is not None)
+        return {name for names in named for name in ([names] if isinstance(names, str) else names)}
+
     def _value(self, row: RawRow, field: str, column: str) -> Any:
         try:
             return value_at(row.columns, column)
@@ -157,6 +164,19 @@ def missing_field(field: str, row: RawRow) -> InputError:
     else:
         fix = ""
     return InputError(f"a field {field!r}", found=f"the fields {listed(names)}", where=row.where, fix=fix)
+
+
+def picture_columns(names: Sequence[str], holds: Callable[[str], bool]) -> list[str]:
+    """Columns whose names say that they hold a row's pictures: several with numbers, or the likeliest one.
+
+    Args:
+        holds: whether a column has pictures, by what is in it.
+    """
+    several = numbered_images(names)
+    if len(several) > 1:
+        return several
+    column = column_for("images", [name for name in names if holds(name)])
+    return [name for name in several if holds(name)] if column is None else [column]
 
 
 def numbered_images(names: Iterable[str]) -> list[str]:

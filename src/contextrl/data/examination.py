@@ -12,6 +12,7 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from contextrl.answers import check_answer
 from contextrl.data.columns import Columns, Renaming
 from contextrl.data.confinement import outside
 from contextrl.data.images import ImageChecks, image_problems
@@ -62,12 +63,14 @@ class Looked:
         id: its id; None where it has none that can be read.
         problems: a line each; empty for a usable row.
         documents: whether it has some, for judges that see them.
+        answer_type: what its answer had to be taken for to be usable, where the row does not say it; else empty.
     """
 
     where: str
     id: str | None
     problems: tuple[str, ...]
     documents: bool = False
+    answer_type: str = ""
 
 
 @dataclass
@@ -264,9 +267,9 @@ class _Look:
             lines = fault_lines(faults_of(error), row, self.reader)
             faulty = Looked(row.where, row_id(row, id_column(self.reading)), tuple(lines))
             return lambda: faulty
-        return self._begun(row.where, example)
+        return self._begun(row.where, example, said=self.reader.columns(row).columns.get("answer_type") is not None)
 
-    def _begun(self, where: str, example: Example) -> Callable[[], Looked]:
+    def _begun(self, where: str, example: Example, *, said: bool) -> Callable[[], Looked]:
         place = f"{where}, row {quoted(example.id)}"
         confined = example.images and not self.reading.allow_outside
         strange = list(outside(example, self.allowed, self.shown)) if confined else []
@@ -276,9 +279,16 @@ class _Look:
         def found() -> Looked:
             problems = strange or row_problems(example, image_problems(pictures), vision=self.reading.vision)
             lines = tuple(f"{place}, {problem}" for problem in problems)
-            return Looked(where, example.id, lines, bool(example.documents))
+            return Looked(where, example.id, lines, bool(example.documents), self._needed_type(said, example))
 
         return found
+
+    def _needed_type(self, said: bool, example: Example) -> str:
+        """Training takes an answer for text where neither the row nor the configuration says more."""
+        if said or example.answer_type == "text":
+            return ""
+        as_text = check_answer(example.solution, example.answer, "text", tolerance=example.tolerance)
+        return "" if as_text is True else example.answer_type
 
 
 def id_column(reading: Reading) -> Renaming:

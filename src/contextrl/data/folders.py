@@ -12,15 +12,13 @@ from contextrl.errors import InputError
 #: Formats of rows; of a folder that has several the first is read.
 FORMATS = (".parquet", ".jsonl", ".json", ".csv", ".tsv")
 #: What programs write beside rows, a JSON object each.
-_NO_ROWS = frozenset(
-    f"{name}.json"
-    for name in (
-        "dataset_infos", "dataset_info", "dataset_dict", "state", "config", "croissant", "package",
-        "generation_config", "preprocessor_config", "processor_config", "video_preprocessor_config", "tokenizer",
-        "tokenizer_config", "special_tokens_map", "added_tokens", "chat_template", "trainer_state",
-        "adapter_config", "model.safetensors.index",
-    )
-)  # fmt: skip
+_NO_ROWS = {
+    *("dataset_infos.json", "dataset_info.json", "dataset_dict.json", "state.json", "manifest.json", "data_card.json"),
+    *("croissant.json", "package.json", "config.json", "adapter_config.json", "generation_config.json"),
+    *("preprocessor_config.json", "processor_config.json", "video_preprocessor_config.json", "chat_template.json"),
+    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json"),
+    *("trainer_state.json", "model.safetensors.index.json"),
+}
 _SPLIT_NAME = re.compile(r"(train|validation|val|dev|test)(?![A-Za-z0-9])")
 _BUILD, _STEPS = "build", "steps"
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import cast
 
+from contextrl.data.json_lists import is_large_list, list_items
 from contextrl.data.raw_rows import RawRow, describe
 from contextrl.errors import InputError
 from contextrl.records.jsonl import JsonLine, json_lines, parse_json
@@ -37,9 +38,30 @@ def text_of(path: Path, where: str) -> str:
         return data.decode(encoding)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        name = encoding.removesuffix("-sig").upper()
-        found = f"byte 0x{data[error.start]:02x} in line {line}"
-        raise InputError(f"{name} text", found=found, where=where, fix=_ENCODING_FIX) from error
+        raise _no_text(encoding.removesuffix("-sig").upper(), data[error.start], line, where) from error
+
+
+def checked_utf8(path: Path, where: str) -> bool:
+    """Whether a file is UTF-8, read line by line; False where its mark names another encoding.
+
+    Raises:
+        InputError: a line is none.
+    """
+    with path.open("rb") as file:
+        head = file.read(4)
+        if any(head.startswith(mark) for mark in _ENCODINGS):
+            return False
+        file.seek(0)
+        for number, line in enumerate(file, start=1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError as error:
+                raise _no_text("UTF-8", line[error.start], number, where) from error
+    return True
+
+
+def _no_text(encoding: str, byte: int, line: int, where: str) -> InputError:
+    return InputError(f"{encoding} text", found=f"byte 0x{byte:02x} in line {line}", where=where, fix=_ENCODING_FIX)
 
 
 def json_rows(path: Path, spec: str, split: str) -> Iterator[RawRow | InputError]:
@@ -51,6 +73,11 @@ def json_rows(path: Path, spec: str, split: str) -> Iterator[RawRow | InputError
     Raises:
         InputError: the file as a whole cannot be read.
     """
+    if is_large_list(path):
+        yield from (
+            _named_row(str(place), row, path, spec) for place, row in enumerate(list_items(path, spec), start=1)
+        )
+        return
     lines = _lines(path, spec)
     first = next(lines, None)
     alone = next(lines, None) is None
@@ -63,12 +90,14 @@ def json_rows(path: Path, spec: str, split: str) -> Iterator[RawRow | InputError
     if whole is None:
         yield from (_line_row(line, path, spec) for line in _lines(path, spec))
         return
-    for name, row in whole:
-        where = f"{spec}, row {name}"
-        if isinstance(row, Mapping):
-            yield RawRow(where, f"{path.stem}-{name}", path.parent, row)
-        else:
-            yield InputError("a JSON object", found=describe(row), where=where)
+    yield from (_named_row(name, row, path, spec) for name, row in whole)
+
+
+def _named_row(name: str, row: object, path: Path, spec: str) -> RawRow | InputError:
+    where = f"{spec}, row {name}"
+    if isinstance(row, Mapping):
+        return RawRow(where, f"{path.stem}-{name}", path.parent, row)
+    return InputError("a JSON object", found=describe(row), where=where)
 
 
 def json_objects(path: Path, spec: str) -> Iterator[tuple[int, dict[str, object]]]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from contextrl.answers import extract_answer
 from contextrl.data.answer_types import AUTO
-from contextrl.data.columns import column_for, column_names, listed, numbered_images, value_at
+from contextrl.data.columns import OPTIONS, column_for, column_names, listed, picture_columns, value_at
 from contextrl.data.loading import load_examples
 from contextrl.data.pictures import looks_like_picture
 from contextrl.data.raw_rows import raised
@@ -23,7 +23,6 @@ from contextrl.records.example import Example
 LOOKED_AT = 200
 #: Answers are short; longer texts that a column of answers holds are solutions.
 _LONGEST_ANSWER = 60
-_OPTIONS = ("choices", "options", "candidates")
 _TURNS = ("conversations", "messages", "prompt")
 
 
@@ -67,7 +66,7 @@ def propose(spec: str, given: Mapping[str, str], *, vision: bool, limit: int | N
     proposal = Proposal(dict(given))
     for find in (_find_question, _find_images, _find_solution_and_answer, _find_id):
         find(proposal, rows, spec)
-    options = next((name for name in _names(rows) if name.casefold() in _OPTIONS and name not in given.values()), None)
+    options = next((name for name in _names(rows) if name.casefold() in OPTIONS and name not in given.values()), None)
     if options is not None:
         proposal.notes.append(f"the policy does not see the column {options!r}: write options into the question")
     own_types = all(row.get("answer_type") is not None for row in rows)
@@ -131,12 +130,11 @@ def _find_images(proposal: Proposal, rows: Sequence[Mapping[str, Any]], spec: st
     names = _names(rows)
     if "images" in proposal.columns or "images" in names or all("image" in row for row in rows):
         return
-    several = numbered_images(names)
-    if len(several) > 1:
-        proposal.columns["images"] = several
+    found = picture_columns(names, lambda name: _any(rows, name, looks_like_picture))
+    if len(found) > 1:
+        proposal.columns["images"] = found
         return
-    column = column_for("images", [name for name in names if _any(rows, name, looks_like_picture)])
-    column = column or next((name for name in names if _all(rows, name, looks_like_picture)), None)
+    column = found[0] if found else next((name for name in names if _all(rows, name, looks_like_picture)), None)
     column = column or _within("images", rows, lambda name: _any(rows, name, looks_like_picture))
     proposal.columns["images"] = column
     if column is None:

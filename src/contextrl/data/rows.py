@@ -119,7 +119,7 @@ class RowReader:
             images=images,
             source=faults.kept(lambda: _text(row, "source") if row.columns.get("source") else "", ""),
             image_ids=image_ids,
-            tolerance=faults.kept(lambda: _tolerance(row), None),
+            tolerance=faults.kept(lambda: tolerance_of(row), None),
             documents=faults.kept(lambda: documents_of(row), no_ids),
         )
         faults.raise_them()
@@ -227,7 +227,12 @@ def _has(row: RawRow, field: str) -> bool:
     return row.columns.get(field) is not None if row.cells else field in row.columns
 
 
-def _tolerance(row: RawRow) -> float | str | None:
+def tolerance_of(row: RawRow) -> float | str | None:
+    """A row's tolerance, as `Example.tolerance`.
+
+    Raises:
+        InputError: it is none.
+    """
     value: Any = row.columns.get("tolerance")
     try:
         parse_tolerance(value)
@@ -238,13 +243,17 @@ def _tolerance(row: RawRow) -> float | str | None:
 
 
 def documents_of(row: RawRow) -> tuple[str, ...]:
-    """A row's documents; one text alone stands for a list of it.
+    """A row's documents; one text alone stands for a list of it, and a table's cell may hold a list as JSON.
 
     Raises:
         InputError: they are no texts.
     """
     value = row.columns.get("documents")
     where = f"{row.where}, field 'documents'"
+    if row.cells and isinstance(value, str) and value.lstrip().startswith("["):
+        # Not a list: a text that begins so, such as `[1] Smith`.
+        listed, _ = parse_json(value.encode("utf-8", "surrogatepass"))
+        value = listed if isinstance(listed, list) else value
     values = [] if value is None else [value] if isinstance(value, str) else value
     if not isinstance(values, list | tuple) or not all(isinstance(text, str) for text in values):
         raise InputError("a list of texts", found=describe(value), where=where)

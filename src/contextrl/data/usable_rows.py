@@ -13,7 +13,7 @@ from contextrl.data.columns import Columns, Renaming
 from contextrl.data.confinement import is_inside
 from contextrl.data.pictures import bytes_of, named_file
 from contextrl.data.raw_rows import RawRow
-from contextrl.data.rows import picture_values
+from contextrl.data.rows import documents_of, picture_values
 from contextrl.disk import writing
 from contextrl.errors import InputError
 from contextrl.records.files import scratch_name
@@ -55,8 +55,11 @@ class UsableRows:
             raise InputError("a new file", found=f"{path}, which is there", where=option)
         if not path.parent.is_dir():
             raise InputError("an existing folder", found=f"no folder {path.parent}", where=option)
-        self.path, self.option, self.rows, self.schema = path, option, 0, schema
+        self.path, self.option, self.rows = path, option, 0
         self._renaming, self._allow_outside = Renaming(columns), allow_outside
+        self._type_column = self._renaming.columns.get("answer_type", "answer_type")
+        self._table, self.schema = path.suffix.lower() == ".parquet", schema
+        self._types: dict[int, str] = {}
         self._folder = path.parent.resolve()
         self._scratch = path.with_name(scratch_name(path.name))
         self._scratch.unlink(missing_ok=True)
@@ -67,8 +70,11 @@ class UsableRows:
     def __enter__(self) -> Self:
         return self
 
-    def put(self, row: RawRow) -> None:
+    def put(self, row: RawRow, answer_type: str = "") -> None:
         """Add a row.
+
+        Args:
+            answer_type: is written beside it; empty where the row says what is needed.
 
         Raises:
             InputError: it cannot be written in this form, or its pictures would not be found any more.
@@ -77,7 +83,13 @@ class UsableRows:
         pictures = picture_values(self._renaming(row)) if elsewhere or row.cells else []
         if elsewhere:
             self._check_pictures(row, pictures)
-        self._group.append(self._uncelled(row, pictures) if row.cells else row.columns)
+        columns = self._uncelled(row, pictures) if row.cells else row.columns
+        if answer_type and isinstance(self._type_column, str):
+            if self._table:
+                self._types[self.rows] = answer_type
+            else:
+                columns = {**columns, self._type_column: answer_type}
+        self._group.append(columns)
         self._bytes += bytes_of(row)
         self.rows += 1
         if len(self._group) >= _GROUP or self._bytes >= _GROUP_BYTES:
@@ -89,6 +101,8 @@ class UsableRows:
                 self._write("the last row")
             if self._file is not None:
                 self._file.close()
+            if kind is None and self._types:
+                self._add_types()
             if kind is None and self.rows:
                 self._scratch.replace(self.path)
         finally:
@@ -111,17 +125,45 @@ class UsableRows:
         name = self._renaming.columns.get("images", own)
         if isinstance(name, str):
             columns[name] = pictures
+        documents = self._renaming.columns.get("documents", "documents")
+        if isinstance(documents, str) and documents in columns:
+            columns[documents] = list(documents_of(self._renaming(row)))
         return columns
 
     def _write(self, where: str) -> None:
         if not self._group:
             return
         with writing(self._scratch, f"Change {self.option}"):
-            if self.path.suffix.lower() == ".parquet":
+            if self._table:
                 self._write_table(where)
             else:
                 self._write_lines(where)
         self._group, self._bytes = [], 0
+
+    def _add_types(self) -> None:
+        """Write a table again with what its rows' answers are: whether any has to say it is known at its end."""
+        before = self._scratch.with_name(scratch_name(f"untyped-{self.path.name}"))
+        self._scratch.replace(before)
+        try:
+            self._copy_with_types(before)
+        finally:
+            before.unlink(missing_ok=True)
+
+    def _copy_with_types(self, before: Path) -> None:
+        arrow, parquet = importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
+        with writing(self._scratch, f"Change {self.option}"), parquet.ParquetFile(before) as file:
+            name, written = str(self._type_column), 0
+            there = file.schema_arrow.get_field_index(name)
+            field = arrow.field(name, arrow.string())
+            schema = file.schema_arrow.append(field) if there < 0 else file.schema_arrow.set(there, field)
+            with parquet.ParquetWriter(self._scratch, schema) as out:
+                for batch in file.iter_batches(_GROUP):
+                    said = [None] * batch.num_rows if there < 0 else batch.column(there).to_pylist()
+                    types = [self._types.get(written + place, own) for place, own in enumerate(said)]
+                    columns = [*batch.columns] if there < 0 else [*batch.columns[:there], *batch.columns[there + 1 :]]
+                    columns.insert(len(columns) if there < 0 else there, arrow.array(types, arrow.string()))
+                    out.write_table(arrow.Table.from_arrays(columns, schema=schema))
+                    written += batch.num_rows
 
     def _write_lines(self, where: str) -> None:
         if self._file is None:

@@ -79,7 +79,7 @@ def parse_json(data: bytes, *, errors: str = "strict") -> tuple[Any, tuple[str, 
         value = json.loads(data.decode("utf-8", errors))
         # Text may hold brackets as well, so that many of them only say that it is worth looking.
         if data.count(b"[") + data.count(b"{") > MOST_LEVELS:
-            _check_levels(value)
+            check_levels(value)
         return value, None
     except UnicodeDecodeError as error:
         return None, ("UTF-8 text", f"byte 0x{data[error.start]:02x}")
@@ -104,12 +104,17 @@ def read_object(path: Path, most: int = MOST_LINE) -> dict[str, Any]:
     return value
 
 
-def _check_levels(value: Any, level: int = 1) -> None:
+def check_levels(value: Any, level: int = 1) -> None:
+    """That a value's lists and objects are not nested too deeply.
+
+    Raises:
+        ValueError: they are.
+    """
     if isinstance(value, dict | list):
         if level > MOST_LEVELS:
             raise ValueError("nested too deeply")
         for part in value.values() if isinstance(value, dict) else value:
-            _check_levels(part, level + 1)
+            check_levels(part, level + 1)
 
 
 def read_objects(path: Path) -> Iterator[dict[str, Any]]:

@@ -172,11 +172,11 @@ def _patterns(found: Found, arms: Mapping[str, Sequence[Cell]], hacked: Mapping[
             spread(_over(cells, partial(pattern_share, name=name, of=_doubtful(arm, hacked))))
             for arm, cells in arms.items()
         ]
-        rows.append([name, *shares, _cell_text(examples.get(name, ""))])
-    columns = ["pattern", *(found.labels[name] for name in arms), "example"]
+        rows.append([name, f"{counts[name]:,}", *shares, _cell_text(examples.get(name, ""))])
+    columns = ["pattern", "how many", *(found.labels[name] for name in arms), "example"]
     note = (
-        "Share of an arm's false positives that have the pattern; with a biased judge, of the samples that it paid for "
-        "in error. A response may have several, or none."
+        "How many: of all arms and seeds. Share of an arm's false positives that have the pattern; with a biased "
+        "judge, of the samples that it paid for in error. A response may have several, or none."
     )
     return Table("How they look", columns, rows, note)
 

@@ -18,6 +18,7 @@ from contextrl.building.sources.texts import (
     numbers_of,
     pictures_of,
     text_of,
+    without_markers,
 )
 from contextrl.building.sources.turns import NO_TURN, asked_in
 from contextrl.data.raw_rows import RawRow
@@ -82,7 +83,8 @@ class FineVision(Source):
             ):
                 yield Sick(NO_TURN, id=name)
                 continue
-            yield asked_in((turn["user"], turn["assistant"]), images, name, _ratings(row, number), origin)
+            asked = without_markers(turn["user"])
+            yield asked_in((asked, turn["assistant"]), images, name, _ratings(row, number), origin)
 
 
 def _ratings(row: RawRow, number: int) -> dict[str, float]:

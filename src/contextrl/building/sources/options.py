@@ -77,8 +77,13 @@ def _own_letter(option: str) -> str:
     return match[1] if match else ""
 
 
+def without_letter(option: str) -> str:
+    """An option's text without a letter of its own."""
+    return _OWN.sub("", option, count=1)
+
+
 def _text(option: str) -> str:
-    return _bare(_OWN.sub("", option, count=1))
+    return _bare(without_letter(option))
 
 
 def _bare(text: str) -> str:

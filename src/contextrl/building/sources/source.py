@@ -28,6 +28,7 @@ class Found:
         licence: of this row, where it is not the source's.
         origin: fields of the row that are worth keeping (subject, the set that it was taken from).
         documents: as `Example.documents`.
+        tolerance: as `Example.tolerance`.
     """
 
     question: str
@@ -42,6 +43,7 @@ class Found:
     licence: str = ""
     origin: Mapping[str, Any] = field(default_factory=dict)
     documents: Sequence[str] = ()
+    tolerance: float | str | None = None
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,11 @@ def stated(text: str) -> tuple[str, str] | None:
     return ("" if is_bare else text), answer
 
 
+def markers_in(text: str) -> int:
+    """How many `<image>` markers a text has."""
+    return len(_MARKERS.findall(text))
+
+
 def without_markers(text: str) -> str:
     """Text without `<image>` markers, for sources that set them as it happens: pictures then come first."""
     return _MARKERS.sub(" ", text).strip()

@@ -7,16 +7,15 @@ TabMWP. Schema: the datasets at the pinned revisions.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from contextrl.building.sources.options import letter_of, options_in, with_options
+from contextrl.building.sources.choices import with_choice
 from contextrl.building.sources.source import Found, Sick, Source
 from contextrl.building.sources.texts import EMPTY_QUESTION, pictures_of, text_of, without_markers
 from contextrl.data.raw_rows import RawRow
 from contextrl.errors import InputError, nearest_key
 
 NAME = "thinklite"
-NO_OPTION = "an answer that is none of the choices"
 _SETS = {
     "70k": ("russwang/ThinkLite-VL-70k", "5c86ea41d624e27e53002af47b8cf4538aa2c88f"),
     "hard-11k": ("russwang/ThinkLite-VL-hard-11k", "541f7f463815467f80866e887e82c6e398837a08"),
@@ -46,20 +45,9 @@ class ThinkLite(Source):
         images = pictures_of(row, "image")
         # The row's own id is kept, but is no id here: each of the sets that it was made of counts from its beginning.
         origin = {"id": identity} if (identity := text_of(row, "id", empty=True)) else {}
-        options = _options_apart(row, question)
-        if options is None:
-            yield Found(question, answer, images, origin=origin)
-        elif (letter := letter_of(answer, options)) is not None:
-            yield Found(with_options(question, options), letter, images, answer_type="choice", origin=origin)
-        else:
-            yield Sick(NO_OPTION, answer[:80])
-
-
-def _options_apart(row: RawRow, question: str) -> Sequence[str] | None:
-    """Choices that the question does not list itself."""
-    choices = row.columns.get("choices")
-    options = options_in(choices) if isinstance(choices, list | tuple) else None
-    return None if options is None or all(option in question for option in options) else options
+        found = Found(question, answer, images, origin=origin)
+        choices = row.columns.get("choices")
+        yield with_choice(found, choices) if choices else found
 
 
 def thinklite(part: str) -> ThinkLite:

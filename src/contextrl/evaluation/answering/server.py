@@ -61,15 +61,13 @@ def request_fields(sampling: Sampling) -> dict[str, Any]:
 
 
 def answer_of(key: str, outcome: Reply | Failure) -> Answer:
-    """What came of a request: a refusal is an answer, and so are thoughts that lead to none; what the server did not
-    bring to its end is none, and no content either.
-    """
+    """What came of a request: a refusal is an answer; what the server left out or did not bring to its end is none."""
     if isinstance(outcome, Failure):
         return Answer(key, error=f"{outcome.kind}: {outcome.detail}")
     if outcome.finish_reason in _BROKEN_OFF:
         return Answer(key, error=f"malformed: the reply ended with {outcome.finish_reason!r}")
     if outcome.is_empty:
-        return Answer(key, error="empty: a reply without content")
+        return Answer(key, error=f"empty: {outcome.emptiness}")
     return Answer(
         key,
         outcome.text or outcome.refusal or "",

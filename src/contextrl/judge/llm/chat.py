@@ -105,7 +105,7 @@ class ChatClient:
             spent.calls = attempt + 1
             outcome = await self._try(slot, data, spent, again=attempt > 0)
             if needs_content and isinstance(outcome, Reply) and outcome.is_empty:
-                outcome = Failure("empty", "a reply without content", passing=True)
+                outcome = Failure("empty", outcome.emptiness, passing=True)
             if isinstance(outcome, Reply) or not (outcome.passing or outcome.refused):
                 return outcome
             if attempt < self.max_retries and not (outcome.health == "down" and self.pool.another(slot.endpoint)):

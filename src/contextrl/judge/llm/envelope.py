@@ -23,6 +23,10 @@ _MAX_ERROR_BYTES = 64 * 2**10
 _MOST_TOKENS = 10**9
 
 
+#: How a reply ends that may have no content and is one all the same.
+_ENDED_EMPTY = ("length", "content_filter")
+
+
 class NoCompletionError(ValueError):
     """A body in which there is no reply, or more than one; says what was found."""
 
@@ -45,11 +49,13 @@ class Reply:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing came. Thoughts are something, and so is a reply that used its tokens up: both are the model's
-        own doing.
-        """
-        said = (self.text or "").strip() or self.refusal or self.reasoning
-        return not said and self.finish_reason != "length"
+        """Whether no content came. One that was cut while it was reasoning, or filtered, is not asked for again."""
+        return not ((self.text or "").strip() or self.refusal) and self.finish_reason not in _ENDED_EMPTY
+
+    @property
+    def emptiness(self) -> str:
+        """What an empty reply is, in words."""
+        return f"a reply without content{', only reasoning' if self.reasoning else ''}"
 
 
 @dataclass(frozen=True)
