@@ -110,13 +110,10 @@ class Asking:
 
     def _call(self, ask: Ask[K], kept: Kept) -> Call[tuple[K, str]] | Settled[tuple[K, str]]:
         digest = digest_of("said", self._identity, ask.system, ask.parts, ask.images, ask.fields)
-        if (record := kept.get(digest)) is not None:
-            tokens = record["prompt_tokens"], record["tokens"]
-            said = _Kept(record["text"], record["finish_reason"], None, False, *tokens)
-            # Builds kept empty replies once, as if they were answers.
-            if not said.is_empty:
-                return Settled((ask.key, digest), said)
-        return Call((ask.key, digest), partial(self._messages, ask), ask.fields, needs_content=True)
+        if (record := kept.get(digest)) is None:
+            return Call((ask.key, digest), partial(self._messages, ask), ask.fields, needs_content=True)
+        tokens = record["prompt_tokens"], record["tokens"]
+        return Settled((ask.key, digest), _Kept(record["text"], record["finish_reason"], None, False, *tokens))
 
     def _messages(self, ask: Ask[Any]) -> str:
         """The conversation as JSON; addresses of pictures are put in as they are, since they are long."""

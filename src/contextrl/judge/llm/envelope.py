@@ -49,8 +49,11 @@ class Reply:
 
     @property
     def is_empty(self) -> bool:
-        """Whether no content came. One that was cut while it was reasoning, or filtered, is not asked for again."""
-        return not ((self.text or "").strip() or self.refusal) and self.finish_reason not in _ENDED_EMPTY
+        """Whether no content came: null, and not a text of no characters, which a model may well say.
+
+        One that was cut while it was reasoning, or filtered, is not asked for again.
+        """
+        return self.text is None and not self.refusal and self.finish_reason not in _ENDED_EMPTY
 
     @property
     def emptiness(self) -> str:
