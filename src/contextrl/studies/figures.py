@@ -87,9 +87,8 @@ def compare(
         measures: name to a figure and the items that it is over.
     """
     rows: list[tuple[str, str, str, PairedDifference]] = []
-    own = {cell.seed: cell for cell in arm}
     for other in others:
-        shared = [(own[cell.seed], cell) for cell in other if cell.seed in own]
+        shared = of_same_seeds(arm, other)
         for name, (figure, places) in measures.items():
             sides = [[by_seed([cell], benchmark, figure, places) for cell in pair] for pair in shared]
             # A seed of which one side has no value is left out, not the comparison.
@@ -98,6 +97,24 @@ def compare(
                 difference = paired_difference(*zip(*known, strict=True))
                 rows.append((shared[0][0].arm, shared[0][1].arm, name, difference))
     return adjusted_together([Comparison(*row, row[3].p) for row in rows])
+
+
+def of_same_seeds(ours: Sequence[Cell], others: Sequence[Cell]) -> list[tuple[Cell, Cell]]:
+    """Cells of two arms in pairs of one seed, in the order of the first arm."""
+    by_seed_of_other = {cell.seed: cell for cell in others}
+    return [(cell, by_seed_of_other[cell.seed]) for cell in ours if cell.seed in by_seed_of_other]
+
+
+def compare_cells(
+    ours: Sequence[Cell], others: Sequence[Cell], figure: Callable[[Cell], float | None], measure: str
+) -> Comparison | None:
+    """The paired difference of a figure that is no outcome on a set; None where no seed has both sides."""
+    pairs = of_same_seeds(ours, others)
+    values = [(figure(own), figure(other)) for own, other in pairs]
+    known = [(own, other) for own, other in values if own is not None and other is not None]
+    if not known:
+        return None
+    return Comparison(pairs[0][0].arm, pairs[0][1].arm, measure, paired_difference(*zip(*known, strict=True)), None)
 
 
 def adjusted_together(comparisons: Sequence[Comparison]) -> list[Comparison]:

@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from contextrl.statistics.seeds import Estimate, estimate, paired_difference
+from contextrl.statistics.seeds import Estimate, estimate
 from contextrl.studies.accuracies import CONTEXTRL
 from contextrl.studies.cells import Cell
-from contextrl.studies.figures import Comparison, answer_accuracy, over_seeds, process_accuracy
+from contextrl.studies.figures import answer_accuracy, compare_cells, over_seeds, process_accuracy
 from contextrl.studies.findings import Claim, findings_of, worth
 from contextrl.studies.study import Figure, Finding, Found, Result, Row
 from contextrl.studies.tables import Table, spread
@@ -294,14 +294,10 @@ def _apart(
     said: str,
 ) -> list[Claim]:
     """How a figure of the last third differs between two arms, seed by seed."""
-    others = {cell.seed: cell.measures[AUDIT] for cell in arms.get(plain, ())}
-    pairs = [(cell.measures[AUDIT], others[cell.seed]) for cell in arms.get(ours, ()) if cell.seed in others]
-    known = [(_in_third(figure, a, 2), _in_third(figure, b, 2)) for a, b in pairs]
-    both = [(a, b) for a, b in known if a is not None and b is not None]
-    if len(both) < 2:
-        return []
-    pair = Comparison(ours, plain, said, paired_difference(*zip(*both, strict=True)), None)
-    return [Claim(pair, said, of_the_paper=False)]
+    pair = compare_cells(
+        arms.get(ours, ()), arms.get(plain, ()), lambda cell: _in_third(figure, cell.measures[AUDIT], 2), said
+    )
+    return [] if pair is None or pair.difference.n < 2 else [Claim(pair, said, of_the_paper=False)]
 
 
 def _guessing(found: Found, controls: Mapping[str, str]) -> list[Finding]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from contextrl.statistics.seeds import estimate
 from contextrl.studies.accuracies import CONTEXTRL, against, as_data, dots, of, repeated_table
 from contextrl.studies.costs import processor_seconds, rounded_mean
-from contextrl.studies.figures import Comparison, answer_accuracy, compare, over_seeds, process_accuracy
+from contextrl.studies.figures import Comparison, answer_accuracy, compare, of_same_seeds, over_seeds, process_accuracy
 from contextrl.studies.figures import Figure as Measured
 from contextrl.studies.findings import Claim, findings_of
 from contextrl.studies.study import Found, Result
@@ -122,10 +122,9 @@ def _costs(found: Found) -> Table:
 
 def _notes(found: Found) -> list[str]:
     """What stage 2 costs, seed by seed."""
-    plain = {cell.seed: cell for cell in found.cells("grpo-process")}
     shares = []
-    for cell in found.cells(CONTEXTRL):
-        own, other = (processor_seconds([one]) if one is not None else [] for one in (cell, plain.get(cell.seed)))
+    for pair in of_same_seeds(found.cells(CONTEXTRL), found.cells("grpo-process")):
+        own, other = (processor_seconds([cell]) for cell in pair)
         if own and other:
             shares.append(own[0] / other[0] - 1)
     if not shares:

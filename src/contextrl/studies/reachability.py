@@ -12,9 +12,9 @@ from typing import Any
 
 from contextrl.records.evaluation import class_of
 from contextrl.statistics.pass_at_k import mean_pass_at_k, steps_of_k
-from contextrl.statistics.seeds import Estimate, estimate, paired_difference
+from contextrl.statistics.seeds import Estimate, estimate
 from contextrl.studies.cells import RIGHT, UNSCORED, Cell
-from contextrl.studies.figures import Comparison
+from contextrl.studies.figures import compare_cells
 from contextrl.studies.findings import Claim, findings_of
 from contextrl.studies.study import Figure, Finding, Found, Result, Row
 from contextrl.studies.tables import Table, spread
@@ -126,7 +126,9 @@ def result(found: Found, *, benchmark: str, classes: Sequence[str], ours: str, p
     )
     asked = {f"pass@{base['samples']} on what the base never solves": places}
     asked |= {f"the same, class {name}": of_class(base, name, places) for name in classes}
-    differences = [pair for what, own in asked.items() if (pair := _difference(arms, own, ours, plain, what))]
+    reaches = {what: lambda cell, own=own: reached(_final(cell), own) for what, own in asked.items()}
+    sides = arms.get(ours, ()), arms.get(plain, ())
+    differences = [pair for what, one in reaches.items() if (pair := compare_cells(*sides, one, what)) is not None]
     findings = [
         *findings_of(
             [
@@ -244,17 +246,6 @@ def _figure(found: Found, arms: Mapping[str, Sequence[Cell]], base: Mapping[str,
                 rows.append({"step": k, "value": own.mean, "series": found.labels[name], **ends})
     caption = "pass@k by a right process, development images, temperature 1; bands are 95 % intervals over seeds."
     return Figure("lines", "Questions that the base policy never solves", caption, rows, "pass@k", x="k")
-
-
-def _difference(
-    arms: Mapping[str, Sequence[Cell]], places: Sequence[int], ours: str, plain: str, what: str
-) -> Comparison | None:
-    """How much more ours reaches than the plain method with the same seeds."""
-    others = {cell.seed: cell for cell in arms.get(plain, ())}
-    pairs = [(cell, others[cell.seed]) for cell in arms.get(ours, ()) if cell.seed in others]
-    shares = [(reached(_final(a), places), reached(_final(b), places)) for a, b in pairs]
-    known = [(a, b) for a, b in shares if a is not None and b is not None]
-    return Comparison(ours, plain, what, paired_difference(*zip(*known, strict=True)), None) if known else None
 
 
 def _forgetting(found: Found, arms: Mapping[str, Sequence[Cell]], base: Mapping[str, Any]) -> list[Finding]:

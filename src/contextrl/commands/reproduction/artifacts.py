@@ -75,21 +75,19 @@ class Pantry:
     def path(self, name: str, seed: int) -> Path:
         """Where the artifact is; it is made first if need be, once, whoever asks."""
         artifact = self.known[name]
-        own_seed = seed if artifact.seeded else 0
-        place = self._place(artifact, own_seed)
+        place = self._place(artifact, seed)
         with self._lock(place.name):
             if not self._done(place).exists():
-                self._make(artifact, place, own_seed)
+                self._make(artifact, place, _own_seed(artifact, seed))
         return place
 
     def missing(self, names: Sequence[str], seed: int) -> set[Path]:
         """Places of these artifacts, and of all that they are made of, that are not made yet."""
         found: set[Path] = set()
         for artifact in (self.known[name] for name in names):
-            own_seed = seed if artifact.seeded else 0
-            place = self._place(artifact, own_seed)
+            place = self._place(artifact, seed)
             if not self._done(place).exists():
-                found |= {place, *self.missing(artifact.needs, own_seed)}
+                found |= {place, *self.missing(artifact.needs, _own_seed(artifact, seed))}
         return found
 
     def versions(self, names: Sequence[str]) -> dict[str, int]:
@@ -115,7 +113,7 @@ class Pantry:
 
     def _place(self, artifact: Artifact, seed: int) -> Path:
         length = "" if self.steps is None else f"-{self.steps}-steps"
-        return self.folder / f"{artifact.name}-v{artifact.version}{length}-seed-{seed}"
+        return self.folder / f"{artifact.name}-v{artifact.version}{length}-seed-{_own_seed(artifact, seed)}"
 
     def _done(self, place: Path) -> Path:
         return place.with_name(f"{place.name}.done")
@@ -123,6 +121,10 @@ class Pantry:
     def _lock(self, name: str) -> threading.Lock:
         with self._guard:
             return self._locks.setdefault(name, threading.Lock())
+
+
+def _own_seed(artifact: Artifact, seed: int) -> int:
+    return seed if artifact.seeded else 0
 
 
 def _remove(path: Path) -> None:
