@@ -8,6 +8,8 @@ from pathlib import Path
 import torch
 from test_mixed_groups import trainer_of
 
+from contextrl.trainer.launched import leave
+
 if __name__ == "__main__":
     policy, folder = Path(sys.argv[1]), Path(sys.argv[2])
     torch.set_num_threads(1)
@@ -17,4 +19,4 @@ if __name__ == "__main__":
     if trainer.accelerator.is_main_process:
         model = trainer.accelerator.unwrap_model(trainer.model)
         torch.save(model.state_dict(), folder / "weights.pt")
-    torch.distributed.destroy_process_group()
+    leave()

@@ -28,6 +28,7 @@ from contextrl.records.verdict import Verdict
 from contextrl.rollout.collect import Collector, JudgeLostError
 from contextrl.rollout.sampling import Draws, Sampled
 from contextrl.rollout.verify import Verifier
+from contextrl.trainer.launched import leave
 
 OWN_ROWS = ([0, 1, 2, 3, 1, 4], [5, 6, 7])
 
@@ -115,7 +116,7 @@ def main(policy: Path, folder: Path) -> None:
     assert results_are_those_of_one_after_the_other(one_sided) is not second
     groups_are_judged_while_others_are_sampled(collector)
     a_judge_that_is_gone_on_one_process_ends_the_rollout_on_both(collector)
-    torch.distributed.destroy_process_group()
+    leave()
 
 
 if __name__ == "__main__":

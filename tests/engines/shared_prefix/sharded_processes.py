@@ -20,6 +20,7 @@ from unshared import score_unshared
 from contextrl.engines.shared_prefix.generation import Samples, SharedDecoder, generate
 from contextrl.engines.shared_prefix.prompts import encode_prompts
 from contextrl.engines.shared_prefix.scoring import score_packed
+from contextrl.trainer.launched import leave
 
 
 def sharded() -> Any:
@@ -77,5 +78,5 @@ if __name__ == "__main__":
     check_scoring(place)
     check_sampling(place)
     torch.distributed.barrier()
-    torch.distributed.destroy_process_group()
+    leave()
     sys.stdout.write("equal\n")

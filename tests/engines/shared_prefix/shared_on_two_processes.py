@@ -12,6 +12,8 @@ from pathlib import Path
 import torch
 from test_shared_trainer import run
 
+from contextrl.trainer.launched import leave
+
 if __name__ == "__main__":
     policy, folder = Path(sys.argv[1]), Path(sys.argv[2])
     torch.set_num_threads(1)
@@ -29,4 +31,4 @@ if __name__ == "__main__":
     kept = [row.get("stage2/kept", 0) for row in shared.state.log_history]
     assert sum(kept) > 0
     sys.stdout.write(f"equal; retries of the last rollout {counts}\n")
-    torch.distributed.destroy_process_group()
+    leave()

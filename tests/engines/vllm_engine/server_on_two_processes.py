@@ -15,6 +15,7 @@ from contextrl.engines.vllm.requests import Request
 from contextrl.engines.vllm.server import ServerBackend
 from contextrl.engines.vllm.settings import VLLMSettings
 from contextrl.errors import ServiceError
+from contextrl.trainer.launched import leave
 
 #: Requests of the two processes.
 COUNTS = ((3, 3), (1, 3), (2, 0), (0, 0), (0, 2))
@@ -43,4 +44,4 @@ if __name__ == "__main__":
         with pytest.raises(ServiceError, match="the server is gone"):
             broken.generate(own, {})
     (Path(sys.argv[1]) / f"right-{rank}").touch()
-    torch.distributed.destroy_process_group()
+    leave()
