@@ -16,7 +16,6 @@ from contextrl.judge.protocol import JudgeRequest
 from contextrl.miniature.facts import Facts, told_digits, with_facts
 from contextrl.miniature.judge_server import judge_text
 from contextrl.miniature.labelled import labelled_items
-from contextrl.miniature.plugin import _learned
 from contextrl.miniature.steps_judge import StepsJudge, reference_digits
 from contextrl.miniature.tasks import miniature_examples
 from contextrl.records.example import Example
@@ -120,11 +119,6 @@ def test_rows_without_documents_are_refused_where_they_are_to_be_shown() -> None
 def test_facts_are_the_miniatures_own(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="facts: expected none beside rows of your own, found all"):
         parse_config({"data": {"train": str(tmp_path / "rows.jsonl"), "facts": "all"}})
-
-
-def test_learned_judges_have_not_been_taught_to_read_documents(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"judge\.context: expected none, answer or solution"):
-        _learned("documents", "hint", tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from contextrl.studies.cells import Cell, CellStore, Items
-from contextrl.studies.judge_rewards import REWARDED, STEPS, result, rewarded, share, survival
+from contextrl.studies.judge_rewards import REWARDED, SHOWN, STEPS, result, rewarded, share, survival
 from contextrl.studies.study import Found
 
 SET = "miniature:dev"
@@ -66,6 +66,17 @@ def test_a_study_says_what_survives(tmp_path: Path) -> None:
     # Of ten items 7, 7 and 8 against 6, 7 and 6.
     assert "large judge, solution less answer: +0.100 [" in said.findings[0].sees
     assert "the step judge's run less that of the small judge: +0.300, 3 seeds" in said.findings[1].sees
+
+
+def test_how_often_an_adaptive_judge_was_shown_the_solution(tmp_path: Path) -> None:
+    store = CellStore(tmp_path)
+    store._write(store._items_path(SET), vars(Items(tuple("abcdefghij"), ("miniature/sum/known",) * 10)))
+    name = "contextrl-judge-large-adaptive"
+    for seed, share_shown in enumerate((0.1, 0.2, None)):
+        measures = {SHOWN: {"judge/escalated": share_shown}}
+        store.write(Cell(name, seed, "s", 60, 1.0, outcomes={SET: "R" * 10}, measures=measures))
+    said = result(Found(store, range(3), {name: "adaptive judge"}), benchmark=SET, classes=("known",)).notes[0]
+    assert said.startswith("The adaptive judge was shown it for 0.150 [")
 
 
 def test_no_difference_that_counts_disagrees_with_a_point_or_more(tmp_path: Path) -> None:

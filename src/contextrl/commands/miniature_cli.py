@@ -107,6 +107,9 @@ def judge(
         str, typer.Option(help="Whose digits it learns from: train, or half of them: first-half, second-half.")
     ] = "first-half",
     steps: Annotated[int | None, typer.Option(min=1, help="Optimizer steps; by default the size's.")] = None,
+    facts: Annotated[
+        bool, typer.Option("--facts", help="It reads facts in place of a solution too: judge.context documents.")
+    ] = False,
 ) -> None:
     """Teach a model to judge the miniature's responses: three minutes of one core, nine for the large one.
 
@@ -125,6 +128,7 @@ def judge(
         from contextrl.judge.llm.prompts import PromptSet
         from contextrl.miniature.learned_judge.training import SIZES, write_judge
     recipe = replace(SIZES[cast("Size", size)], seed=seed, images=cast("Images", images))
+    recipe = recipe.with_facts() if facts else recipe
     recipe = recipe if steps is None else replace(recipe, steps=steps)
     fitted = write_judge(recipe, PromptSet.load(CONFIGS / "miniature" / "judge-prompts"), output, console=errors)
     weights = sum(parameter.numel() for parameter in fitted.model.parameters())
@@ -146,12 +150,12 @@ def examine(
     """
     _check_examined(split, output)
     with status(Console(stderr=True), "Loading torch"):
-        from contextrl.miniature.learned_judge.examination import PARTS
         from contextrl.miniature.learned_judge.examination import examine as examined
+        from contextrl.miniature.learned_judge.examination import parts
         from contextrl.miniature.learned_judge.judging import LearnedJudge
         from contextrl.records.files import write_atomically
     judge = LearnedJudge.load(folder, where="FOLDER")
-    with progress_bar(Console(stderr=True), "Asking the judge", PARTS) as advance:
+    with progress_bar(Console(stderr=True), "Asking the judge", parts(judge)) as advance:
         found = examined(judge, cast("Split", split), count, seed=seed, advance=advance)
     write_atomically(output, json.dumps(found) + "\n")
     Console().print(f"Figures: {escape(str(output))}", soft_wrap=True, highlight=False)

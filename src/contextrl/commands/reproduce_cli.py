@@ -59,8 +59,8 @@ def reproduce(
     """The paper's studies and those it left open, in the miniature; a killed command goes on where it was.
 
     The paper's: methods, ablations, judges, judge-rewards, false-positives, information-gain. Beside them: adaptive,
-    hacking, reachability, references, open, long-horizon, recipe, rates. Held-out images are looked at by methods
-    alone. Each says what the paper claims, what is seen, and whether that agrees.
+    documents, hacking, reachability, references, open, long-horizon, recipe, rates. Held-out images are looked at by
+    methods alone. Each says what the paper claims, what is seen, and whether that agrees.
     """
     from contextrl.commands.reproduction.studies import chosen_studies
     from contextrl.studies.cells import CellStore

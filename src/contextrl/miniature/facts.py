@@ -31,9 +31,14 @@ def with_facts(examples: Sequence[Example], facts: Facts) -> list[Example]:
         if facts == "some":
             rng = random.Random(f"facts {example.id}")
             places = sorted(rng.sample(places, rng.randint(1, len(places) - 1)))
-        stated = [f"The {_PLACES[place]} digit is a {digits[place]}." for place in places]
-        told.append(replace(example, documents=(f"The picture shows {len(digits)} digits.", *stated)))
+        told.append(replace(example, documents=stated_facts(digits, places)))
     return told
+
+
+def stated_facts(digits: Sequence[int], places: Sequence[int]) -> tuple[str, ...]:
+    """How many digits a picture shows, and which they are at these places: documents of a row."""
+    stated = [f"The {_PLACES[place]} digit is a {digits[place]}." for place in places]
+    return (f"The picture shows {len(digits)} digits.", *stated)
 
 
 def told_digits(documents: Sequence[str]) -> tuple[int | None, ...] | None:

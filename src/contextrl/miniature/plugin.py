@@ -140,8 +140,6 @@ def _learned(context: ReferenceContext, disclose: Disclosure, folder: Path | Non
     from contextrl.miniature.learned_judge.judging import LearnedJudge
 
     assert folder is not None  # the settings see to it
-    if context == "documents":
-        raise InputError("none, answer or solution, as learned judges are taught", found=context, where="judge.context")
     return LearnedJudge.load(folder, context, disclose)
 
 

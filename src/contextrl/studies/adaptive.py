@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import product
 from typing import Any
 
 from contextrl.statistics.seeds import Estimate, estimate, paired_difference
 from contextrl.studies.figures import Comparison
 from contextrl.studies.findings import Claim, findings_of
+from contextrl.studies.judge_figure import Series, balanced_figure
 from contextrl.studies.judging import FALSE, TRUE, balanced, recall, retention, unscored
-from contextrl.studies.study import Figure, Finding, Found, Result, Row
+from contextrl.studies.study import Figure, Finding, Found, Result
 from contextrl.studies.tables import Table, spread
 
 #: Name of the probe whose measure this study reads.
@@ -133,25 +133,12 @@ def _table(label: str, measures: Sequence[Measure]) -> Table:
 
 
 def _figure(judges: Mapping[str, Sequence[Measure]]) -> Figure:
-    rows: list[Row] = []
-    for label, measures in judges.items():
-        for name, (seed, measure) in product(_names(measures), enumerate(measures)):
-            value = balanced(measure, name)
-            if value is not None:
-                series = f"{label}: {_label(name)}"
-                rows.append({"series": series, "value": value, "what": "seed", "run": label, "seed": seed})
-        for name in _names(measures):
-            mean = _mean([balanced(one, name) for one in measures])
-            if mean is not None:
-                ends = {} if mean.low is None else {"low": mean.low, "high": mean.high}
-                rows.append({"series": f"{label}: {_label(name)}", "value": mean.mean, "what": "mean", **ends})
-    caption = (
-        "Mean of the share of false positives that a judge rejects and of true positives that it keeps; the dashed "
-        "line is a judge that looks at nothing. Dots are means over judges of several seeds with intervals, rings are "
-        "seeds."
-    )
-    title = "Right and wrong processes told apart"
-    return Figure("dots", title, caption, rows, "balanced accuracy", before=0.5)
+    series = [
+        Series(f"{label}: {_label(name)}", label, {seed: balanced(one, name) for seed, one in enumerate(measures)})
+        for label, measures in judges.items()
+        for name in _names(measures)
+    ]
+    return balanced_figure(series)
 
 
 def _said(label: str, measures: Sequence[Measure]) -> str | None:

@@ -16,8 +16,8 @@ from contextrl.studies.findings import Claim, findings_of
 from contextrl.studies.study import Finding, Found, Result
 from contextrl.studies.tables import Table, accuracy_table, spread
 
-#: Name of the probe whose measure this study reads, and the arm whose judge is never wrong.
-REWARDED, STEPS = "rewarded", "contextrl-second-half"
+#: Names of the probes whose measures this study reads, and the arm whose judge is never wrong.
+REWARDED, SHOWN, STEPS = "rewarded", "shown", "contextrl-second-half"
 
 
 def rewarded(groups: Iterable[Mapping[str, Any]]) -> dict[str, int]:
@@ -75,6 +75,7 @@ def result(found: Found, *, benchmark: str, classes: Sequence[str]) -> Result:
         f"Of what the step judge's run gains in process accuracy, {found.labels[name]} gains {spread(own)}."
         for name, own in surviving.items()
     ]
+    notes += _shown(found)
     notes.append(
         "Judges and policies share no picture in training: judges learn from images 0 to 599 of the train split, these "
         "policies from images 600 to 1,199, and all are evaluated on development images. The base policy had seen both "
@@ -84,6 +85,16 @@ def result(found: Found, *, benchmark: str, classes: Sequence[str]) -> Result:
     figure = dots(found, benchmark, title="Right answers by right steps, by who gave the reward")
     data = {"comparisons": as_data(pairs), "survival": {name: vars(own) for name, own in surviving.items()}}
     return Result(tables, findings, figure, notes, data)
+
+
+def _shown(found: Found) -> list[str]:
+    """How often votes parted, where they decide what a judge is shown."""
+    said = []
+    for name, label in found.labels.items():
+        shares = [one for measure in found.measures(name, SHOWN) if (one := measure["judge/escalated"]) is not None]
+        if shares:
+            said.append(f"The {label} was shown it for {spread(estimate(shares))} of what the policies wrote.")
+    return said
 
 
 def _judges(found: Found) -> Table:

@@ -15,7 +15,8 @@ from typing import Any
 from contextrl.statistics.seeds import Estimate, PairedDifference, estimate, paired_difference
 from contextrl.studies.figures import Comparison
 from contextrl.studies.findings import Claim, findings_of
-from contextrl.studies.study import Figure, Finding, Found, Result, Row
+from contextrl.studies.judge_figure import Series, balanced_figure
+from contextrl.studies.study import Figure, Finding, Found, Result
 from contextrl.studies.tables import Table, ends_of, spread
 
 #: Name of the probe whose measure this study reads, and the arms by size.
@@ -279,23 +280,15 @@ def _ratio(counts: Sequence[Mapping[str, int]], part: str, whole: str) -> str:
 
 
 def _figure(found: Found, judges: Mapping[str, Mapping[int, Measure]]) -> Figure:
-    rows: list[Row] = []
-    for name, context in product(judges, CONTEXTS):
-        label = f"{found.labels[name]}, {context}"
-        mean = _over_seeds(judges[name], balanced, context)
-        if mean is None:
-            continue
-        ends = {} if mean.low is None else {"low": mean.low, "high": mean.high}
-        rows.append({"series": label, "value": mean.mean, "what": "mean", **ends})
-        for seed, measure in judges[name].items():
-            value = balanced(measure, context)
-            rows.append({"series": label, "value": value, "what": "seed", "run": name, "seed": seed})
-    caption = (
-        "Mean of the share of false positives that a judge rejects and of true positives that it keeps; the dashed "
-        "line is a judge that looks at nothing. Dots are means over judges of several seeds with intervals, rings are "
-        "seeds."
-    )
-    return Figure("dots", "Right and wrong processes told apart", caption, rows, "balanced accuracy", before=0.5)
+    series = [
+        Series(
+            f"{found.labels[name]}, {context}",
+            name,
+            {seed: balanced(measure, context) for seed, measure in judges[name].items()},
+        )
+        for name, context in product(judges, CONTEXTS)
+    ]
+    return balanced_figure(series)
 
 
 # ---- findings --------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from contextrl.judge.protocol import JudgeRequest
 from contextrl.miniature.digits import IMAGES
 from contextrl.miniature.labelled import labelled_items
 from contextrl.miniature.learned_judge.changes import changes
-from contextrl.miniature.learned_judge.examination import PARTS, compared_steps, examine
+from contextrl.miniature.learned_judge.examination import compared_steps, examine, parts
 from contextrl.miniature.learned_judge.judging import LearnedJudge
 from contextrl.miniature.learned_judge.lessons import write_reply
 from contextrl.miniature.learned_judge.writing import ReplyWriter, Written
@@ -29,10 +29,12 @@ class Believer(ReplyWriter):
 
     def __init__(self) -> None:
         self.prompts = PromptSet.load(PROMPTS, max_response_chars=400)
+        self.asked: list[JudgeRequest] = []
 
     def stream(
         self, requests: Sequence[JudgeRequest], task: Task = "verify", disclose: Disclosure = "hint"
     ) -> Iterator[tuple[int, Written]]:
+        self.asked += requests
         for index, request in enumerate(requests):
             example = request.example
             kind, asked = question_kind(example.question)
@@ -45,9 +47,9 @@ class Believer(ReplyWriter):
 
 @pytest.fixture(scope="module")
 def figures() -> dict[str, object]:
-    parts: list[int] = []
-    found = examine(LearnedJudge(Believer()), "dev", 100, advance=parts.append)
-    assert sum(parts) == PARTS
+    judge, done = LearnedJudge(Believer()), list[int]()
+    found = examine(judge, "dev", 100, advance=done.append)
+    assert sum(done) == parts(judge)
     return found
 
 
@@ -72,6 +74,21 @@ def test_confidence_is_of_the_word_and_of_all_before_it(figures: dict) -> None:
     assert own["word"][9] == [right_answers, pytest.approx(0.9 * right_answers), right_answers]
     assert own["path"][4] == [right_answers, pytest.approx(0.45 * right_answers), right_answers]
     assert sum(count for count, _, _ in own["word"]) == right_answers
+
+
+def test_a_judge_that_reads_facts_is_examined_with_some_and_with_all() -> None:
+    writer = Believer()
+    judge = LearnedJudge(writer, taught=("none", "answer", "solution", "documents"))
+    done = list[int]()
+    found = examine(judge, "dev", 20, advance=done.append)
+    assert sum(done) == parts(judge) == parts(LearnedJudge(writer)) + 2
+    assert list(found["verdicts"]) == ["none", "answer", "solution", "documents-some", "documents-all"]
+    assert set(found["changed"]["wording"]) == {"none", "answer", "solution"}
+    told = {len(one.example.documents) for one in writer.asked if one.context == "documents"}
+    shown = [len(one.example.image_ids) + 1 for one in writer.asked if one.context == "documents"]
+    assert min(told) == 2, "the count and one digit"
+    assert max(told) == max(shown), "the count and every digit"
+    assert not any(one.example.documents for one in writer.asked if one.context != "documents")
 
 
 @pytest.mark.parametrize(

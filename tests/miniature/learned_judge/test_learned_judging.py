@@ -231,6 +231,16 @@ def test_what_is_no_judges_folder_is_refused(folder: Path, tmp_path: Path) -> No
         check_folder(tmp_path, where="judge.path")
 
 
+def test_documents_are_read_by_judges_that_were_taught_to(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"judge\.context: expected none, answer or solution.*--facts"):
+        LearnedJudge.load(folder, "documents")
+    small = JudgeRecipe("first-half", hidden=32, layers=2, steps=3, batch=4).with_facts()
+    assert small.steps == 4, "as many lessons in each of the other contexts"
+    write_judge(small, PromptSet.load(PROMPTS), tmp_path / "judge")
+    judge = LearnedJudge.load(tmp_path / "judge", "documents")
+    assert judge.taught == judge.sampling(1.0).taught == ("none", "answer", "solution", "documents")
+
+
 def test_sizes_learn_from_half_of_the_train_images() -> None:
     assert {recipe.images for recipe in SIZES.values()} == {"first-half"}
     rng = random.Random(1)

@@ -10,7 +10,16 @@ import pytest
 from contextrl.judge.llm.parsing import parse_reply, parse_report
 from contextrl.judge.protocol import JudgeRequest
 from contextrl.miniature.digits import SPLITS
-from contextrl.miniature.learned_judge.lessons import Lesson, compare, draw_lesson, draw_response, write_reply
+from contextrl.miniature.facts import told_digits
+from contextrl.miniature.learned_judge.lessons import (
+    CONTEXTS,
+    FACTS,
+    Lesson,
+    compare,
+    draw_lesson,
+    draw_response,
+    write_reply,
+)
 from contextrl.miniature.steps_judge import StepsJudge
 from contextrl.miniature.tasks import Problem, to_example
 from contextrl.rollout.standalone import standalone_problem
@@ -110,3 +119,18 @@ def test_a_quoting_retry_is_not_standalone() -> None:
 def test_the_same_seed_gives_the_same_lessons(lessons: list[Lesson]) -> None:
     rng = random.Random(0)
     assert [draw_lesson(rng).reply for _ in range(20)] == [lesson.reply for lesson in lessons[:20]]
+
+
+def test_lessons_of_facts_state_what_is_shown_half_of_them_all_of_it() -> None:
+    rng = random.Random(1)
+    drawn = [draw_lesson(rng, contexts=(*CONTEXTS, FACTS)) for _ in range(400)]
+    with_facts = [lesson for lesson in drawn if lesson.request.context == "documents"]
+    assert 60 < len(with_facts) < 140
+    told = [told_digits(lesson.request.example.documents) for lesson in with_facts]
+    for lesson, digits in zip(with_facts, told, strict=True):
+        assert digits is not None
+        assert all(one in (None, shown) for one, shown in zip(digits, lesson.problem.digits, strict=True))
+        assert any(one is not None for one in digits)
+    whole = sum(None not in (digits or ()) for digits in told)
+    assert 0.35 < whole / len(told) < 0.65
+    assert not any(lesson.request.example.documents for lesson in drawn if lesson not in with_facts)

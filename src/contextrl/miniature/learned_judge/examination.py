@@ -11,14 +11,15 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import Any, cast
 
 from contextrl.judge.protocol import JudgeRequest
 from contextrl.miniature.digits import Split
+from contextrl.miniature.facts import Facts, with_facts
 from contextrl.miniature.labelled import LabelledResponse, labelled_items
 from contextrl.miniature.learned_judge.changes import Change, changes
 from contextrl.miniature.learned_judge.judging import LearnedJudge
-from contextrl.miniature.learned_judge.lessons import CONTEXTS, compare
+from contextrl.miniature.learned_judge.lessons import CONTEXTS, FACTS, compare
 from contextrl.miniature.learned_judge.writing import Written
 from contextrl.miniature.steps_judge import find_mistakes, parse_steps
 from contextrl.miniature.tasks import KINDS, Problem
@@ -29,8 +30,9 @@ VERDICTS: dict[Status, str] = {"correct": "A", "incorrect": "R", "unscored": "U"
 LABELS = {"true_positive": "T", "false_positive": "F", "wrong_answer": "W"}
 #: Right responses that are judged again with something changed.
 CHANGED = 200
-#: Of an examination: a context or a change each.
-PARTS = len(CONTEXTS) + 4
+_CHANGES = 4
+#: What a judge that reads facts is examined with beside: facts on some digits, and on every digit.
+_FACTS: dict[str, Facts] = {"documents-some": "some", "documents-all": "all"}
 #: Of confidence, of equal width.
 BINS = 10
 _COMPARED = re.compile(r"Truth/said: (.*?)\.(?:\s|$)")
@@ -54,6 +56,15 @@ class Decision:
     path: float | None
 
 
+def parts(judge: LearnedJudge) -> int:
+    """Of an examination: a context or a change each."""
+    return len(_contexts(judge)) + _CHANGES
+
+
+def _contexts(judge: LearnedJudge) -> list[str]:
+    return [*CONTEXTS, *(_FACTS if FACTS in judge.taught else ())]
+
+
 def examine(
     judge: LearnedJudge,
     split: Split,
@@ -68,12 +79,12 @@ def examine(
         split: whose images.
         count: labelled responses; see `labelled_items`.
         seed: of the responses and of the changes.
-        advance: told of every finished part; see `PARTS`.
+        advance: told of every finished part; see `parts`.
     """
     items = labelled_items(split, count, seed=seed)
-    found: dict[ReferenceContext, list[Decision]] = {}
-    for context in CONTEXTS:
-        found[context] = decide_all(judge, [JudgeRequest(item.example, item.response, context) for item in items])
+    found: dict[str, list[Decision]] = {}
+    for name in _contexts(judge):
+        found[name] = decide_all(judge, _requests(items, name))
         advance(1)
     right = [item for item in items if item.label == "true_positive"][:CHANGED]
     changed: dict[str, Any] = {}
@@ -83,11 +94,19 @@ def examine(
     return {
         "split": split,
         "labels": "".join(LABELS[item.label] for item in items),
-        "verdicts": {context: "".join(one.letter for one in found[context]) for context in CONTEXTS},
-        "calibration": {context: _calibration(items, found[context]) for context in CONTEXTS},
-        "steps": {context: _steps(items, found[context]) for context in CONTEXTS},
+        "verdicts": {name: "".join(one.letter for one in own) for name, own in found.items()},
+        "calibration": {name: _calibration(items, own) for name, own in found.items()},
+        "steps": {name: _steps(items, own) for name, own in found.items()},
         "changed": changed,
     }
+
+
+def _requests(items: Sequence[LabelledResponse], name: str) -> list[JudgeRequest]:
+    """Every response under a context, by the name that it has in an examination."""
+    facts = _FACTS.get(name, "none")
+    context = cast("ReferenceContext", FACTS if name in _FACTS else name)
+    examples = with_facts([item.example for item in items], facts)
+    return [JudgeRequest(one, item.response, context) for one, item in zip(examples, items, strict=True)]
 
 
 def decide_all(judge: LearnedJudge, requests: Sequence[JudgeRequest]) -> list[Decision]:

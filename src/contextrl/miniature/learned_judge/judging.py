@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from contextrl.data.images import open_image
 from contextrl.errors import InputError
@@ -20,6 +21,7 @@ from contextrl.judge.llm.parsing import Reading, parse_reply, parse_report
 from contextrl.judge.llm.prompts import PromptSet
 from contextrl.judge.llm.verdicts import Vote, decide, rule_of
 from contextrl.judge.protocol import JudgeRequest
+from contextrl.miniature.learned_judge.lessons import CONTEXTS
 from contextrl.miniature.learned_judge.training import PROMPTS
 from contextrl.miniature.learned_judge.writing import ReplyWriter, Written
 from contextrl.miniature.steps_judge import question_kind
@@ -30,6 +32,7 @@ from contextrl.records.verdict import Disclosure, ReferenceContext, Usage, Verdi
 #: Longer responses are cut in the middle; the longest that it was taught has about 120 characters.
 MAX_RESPONSE_CHARS = 400
 _MADE_BY = "Make one with contextrl miniature judge FOLDER"
+_MADE_WITH_FACTS = f"{_MADE_BY} --facts"
 
 
 class LearnedJudge:
@@ -39,16 +42,22 @@ class LearnedJudge:
         writer: of its replies.
         context: how much of the reference it sees.
         disclose: how much its mistake reports may say.
+        taught: what it has learned to judge with.
     """
 
     name = "learned"
 
     def __init__(
-        self, writer: ReplyWriter, context: ReferenceContext = "solution", disclose: Disclosure = "hint"
+        self,
+        writer: ReplyWriter,
+        context: ReferenceContext = "solution",
+        disclose: Disclosure = "hint",
+        taught: Sequence[ReferenceContext] = CONTEXTS,
     ) -> None:
         self.writer = writer
         self.context: ReferenceContext = context
         self.disclose: Disclosure = disclose
+        self.taught = tuple(taught)
 
     @classmethod
     def load(
@@ -65,18 +74,22 @@ class LearnedJudge:
             where: the setting that names the folder, for the message.
 
         Raises:
-            InputError: it holds none.
+            InputError: it holds none, or one that was not taught to read the context.
         """
         check_folder(folder, where=where)
+        taught = tuple(_recipe(folder).get("contexts", CONTEXTS))
+        if context not in taught:
+            expected = f"{', '.join(taught[:-1])} or {taught[-1]}, as {folder} is taught"
+            raise InputError(expected, found=context, where="judge.context", fix=_MADE_WITH_FACTS)
         model = load_policy(str(folder)).eval().requires_grad_(False)
         prompts = PromptSet.load(folder / PROMPTS, max_response_chars=MAX_RESPONSE_CHARS)
-        return cls(ReplyWriter(model, ImageOnlyQwen3VLProcessor.load(folder), prompts), context, disclose)
+        return cls(ReplyWriter(model, ImageOnlyQwen3VLProcessor.load(folder), prompts), context, disclose, taught)
 
     def sampling(self, temperature: float, seed: int = 0) -> LearnedJudge:
         """The same judge with drawn replies, so that its votes can part; see `ReplyWriter`."""
         one = self.writer
         drawn = ReplyWriter(one.model, one.processor, one.prompts, batch=one.batch, temperature=temperature, seed=seed)
-        return LearnedJudge(drawn, self.context, self.disclose)
+        return LearnedJudge(drawn, self.context, self.disclose, self.taught)
 
     def judge(self, requests: Sequence[JudgeRequest]) -> list[Verdict]:
         """One verdict per request, in order."""
@@ -130,10 +143,14 @@ def check_folder(folder: Path, *, where: str) -> None:
         found = f"no folder {str(folder)!r}"
     elif missing := [name for name in ("config.json", "recipe.json", PROMPTS) if not (folder / name).exists()]:
         found = f"{folder} without {', '.join(missing)}"
-    elif "decision_weight" not in json.loads((folder / "recipe.json").read_text(encoding="utf-8")):
+    elif "decision_weight" not in _recipe(folder):
         found = f"{folder}, which holds another model of the miniature"
     if found is not None:
         raise InputError("the folder of a learned judge", found=found, where=where, fix=_MADE_BY)
+
+
+def _recipe(folder: Path) -> dict[str, Any]:
+    return dict(json.loads((folder / "recipe.json").read_text(encoding="utf-8")))
 
 
 def _without_asking(request: JudgeRequest) -> Verdict | None:

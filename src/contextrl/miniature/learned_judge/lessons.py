@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import get_args
 
 from contextrl.judge.llm.prompts import Task
 from contextrl.judge.protocol import JudgeRequest
 from contextrl.miniature.digits import Images
+from contextrl.miniature.facts import stated_facts
 from contextrl.miniature.steps_judge import Steps, StepsJudge, parse_steps
 from contextrl.miniature.tasks import (
     KINDS,
@@ -37,8 +38,9 @@ from contextrl.rollout.standalone import standalone_problem
 #: How often each kind is drawn; parity and its like hold the false positives.
 _KIND_WEIGHTS: dict[Kind, int] = {"read": 2, "largest": 3, "count": 3, "sum": 3, "parity": 3, "difference": 3}
 _TRIES = 60
-#: What learned judges are taught to judge with.
+#: What learned judges are taught to judge with, and what some of them are taught beside.
 CONTEXTS: tuple[ReferenceContext, ...] = ("none", "answer", "solution")
+FACTS: ReferenceContext = "documents"
 #: Longest part of a response that a comparison repeats.
 _MAX_ELEMENT = 16
 
@@ -101,20 +103,33 @@ def write_reply(problem: Problem, example: Example, response: str, task: Task, d
     return reply
 
 
-def draw_lesson(rng: random.Random, split: Images = "train") -> Lesson:
-    """A lesson on the images of `split`: any context, any task; a report is asked for on wrong responses only."""
+def draw_lesson(rng: random.Random, split: Images = "train", contexts: Sequence[ReferenceContext] = CONTEXTS) -> Lesson:
+    """A lesson on the images of `split`: any of the contexts, any task; a report is asked for on wrong responses only.
+
+    Half of the lessons with documents state every digit, half some.
+    """
     tasks: tuple[Task, ...] = get_args(Task)
     task = rng.choices(tasks, [6, 3, 1])[0]
-    context = rng.choice(CONTEXTS)
+    context = rng.choice(contexts)
     levels: list[Disclosure] = ["hint", "location", "correction", "answer"]
     disclose = "hint" if task == "verify" else rng.choices(levels, [7, 1, 1, 1])[0]
     while True:
         problem = draw_problem(rng, split, kind=rng.choices(list(_KIND_WEIGHTS), list(_KIND_WEIGHTS.values()))[0])
         example = to_example(problem, id="", voice=rng.choice(["own", "foreign"]), rng=rng)
+        if context == FACTS:
+            example = replace(example, documents=_drawn_facts(problem.digits, rng))
         response = draw_response(problem, rng, quoting=task != "report" and rng.random() < 0.06)
         reply = write_reply(problem, example, response, task, disclose)
         if reply is not None and not (task == "report" and reply.endswith("None")):
             return Lesson(problem, JudgeRequest(example, response, context, task != "verify"), task, disclose, reply)
+
+
+def _drawn_facts(digits: Sequence[int], rng: random.Random) -> tuple[str, ...]:
+    """Of every digit, or of some and never all."""
+    places = list(range(len(digits)))
+    if rng.random() < 0.5:
+        places = sorted(rng.sample(places, rng.randint(1, len(places) - 1)))
+    return stated_facts(digits, places)
 
 
 def draw_response(problem: Problem, rng: random.Random, *, quoting: bool = False) -> str:

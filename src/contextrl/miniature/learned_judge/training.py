@@ -1,8 +1,8 @@
 """A judge that has learned to judge: the base policy's architecture, trained by SFT to compare and then decide.
 
-It reads its own short prompts (configs/miniature/judge-prompts), in every reference context and for every task, and is
-saved as an ordinary checkpoint for a server. Without a reference it reads the digits from the picture, so the contexts
-differ where reading is hard.
+It reads its own short prompts (configs/miniature/judge-prompts), in the reference contexts that it is taught and for
+every task, and is saved as an ordinary checkpoint for a server. Without a reference it reads the digits from the
+picture, so the contexts differ where reading is hard.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -26,10 +26,10 @@ from contextrl.judge.protocol import JudgeRequest
 from contextrl.miniature.base import BaseRecipe, Draw, SftSampler
 from contextrl.miniature.digits import Images
 from contextrl.miniature.fitting import Fitted, Recipe, fit
-from contextrl.miniature.learned_judge.lessons import Lesson, draw_lesson
+from contextrl.miniature.learned_judge.lessons import CONTEXTS, FACTS, Lesson, draw_lesson
 from contextrl.miniature.policy import MERGE, build_model, build_processor, build_tokenizer
 from contextrl.miniature.tasks import Problem
-from contextrl.records.verdict import Disclosure
+from contextrl.records.verdict import Disclosure, ReferenceContext
 from contextrl.user_cache import build_once
 
 Size = Literal["small", "large"]
@@ -54,6 +54,7 @@ class JudgeRecipe:
         steps, batch: optimizer steps, and lessons in each.
         decision_weight: how much more than other tokens those count that say right, wrong, correct or incorrect. With
             1 the copying that surrounds them is learned first, and comparing hundreds of steps later.
+        contexts: what it is taught to judge with, each as often.
     """
 
     images: Images = "train"
@@ -67,6 +68,12 @@ class JudgeRecipe:
     learning_rate: float = 1.5e-3
     seed: int = 0
     version: int = RECIPE_VERSION
+    contexts: tuple[ReferenceContext, ...] = CONTEXTS
+
+    def with_facts(self) -> JudgeRecipe:
+        """The same judge taught to read facts too, with as many lessons in each of the other contexts."""
+        steps = round(self.steps * (1 + 1 / len(CONTEXTS)))
+        return replace(self, contexts=(*CONTEXTS, FACTS), steps=steps)
 
     def key(self, prompts: PromptSet) -> str:
         """Names the cache folder: another recipe or another prompt is another judge."""
@@ -85,7 +92,7 @@ class LessonSampler:
     """Draws lessons as token sequences, prompts exactly as a server will render them."""
 
     def __init__(self, processor: Any, prompts: PromptSet, recipe: JudgeRecipe) -> None:
-        self.processor, self.prompts, self.images = processor, prompts, recipe.images
+        self.processor, self.prompts, self.recipe = processor, prompts, recipe
         self.rng = random.Random(recipe.seed)
         self._sft = SftSampler(processor, BaseRecipe(seed=recipe.seed))
 
@@ -95,12 +102,15 @@ class LessonSampler:
         Lessons of similar length stand together, which saves a quarter of the time.
         """
         while True:
-            draws = [self.draw(draw_lesson(self.rng, self.images)) for _ in range(count * SORTED_BATCHES)]
+            draws = [self.draw(self._lesson()) for _ in range(count * SORTED_BATCHES)]
             draws.sort(key=lambda draw: len(draw.prompt) + len(draw.target) // 2)
             starts = list(range(0, len(draws), count))
             self.rng.shuffle(starts)
             for start in starts:
                 yield self._sft.batch(draws[start : start + count])
+
+    def _lesson(self) -> Lesson:
+        return draw_lesson(self.rng, self.recipe.images, self.recipe.contexts)
 
     def draw(self, lesson: Lesson) -> Draw[Problem]:
         """A lesson's prompt, nothing of it to be learned, and its reply."""
@@ -130,10 +140,10 @@ def _parts(message: Message) -> list[dict[str, str]]:
     return [part if part["type"] == "text" else {"type": "image"} for part in content]
 
 
-def corpus_for_tokenizer(prompts: PromptSet) -> tuple[str, ...]:
+def corpus_for_tokenizer(prompts: PromptSet, contexts: Sequence[ReferenceContext] = CONTEXTS) -> tuple[str, ...]:
     """Text that judging adds to the miniature's language: some lessons, prompts and replies alike."""
     rng = random.Random(0)
-    lessons = [draw_lesson(rng) for _ in range(60)]
+    lessons = [draw_lesson(rng, contexts=contexts) for _ in range(60)]
     texts = []
     for lesson in lessons:
         messages = prompts.messages(lesson.task, lesson.request, disclose=lesson.disclose)
@@ -143,7 +153,7 @@ def corpus_for_tokenizer(prompts: PromptSet) -> tuple[str, ...]:
 
 def train_judge(recipe: JudgeRecipe, prompts: PromptSet, *, console: Console | None = None) -> Fitted:
     """Train a judge for `prompts`; a bar shows how far it is."""
-    processor = build_processor(build_tokenizer(corpus_for_tokenizer(prompts)))
+    processor = build_processor(build_tokenizer(corpus_for_tokenizer(prompts, recipe.contexts)))
     batches = LessonSampler(processor, prompts, recipe).batches(recipe.batch)
     return fit_to(processor, partial(next, batches), recipe, title="Training the judge", console=console)
 

@@ -8,6 +8,7 @@ from contextrl.commands.reproduction.arms import Arm, Study
 from contextrl.commands.reproduction.studies import (
     ablations,
     adaptive,
+    documents,
     false_positives,
     hacking,
     information_gain,
@@ -29,6 +30,7 @@ _MODULES = (
     judges,
     judge_rewards,
     adaptive,
+    documents,
     false_positives,
     information_gain,
     hacking,

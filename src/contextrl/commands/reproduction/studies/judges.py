@@ -25,7 +25,7 @@ JUDGES = (
 )
 
 
-def _examined(probing: Probing) -> dict[str, Any]:
+def examined(probing: Probing) -> dict[str, Any]:
     """The same responses for every judge, whatever its seed."""
     output = probing.scratch / "examined.json"
     count = str(min(RESPONSES, probing.items))
@@ -56,6 +56,6 @@ STUDY = Study(
     result=judging.result,
     quick=("judge-small",),
     measured={arm.name: (judging.EXAMINED,) for arm in _ARMS},
-    probes={judging.EXAMINED: _examined},
+    probes={judging.EXAMINED: examined},
     artifacts=JUDGES,
 )
