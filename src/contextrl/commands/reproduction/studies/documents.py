@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from contextrl.commands.reproduction.arms import Arm, Study, at
+from contextrl.commands.reproduction.arms import Study
 from contextrl.commands.reproduction.artifacts import Artifact, Work
-from contextrl.commands.reproduction.studies.judges import examined
+from contextrl.commands.reproduction.studies.judges import arms_of, examined
 from contextrl.studies import documents
 
 
@@ -16,16 +16,7 @@ FACTS_JUDGES = (
     Artifact("facts-judge-small", 1, lambda work: _teach(work, "small")),
     Artifact("facts-judge-large", 1, lambda work: _teach(work, "large")),
 )
-_ARMS = tuple(
-    Arm(
-        artifact.name,
-        f"{artifact.name.removeprefix('facts-judge-')} judge",
-        None,
-        needs=(artifact.name,),
-        target=at(artifact.name),
-    )
-    for artifact in FACTS_JUDGES
-)
+_ARMS = arms_of(FACTS_JUDGES)
 
 STUDY = Study(
     name="documents",

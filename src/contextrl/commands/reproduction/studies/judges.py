@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from contextrl.commands.reproduction.arms import Arm, Study, at
@@ -33,16 +34,15 @@ def examined(probing: Probing) -> dict[str, Any]:
     return dict(json.loads(output.read_text(encoding="utf-8")))
 
 
-_ARMS = tuple(
-    Arm(
-        artifact.name,
-        f"{artifact.name.removeprefix('judge-')} judge",
-        None,
-        needs=(artifact.name,),
-        target=at(artifact.name),
+def arms_of(judges: Sequence[Artifact]) -> tuple[Arm, ...]:
+    """An arm for each judge, by its name, which ends with its size."""
+    return tuple(
+        Arm(one.name, f"{one.name.rpartition('-')[2]} judge", None, needs=(one.name,), target=at(one.name))
+        for one in judges
     )
-    for artifact in JUDGES
-)
+
+
+_ARMS = arms_of(JUDGES)
 
 STUDY = Study(
     name="judges",
