@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from contextrl.data.hub_card import of_one_configuration
 from contextrl.errors import InputError
 
 #: Formats of rows; of a folder that has several the first is read.
@@ -30,8 +31,12 @@ def row_files(folder: Path, split: str) -> list[Path]:
     `data/*.parquet` are the rows, and what lies above them in a lesser format is not.
 
     Raises:
-        InputError: there are rows in both that could be meant.
+        InputError: there are rows in both that could be meant, or of several configurations of a hub set.
     """
+    return of_one_configuration(_row_files(folder, split), folder, split)
+
+
+def _row_files(folder: Path, split: str) -> list[Path]:
     top, inner = _of_one_format(_files_in(folder)), _files_below(folder)
     if not top or not inner:
         return top or _of_one_format(inner)
