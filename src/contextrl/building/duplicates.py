@@ -331,8 +331,11 @@ class Search:
             first = self.rows[order[run[0]]]
             left[run[1:]] = False
             for place in order[run[1:]]:
-                same = self.rows[place]["answer"] == first["answer"] or self.rows[place]["kind"] != first["kind"]
-                how = "equal" if same else "equal, with another answer"
+                row = self.rows[place]
+                if row["kind"] != first["kind"]:  # the same answer is another hash as a number and as a text
+                    how = "equal, with an answer of another type"
+                else:
+                    how = "equal" if row["answer"] == first["answer"] else "equal, with another answer"
                 self.found[int(place)] = Removed(SAME, how, int(order[run[0]]))
         return np.flatnonzero(left)
 

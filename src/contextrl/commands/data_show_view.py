@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 
 from contextrl.building.build_story import BuildStory, ClassStory
@@ -10,7 +11,10 @@ from contextrl.building.removed_pairs import pictures_of
 from contextrl.building.row_figures import NOT_STATED, RowFigures
 from contextrl.building.row_pass import KeptRow
 from contextrl.building.tallies import Bin, Distribution, bins_of, cut
+from contextrl.commands.column_options import typed_columns
 from contextrl.commands.data_gather import MOST_COMPARED, WORK, Gathered, Pairs, ShowOptions
+from contextrl.data.answer_types import AUTO
+from contextrl.data.examination import Reading
 from contextrl.data.images import image_key
 from contextrl.errors import InputError
 from contextrl.records.example import ImageHandle
@@ -45,7 +49,7 @@ def view_of(gathered: Gathered, options: ShowOptions) -> SetView:
         samples=[_row(kept) for kept in gathered.rows.samples],
         samples_said=said,
         charts=_charts(figures, story),
-        notices=wrong_with(gathered, spec),
+        notices=wrong_with(gathered, options.reading),
         steps=[] if story is None else [ShownStep(s.name, s.taken, s.given, s.dropped) for s in story.steps],
         balance=[] if story is None else _balance(story.balance),
         pairs=_pairs(gathered),
@@ -63,7 +67,7 @@ def _facts(figures: RowFigures, story: BuildStory | None, spec: str) -> list[str
     return facts
 
 
-def wrong_with(gathered: Gathered, spec: str) -> list[tuple[str, list[str]]]:
+def wrong_with(gathered: Gathered, reading: Reading) -> list[tuple[str, list[str]]]:
     """What is wrong with rows and pictures, each with the first lines of it."""
     figures = gathered.figures
     wrong: list[tuple[str, list[str]]] = [(said, []) for said in gathered.notices]
@@ -76,11 +80,20 @@ def wrong_with(gathered: Gathered, spec: str) -> list[tuple[str, list[str]]]:
         lines: list[str] = []
         for kind, count in figures.problem_counts.by_count()[:_MOST_KINDS]:
             lines += [f"{count:,} x expected {kind}", *figures.problems.get(kind, [])[:2]]
-        wrong.append((f"Not readable: {'; '.join(parts)}. All faults: contextrl data validate {spec}", lines))
+        wrong.append((f"Not readable: {'; '.join(parts)}. All faults: {_validating(reading)}", lines))
     if figures.refused:
-        said = f"Too long for their width, so that {figures.rule.name} refuses them: {figures.refused:,} pictures"
+        said = f"{figures.rule.name} refuses pictures that are too long for their width: {figures.refused:,} here"
         wrong.append((said, []))
     return wrong
+
+
+def _validating(reading: Reading) -> str:
+    """The command that reads the same rows in the same way."""
+    options = [typed_columns(reading.columns or {})]
+    options += [f"--split {shlex.quote(reading.split)}"] if reading.split != "train" else []
+    options += [f"--answer-type {reading.answer_type}"] if reading.answer_type != AUTO else []
+    options += ["--allow-outside"] if reading.allow_outside else []
+    return " ".join(["contextrl data validate", shlex.quote(reading.spec), *filter(None, options)])
 
 
 def _headline(figures: RowFigures) -> list[Figure]:

@@ -122,7 +122,7 @@ class Renaming:
             f"a column {column!r} for {field!r}",
             found=f"the columns {listed(names)}",
             where=row.where,
-            fix=f"{_did_you_mean(column, names)}Change data.columns.{field}",
+            fix=f"{_did_you_mean(column, names)}Change data.columns.{field}, or --column {field}=",
         )
 
 
@@ -155,7 +155,7 @@ def missing_field(field: str, row: RawRow) -> InputError:
     if field == "images" and len(several := numbered_images(names)) > 1:
         fix = f"Set data.columns: {{images: [{', '.join(several)}]}}"
     elif other is not None:
-        fix = f"Rename {other!r} to {field!r}, or set data.columns: {{{field}: {other}}}"
+        fix = f"Rename {other!r} to {field!r}, or say data.columns: {{{field}: {other}}} (--column {field}={other})"
     elif field == "images":
         fix = "A row without images says so: images: []"
     elif turns is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -13,7 +14,7 @@ from contextrl.data.answer_types import AUTO
 from contextrl.data.columns import OPTIONS, column_for, column_names, listed, picture_columns, value_at
 from contextrl.data.loading import load_examples
 from contextrl.data.pictures import looks_like_picture
-from contextrl.data.raw_rows import raised
+from contextrl.data.raw_rows import RawRow, raised
 from contextrl.data.row_files import Source
 from contextrl.data.validation import validate_examples
 from contextrl.errors import InputError
@@ -47,7 +48,9 @@ class Proposal:
         return Counter(example.answer_type for example in self.examples)
 
 
-def propose(spec: str, given: Mapping[str, str], *, vision: bool, limit: int | None, split: str = "train") -> Proposal:
+def propose(
+    spec: str, given: Mapping[str, str | list[str] | None], *, vision: bool, limit: int | None, split: str = "train"
+) -> Proposal:
     """A proposal that has been tried: all rows are read and validated.
 
     Args:
@@ -80,6 +83,22 @@ def propose(spec: str, given: Mapping[str, str], *, vision: bool, limit: int | N
     if proposal.answer_type is not None and len(types) == 1:
         proposal.answer_type = next(iter(types))
     return proposal
+
+
+def likely_columns(spec: str, split: str = "train") -> dict[str, str | list[str] | None]:
+    """Columns as `propose` would name them, whatever is wrong with the rows; those that it cannot tell are left out.
+
+    Raises:
+        InputError: the file as a whole cannot be read.
+    """
+    rows = [row.columns for row in islice(Source(spec, split).rows(), LOOKED_AT) if isinstance(row, RawRow)]
+    proposal = Proposal({})
+    for find in (_find_question, _find_images, _find_solution_and_answer, _find_id) if rows else ():
+        with suppress(InputError):
+            find(proposal, rows, spec)
+    if proposal.columns.get("solution") == proposal.columns.get("answer"):
+        proposal.columns.pop("solution", None)
+    return proposal.columns
 
 
 def _find_question(proposal: Proposal, rows: Sequence[Mapping[str, Any]], spec: str) -> None:
@@ -134,7 +153,7 @@ def _find_images(proposal: Proposal, rows: Sequence[Mapping[str, Any]], spec: st
     if len(found) > 1:
         proposal.columns["images"] = found
         return
-    column = found[0] if found else next((name for name in names if _all(rows, name, looks_like_picture)), None)
+    column = found[0] if found else next((name for name in names if _mostly(rows, name, looks_like_picture)), None)
     column = column or _within("images", rows, lambda name: _any(rows, name, looks_like_picture))
     proposal.columns["images"] = column
     if column is None:
@@ -222,6 +241,7 @@ def _any(rows: Sequence[Mapping[str, Any]], column: str, holds: Any) -> bool:
     return any(holds(value) for value in _values(rows, column) if not isinstance(value, bool))
 
 
-def _all(rows: Sequence[Mapping[str, Any]], column: str, holds: Any) -> bool:
+def _mostly(rows: Sequence[Mapping[str, Any]], column: str, holds: Callable[[Any], bool]) -> bool:
+    """Whether more than half of the values are such: a broken one makes a column of pictures no text."""
     values = _values(rows, column)
-    return bool(values) and all(holds(value) for value in values)
+    return sum(holds(value) for value in values) * 2 > len(values)
