@@ -21,13 +21,23 @@ from contextrl.records.example import ImageHandle
 from contextrl.records.jsonl import parse_json
 from contextrl.report.distributions import columns, counted
 from contextrl.report.outcome import Figure
-from contextrl.report.palette import BROWN, GREEN, TEAL, VIOLET
+from contextrl.report.palette import BLUE, BROWN, GREEN, TEAL, VIOLET
 from contextrl.report.set_page import BalanceRow, SetView, ShownPair, ShownRow, ShownStep
 from contextrl.report.specs import Chart
 from contextrl.report.text import visible
 
+#: Charts of rows by name: figure, title, caption, colour.
+_NAMED = (
+    ("source", "Source", "", BLUE),
+    ("task", "Task", "", VIOLET),
+    ("answer_type", "Answer type", "How answers are compared.", TEAL),
+    ("reference", "Where reference solutions come from", "", BROWN),
+    ("language", "Language", "", BROWN),
+)
 #: Licences and sources that the table has, and kinds of problems that are listed.
 _MOST_LICENCES, _MOST_KINDS = 60, 10
+#: From here on a number under a bar is rounded.
+_LONG = 10_000_000
 
 
 def view_of(gathered: Gathered, options: ShowOptions) -> SetView:
@@ -49,6 +59,7 @@ def view_of(gathered: Gathered, options: ShowOptions) -> SetView:
         samples=[_row(kept) for kept in gathered.rows.samples],
         samples_said=said,
         charts=_charts(figures, story),
+        same={"rows": _same_of_rows(figures), "pictures": _same_of_pictures(figures)},
         notices=wrong_with(gathered, options.reading),
         steps=[] if story is None else [ShownStep(s.name, s.taken, s.given, s.dropped) for s in story.steps],
         balance=[] if story is None else _balance(story.balance),
@@ -118,15 +129,8 @@ def _per_row(figures: RowFigures) -> str:
 
 def _charts(figures: RowFigures, story: BuildStory | None) -> dict[str, list[Chart]]:
     charts: dict[str, list[Chart]] = {"rows": [], "pictures": [], "difficulty": [], "steps": []}
-    named = (
-        ("source", "Source", "", "#0072b2"),
-        ("task", "Task", "", VIOLET),
-        ("answer_type", "Answer type", "How answers are compared.", TEAL),
-        ("reference", "Where reference solutions come from", "", BROWN),
-        ("language", "Language", "", BROWN),
-    )
-    for name, title, caption, colour in named:
-        if counts := figures.ordered(name):
+    for name, title, caption, colour in _NAMED:
+        if len(counts := figures.ordered(name)) > 1:
             charts["rows"].append(counted(name.replace("_", "-"), title, caption, counts, colour))
     if figures.lengths["documents"].count:
         caption = "Texts that a judge may be shown in place of the solution."
@@ -158,14 +162,23 @@ def _charts(figures: RowFigures, story: BuildStory | None) -> dict[str, list[Cha
     return charts
 
 
+def _same_of_rows(figures: RowFigures) -> list[tuple[str, str]]:
+    """What is one and the same in all rows: a chart of it would be one bar."""
+    ordered = [(title, figures.ordered(name)) for name, title, _, _ in _NAMED]
+    return [(title, counts[0][0]) for title, counts in ordered if len(counts) == 1]
+
+
+def _same_of_pictures(figures: RowFigures) -> list[tuple[str, str]]:
+    counts = figures.ordered("pictures") if figures.pictures else []
+    return [("Pictures of a row", counts[0][0])] if len(counts) == 1 else []
+
+
 def _picture_charts(figures: RowFigures) -> list[Chart]:
     if not figures.pictures:
         return []
-    charts = [
-        columns(
-            "pictures-of-a-row", "Pictures of a row", "", "pictures", [(n, c) for n, c in figures.ordered("pictures")]
-        )
-    ]
+    charts = []
+    if len(counts := figures.ordered("pictures")) > 1:
+        charts.append(columns("pictures-of-a-row", "Pictures of a row", "", "pictures", counts))
     side, tokens, row_tokens = (figures.lengths[name] for name in ("side", "tokens", "row_tokens"))
     if side.count:
         caption = f"Longest side in pixels, as the files have it. {_spread(side, 'pixels')}"
@@ -198,13 +211,18 @@ def _short(value: float) -> str:
 
 def _label(part: Bin) -> str:
     if part.low == part.high:
-        return f"{part.low:g}"
+        return _tick(part.low)
     whole = part.low == int(part.low) and part.high == int(part.high)
     if whole and part.high - part.low == 1:
-        return f"{part.low:g}"
+        return _tick(part.low)
     if part.low >= 1_000 and not part.low % 100 and not part.high % 100:
         return f"{part.low / 1_000:g}k–{part.high / 1_000:g}k"
-    return f"{part.low:g}–{part.high - 1:g}" if whole else f"{part.low:.3g}–{part.high:.3g}"
+    return f"{_tick(part.low)}–{_tick(part.high - 1)}" if whole else f"{part.low:.3g}–{part.high:.3g}"
+
+
+def _tick(value: float) -> str:
+    """A number under a bar: whole, as long as that is short."""
+    return f"{value:,.0f}" if value == int(value) and abs(value) < _LONG else f"{value:.3g}"
 
 
 def _row(kept: KeptRow) -> ShownRow:
