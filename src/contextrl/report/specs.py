@@ -279,15 +279,12 @@ def _rows_in_order(field: str, names: Sequence[str]) -> Spec:
     return {"field": field, "type": "nominal", "sort": None, "scale": {"domain": list(names)}, "title": None}
 
 
-#: Of an axis of numbers of rows. The last two ticks of a narrow chart would touch.
-_COUNTS = {"format": ",d", "tickMinStep": 1, "labelSeparation": 8, "labelOverlap": "greedy"}
-
-
 def bars(rows: Sequence[Row], x: str, colour: str) -> Spec:
     """Horizontal bars with their numbers: `name, value`."""
     names = [row["name"] for row in rows]
     y = _rows_in_order("name", names) | {"axis": {"grid": False}}
-    value = {"field": "value", "type": "quantitative", "title": x, "axis": _COUNTS}
+    axis = {"format": ",d", "tickMinStep": 1, "labelSeparation": 8, "labelOverlap": "greedy"}
+    value = {"field": "value", "type": "quantitative", "title": x, "axis": axis}
     text = {"field": "value", "type": "quantitative", "format": ",d"}
     return base(rows, 26 * len(names)) | {
         "encoding": {"y": y, "x": value},
