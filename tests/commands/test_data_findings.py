@@ -10,8 +10,10 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from contextrl.commands.column_options import given_columns, typed_columns
+from contextrl.commands.column_options import given_columns
 from contextrl.commands.data_cli import app
+from contextrl.data.columns import typed_columns
+from contextrl.data.proposal import propose
 from contextrl.errors import InputError
 
 
@@ -106,3 +108,21 @@ def test_json_holds_whatever_ids_hold(here: Path) -> None:
     (here / "a.jsonl").write_text(json.dumps(row(1, id="\ud800", answer="8")) + "\n")
     done = CliRunner().invoke(app, ["validate", "a.jsonl", "--workers", "1", "--json"])
     assert json.loads(done.stdout)["usable"] == 0
+
+
+def test_a_proposal_for_rows_of_which_some_are_wrong_names_the_way_out(here: Path) -> None:
+    good: dict[str, object] = {"query": "1?", "images": [], "solution": "Answer: 7", "answer": "7"}
+    name = written(here / "a b.jsonl", [{**good, "answer": "8"}, good])
+    with (here / name).open("a", encoding="utf-8") as file:
+        file.write("{broken\n")
+    with pytest.raises(InputError, match="2 problems in 3 rows") as caught:
+        propose(name, {}, vision=False, limit=None)
+    command = shlex.split(str(caught.value).rpartition("usable rows: ")[2].removesuffix("."))
+    assert "1 of 3 rows are usable" in validated(*command[3:])
+    assert len(propose("usable.jsonl", {}, vision=False, limit=None).examples) == 1
+
+
+def test_a_proposal_for_rows_that_are_none_says_so(here: Path) -> None:
+    (here / "a.jsonl").write_text("{broken\n[]\n", encoding="utf-8")
+    with pytest.raises(InputError, match="2 problems in 2 rows"):
+        propose("a.jsonl", {}, vision=False, limit=None)

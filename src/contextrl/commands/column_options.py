@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 
 from contextrl.data.answer_types import AUTO
-from contextrl.data.columns import FIELDS, Columns
+from contextrl.data.columns import FIELDS
 from contextrl.errors import InputError, nearest_key
 from contextrl.records.example import ANSWER_TYPES
 
@@ -36,16 +35,6 @@ def given_columns(given: Sequence[str]) -> dict[str, str | list[str] | None]:
                 f"one column for {name!r}", found=f"{before or 'none'} and {column or 'none'}", where="--column"
             )
     return columns
-
-
-def typed_columns(columns: Columns) -> str:
-    """The options that name columns, as they are typed in a shell; see `given_columns`."""
-    named = [
-        (field, name)
-        for field, names in columns.items()
-        for name in ([names or ""] if names is None or isinstance(names, str) else names)
-    ]
-    return " ".join(f"--column {shlex.quote(f'{field}={name}')}" for field, name in named)
 
 
 def given_answer_type(given: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from contextrl.commands.column_options import typed_columns
+from contextrl.data.columns import typed_columns
 from contextrl.data.examination import Findings, Reading
 from contextrl.data.proposal import likely_columns
 from contextrl.errors import InputError

@@ -11,9 +11,9 @@ from contextrl.building.removed_pairs import pictures_of
 from contextrl.building.row_figures import NOT_STATED, RowFigures
 from contextrl.building.row_pass import KeptRow
 from contextrl.building.tallies import Bin, Distribution, bins_of, cut
-from contextrl.commands.column_options import typed_columns
 from contextrl.commands.data_gather import MOST_COMPARED, WORK, Gathered, Pairs, ShowOptions
 from contextrl.data.answer_types import AUTO
+from contextrl.data.columns import typed_columns
 from contextrl.data.examination import Reading
 from contextrl.data.images import image_key
 from contextrl.errors import InputError

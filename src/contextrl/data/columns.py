@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -135,6 +136,16 @@ def listed(names: Sequence[str], most: int = 200) -> str:
     """Names for an error."""
     text = ", ".join(names) or "none"
     return text if len(text) <= most else f"{text[:most]}…"
+
+
+def typed_columns(columns: Columns) -> str:
+    """The options that name columns, as they are typed in a shell."""
+    named = [
+        (field, name)
+        for field, names in columns.items()
+        for name in ([names or ""] if names is None or isinstance(names, str) else names)
+    ]
+    return " ".join(f"--column {shlex.quote(f'{field}={name}')}" for field, name in named)
 
 
 def column_for(field: str, names: Iterable[str]) -> str | None:

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import Any
 
 from contextrl.answers import extract_answer
 from contextrl.data.answer_types import AUTO
-from contextrl.data.columns import OPTIONS, column_for, column_names, listed, picture_columns, value_at
+from contextrl.data.columns import (
+    OPTIONS,
+    Columns,
+    column_for,
+    column_names,
+    listed,
+    picture_columns,
+    typed_columns,
+    value_at,
+)
 from contextrl.data.loading import load_examples
 from contextrl.data.pictures import looks_like_picture
-from contextrl.data.raw_rows import RawRow, raised
+from contextrl.data.problems import RowsError
+from contextrl.data.raw_rows import RawRow
 from contextrl.data.row_files import Source
-from contextrl.data.validation import validate_examples
+from contextrl.data.validation import load_valid_examples
 from contextrl.errors import InputError
 from contextrl.records.example import Example
 
@@ -63,8 +75,9 @@ def propose(
         InputError: no column can be the question, or the answer; rows are wrong.
     """
     source = Source(spec, split, None, limit or LOOKED_AT)
-    rows = [row.columns for row in islice(raised(source.rows()), LOOKED_AT)]
+    rows = [row.columns for row in islice(source.rows(), LOOKED_AT) if isinstance(row, RawRow)]
     if not rows:
+        load_examples(spec, split=split, limit=limit)  # which says what is wrong with all of them
         raise InputError("at least one row", found="an empty dataset", where=spec)
     proposal = Proposal(dict(given))
     for find in (_find_question, _find_images, _find_solution_and_answer, _find_id):
@@ -74,15 +87,26 @@ def propose(
         proposal.notes.append(f"the policy does not see the column {options!r}: write options into the question")
     own_types = all(row.get("answer_type") is not None for row in rows)
     proposal.answer_type = None if own_types else AUTO
-    examples = load_examples(
-        spec, split=split, limit=limit, columns=proposal.columns, answer_type=proposal.answer_type or "text"
-    )
-    validate_examples(examples, vision=vision, where=spec)
-    proposal.examples = examples
+    answer_type = proposal.answer_type or "text"
+    load = partial(load_examples, spec, split=split, limit=limit, columns=proposal.columns, answer_type=answer_type)
+    try:
+        proposal.examples = load_valid_examples(load, vision=vision, where=spec)
+    except RowsError as error:
+        raise _with_way_out(error, spec, proposal.columns) from error
     types = proposal.answer_types
     if proposal.answer_type is not None and len(types) == 1:
         proposal.answer_type = next(iter(types))
     return proposal
+
+
+def _with_way_out(error: RowsError, spec: str, columns: Columns) -> RowsError:
+    """The error of some wrong rows, with the command that leaves them out."""
+    options = " ".join(filter(None, [shlex.quote(spec), typed_columns(columns)]))
+    way_out = f"All faults, and a file of the usable rows: contextrl data validate {options} --fix-to usable.jsonl"
+    fix = ". ".join(filter(None, [error.fix, way_out]))
+    told = RowsError(error.expected, found=error.found, where=error.where, fix=fix)
+    told.problems, told.usable, told.rows = error.problems, error.usable, error.rows
+    return told
 
 
 def likely_columns(spec: str, split: str = "train") -> dict[str, str | list[str] | None]:
