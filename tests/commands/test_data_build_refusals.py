@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from contextrl.commands.cli import main
 
@@ -141,6 +142,17 @@ def test_a_set_says_nothing_of_the_machine_it_was_built_on(build: Any, tmp_path:
         assert str(tmp_path) not in (tmp_path / "set" / name).read_text(encoding="utf-8"), name
     manifest = json.loads((tmp_path / "set" / "manifest.json").read_text(encoding="utf-8"))
     assert [source["path"] for source in manifest["recipe"]["sources"]] == ["rows.jsonl", "ro*.jsonl"]
+
+
+def test_a_pattern_through_folders_is_read_with_its_pictures(build: Any, tmp_path: Path) -> None:
+    (tmp_path / "own" / "train").mkdir(parents=True)
+    Image.effect_noise((64, 64), 80).save(tmp_path / "own" / "train" / "a.png")
+    row = {"file_name": "a.png", "question": "How many?", "solution": "Answer: 7", "answer": "7"}
+    (tmp_path / "own" / "train" / "metadata.jsonl").write_text(json.dumps(row) + "\n")
+    recipe = "sources:\n  - {path: 'own/*/metadata.jsonl', columns: {images: file_name}}\n"
+    assert build(recipe, "--out", "set") == (0, "")
+    manifest = json.loads((tmp_path / "set" / "manifest.json").read_text(encoding="utf-8"))
+    assert (manifest["rows"], manifest["pictures"]["files"]) == (1, 1)
 
 
 def test_the_manifest_says_the_limit(build: Any, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -363,3 +364,25 @@ def test_samples_are_drawn_by_the_seed(tmp_path: Path) -> None:
     assert len(drawn()) == 4
     assert "50" in drawn()
     assert drawn("--seed", 1) != drawn()
+
+
+def test_the_command_that_tells_all_faults_reads_the_same_columns(tmp_path: Path) -> None:
+    path = tmp_path / "a b.jsonl"
+    path.write_text(json.dumps({"q": "1?", "solution": "Answer: 7", "answer": "7"}) + "\n{\n")
+    given = ["--column", "question=q", "--column", "images=", "--answer-type", "number"]
+    told = CliRunner().invoke(app, ["show", str(path), *given]).stdout
+    command = shlex.split(next(line for line in told.splitlines() if "All faults" in line).partition("All faults: ")[2])
+    assert command[:3] == ["contextrl", "data", "validate"]
+    assert "1 of 2 rows are usable" in CliRunner().invoke(app, [*command[2:], "--workers", "1"]).stdout
+
+
+def test_pairs_say_whether_their_answers_are_the_same(tmp_path: Path) -> None:
+    kinds = (("4", "number"), ("4", "number"), ("5", "number"), ("4", "text"))
+    rows = [
+        row(n, question="How many lines meet in the middle of the drawing?", answer=answer, answer_type=kind)
+        for n, (answer, kind) in enumerate(kinds)
+    ]
+    assert CliRunner().invoke(app, ["show", str(lines(tmp_path / "a.jsonl", rows))]).exit_code == 0
+    page = (tmp_path / "a.show.html").read_text(encoding="utf-8")
+    said = re.findall(r'class="quiet">\((equal[^)]*)\)', page)
+    assert sorted(said) == ["equal", "equal, with an answer of another type", "equal, with another answer"]

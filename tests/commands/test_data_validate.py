@@ -71,6 +71,14 @@ def test_pictures_in_parquet_stay_in_the_usable_rows(tmp_path: Path) -> None:
     assert pq.read_table(out).to_pylist() == [rows[0], rows[2]]
 
 
+def test_pictures_in_a_table_cannot_go_into_lines(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.Table.from_pylist([row(1) | {"raw": b"xx"}]), path)
+    done = CliRunner().invoke(app, ["validate", str(path), "--workers", "1", "--fix-to", str(tmp_path / "good.jsonl")])
+    assert "--fix-to: expected rows that JSON can hold, found bytes in column 'raw'" in str(done.exception)
+    assert [file.name for file in tmp_path.iterdir()] == ["a.parquet"]
+
+
 def test_usable_rows_never_lose_their_pictures(tmp_path: Path) -> None:
     Image.new("RGB", (8, 8)).save(tmp_path / "p.png")
     path = lines(tmp_path / "a.jsonl", [row(1) | {"question": "<image>1 + 1?", "images": ["p.png"]}])

@@ -319,7 +319,7 @@ def test_a_copy_is_the_same(arguments: list[str], source: str, out: str) -> None
         (["--data", "miniature"], "rows of your own, found miniature. contextrl init miniature"),
         (["--data", "strange.jsonl"], "the question, found the columns foo, bar. Say which: --column question=NAME"),
         (["--data", "long.jsonl"], "one question and one answer a row, found 3 turns"),
-        (["--data", "mine.jsonl", "--column", "question"], "--column FIELD=COLUMN"),
+        (["--data", "mine.jsonl", "--column", "question"], "--column: expected FIELD=COLUMN"),
         (["--data", "mine.jsonl", "--column", "qustion=a"], "did you mean question?"),
         (["--data", "mine.jsonl", "--column", "question=a"], "a column 'a' for 'question'"),
         (["--data", "mine.jsonl", "--model", "./gone"], "a folder with a model, or a hub id, found no such folder"),

@@ -93,8 +93,8 @@ def test_a_column_that_is_not_there_is_named_with_the_nearest(
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ({"query": "?", "images": []}, r"Rename 'query' to 'question', or set data\.columns: \{question: query\}"),
-        ({"Problem": "?", "images": []}, r"set data\.columns: \{question: Problem\}"),
+        ({"query": "?", "images": []}, r"Rename 'query' to 'question', or say data\.columns: \{question: query\}"),
+        ({"Problem": "?", "images": []}, r"say data\.columns: \{question: Problem\}"),
         ({"conversations": [], "images": []}, r"data\.columns: \{question: conversations\.0\.value"),
         ({"question": "?", "picture": "a.png"}, r"data\.columns: \{images: picture\}"),
     ],

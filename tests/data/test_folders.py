@@ -117,3 +117,16 @@ def test_a_folder_of_nothing_but_builds_says_so(tmp_path: Path) -> None:
 
 def test_folders_that_cannot_be_read_are_passed_over(tmp_path: Path) -> None:
     assert row_files(tmp_path / "none", "train") == []
+
+
+def test_a_pattern_goes_through_folders_and_takes_the_files_of_a_split(tmp_path: Path) -> None:
+    for folder, answer in (("train", "1"), ("test", "2")):
+        (tmp_path / "set[1]" / folder).mkdir(parents=True)
+        row = {"question": "?", "images": [], "solution": f"Answer: {answer}", "answer": answer}
+        (tmp_path / "set[1]" / folder / "metadata.jsonl").write_text(json.dumps(row) + "\n")
+    (tmp_path / "set[1]" / "a.jsonl").mkdir()  # a folder is no file of rows
+    for pattern in ("set[1]/*/metadata.jsonl", "set[1]/**/*.jsonl", "*/t*/*.jsonl", "set[1]/test/*.jsonl"):
+        wanted = "2" if "/test/" in pattern else "1"
+        assert [example.answer for example in load_examples(str(tmp_path / pattern))] == [wanted], pattern
+    with pytest.raises(InputError, match="found none"):
+        load_examples(str(tmp_path / "gone/*.jsonl"))

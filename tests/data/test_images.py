@@ -97,7 +97,7 @@ def test_an_image_from_bytes_stays_encoded_and_can_be_shared_by_threads() -> Non
 @pytest.mark.parametrize("function", [open_image, image_size, image_key, lambda path: check_image(path, str(path))])
 def test_missing_file_is_an_input_error(tmp_path: Path, function: object) -> None:
     assert callable(function)
-    with pytest.raises(InputError, match=r"gone\.png.*nothing there"):
+    with pytest.raises(InputError, match=r"found nothing at .*gone\.png"):
         function(tmp_path / "gone.png")
 
 
@@ -135,7 +135,7 @@ def test_truncated_bytes_are_found() -> None:
 def test_decompression_bomb_is_refused_from_its_header(tmp_path: Path) -> None:
     path = tmp_path / "bomb.png"
     path.write_bytes(png_header(60_000, 60_000))
-    with pytest.raises(InputError, match="DecompressionBomb"):
+    with pytest.raises(InputError, match=r"found .*3,600,000,000 pixels\. Downscale"):
         open_image(path)
 
 

@@ -341,9 +341,9 @@ def test_every_fault_of_a_row_is_told_with_its_id(tmp_path: Path) -> None:
 
 def test_faults_are_told_apart_by_what_is_expected_of_which_field() -> None:
     problems = [
-        "a.jsonl, line 3, row 'q', field 'images[0]': expected an image file at /tmp/one.png, found nothing there",
+        "a.jsonl, line 3, row 'q', field 'images[0]': expected an image file, found nothing at one.png",
         "a.jsonl, line 4, field 'answer': expected text, found null",
-        "a.jsonl, line 5, field 'images[2]': expected an image file at C:\\two.png, found nothing there",
+        "a.jsonl, line 5, field 'images[2]': expected an image file, found nothing at C:\\two.png",
         "row 'x, y', field 'solution': expected the final answer '5' (number), found '3' at its end",
         "row 'z', field 'solution': expected the final answer 'field of view' (text), found 'a' at its end",
     ]

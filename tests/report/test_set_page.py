@@ -14,7 +14,9 @@ from PIL import Image, ImageDraw
 from test_page import Elements
 from typer.testing import CliRunner
 
+from contextrl.building.tallies import Bin
 from contextrl.commands.data_cli import app
+from contextrl.commands.data_show_view import _label
 
 HOSTILE = (
     "</script><script>document.title='owned'</script>",
@@ -234,3 +236,36 @@ def test_sets_that_lack_something(browser: Any, tmp_path: Path, rows: str) -> No
     assert re.search(r"None among|There was no row|2 among", said)
     opened.check_quiet()
     opened.context.close()
+
+
+@needs_chromium
+def test_what_all_rows_have_alike_is_said_and_not_drawn(browser: Any, tmp_path: Path) -> None:
+    rows = [
+        {
+            "question": f"{n} and {'x' * 20_000}?",
+            "images": [drawing(tmp_path, 1)],
+            "solution": f"Answer: {n}",
+            "answer": str(n),
+            "source": HOSTILE[0],
+        }
+        for n in range(3)
+    ]
+    opened = Opened(browser, page_of(tmp_path, rows), viewport={"width": 380, "height": 800})
+    titles = opened.page.locator(".figure h3").all_inner_texts()
+    assert not {"Source", "Task", "Answer type", "Pictures of a row"} & {*titles}
+    assert f"source: {HOSTILE[0]}" in opened.page.locator("#rows .alike").inner_text()
+    assert "pictures of a row: 1" in opened.page.locator("#pictures .alike").inner_text()
+    assert opened.page.evaluate("document.documentElement.scrollWidth") <= 380
+    # Each question has 20,000 characters: it is scrolled in its place.
+    assert opened.page.locator("#samples .case").first.bounding_box()["height"] < 1600
+    opened.check_quiet()
+    opened.context.close()
+
+
+def test_numbers_under_bars_are_whole() -> None:
+    assert [_label(Bin(*one)) for one in ((12_345.0, 12_345.0, 1), (1_234_567.0, 1_234_568.0, 1), (0.5, 0.5, 1))] == [
+        "12,345",
+        "1,234,567",
+        "0.5",
+    ]
+    assert _label(Bin(1e300, 1e300, 1)) == "1e+300"

@@ -42,13 +42,13 @@ class Place:
         Raises:
             InputError: there are none, or it is not clear which.
         """
-        folder = self.rows.path.parent if self.copy is None else self.copy.parent
+        folder = self.rows.top if self.copy is None else self.copy.parent
         return {str(path.relative_to(folder)): _digest(path) for path in self.rows.files() if path.is_file()}
 
     def without_folder(self, text: str) -> str:
         """What is said of its rows, without the folder that they are in on this machine."""
-        path = self.rows.path if self.rows.is_pattern else self.copy
-        return text if path is None else text.replace(f"{path.parent}/", "")
+        folder = self.rows.top if self.rows.is_pattern else self.copy and self.copy.parent
+        return text if folder is None else text.replace(f"{folder}/", "")
 
 
 def place_of(settings: SourceSettings, source: Source, local: Path | None) -> Place:

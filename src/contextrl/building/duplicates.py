@@ -331,8 +331,9 @@ class Search:
             first = self.rows[order[run[0]]]
             left[run[1:]] = False
             for place in order[run[1:]]:
-                same = self.rows[place]["answer"] == first["answer"] or self.rows[place]["kind"] != first["kind"]
-                how = "equal" if same else "equal, with another answer"
+                row, how = self.rows[place], "equal, with an answer of another type"
+                if row["kind"] == first["kind"]:  # as a number and as a text one answer is two hashes
+                    how = "equal" if row["answer"] == first["answer"] else "equal, with another answer"
                 self.found[int(place)] = Removed(SAME, how, int(order[run[0]]))
         return np.flatnonzero(left)
 

@@ -49,7 +49,7 @@ app.command("eval")(eval_)
 app.command()(plan)
 app.command()(report)
 app.command()(reproduce)
-app.add_typer(data_app, name="data", help="Look at rows before they are trained on.")
+app.add_typer(data_app, name="data", help="Build sets of rows, and look at them before they are trained on.")
 app.add_typer(judge_app, name="judge", help="Verify responses, measure a judge, serve the miniature's.")
 app.add_typer(miniature_app, name="miniature", help="The built-in miniature's base policy, made anew.")
 

@@ -10,22 +10,30 @@ from contextrl.errors import InputError, nearest_key
 from contextrl.records.example import ANSWER_TYPES
 
 
-def given_columns(given: Sequence[str]) -> dict[str, str]:
-    """Field to column.
+def given_columns(given: Sequence[str]) -> dict[str, str | list[str] | None]:
+    """Field to column; for images also several columns, or None where rows have none.
 
     Raises:
-        InputError: one is no such pair, or names no field.
+        InputError: one is no such pair, names no field, or one that was named before.
     """
-    columns = {}
+    columns: dict[str, str | list[str] | None] = {}
     for text in given:
         name, separator, column = text.partition("=")
-        if not separator or not column:
-            raise InputError("--column FIELD=COLUMN", found=repr(text), where="--column")
-        if name not in FIELDS:
+        if name not in FIELDS and separator:
             raise InputError(
                 f"one of {', '.join(FIELDS)}", found=f"{name}{nearest_key(name, FIELDS)}", where="--column"
             )
-        columns[name] = column
+        if not separator or (not column and name != "images"):
+            raise InputError("FIELD=COLUMN", found=repr(text), where="--column")
+        before = columns.get(name)
+        if name not in columns:
+            columns[name] = column or None
+        elif name == "images" and column and before:
+            columns[name] = [before, column] if isinstance(before, str) else [*before, column]
+        else:
+            raise InputError(
+                f"one column for {name!r}", found=f"{before or 'none'} and {column or 'none'}", where="--column"
+            )
     return columns
 
 

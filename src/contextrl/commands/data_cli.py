@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -107,14 +107,16 @@ def validate(
 ) -> None:
     """Check all rows and tell all faults, by kind, with row and line. Ends with 2 where a row is unusable."""
     from contextrl.commands.column_options import given_answer_type, given_columns
+    from contextrl.commands.data_findings import findings_as_json, show_findings
     from contextrl.data.examination import Reading
 
     columns = given_columns(column or []) or None
-    findings = _examined(Reading(file, split, columns, given_answer_type(answer_type), allow_outside), fix_to, workers)
+    reading = Reading(file, split, columns, given_answer_type(answer_type), allow_outside)
+    findings = _examined(reading, fix_to, workers)
     if as_json:
-        typer.echo(json.dumps(_as_json(findings, fix_to), indent=2, ensure_ascii=False))
+        typer.echo(json.dumps(findings_as_json(findings, fix_to), indent=2, ensure_ascii=True))
     else:
-        _show(findings, fix_to, renamed=columns is not None)
+        show_findings(findings, fix_to, reading)
     raise typer.Exit(0 if findings.usable == findings.rows else InputError.exit_code)
 
 
@@ -145,33 +147,3 @@ def _examined(reading: Reading, fix_to: Path | None, workers: int | None) -> Fin
                 usable.put(row, looked.answer_type)
 
         return examine(reading, workers=workers, on_total=on_total, on_row=on_row)
-
-
-def _as_json(findings: Findings, fix_to: Path | None) -> dict[str, Any]:
-    kinds = [{"kind": name, "count": kind.count, "first": kind.first} for name, kind in findings.by_count]
-    written = None if fix_to is None or not findings.usable else str(fix_to)
-    counts = {"rows": findings.rows, "usable": findings.usable, "with_documents": findings.with_documents}
-    return {**counts, "faults": kinds, "written": written}
-
-
-def _show(findings: Findings, fix_to: Path | None, *, renamed: bool) -> None:
-    from contextrl.report.text import visible
-
-    console = Console()
-    for name, kind in findings.by_count:
-        count = f"{kind.count:,} x expected {escape(visible(name))}"
-        console.print(f"[bold]{count}[/bold]", soft_wrap=True, highlight=False)
-        for line in kind.first:
-            console.print(f"  {escape(visible(line))}", soft_wrap=True, highlight=False)
-        if kind.count > len(kind.first):
-            console.print("  ...", highlight=False)
-    console.print(f"{findings.usable:,} of {findings.rows:,} rows are usable.", highlight=False)
-    if findings.with_documents:
-        every = "" if findings.with_documents == findings.usable else "; judge.context: documents needs them in all"
-        console.print(f"{findings.with_documents:,} of these have documents{every}.", highlight=False)
-    if fix_to is not None and findings.usable:
-        console.print(f"Usable rows: {escape(visible(str(fix_to)))}", soft_wrap=True)
-        if renamed:
-            console.print(
-                "They have their columns' names as before: read them with the same --column, or data.columns."
-            )

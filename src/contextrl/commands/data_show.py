@@ -42,7 +42,7 @@ def show_set(options: ShowOptions, console: Console) -> Shown:
     """
     target = _target(options) if options.page else None
     gathered = gather(options, console)
-    wrong = wrong_with(gathered, options.reading.spec)
+    wrong = wrong_with(gathered, options.reading)
     if target is not None:
         with status(console, "Writing the page"):
             page = build_set_page(view_of(gathered, options))

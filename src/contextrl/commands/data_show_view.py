@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 
 from contextrl.building.build_story import BuildStory, ClassStory
@@ -11,19 +12,32 @@ from contextrl.building.row_figures import NOT_STATED, RowFigures
 from contextrl.building.row_pass import KeptRow
 from contextrl.building.tallies import Bin, Distribution, bins_of, cut
 from contextrl.commands.data_gather import MOST_COMPARED, WORK, Gathered, Pairs, ShowOptions
+from contextrl.data.answer_types import AUTO
+from contextrl.data.columns import typed_columns
+from contextrl.data.examination import Reading
 from contextrl.data.images import image_key
 from contextrl.errors import InputError
 from contextrl.records.example import ImageHandle
 from contextrl.records.jsonl import parse_json
 from contextrl.report.distributions import columns, counted
 from contextrl.report.outcome import Figure
-from contextrl.report.palette import BROWN, GREEN, TEAL, VIOLET
+from contextrl.report.palette import BLUE, BROWN, GREEN, TEAL, VIOLET
 from contextrl.report.set_page import BalanceRow, SetView, ShownPair, ShownRow, ShownStep
 from contextrl.report.specs import Chart
 from contextrl.report.text import visible
 
+#: Charts of rows by name: figure, title, caption, colour.
+_NAMED = (
+    ("source", "Source", "", BLUE),
+    ("task", "Task", "", VIOLET),
+    ("answer_type", "Answer type", "How answers are compared.", TEAL),
+    ("reference", "Where reference solutions come from", "", BROWN),
+    ("language", "Language", "", BROWN),
+)
 #: Licences and sources that the table has, and kinds of problems that are listed.
 _MOST_LICENCES, _MOST_KINDS = 60, 10
+#: From here on a number under a bar is rounded.
+_LONG = 10_000_000
 
 
 def view_of(gathered: Gathered, options: ShowOptions) -> SetView:
@@ -45,7 +59,8 @@ def view_of(gathered: Gathered, options: ShowOptions) -> SetView:
         samples=[_row(kept) for kept in gathered.rows.samples],
         samples_said=said,
         charts=_charts(figures, story),
-        notices=wrong_with(gathered, spec),
+        same={"rows": _same_of_rows(figures), "pictures": _same_of_pictures(figures)},
+        notices=wrong_with(gathered, options.reading),
         steps=[] if story is None else [ShownStep(s.name, s.taken, s.given, s.dropped) for s in story.steps],
         balance=[] if story is None else _balance(story.balance),
         pairs=_pairs(gathered),
@@ -63,7 +78,7 @@ def _facts(figures: RowFigures, story: BuildStory | None, spec: str) -> list[str
     return facts
 
 
-def wrong_with(gathered: Gathered, spec: str) -> list[tuple[str, list[str]]]:
+def wrong_with(gathered: Gathered, reading: Reading) -> list[tuple[str, list[str]]]:
     """What is wrong with rows and pictures, each with the first lines of it."""
     figures = gathered.figures
     wrong: list[tuple[str, list[str]]] = [(said, []) for said in gathered.notices]
@@ -76,11 +91,20 @@ def wrong_with(gathered: Gathered, spec: str) -> list[tuple[str, list[str]]]:
         lines: list[str] = []
         for kind, count in figures.problem_counts.by_count()[:_MOST_KINDS]:
             lines += [f"{count:,} x expected {kind}", *figures.problems.get(kind, [])[:2]]
-        wrong.append((f"Not readable: {'; '.join(parts)}. All faults: contextrl data validate {spec}", lines))
+        wrong.append((f"Not readable: {'; '.join(parts)}. All faults: {_validating(reading)}", lines))
     if figures.refused:
-        said = f"Too long for their width, so that {figures.rule.name} refuses them: {figures.refused:,} pictures"
+        said = f"{figures.rule.name} refuses pictures that are too long for their width: {figures.refused:,} here"
         wrong.append((said, []))
     return wrong
+
+
+def _validating(reading: Reading) -> str:
+    """The command that reads the same rows in the same way."""
+    options = [typed_columns(reading.columns or {})]
+    options += [f"--split {shlex.quote(reading.split)}"] if reading.split != "train" else []
+    options += [f"--answer-type {reading.answer_type}"] if reading.answer_type != AUTO else []
+    options += ["--allow-outside"] if reading.allow_outside else []
+    return " ".join(["contextrl data validate", shlex.quote(reading.spec), *filter(None, options)])
 
 
 def _headline(figures: RowFigures) -> list[Figure]:
@@ -105,15 +129,8 @@ def _per_row(figures: RowFigures) -> str:
 
 def _charts(figures: RowFigures, story: BuildStory | None) -> dict[str, list[Chart]]:
     charts: dict[str, list[Chart]] = {"rows": [], "pictures": [], "difficulty": [], "steps": []}
-    named = (
-        ("source", "Source", "", "#0072b2"),
-        ("task", "Task", "", VIOLET),
-        ("answer_type", "Answer type", "How answers are compared.", TEAL),
-        ("reference", "Where reference solutions come from", "", BROWN),
-        ("language", "Language", "", BROWN),
-    )
-    for name, title, caption, colour in named:
-        if counts := figures.ordered(name):
+    for name, title, caption, colour in _NAMED:
+        if len(counts := figures.ordered(name)) > 1:
             charts["rows"].append(counted(name.replace("_", "-"), title, caption, counts, colour))
     if figures.lengths["documents"].count:
         caption = "Texts that a judge may be shown in place of the solution."
@@ -145,14 +162,23 @@ def _charts(figures: RowFigures, story: BuildStory | None) -> dict[str, list[Cha
     return charts
 
 
+def _same_of_rows(figures: RowFigures) -> list[tuple[str, str]]:
+    """What is one and the same in all rows: a chart of it would be one bar."""
+    ordered = [(title, figures.ordered(name)) for name, title, _, _ in _NAMED]
+    return [(title, counts[0][0]) for title, counts in ordered if len(counts) == 1]
+
+
+def _same_of_pictures(figures: RowFigures) -> list[tuple[str, str]]:
+    counts = figures.ordered("pictures") if figures.pictures else []
+    return [("Pictures of a row", counts[0][0])] if len(counts) == 1 else []
+
+
 def _picture_charts(figures: RowFigures) -> list[Chart]:
     if not figures.pictures:
         return []
-    charts = [
-        columns(
-            "pictures-of-a-row", "Pictures of a row", "", "pictures", [(n, c) for n, c in figures.ordered("pictures")]
-        )
-    ]
+    charts = []
+    if len(counts := figures.ordered("pictures")) > 1:
+        charts.append(columns("pictures-of-a-row", "Pictures of a row", "", "pictures", counts))
     side, tokens, row_tokens = (figures.lengths[name] for name in ("side", "tokens", "row_tokens"))
     if side.count:
         caption = f"Longest side in pixels, as the files have it. {_spread(side, 'pixels')}"
@@ -185,13 +211,18 @@ def _short(value: float) -> str:
 
 def _label(part: Bin) -> str:
     if part.low == part.high:
-        return f"{part.low:g}"
+        return _tick(part.low)
     whole = part.low == int(part.low) and part.high == int(part.high)
     if whole and part.high - part.low == 1:
-        return f"{part.low:g}"
+        return _tick(part.low)
     if part.low >= 1_000 and not part.low % 100 and not part.high % 100:
         return f"{part.low / 1_000:g}k–{part.high / 1_000:g}k"
-    return f"{part.low:g}–{part.high - 1:g}" if whole else f"{part.low:.3g}–{part.high:.3g}"
+    return f"{_tick(part.low)}–{_tick(part.high - 1)}" if whole else f"{part.low:.3g}–{part.high:.3g}"
+
+
+def _tick(value: float) -> str:
+    """A number under a bar: whole, as long as that is short."""
+    return f"{value:,.0f}" if value == int(value) and abs(value) < _LONG else f"{value:.3g}"
 
 
 def _row(kept: KeptRow) -> ShownRow:

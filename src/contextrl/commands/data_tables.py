@@ -20,8 +20,8 @@ def show_built(manifest: Mapping[str, Any], out: Path, console: Console) -> None
     for step in manifest["steps"]:
         if table := step["notes"].get("table"):
             console.print(_balance(table))
-    pictures = manifest["pictures"]["files"]
-    console.print(f"{manifest['rows']:,} rows and {pictures:,} pictures: {escape(str(out))}", soft_wrap=True)
+    there = f"{_many(manifest['rows'], 'row')} and {_many(manifest['pictures']['files'], 'picture')}"
+    console.print(f"{there}: {escape(str(out))}", soft_wrap=True)
     console.print(f"Look at them: contextrl data show {escape(str(out))}", soft_wrap=True, highlight=False)
     console.print(f"Train on them: contextrl init --data {escape(str(out))}", soft_wrap=True, highlight=False)
 
@@ -61,3 +61,7 @@ def _balance(rows: list[Mapping[str, Any]]) -> Table:
             figures = (f"{row[name]:,}" for name in ("asked", "available", "taken"))
             table.add_row(escape(row["group"]), escape(classes or "all"), *figures)
     return table
+
+
+def _many(number: int, name: str) -> str:
+    return f"{number:,} {name}{'' if number == 1 else 's'}"

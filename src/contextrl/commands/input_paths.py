@@ -21,6 +21,7 @@ from typing import Any
 
 from contextrl.commands.shipped_configs import CONFIGS
 from contextrl.commands.user_code import code_path
+from contextrl.data.row_files import matching
 from contextrl.plugins import DATA, MODELS
 from contextrl.settings import CODE_PATH, INPUT_PATH, Section, section_in
 
@@ -109,7 +110,7 @@ def input_path(value: str, folder: Path, *, source: str = "", key: str = "") -> 
 
 def _is_there(path: Path) -> bool:
     try:
-        return path.exists() or (any(c in path.name for c in _PATTERN) and any(path.parent.glob(path.name)))
+        return path.exists() or (any(c in str(path) for c in _PATTERN) and bool(matching(path)))
     except (OSError, ValueError):
         return False
 

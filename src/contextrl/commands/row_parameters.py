@@ -8,7 +8,11 @@ import typer
 
 Column = Annotated[
     list[str] | None,
-    typer.Option(help="Which column holds a field: --column question=query", metavar="FIELD=COLUMN"),
+    typer.Option(
+        help="Which column holds a field: --column question=query. Pictures may be in several (--column images=a "
+        "--column images=b) or nowhere (--column images=).",
+        metavar="FIELD=COLUMN",
+    ),
 ]
 Split = Annotated[str, typer.Option(help="Of a folder, a saved dataset or a hub dataset.")]
 AnswerType = Annotated[str, typer.Option(help="Of rows that name none; `auto` goes by the look of each answer.")]

@@ -29,7 +29,7 @@ def read_settings(
         InputError: missing file, bad YAML, an override that is none.
     """
     if not path.is_file():
-        raise InputError("a configuration file", found="no such file", where=str(path))
+        raise InputError("a configuration file", found="a folder" if path.is_dir() else "no such file", where=str(path))
     if path.suffix in FILE_SUFFIXES and path.suffix != ".json":
         raise InputError("a configuration", found="a file of rows", where=str(path), fix=instead)
     raw = read_yaml(path, "valid YAML") or {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -122,7 +123,7 @@ class Renaming:
             f"a column {column!r} for {field!r}",
             found=f"the columns {listed(names)}",
             where=row.where,
-            fix=f"{_did_you_mean(column, names)}Change data.columns.{field}",
+            fix=f"{_did_you_mean(column, names)}Change data.columns.{field}, or --column {field}=",
         )
 
 
@@ -135,6 +136,16 @@ def listed(names: Sequence[str], most: int = 200) -> str:
     """Names for an error."""
     text = ", ".join(names) or "none"
     return text if len(text) <= most else f"{text[:most]}…"
+
+
+def typed_columns(columns: Columns) -> str:
+    """The options that name columns, as they are typed in a shell."""
+    named = [
+        (field, name)
+        for field, names in columns.items()
+        for name in ([names or ""] if names is None or isinstance(names, str) else names)
+    ]
+    return " ".join(f"--column {shlex.quote(f'{field}={name}')}" for field, name in named)
 
 
 def column_for(field: str, names: Iterable[str]) -> str | None:
@@ -155,7 +166,7 @@ def missing_field(field: str, row: RawRow) -> InputError:
     if field == "images" and len(several := numbered_images(names)) > 1:
         fix = f"Set data.columns: {{images: [{', '.join(several)}]}}"
     elif other is not None:
-        fix = f"Rename {other!r} to {field!r}, or set data.columns: {{{field}: {other}}}"
+        fix = f"Rename {other!r} to {field!r}, or say data.columns: {{{field}: {other}}} (--column {field}={other})"
     elif field == "images":
         fix = "A row without images says so: images: []"
     elif turns is not None:

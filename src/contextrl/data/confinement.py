@@ -41,8 +41,14 @@ def outside(example: Example, allowed: Sequence[Path], shown: Sequence[Path]) ->
     """
     for index, handle in enumerate(example.images):
         if isinstance(handle, Path) and not is_inside(handle, allowed):
-            places = " or ".join(str(folder) for folder in shown) or "the rows themselves"
-            yield f"field 'images[{index}]': expected a picture in {places}, found {handle}"
+            places = " or ".join(map(shown_folder, shown))
+            inside = f"the folder of the rows ({places})" if places else "the rows themselves"
+            yield f"field 'images[{index}]': expected a picture in {inside}, found {handle}"
+
+
+def shown_folder(folder: Path) -> str:
+    """A folder's name for a message: that of the current one is a mere dot."""
+    return str(folder.absolute() if folder == Path() else folder)
 
 
 def is_inside(path: Path, allowed: Sequence[Path]) -> bool:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from contextrl.answers import check_answer
 from contextrl.data.columns import Columns, Renaming
-from contextrl.data.confinement import outside
+from contextrl.data.confinement import ALLOW, outside
 from contextrl.data.images import ImageChecks, image_problems
 from contextrl.data.pictures import bytes_of
 from contextrl.data.problems import by_kind
@@ -272,7 +272,7 @@ class _Look:
     def _begun(self, where: str, example: Example, *, said: bool) -> Callable[[], Looked]:
         place = f"{where}, row {quoted(example.id)}"
         confined = example.images and not self.reading.allow_outside
-        strange = list(outside(example, self.allowed, self.shown)) if confined else []
+        strange = [f"{one}. {ALLOW}" for one in outside(example, self.allowed, self.shown)] if confined else []
         # What an outside file holds is nobody's business: it is not even decoded.
         pictures = self.checks.start(example.images) if self.reading.vision and not strange else []
 

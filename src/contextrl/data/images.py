@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
-from PIL import Image, features
+from PIL import Image, UnidentifiedImageError, features
 
 from contextrl.data.decoding import memory_limit, room_for, strips, to_rgb
 from contextrl.data.file_kinds import kind_of
@@ -31,6 +31,8 @@ if features.check("avif"):
 MAX_ASPECT_RATIO = 200
 #: How Pillow names what is read from memory.
 _ADDRESS = re.compile(r"<_io\.BytesIO[^>]*>")
+#: Pillow refuses by size before it tells the size.
+_BOMB_PIXELS = re.compile(r"\((\d+) pixels\)")
 #: Bytes that tell what a file is.
 _HEAD = 512
 #: Largest PNG file that is read at once to be checked.
@@ -207,8 +209,8 @@ def _name(handle: ImageHandle) -> str:
 def _open_source(source: Path | io.BytesIO, where: str) -> Image.Image:
     """Read the header; the caller closes."""
     if isinstance(source, Path) and not source.is_file():
-        found = "a folder" if source.is_dir() else "nothing there"
-        raise InputError(f"an image file at {source}", found=found, where=where)
+        found = "a folder" if source.is_dir() else "nothing"
+        raise InputError("an image file", found=f"{found} at {source}", where=where)
     try:
         return Image.open(source, formats=FORMATS)
     except Exception as error:  # Pillow's plugins raise whatever broken bytes lead them to
@@ -252,7 +254,10 @@ def _decoded(handle: ImageHandle, where: str, max_side: int | None = None) -> It
 def _unreadable(where: str, source: ImageHandle | io.BytesIO, error: Exception) -> InputError:
     found = f"{type(error).__name__}: {_ADDRESS.sub('it', str(error))[:120]}"
     if isinstance(error, Image.DecompressionBombError):
-        return _too_many_pixels(_unnamed(where, source) + found, where)
+        pixels = _BOMB_PIXELS.search(str(error))
+        return _too_many_pixels(_unnamed(where, source) + (f"{int(pixels[1]):,} pixels" if pixels else found), where)
+    if isinstance(error, UnidentifiedImageError):
+        found = "it begins like no such file"
     kind = kind_of(_head(source))
     return InputError(
         f"a complete image ({', '.join(FORMATS)})",

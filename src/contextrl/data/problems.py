@@ -16,8 +16,8 @@ SHOWN_PROBLEMS = 10
 _KIND = re.compile(
     r"(?:.*?(?:, |: ))??(?:field '(?P<field>[^']*)': )?expected (?P<expected>.*?)(?:, found |$)", re.DOTALL
 )
-#: What is expected may name the row's own answer, file or number of pictures: kinds are told apart by the rest.
-_OF_THE_ROW = re.compile(r"(a (?:field|column) '[^']*')|'.*|\s\(.*?\)| at (?:[/\\~.]|[A-Za-z]:).*", re.DOTALL)
+#: What is expected may name the row's own answer or number of pictures: kinds are told apart by the rest.
+_OF_THE_ROW = re.compile(r"(a (?:field|column) '[^']*')|'.*|\s\(.*?\)", re.DOTALL)
 
 
 class RowsError(InputError):

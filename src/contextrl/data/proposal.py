@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import Any
 
 from contextrl.answers import extract_answer
 from contextrl.data.answer_types import AUTO
-from contextrl.data.columns import OPTIONS, column_for, column_names, listed, picture_columns, value_at
+from contextrl.data.columns import (
+    OPTIONS,
+    Columns,
+    column_for,
+    column_names,
+    listed,
+    picture_columns,
+    typed_columns,
+    value_at,
+)
 from contextrl.data.loading import load_examples
 from contextrl.data.pictures import looks_like_picture
-from contextrl.data.raw_rows import raised
+from contextrl.data.problems import RowsError
+from contextrl.data.raw_rows import RawRow
 from contextrl.data.row_files import Source
-from contextrl.data.validation import validate_examples
+from contextrl.data.validation import load_valid_examples
 from contextrl.errors import InputError
 from contextrl.records.example import Example
 
@@ -47,7 +60,9 @@ class Proposal:
         return Counter(example.answer_type for example in self.examples)
 
 
-def propose(spec: str, given: Mapping[str, str], *, vision: bool, limit: int | None, split: str = "train") -> Proposal:
+def propose(
+    spec: str, given: Mapping[str, str | list[str] | None], *, vision: bool, limit: int | None, split: str = "train"
+) -> Proposal:
     """A proposal that has been tried: all rows are read and validated.
 
     Args:
@@ -60,8 +75,9 @@ def propose(spec: str, given: Mapping[str, str], *, vision: bool, limit: int | N
         InputError: no column can be the question, or the answer; rows are wrong.
     """
     source = Source(spec, split, None, limit or LOOKED_AT)
-    rows = [row.columns for row in islice(raised(source.rows()), LOOKED_AT)]
+    rows = [row.columns for row in islice(source.rows(), LOOKED_AT) if isinstance(row, RawRow)]
     if not rows:
+        load_examples(spec, split=split, limit=limit)  # which says what is wrong with all of them
         raise InputError("at least one row", found="an empty dataset", where=spec)
     proposal = Proposal(dict(given))
     for find in (_find_question, _find_images, _find_solution_and_answer, _find_id):
@@ -71,15 +87,42 @@ def propose(spec: str, given: Mapping[str, str], *, vision: bool, limit: int | N
         proposal.notes.append(f"the policy does not see the column {options!r}: write options into the question")
     own_types = all(row.get("answer_type") is not None for row in rows)
     proposal.answer_type = None if own_types else AUTO
-    examples = load_examples(
-        spec, split=split, limit=limit, columns=proposal.columns, answer_type=proposal.answer_type or "text"
-    )
-    validate_examples(examples, vision=vision, where=spec)
-    proposal.examples = examples
+    answer_type = proposal.answer_type or "text"
+    load = partial(load_examples, spec, split=split, limit=limit, columns=proposal.columns, answer_type=answer_type)
+    try:
+        proposal.examples = load_valid_examples(load, vision=vision, where=spec)
+    except RowsError as error:
+        raise _with_way_out(error, spec, proposal.columns) from error
     types = proposal.answer_types
     if proposal.answer_type is not None and len(types) == 1:
         proposal.answer_type = next(iter(types))
     return proposal
+
+
+def _with_way_out(error: RowsError, spec: str, columns: Columns) -> RowsError:
+    """The error of some wrong rows, with the command that leaves them out."""
+    options = " ".join(filter(None, [shlex.quote(spec), typed_columns(columns)]))
+    way_out = f"All faults, and a file of the usable rows: contextrl data validate {options} --fix-to usable.jsonl"
+    fix = ". ".join(filter(None, [error.fix, way_out]))
+    told = RowsError(error.expected, found=error.found, where=error.where, fix=fix)
+    told.problems, told.usable, told.rows = error.problems, error.usable, error.rows
+    return told
+
+
+def likely_columns(spec: str, split: str = "train") -> dict[str, str | list[str] | None]:
+    """Columns as `propose` would name them, whatever is wrong with the rows; those that it cannot tell are left out.
+
+    Raises:
+        InputError: the file as a whole cannot be read.
+    """
+    rows = [row.columns for row in islice(Source(spec, split).rows(), LOOKED_AT) if isinstance(row, RawRow)]
+    proposal = Proposal({})
+    for find in (_find_question, _find_images, _find_solution_and_answer, _find_id) if rows else ():
+        with suppress(InputError):
+            find(proposal, rows, spec)
+    if proposal.columns.get("solution") == proposal.columns.get("answer"):
+        proposal.columns.pop("solution", None)
+    return proposal.columns
 
 
 def _find_question(proposal: Proposal, rows: Sequence[Mapping[str, Any]], spec: str) -> None:
@@ -134,7 +177,7 @@ def _find_images(proposal: Proposal, rows: Sequence[Mapping[str, Any]], spec: st
     if len(found) > 1:
         proposal.columns["images"] = found
         return
-    column = found[0] if found else next((name for name in names if _all(rows, name, looks_like_picture)), None)
+    column = found[0] if found else next((name for name in names if _mostly(rows, name, looks_like_picture)), None)
     column = column or _within("images", rows, lambda name: _any(rows, name, looks_like_picture))
     proposal.columns["images"] = column
     if column is None:
@@ -222,6 +265,7 @@ def _any(rows: Sequence[Mapping[str, Any]], column: str, holds: Any) -> bool:
     return any(holds(value) for value in _values(rows, column) if not isinstance(value, bool))
 
 
-def _all(rows: Sequence[Mapping[str, Any]], column: str, holds: Any) -> bool:
+def _mostly(rows: Sequence[Mapping[str, Any]], column: str, holds: Callable[[Any], bool]) -> bool:
+    """Whether more than half of the values are such: a broken one makes a column of pictures no text."""
     values = _values(rows, column)
-    return bool(values) and all(holds(value) for value in values)
+    return sum(holds(value) for value in values) * 2 > len(values)

@@ -62,9 +62,16 @@ class Source:
     @property
     def folders(self) -> list[Path]:
         """Where its pictures may be."""
+        return [hub_cache()] if self.is_hub else [self.top]
+
+    @property
+    def top(self) -> Path:
+        """The folder that all files are in: of a pattern (`sets/*/rows.jsonl`) the innermost that is one."""
         if self.path.is_dir():
-            return [self.path]
-        return [hub_cache()] if self.is_hub else [self.path.parent]
+            return self.path
+        if not self.is_pattern:
+            return self.path.parent
+        return _top_of(self.path)
 
     def rows(self) -> Rows:
         """Rows, not more than can be read without knowing their fields.
@@ -113,7 +120,9 @@ class Source:
             return sorted(path for path in self.path.rglob("*") if path.suffix in (".arrow", ".json"))
         if self.path.is_dir():
             return self._chosen(row_files(self.path, self.split))
-        return self._chosen(sorted(self.path.parent.glob(self.path.name))) if self.is_pattern else [self.path]
+        if not self.is_pattern:
+            return [self.path]
+        return self._chosen(matching(self.path))
 
     def schema(self) -> Any:
         """Arrow's schema, where the rows are in Parquet; None where nobody has written one down."""
@@ -150,7 +159,7 @@ class Source:
 
     def _label(self, path: Path) -> str:
         """What tells a file's split: its name, or that of the subfolder it is in (`train/metadata.jsonl`)."""
-        nested = self.path.is_dir() and path.parent != self.path and not split_named(path.name)
+        nested = path.parent != self.top and not split_named(path.name)
         return path.parent.name if nested else path.name
 
     def _hub(self) -> Iterator[Mapping[str, object]]:
@@ -170,6 +179,16 @@ class Source:
                 expected = f"a hub dataset with a revision {self.revision!r} and a split {self.split!r}"
             raise InputError(expected, found=found, where=self.spec) from error
         return undecoded_rows(_selected(dataset, self.only))
+
+
+def matching(pattern: Path) -> list[Path]:
+    """The files that a pattern means, in order."""
+    top = _top_of(pattern)
+    return sorted(path for path in top.glob(str(pattern.relative_to(top))) if path.is_file())
+
+
+def _top_of(pattern: Path) -> Path:
+    return next(parent for parent in pattern.parents if parent.is_dir())
 
 
 def _kind(paths: Sequence[Path]) -> str:

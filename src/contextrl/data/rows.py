@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -100,7 +101,12 @@ class RowReader:
         no_images: tuple[ImageHandle, ...] = ()
         no_ids: tuple[str, ...] = ()
         no_answer: tuple[str, AnswerType] = ("", "text")
-        question, images = faults.kept(lambda: _question_and_images(row), ("", no_images))
+        values = faults.kept(lambda: picture_values(row), None)
+        if values is None:
+            faults.kept(lambda: _text(row, "question"), "")
+            question, images = "", no_images
+        else:
+            question, images = faults.kept(partial(_question_and_images, row, values), ("", no_images))
         image_ids = faults.kept(lambda: _image_ids(row, len(images), known=not faults.found), no_ids)
         solution = faults.kept(lambda: self._text(row, "solution"), "")
         # What is said of an answer within the solution would only follow from what is wrong already.
@@ -177,8 +183,7 @@ def _image_ids(row: RawRow, images: int, *, known: bool) -> tuple[str, ...]:
     return image_ids
 
 
-def _question_and_images(row: RawRow) -> tuple[str, tuple[ImageHandle, ...]]:
-    values = picture_values(row)
+def _question_and_images(row: RawRow, values: list[object]) -> tuple[str, tuple[ImageHandle, ...]]:
     try:
         question, order = settled_markers(_text(row, "question"), len(values))
     except InputError as error:

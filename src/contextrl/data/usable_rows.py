@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from contextrl.data.columns import Columns, Renaming
-from contextrl.data.confinement import is_inside
+from contextrl.data.confinement import is_inside, shown_folder
 from contextrl.data.pictures import bytes_of, named_file
-from contextrl.data.raw_rows import RawRow
+from contextrl.data.raw_rows import RawRow, quoted
 from contextrl.data.rows import documents_of, picture_values
 from contextrl.disk import writing
 from contextrl.errors import InputError
@@ -116,7 +117,9 @@ class UsableRows:
                 continue
             if was.resolve() != will_be.resolve() or not (self._allow_outside or is_inside(will_be, [self._folder])):
                 fix = "Pictures are looked for from the rows' file on, and in its folder: write the new one beside it"
-                raise InputError(f"a file in {row.base}", found=str(self.path), where=self.option, fix=fix)
+                raise InputError(
+                    f"a file in {shown_folder(row.base or Path())}", found=str(self.path), where=self.option, fix=fix
+                )
 
     def _uncelled(self, row: RawRow, pictures: list[object]) -> dict[str, object]:
         """A table's row for a format that has lists, and no need of empty cells."""
@@ -137,7 +140,7 @@ class UsableRows:
             if self._table:
                 self._write_table(where)
             else:
-                self._write_lines(where)
+                self._write_lines()
         self._group, self._bytes = [], 0
 
     def _add_types(self) -> None:
@@ -165,14 +168,25 @@ class UsableRows:
                     out.write_table(arrow.Table.from_arrays(columns, schema=schema))
                     written += batch.num_rows
 
-    def _write_lines(self, where: str) -> None:
+    def _write_lines(self) -> None:
         if self._file is None:
             self._file = self._scratch.open("x", encoding="utf-8")
         try:
             self._file.writelines(_line(row) for row in self._group)
         except TypeError as error:
             fix = f"Give {self.option} a name that ends in .parquet"
-            raise InputError("rows that JSON can hold", found=str(error), where=where, fix=fix) from error
+            raise InputError("rows that JSON can hold", found=self._unwritable(), where=self.option, fix=fix) from error
+
+    def _unwritable(self) -> str:
+        """What of the rows in hand JSON has no form for: pictures that a table holds itself, as a rule."""
+        for row in self._group:
+            for name, value in row.items():
+                try:
+                    json.dumps(value)
+                except TypeError as error:
+                    kind = re.search(r"type (\w+)", str(error))
+                    return f"{kind[1] if kind else 'others'} in column {quoted(name)}"
+        return "others"
 
     def _write_table(self, where: str) -> None:
         arrow, parquet = importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")

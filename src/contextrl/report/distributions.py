@@ -41,7 +41,7 @@ def _columns(rows: Sequence[Row], x: str, what: str) -> Spec:
     short = {"labelAngle": angle, "labelOverlap": False, "grid": False}
     labels: dict[str, Any] = {"field": x, "type": "ordinal", "sort": None, "scale": {"domain": names}, "axis": short}
     top = max((int(row[what]) for row in rows), default=0)
-    ticks: dict[str, Any] = {"format": "~d", "tickMinStep": 1}
+    ticks: dict[str, Any] = {"format": ",d", "tickMinStep": 1}
     if top <= _WHOLE_TICKS:  # halves would be there too, written as whole numbers
         ticks["values"] = list(range(top + 1))
     value = {"field": what, "type": "quantitative", "title": what, "axis": ticks}

@@ -90,6 +90,7 @@ class SetView:
         facts: a line under the title.
         notices: what is wrong, each a line with details.
         charts: by section: `rows`, `pictures`, `difficulty`.
+        same: by section (title, value) of what all rows have alike.
         pairs_said: where pairs come from, or why there are none.
         licences: (licence, source, rows).
         recipe: of the build; None where there is none.
@@ -103,6 +104,7 @@ class SetView:
     samples_said: str
     charts: Mapping[str, Sequence[Chart]]
     notices: Sequence[tuple[str, Sequence[str]]] = ()
+    same: Mapping[str, Sequence[tuple[str, str]]] = field(default_factory=dict)
     steps: Sequence[ShownStep] = ()
     balance: Sequence[BalanceRow] = ()
     pairs: Sequence[ShownPair] = ()

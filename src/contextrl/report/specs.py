@@ -283,7 +283,8 @@ def bars(rows: Sequence[Row], x: str, colour: str) -> Spec:
     """Horizontal bars with their numbers: `name, value`."""
     names = [row["name"] for row in rows]
     y = _rows_in_order("name", names) | {"axis": {"grid": False}}
-    value = {"field": "value", "type": "quantitative", "title": x, "axis": {"format": "~d", "tickMinStep": 1}}
+    axis = {"format": ",d", "tickMinStep": 1, "labelSeparation": 8, "labelOverlap": "greedy"}
+    value = {"field": "value", "type": "quantitative", "title": x, "axis": axis}
     text = {"field": "value", "type": "quantitative", "format": ",d"}
     return base(rows, 26 * len(names)) | {
         "encoding": {"y": y, "x": value},
