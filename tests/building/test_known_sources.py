@@ -247,3 +247,20 @@ def test_rows_of_another_schema_stop_nothing(kind: str, columns: dict[str, Any],
     (one,) = Import([settings]).unit("made", Context(0, PictureStore(tmp_path / "pictures")), 0)
     assert isinstance(one, Dropped)
     assert one.reason.startswith(("expected ", "no final answer"))
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("mine/questions.jsonl", "questions"),
+        ("owner/name:config", "name-config"),
+        ("mine/*.jsonl", "mine"),
+        ("mine/train-*.parquet", "train"),
+        ("sets/*/metadata.jsonl", "metadata"),
+        ("sets/*/*.jsonl", "sets"),
+        ("part-[0-9].jsonl", "part"),
+        ("**/*.jsonl", "rows"),
+    ],
+)
+def test_a_source_without_a_name_is_called_as_its_path_says(path: str, name: str) -> None:
+    assert SourceSettings(path=path).unit == name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -18,6 +19,7 @@ CONFIGURED = ("finevision", "thinklite", "mmfinereason")
 KINDS = (ROWS, *CONFIGURED, "arxivqa", "geometry3k", "mm_math", "mmk12")
 #: What only `rows` has: of the others the schema is known.
 _OWN = ("path", "columns", "answer_type")
+_WILD = re.compile(r"\[[^\]]*\]|[*?]+")
 
 
 class SourceSettings(Section):
@@ -71,9 +73,11 @@ class SourceSettings(Section):
     @property
     def unit(self) -> str:
         """Its name in the build."""
-        last = self.path.rstrip("/").rpartition("/")[2]
+        *above, last = self.path.rstrip("/").split("/")
         file = next((last.removesuffix(suffix) for suffix in FILE_SUFFIXES if last.endswith(suffix)), last)
-        return self.name or self.config or file.replace(":", "-") or self.kind
+        # Of a pattern, what it says plainly: `train-*.parquet` is `train`, `mine/*.jsonl` is `mine`.
+        plain = (_WILD.sub("", part).strip("-_.") if _WILD.search(part) else part for part in (file, *reversed(above)))
+        return self.name or self.config or next(filter(None, plain), self.kind).replace(":", "-")
 
     @field_validator("name")
     @classmethod
