@@ -16,6 +16,7 @@ from contextrl.building.hub import settle_hub
 from contextrl.building.import_settings import SourceSettings
 from contextrl.building.pipeline import Context, UnitsStep
 from contextrl.building.seen_pictures import SeenPictures
+from contextrl.building.sources.listed import with_letter
 from contextrl.building.sources.registry import source_of
 from contextrl.building.sources.source import Found, Sick, Source
 from contextrl.data.answer_types import guessed_type
@@ -192,7 +193,7 @@ def _found(one: _Opened) -> Iterator[tuple[str, Found | Sick, RawRow]]:
             yield f"{unit}-row{number}", Sick(BAD_LINE, str(row)), RawRow(row.where, "", None, {})
             continue
         try:
-            questions = list(one.source.questions(row))
+            questions = [_settled(found, one.settings) for found in one.source.questions(row)]
         except InputError as error:
             yield f"{unit}-row{number}", Sick(f"expected {error.expected}"[:120], str(error)), row
             continue
@@ -201,6 +202,13 @@ def _found(one: _Opened) -> Iterator[tuple[str, Found | Sick, RawRow]]:
             # A row that is left out has no id: as a bare number it could be that of another.
             own = own if isinstance(found, Found) else f"row{number}"
             yield f"{unit}-{own}{f'-{found.id}' if found.id else ''}", found, row
+
+
+def _settled(found: Found | Sick, settings: SourceSettings) -> Found | Sick:
+    """With a letter as its answer where the question lists options, unless the recipe says what answers are."""
+    if isinstance(found, Sick) or settings.answer_type not in ("auto", "choice"):
+        return found
+    return with_letter(found)
 
 
 def _own_id(found: Found | Sick, row: RawRow) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from contextrl.answers import extract_answer
+from contextrl.answers.extraction import read_answer
 from contextrl.data.pictures import flat
 from contextrl.data.raw_rows import RawRow, describe
 from contextrl.errors import InputError
@@ -17,7 +18,15 @@ EMPTY_QUESTION = "an empty question"
 _HASHES = re.compile(r"\s*####\s*(\S[^\n]*?)\s*$")
 #: Words of an answer at most: what is longer is a sentence that says more than the answer.
 ANSWER_WORDS = 12
+#: An answer first, then why: `Answer: cab. Rationale: ...`, on one line or two.
+_LED = re.compile(
+    r"([^\n]{1,120}?)(?:\n|[.。]\s)[*_\s]*(?:rationale|explanation|justification|reason(?:ing)?|because)[*_]*\s*[:：][*_]*(.+)",
+    re.DOTALL | re.IGNORECASE,
+)
+#: A box of an earlier question of several: `(1) ... \boxed{3} ... (2) ... \boxed{4}`.
+_PARTS = re.compile(r"[(（]1[)）](?:(?![(（]2[)）]).)*\\boxed\s*\{.*[(（]2[)）].*\\boxed\s*\{", re.DOTALL)
 _MARKERS = re.compile(r"<image(?:[ _-]?\d+)?>", re.IGNORECASE)
+_AROUND = re.compile(r"\A(?:\s*<image>)+|(?:<image>\s*)+\Z", re.IGNORECASE)
 
 
 def stated(text: str) -> tuple[str, str] | None:
@@ -29,16 +38,36 @@ def stated(text: str) -> tuple[str, str] | None:
         # Written as every verifier reads it.
         worked = text[: hashes.start()].rstrip()
         return (f"{worked}\nAnswer: {hashes[1]}", hashes[1]) if worked else ("", hashes[1])
-    answer = extract_answer(text, "text")
+    if (led := _LED.fullmatch(text)) is not None:
+        text = f"{led[2].strip()}\nAnswer: {extract_answer(led[1], 'text') or led[1]}"
+    if _in_parts(text):
+        return None
+    found = read_answer(text, "text")
+    # `\boxed{1}` or `\boxed{2}` is one answer.
+    answer = None if found is None else found.joint.join(found.boxes) if len(found.boxes) > 1 else found.value
     if answer is None or len(answer.split()) > ANSWER_WORDS:
         return None
     is_bare = answer.strip(" .") == text.strip(" .") or (len(text) - len(answer) < 20 and "\n" not in text)
     return ("" if is_bare else text), answer
 
 
+def _in_parts(text: str) -> bool:
+    """Whether a text answers several questions, each in a box of its own: the last is not the answer to all."""
+    return text.count("\\boxed") > 1 and _PARTS.search(text) is not None
+
+
 def markers_in(text: str) -> int:
     """How many `<image>` markers a text has."""
     return len(_MARKERS.findall(text))
+
+
+def marked(text: str, pictures: int) -> str:
+    """A question of a set that has one marker for each picture: those within it stay where they are; those before or
+    after all text are left out, and so are all where they are not as many as its pictures.
+    """
+    inner, without = _AROUND.sub("", text.strip()).strip(), without_markers(text)
+    plain = inner.casefold().count("<image>")
+    return inner if plain and plain == pictures == markers_in(text) else without
 
 
 def without_markers(text: str) -> str:
