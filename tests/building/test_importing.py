@@ -357,6 +357,63 @@ def test_text_that_no_file_takes_is_left_out_and_said(tmp_path: Path) -> None:
     assert kept.question == "One\u2028two\u0085three?"
 
 
+@pytest.mark.parametrize(
+    ("written", "answer", "kind", "solution"),
+    [
+        ("<answer> 3 </answer>", "3", "number", ""),
+        ("$\\boxed{\\frac{1}{2}}$", "\\frac{1}{2}", "number", ""),
+        ("The answer is 7 cm.", "7 cm", "number", ""),
+        ("Answer: B", "B", "choice", ""),
+        ("答案：5", "5", "number", ""),
+        ("It is two and three.\n#### 5", "5", "number", "It is two and three.\nAnswer: 5"),
+        ("As it is round, there is one.\nAnswer: 1", "1", "number", "As it is round, there is one.\nAnswer: 1"),
+        ("The White House", "The White House", "text", ""),
+    ],
+)
+def test_answers_with_something_around_them(
+    written: str, answer: str, kind: str, solution: str, tmp_path: Path
+) -> None:
+    path = jsonl(tmp_path / "rows.jsonl", [{"question": "Which?", "answer": written, "images": []}])
+    (one,) = outcomes(Import([settings(path=str(path))]), tmp_path)
+    assert isinstance(one, Candidate)
+    assert (one.answer, one.answer_type, one.solution) == (answer, kind, solution)
+
+
+def test_an_answer_in_tags_is_no_solution(tmp_path: Path) -> None:
+    columns = {"question": "problem", "answer": "solution", "images": None}
+    said = ["<answer> 3 </answer>", "There are three of them here. <answer> 3 </answer>"]
+    path = jsonl(tmp_path / "rows.jsonl", [{"problem": f"How many, {one}?", "solution": one} for one in said])
+    bare, worked = outcomes(Import([settings(path=str(path), columns=columns)]), tmp_path)
+    assert isinstance(bare, Candidate)
+    assert isinstance(worked, Candidate)
+    assert (bare.answer, bare.solution, bare.reference) == ("3", "", "")
+    assert (worked.answer, worked.solution, worked.reference) == ("3", said[1], "source")
+
+
+def test_a_path_beside_the_picture_itself(tmp_path: Path) -> None:
+    made = {"question": "Which <image1>?", "answer": "x", "image": "images/1.jpg", "decoded_image": stored(1)}
+    (one,) = outcomes(Import([settings(path=str(parquet(tmp_path / "rows.parquet", [made])))]), tmp_path)
+    assert isinstance(one, Candidate)
+    assert (len(one.images), one.question) == (1, "Which <image>?")
+
+
+def test_options_that_are_pictures(tmp_path: Path) -> None:
+    made = {"question": "Which, <image 1> or <image 2>?", "options": "['<image 1>', '<image 2>']", "answer": "B"}
+    rows = [made | {"image_1": stored(1), "image_2": stored(2)}]
+    (one,) = outcomes(Import([settings(path=str(parquet(tmp_path / "rows.parquet", rows)))]), tmp_path)
+    assert isinstance(one, Candidate)
+    assert (one.question, one.answer) == ("Which, <image> or <image>?\nA. <image 1>\nB. <image 2>", "B")
+    assert len(one.images) == 2
+
+
+def test_the_recipe_may_say_that_answers_are_no_letters(tmp_path: Path) -> None:
+    path = jsonl(tmp_path / "rows.jsonl", [{"question": "Which?\nA. 3\nB. 4", "answer": "4", "images": []}])
+    for kind, answer in (("auto", "B"), ("number", "4")):
+        (one,) = outcomes(Import([settings(path=str(path), answer_type=kind)]), tmp_path)
+        assert isinstance(one, Candidate)
+        assert one.answer == answer
+
+
 def test_a_solution_that_states_no_answer_leaves_its_type_to_the_answer(tmp_path: Path) -> None:
     choice = "Which one is red?\nA. the ball\nB. the cup"
     rows = [

@@ -63,6 +63,10 @@ def test_one_turn_has_no_number_and_rows_may_have_no_picture() -> None:
         ("We add them to get $x = 3$. Therefore \\boxed{3}", "We add them to get $x = 3$. Therefore \\boxed{3}", "3"),
         ("Two and two make four.\n#### 4", "Two and two make four.\nAnswer: 4", "4"),
         ("#### 4", "", "4"),
+        ("Therefore $x$ is \\boxed{1} or \\boxed{2}.", "Therefore $x$ is \\boxed{1} or \\boxed{2}.", "1 or 2"),
+        ("Answer: cab.\nRationale: He has bags.", "He has bags.\nAnswer: cab", "cab"),
+        ("Thirty.\n\n**Explanation:** It says 30.", "It says 30.\nAnswer: Thirty", "Thirty"),
+        ("Answer: B. Reasoning: It barks.", "It barks.\nAnswer: B", "B"),
     ],
 )
 def test_worked_solutions_and_bare_answers(said: str, solution: str, answer: str) -> None:
@@ -74,6 +78,7 @@ def test_worked_solutions_and_bare_answers(said: str, solution: str, answer: str
     [
         "",
         "The picture shows a long street in the evening, with many people who walk home under their umbrellas.",
+        "(1) As AB is 3, \\boxed{3} is BC. (2) So the area is \\boxed{4}.",
         "First we look at the angle. Then we see that it is acute, so that the others are larger than it is.",
     ],
 )

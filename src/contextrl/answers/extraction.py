@@ -69,6 +69,14 @@ def extract_answer(text: str, answer_type: AnswerType) -> str | None:
     return None if stated is None else stated.value
 
 
+def whole_answer(text: str, answer_type: AnswerType) -> str | None:
+    """Return what `extract_answer` does, but all of several boxes in one statement: `1 or 2`, not 2."""
+    stated = read_answer(text, answer_type)
+    if stated is None or len(stated.boxes) < 2 or answer_type not in ("text", "math"):
+        return None if stated is None else stated.value
+    return stated.joint.join(stated.boxes)
+
+
 def read_answer(text: str, answer_type: AnswerType) -> Stated | None:
     """Return what `extract_answer` does, with several boxes told apart."""
     spoken = after_thinking(text)

@@ -24,7 +24,7 @@ EMPTY, ELSEWHERE, TYPE, LONG, UNVERIFIABLE, NOT_LISTED, NO_OPTIONS = (
 #: What worksheets print in place of answers to proofs and drawings: `Omitted`, `See solution`, `见解析`.
 _ELSEWHERE = re.compile(
     r"[(（]?(?:answer\s+)?(?:is\s+)?(?:omitted|see\s+(?:the\s+)?(?:above|below|solutions?|explanations?|analysis|details?"
-    r"|proof)|(?:详)?见(?:解析|详解|解答|答案|试题解析|证明)|略|证明略|解析略|答案略)[)）]?[.。]?",
+    r"|proof)|(?:详)?见(?:解析|详解|解答|答案|试题解析|证明)|略|证明略|解析略|答案略)[)）]?[.。．]?",
     re.IGNORECASE,
 )
 _WORD = re.compile(r"[\u3041-\u30fa\u3400-\u9fff\uac00-\ud7a3]|[^\s\u3041-\u30fa\u3400-\u9fff\uac00-\ud7a3]+")

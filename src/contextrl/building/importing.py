@@ -19,6 +19,7 @@ from contextrl.building.seen_pictures import SeenPictures
 from contextrl.building.sources.listed import with_letter
 from contextrl.building.sources.registry import source_of
 from contextrl.building.sources.source import Found, Sick, Source
+from contextrl.building.sources.texts import unwrapped
 from contextrl.data.answer_types import guessed_type
 from contextrl.data.confinement import is_inside
 from contextrl.data.images import check_image
@@ -205,10 +206,13 @@ def _found(one: _Opened) -> Iterator[tuple[str, Found | Sick, RawRow]]:
 
 
 def _settled(found: Found | Sick, settings: SourceSettings) -> Found | Sick:
-    """With a letter as its answer where the question lists options, unless the recipe says what answers are."""
-    if isinstance(found, Sick) or settings.answer_type not in ("auto", "choice"):
+    """With an answer and nothing around it, and a letter where the question lists options, unless the recipe says what
+    answers are.
+    """
+    if isinstance(found, Sick):
         return found
-    return with_letter(found)
+    found = unwrapped(found)
+    return with_letter(found) if settings.answer_type in ("auto", "choice") else found
 
 
 def _own_id(found: Found | Sick, row: RawRow) -> str:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from contextrl.answers import extract_answer, parse_tolerance
+from contextrl.answers import parse_tolerance
+from contextrl.answers.extraction import whole_answer
 from contextrl.data.answer_types import AUTO, guessed_type
 from contextrl.data.columns import Renaming, missing_field
 from contextrl.data.markers import settled_markers
@@ -140,9 +141,9 @@ class RowReader:
             return answer, cast(AnswerType, _one_of(row, "answer_type", ANSWER_TYPES, default=default))
         default = self.answer_type
         if default == AUTO:
-            default = guessed_type(extract_answer(solution, "text") or "", question, solution)
+            default = guessed_type(whole_answer(solution, "text") or "", question, solution)
         answer_type = cast(AnswerType, _one_of(row, "answer_type", ANSWER_TYPES, default=default))
-        stated = extract_answer(solution, answer_type)
+        stated = whole_answer(solution, answer_type)
         if stated is None:
             found = f"{solution[-60:]!r} at its end"
             raise InputError(

@@ -35,6 +35,8 @@ _NONE = ("none", "null", "nan", "n/a", "[]", "{}", "()", "")
 _QUOTED = re.compile(r"""'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)\"""")
 _PRINTED = re.compile(rf"[\[(]\s*(?:(?:{_QUOTED.pattern})[\s,]*)+[\])]", re.DOTALL)
 _LONGEST = 10_000
+#: Whether they are counted from 0 or from 1 cannot be seen from a row.
+_PLACE = " (if it counts the options, write letters in its place)"
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,8 @@ def chosen(question: str, answer: str, solution: str, value: object) -> Chosen |
     if listed is None and _stand_together(question, options) and (label is None or _is_text(answer, options)):
         return asis
     if label is None:
-        return Sick(NO_OPTION, answer[:80])
+        is_place = answer.strip().isdecimal() and int(answer) <= len(options)
+        return Sick(NO_OPTION, f"{answer[:80]}{_PLACE if is_place else ''}")
     asked = with_options(question, options) if listed is None else question
     return Chosen(asked, label, ends_with(solution, label, lambda said: _label(said, shown)), "choice")
 

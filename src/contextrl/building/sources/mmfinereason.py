@@ -17,6 +17,7 @@ from contextrl.building.sources.listed import with_letter
 from contextrl.building.sources.source import Found, Sick, Source
 from contextrl.building.sources.texts import (
     EMPTY_QUESTION,
+    is_only,
     marked,
     numbers_of,
     pictures_of,
@@ -30,8 +31,6 @@ from contextrl.errors import InputError, nearest_key
 NAME = "mmfinereason"
 NO_ANSWER = "no final answer in answer or solution"
 _RESPONSE = "qwen3vl_235b_thinking_response"
-#: `The answer is B` is an answer and no solution.
-_WORDS_AROUND = 3
 _OWNER = "OpenDataArena"
 #: Parts of the full set: configurations on the hub.
 _PARTS = (
@@ -73,7 +72,7 @@ class MMFineReason(Source):
             yield asked
             return
         said = (after_thinking(text_of(row, _RESPONSE, empty=True)) or "").strip()
-        worked = own if len(own.split()) > len(answer.split()) + _WORDS_AROUND else ""
+        worked = "" if is_only(own, answer) else own
         solution = next((one for one in (said, worked) if one and _ends_with(one, asked)), "")
         origin = {
             # An id counts within the set that the row is from.

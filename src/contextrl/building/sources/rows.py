@@ -13,7 +13,7 @@ from contextrl.building.sources.choices import Chosen, chosen, options_beside, w
 from contextrl.building.sources.row_pictures import with_pictures
 from contextrl.building.sources.shown import asked_with
 from contextrl.building.sources.source import Found, Sick, Source
-from contextrl.building.sources.texts import pictures_of
+from contextrl.building.sources.texts import is_only, pictures_of
 from contextrl.building.sources.turns import Turn, asked_in, conversation
 from contextrl.data.answer_types import AUTO
 from contextrl.data.columns import FIELDS, Renaming
@@ -59,11 +59,12 @@ class OwnRows(Source):
             example = self._reader.example(named._replace(columns=fields))
         # The import guesses too, and better: a solution may end otherwise, and is looked at later.
         is_guessed = self._reader.answer_type == AUTO and not within and fields.get("answer_type") is None
+        is_worked = not is_only(example.solution, example.answer) if within else has_solution
         yield Found(
             example.question,
             example.answer,
             example.images,
-            example.solution if has_solution or within else "",
+            example.solution if is_worked else "",
             None if is_guessed else example.answer_type,
             example.task if fields.get("task") else None,
             row_id=example.id,

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from contextrl.answers import extract_answer
-from contextrl.answers.extraction import read_answer
+from contextrl.answers.extraction import whole_answer
+from contextrl.building.sources.source import Found
 from contextrl.data.pictures import flat
 from contextrl.data.raw_rows import RawRow, describe
 from contextrl.errors import InputError
@@ -25,6 +27,13 @@ _LED = re.compile(
 )
 #: A box of an earlier question of several: `(1) ... \boxed{3} ... (2) ... \boxed{4}`.
 _PARTS = re.compile(r"[(（]1[)）](?:(?![(（]2[)）]).)*\\boxed\s*\{.*[(（]2[)）].*\\boxed\s*\{", re.DOTALL)
+#: What stands around answers, or before them.
+_WRAPPED = re.compile(
+    r"\\boxed\s*\{|<answer>|</think>|####|^\s*(?:the\s+)?(?:final\s+)?(?:answer\s*(?:is\b|[:：])|答案)",
+    re.IGNORECASE | re.MULTILINE,
+)
+_WORDS_AROUND = 3
+_TAGS = re.compile(r"</?answer>", re.IGNORECASE)
 _MARKERS = re.compile(r"<image(?:[ _-]?\d+)?>", re.IGNORECASE)
 _AROUND = re.compile(r"\A(?:\s*<image>)+|(?:<image>\s*)+\Z", re.IGNORECASE)
 
@@ -42,13 +51,24 @@ def stated(text: str) -> tuple[str, str] | None:
         text = f"{led[2].strip()}\nAnswer: {extract_answer(led[1], 'text') or led[1]}"
     if _in_parts(text):
         return None
-    found = read_answer(text, "text")
-    # `\boxed{1}` or `\boxed{2}` is one answer.
-    answer = None if found is None else found.joint.join(found.boxes) if len(found.boxes) > 1 else found.value
+    answer = whole_answer(text, "text")
     if answer is None or len(answer.split()) > ANSWER_WORDS:
         return None
     is_bare = answer.strip(" .") == text.strip(" .") or (len(text) - len(answer) < 20 and "\n" not in text)
     return ("" if is_bare else text), answer
+
+
+def unwrapped(found: Found) -> Found:
+    """What a source has found, where its answer is more than an answer: `<answer>3</answer>`, `The answer is B`, a
+    worked solution that ends with one. That is its solution then, unless it has another.
+    """
+    said = stated(found.answer) if _WRAPPED.search(found.answer) else None
+    return found if said is None else replace(found, answer=said[1], solution=found.solution or said[0])
+
+
+def is_only(solution: str, answer: str) -> bool:
+    """Whether a solution is the answer and no more: `The answer is B`, `<answer> 3 </answer>`."""
+    return len(_TAGS.sub(" ", solution).split()) <= len(answer.split()) + _WORDS_AROUND
 
 
 def _in_parts(text: str) -> bool:
