@@ -254,6 +254,18 @@ def test_without_hub_and_copy_it_says_how_to_have_one_before_anything_is_done() 
     assert "hf download HuggingFaceM4/FineVision --repo-type dataset --revision 3c380a7" in message
     assert "--include 'arxivqa/*' --local-dir COPIES/HuggingFaceM4/FineVision" in message
     assert "owner/name:part, revision abc" in message
+    assert "hf download owner/name --repo-type dataset --revision abc --include 'part/*'" in message
+    assert "--local-dir COPIES/owner/name;" in message
+
+
+def test_all_sources_that_need_a_copy_are_told_at_once() -> None:
+    with pytest.raises(InputError) as caught:
+        Import([settings(kind=kind) for kind in ("mm_math", "arxivqa", "mmk12")])
+    message = str(caught.value)
+    assert "copies for 2 of them" in message
+    assert "source mm_math: expected a copy of THU-KEG/MM_Math, revision none pinned" in message
+    assert "MMInstruction/ArxivQA, revision 85a6dca0e2bdc6f0268ae519be8913f83a83cafd" in message
+    assert message.count("hf download") == 2
 
 
 @pytest.mark.parametrize(

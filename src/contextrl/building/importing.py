@@ -81,11 +81,19 @@ class Import(UnitsStep):
             raise InputError("a folder with copies", found=f"none at {local}", where="--local")
         self._seen = None if seen is None else SeenPictures(seen)
         self._sources: dict[str, _Opened] = {}
+        lacking = list[InputError]()
         for settings in sources:
             least = min((one for one in (settings.limit, limit) if one is not None), default=None)
             settings = settings.model_copy(update={"limit": least})
             source = source_of(settings)
-            self._sources[settings.unit] = _Opened(settings, source, place_of(settings, source, local), decode)
+            try:
+                place = place_of(settings, source, local)
+            except InputError as error:
+                lacking.append(error)
+                continue
+            self._sources[settings.unit] = _Opened(settings, source, place, decode)
+        if lacking:
+            raise lacking[0] if len(lacking) == 1 else _all_of(lacking)
 
     def identity(self) -> Mapping[str, Any]:
         return {name: {**_identity(one), **self._generation(name)} for name, one in self._sources.items()}
@@ -148,6 +156,13 @@ class Import(UnitsStep):
             if isinstance(outcome, Dropped):
                 outcome = replace(outcome, detail=opened.place.without_folder(outcome.detail))
             yield outcome
+
+
+def _all_of(errors: Sequence[InputError]) -> InputError:
+    each = "\n".join(map(str, errors)).rstrip(".")
+    return InputError(
+        f"copies for {len(errors)} of them", found="none", where="sources", fix=f"Each by itself:\n{each}"
+    )
 
 
 def _unnoted(_: Path) -> None:
