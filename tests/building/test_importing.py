@@ -143,6 +143,16 @@ def test_turns_of_a_conversation_are_questions(conversation: dict[str, Any], tmp
     assert first.licence == "mit"
 
 
+def test_conversations_of_nobody_known_are_told(tmp_path: Path) -> None:
+    talks = [[{"role": "narrator", "content": "x"}], [{"role": "User", "content": "2?"}, said("ASSISTANT", "2")]]
+    path = jsonl(tmp_path / "rows.jsonl", [{"images": [], "messages": one} for one in talks])
+    nobody, known = outcomes(Import([settings(path=str(path))]), tmp_path)
+    assert isinstance(nobody, Dropped)
+    assert nobody.reason == NO_TURN
+    assert isinstance(known, Candidate)
+    assert known.answer == "2"
+
+
 def test_sick_conversations_cost_only_themselves(tmp_path: Path) -> None:
     talks: list[Any] = [
         [said("user", "How many?")],

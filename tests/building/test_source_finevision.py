@@ -86,6 +86,11 @@ def test_prose_without_a_final_answer(said: str) -> None:
     assert stated(said) is None
 
 
+def test_a_row_without_turns_is_told() -> None:
+    (found,) = asked(images=[], texts=[], source="x")
+    assert isinstance(found, Sick)
+
+
 def test_sick_turns_leave_the_others() -> None:
     turns: list[Any] = [
         {"user": "only"},

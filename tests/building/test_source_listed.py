@@ -61,6 +61,8 @@ def test_ways_to_name_an_option(answer: str) -> None:
         ("Who won, A. Smith or B. Jones", []),
         ("如图，点A、B、C在圆上，求角度。", []),
         ("The ratio A: B is 3", []),
+        ("Table\nA: 10\nB: 20\nFind the value of B.", []),
+        ("Which?\nOptions:\nA: 10\nB: 20\nThink of B first.", ["10", "20"]),
         ("Which?\nA. cat", []),
     ],
 )

@@ -13,7 +13,7 @@ from contextrl.building.sources.choices import ends_with, is_same
 from contextrl.building.sources.options import LETTERS
 from contextrl.building.sources.source import Found, Sick
 from contextrl.building.stems import parts, without_instructions
-from contextrl.evaluation.benchmarks.inline_options import split_options
+from contextrl.evaluation.benchmarks.inline_options import Asked, split_options
 
 CONTRADICTS = "a letter and what another option says"
 #: `option D`, for options that are in the picture.
@@ -25,7 +25,6 @@ _WITH_TEXT = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _HEADING = re.compile(r"\A\s*(?:options|choices|选项)\s*[:：]", re.IGNORECASE)
-_ASKS = re.compile(r"[?？:：.。!！)）\]】_]\s*\Z")
 
 
 def listed_options(question: str) -> list[str]:
@@ -37,9 +36,7 @@ def listed_options(question: str) -> list[str]:
     asked = split_options(without_instructions(question))
     options = parts(question).options
     texts = list(options.values())
-    if not all(texts) or not _is_list(asked.stem, asked.tail) or re.search("[?？]", [*asked.options.values()][-1]):
-        return []
-    return texts
+    return texts if all(texts) and _is_list(asked) else []
 
 
 def letters_said(text: str, options: Sequence[str]) -> str | None:
@@ -100,10 +97,14 @@ def _same(answer: str, options: Sequence[str]) -> str | None:
     return equal[0] if len(equal) == 1 else None
 
 
-def _is_list(stem: str, tail: str) -> bool:
+def _is_list(asked: Asked) -> bool:
     """Whether marks of letters in a question are a list of what it may be answered with."""
-    if not tail:
+    if not asked.options:
         return False
-    if _HEADING.match(tail) or re.match(r"\s*[(（]", tail) or re.search(r"\n\s*\Z", stem):
+    *_, last = asked.options.values()
+    if re.search("[?？]", last):
+        return False
+    if _HEADING.match(asked.tail) or re.match(r"\s*[(（]", asked.tail):
         return True
-    return _ASKS.search(stem) is not None
+    # What goes on below may ask about a table: `A: 10\nB: 20\nFind the value of B.`
+    return "\n" not in last and re.search(r"\n\s*\Z|[?？:：.。!！)）\]】_]\s*\Z", asked.stem) is not None

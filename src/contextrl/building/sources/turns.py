@@ -67,7 +67,7 @@ def _said(entries: Sequence[object]) -> Iterator[tuple[str, object]]:
         if "user" in entry and "assistant" in entry:
             yield from ((who, entry[who]) for who in ("user", "assistant"))
         else:
-            yield str(entry.get("role", entry.get("from"))), entry.get("content", entry.get("value"))
+            yield str(entry.get("role", entry.get("from"))).casefold(), entry.get("content", entry.get("value"))
 
 
 def _text(content: object) -> str:
