@@ -38,6 +38,7 @@ def settled(question: str, answer: str, **found: Any) -> Found:
             "B: a dog, not a cat",
         ),
         *("option B", "Choice B.", "Option B: dog", "选B", "故选：B．", "\\text{B}", "**B**", "B. Because it barks"),
+        *("Ans. B", "Answer - B", "Option B is correct."),
     ],
 )
 def test_ways_to_name_an_option(answer: str) -> None:

@@ -24,6 +24,7 @@ _WITH_TEXT = re.compile(
     r"(?:(?:option|choice|answer)[\s:]+)?[(\[（]?([A-J])(?:[)\]）]|[.:．：、](?!\S*[A-J]\.))\s*(\S.*)",
     re.IGNORECASE | re.DOTALL,
 )
+_LABELLED = re.compile(r"\A(?:ans|answer)\s*[.:\-–—]\s*", re.IGNORECASE)
 _HEADING = re.compile(r"\A\s*(?:options|choices|选项)\s*[:：]", re.IGNORECASE)
 
 
@@ -69,7 +70,7 @@ def with_letter(found: Found) -> Found | Sick:
 
 def _label(answer: str, options: Sequence[str]) -> str | None:
     """Letters; None where the answer is no option, empty where its letter is one and its text another."""
-    known = LETTERS[: len(options)]
+    known, answer = LETTERS[: len(options)], _LABELLED.sub("", answer)
     if re.fullmatch(r"[A-J]", answer) and answer in known:
         return answer
     if (same := _same(answer, options)) is not None:

@@ -32,8 +32,14 @@ _WRAPPED = re.compile(
     r"\\boxed\s*\{|<answer>|</think>|####|^\s*(?:the\s+)?(?:final\s+)?(?:answer\s*(?:is\b|[:：])|答案)",
     re.IGNORECASE | re.MULTILINE,
 )
-_WORDS_AROUND = 3
-_TAGS = re.compile(r"</?answer>", re.IGNORECASE)
+_WORD = re.compile(r"\w+")
+_AROUND_ANSWERS = {
+    *("therefore", "thus", "hence", "so", "then", "the", "correct", "final", "right"),
+    *("answer", "option", "choice", "is", "are", "boxed", "text"),
+}
+#: A label with nothing behind it.
+_LABEL = re.compile(r"\W*(?:the\s+)?(?:final\s+)?answer(?:\s+is)?\W*", re.IGNORECASE)
+_INITIALS = re.compile(r"(?<![^\W_])(?:[A-Za-z]\.)+[A-Za-z]\Z")
 _MARKERS = re.compile(r"<image(?:[ _-]?\d+)?>", re.IGNORECASE)
 _AROUND = re.compile(r"\A(?:\s*<image>)+|(?:<image>\s*)+\Z", re.IGNORECASE)
 
@@ -51,10 +57,12 @@ def stated(text: str) -> tuple[str, str] | None:
         text = f"{led[2].strip()}\nAnswer: {extract_answer(led[1], 'text') or led[1]}"
     if _in_parts(text):
         return None
-    answer = whole_answer(text, "text")
+    answer = None if _LABEL.fullmatch(text) else whole_answer(text, "text")
     if answer is None or len(answer.split()) > ANSWER_WORDS:
         return None
-    is_bare = answer.strip(" .") == text.strip(" .") or (len(text) - len(answer) < 20 and "\n" not in text)
+    if _INITIALS.search(answer) and f"{answer}." in text:
+        answer += "."  # `10 p.m.` ends with its own
+    is_bare = (len(text) - len(answer) < 20 and "\n" not in text) or is_only(text, answer)
     return ("" if is_bare else text), answer
 
 
@@ -67,8 +75,9 @@ def unwrapped(found: Found) -> Found:
 
 
 def is_only(solution: str, answer: str) -> bool:
-    """Whether a solution is the answer and no more: `The answer is B`, `<answer> 3 </answer>`."""
-    return len(_TAGS.sub(" ", solution).split()) <= len(answer.split()) + _WORDS_AROUND
+    """Whether a solution is the answer and no more: `Therefore, the correct option is (B).`, `<answer> 3 </answer>`."""
+    words = [word for word in _WORD.findall(solution) if word.casefold() not in _AROUND_ANSWERS]
+    return len(words) <= len(_WORD.findall(answer))
 
 
 def _in_parts(text: str) -> bool:
