@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from contextrl.building.sources.finevision import finevision
-from contextrl.building.sources.listed import CONTRADICTS, listed_options, with_letter
+from contextrl.building.sources.listed import CONTRADICTS, TWICE, listed_options, with_letter
 from contextrl.building.sources.source import Found, Sick
 from contextrl.data.raw_rows import RawRow
 
@@ -106,6 +106,15 @@ def test_a_letter_with_the_text_of_another_is_left_out() -> None:
     one = with_letter(Found(LINES, "A. dog", id="2"))
     assert isinstance(one, Sick)
     assert (one.reason, one.id) == (CONTRADICTS, "2")
+
+
+def test_the_right_option_twice_is_left_out() -> None:
+    question = "Which?\nA. 3\nB. 4\nC. 3"
+    assert settled(question, "B").answer == "B"
+    assert settled("Which?\nA. a\nB. A", "B").answer == "B"
+    one = with_letter(Found(question, "C"))
+    assert isinstance(one, Sick)
+    assert (one.reason, one.detail) == (TWICE, "3")
 
 
 def test_what_a_row_says_of_its_type_stays() -> None:

@@ -15,6 +15,7 @@ from contextrl.building.sources.source import Found, Sick
 from contextrl.building.stems import parts, without_instructions
 from contextrl.evaluation.benchmarks.inline_options import Asked, split_options
 
+TWICE = "the right option twice in the list"
 CONTRADICTS = "a letter and what another option says"
 #: `option D`, for options that are in the picture.
 _NAMED = re.compile(r"(?:option|choice)\s*[:：]?\s*[(\[]?([A-J])[)\]]?\.?", re.IGNORECASE)
@@ -34,6 +35,8 @@ def listed_options(question: str) -> list[str]:
     What only looks like them, `Given A: 3 and B: 4, ...`, is none: options stand on lines of their own, in brackets,
     under a heading, or behind what is asked.
     """
+    if not split_options(question).options:
+        return []
     asked = split_options(without_instructions(question))
     options = parts(question).options
     texts = list(options.values())
@@ -64,6 +67,9 @@ def with_letter(found: Found) -> Found | Sick:
         return Sick(CONTRADICTS, found.answer[:80], found.id)
     if label is None:
         return found
+    right = {" ".join(options[LETTERS.index(letter)].split()) for letter in label.split(", ")}
+    if sum(" ".join(option.split()) in right for option in options) > label.count(",") + 1:
+        return Sick(TWICE, ", ".join(right)[:80], found.id)
     solution = ends_with(found.solution, label, lambda said: _label(said.strip(), options))
     return replace(found, answer=label, answer_type="choice", solution=solution)
 
