@@ -488,6 +488,18 @@ def test_pictures_under_other_names_are_not_lost(
     assert [store.path(name).read_bytes() for name in one.images] == [png("ab".index(name)) for name in pictures]
 
 
+def test_columns_that_hold_something_else_are_no_fields(tmp_path: Path) -> None:
+    made = row(1) | {"task": "closed choice", "answer_type": "integer", "tolerance": "none"}
+    path = str(parquet(tmp_path / "rows.parquet", [made]))
+    (left_out,) = outcomes(Import([settings(path=path)]), tmp_path)
+    assert isinstance(left_out, Dropped)
+    assert "columns: {answer_type: null}" in left_out.detail
+    columns = {"task": None, "answer_type": None, "tolerance": None}
+    (one,) = outcomes(Import([settings(path=path, columns=columns)]), tmp_path)
+    assert isinstance(one, Candidate)
+    assert (one.answer_type, one.task, one.tolerance) == ("number", "reasoning", None)
+
+
 def test_the_recipe_says_which_column_has_pictures(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(png(0))
     path = jsonl(tmp_path / "x.jsonl", [{"figure": "a.png", "question": "What is shown?", "answer": "bars"}])

@@ -57,6 +57,9 @@ def test_mmk12() -> None:
     assert (one.row_id, one.answer, one.origin) == ("a7", "$\\frac{1}{2}$", {"subject": "math"})
     # The picture stays where the question shows it; one marker is not two pictures.
     assert one.question == "Given <image>, find y."
+    numbered = {"answer": "1", "subject": None, "image": [stored(1), stored(2)]}
+    assert "<image 2>" in found_in("mmk12", question="Is <image 2> above <image 1>?", **numbered).question
+    assert found_in("mmk12", question="Is <image 3> above it?", **numbered).question == "Is   above it?"
     twice = found_in("mmk12", question="<image>Given <image>, find y.", answer="1", subject=None, image=stored(2))
     assert "<image>" not in twice.question
     assert found_in("mmk12", question="y?", answer="1", subject=None, image=None).images == []

@@ -327,7 +327,8 @@ def _one_of(row: RawRow, field: str, allowed: tuple[str, ...], *, default: str) 
         f"one of {', '.join(allowed)}",
         found=quoted(value),
         where=f"{row.where}, field {field!r}",
-        fix=f"Did you mean {near[0]!r}?" if near else "",
+        fix=f"{f'Did you mean {near[0]!r}? ' if near else ''}Where the column holds something else: columns: "
+        f"{{{field}: null}}",
     )
 
 

@@ -41,6 +41,7 @@ _AROUND_ANSWERS = {
 _LABEL = re.compile(r"\W*(?:the\s+)?(?:final\s+)?answer(?:\s+is)?\W*", re.IGNORECASE)
 _INITIALS = re.compile(r"(?<![^\W_])(?:[A-Za-z]\.)+[A-Za-z]\Z")
 _MARKERS = re.compile(r"<image(?:[ _-]?\d+)?>", re.IGNORECASE)
+_NUMBERED = re.compile(r"<image[ _-]?(\d+)>", re.IGNORECASE)
 _AROUND = re.compile(r"\A(?:\s*<image>)+|(?:<image>\s*)+\Z", re.IGNORECASE)
 
 
@@ -91,11 +92,14 @@ def markers_in(text: str) -> int:
 
 
 def marked(text: str, pictures: int) -> str:
-    """A question of a set that has one marker for each picture: those within it stay where they are; those before or
-    after all text are left out, and so are all where they are not as many as its pictures.
+    """A question of a set that has one marker for each picture, or numbers them: those within it stay where they are;
+    those before or after all text are left out, and so are all where they are not as many as its pictures.
     """
     inner, without = _AROUND.sub("", text.strip()).strip(), without_markers(text)
     plain = inner.casefold().count("<image>")
+    numbers = {int(number) for number in _NUMBERED.findall(text)}
+    if without and not plain and numbers and numbers == {*range(1, pictures + 1)}:
+        return text.strip()
     return inner if plain and plain == pictures == markers_in(text) else without
 
 
