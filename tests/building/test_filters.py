@@ -12,7 +12,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 from contextrl.building import filters
-from contextrl.building.answer_rules import EMPTY, LONG, NO_OPTIONS, NOT_LISTED, TYPE, UNVERIFIABLE, words
+from contextrl.building.answer_rules import ELSEWHERE, EMPTY, LONG, NO_OPTIONS, NOT_LISTED, TYPE, UNVERIFIABLE, words
 from contextrl.building.candidates import Candidate, Dropped
 from contextrl.building.filter_settings import FilterSettings
 from contextrl.building.filters import Filter
@@ -121,6 +121,10 @@ OPTIONS = "Which animal is it?\nA. cat\nB. dog\nC. cow"
         ("How many?", "unknown", "number", UNVERIFIABLE),
         ("Is it?", "maybe", "yes_no", UNVERIFIABLE),
         ("What?", "...", "text", UNVERIFIABLE),
+        ("Draw it.", "Omitted", "text", ELSEWHERE),
+        ("Prove it.", "See the solution.", "text", ELSEWHERE),
+        ("证明它。", "见解析", "text", ELSEWHERE),
+        ("画出来。", "略．", "text", ELSEWHERE),
         (OPTIONS, "dog", "choice", UNVERIFIABLE),
         (OPTIONS, "A or B", "choice", UNVERIFIABLE),
         (OPTIONS, "D", "choice", NOT_LISTED),

@@ -143,6 +143,16 @@ def test_turns_of_a_conversation_are_questions(conversation: dict[str, Any], tmp
     assert first.licence == "mit"
 
 
+def test_conversations_of_nobody_known_are_told(tmp_path: Path) -> None:
+    talks = [[{"role": "narrator", "content": "x"}], [{"role": "User", "content": "2?"}, said("ASSISTANT", "2")]]
+    path = jsonl(tmp_path / "rows.jsonl", [{"images": [], "messages": one} for one in talks])
+    nobody, known = outcomes(Import([settings(path=str(path))]), tmp_path)
+    assert isinstance(nobody, Dropped)
+    assert nobody.reason == NO_TURN
+    assert isinstance(known, Candidate)
+    assert known.answer == "2"
+
+
 def test_sick_conversations_cost_only_themselves(tmp_path: Path) -> None:
     talks: list[Any] = [
         [said("user", "How many?")],
@@ -254,6 +264,18 @@ def test_without_hub_and_copy_it_says_how_to_have_one_before_anything_is_done() 
     assert "hf download HuggingFaceM4/FineVision --repo-type dataset --revision 3c380a7" in message
     assert "--include 'arxivqa/*' --local-dir COPIES/HuggingFaceM4/FineVision" in message
     assert "owner/name:part, revision abc" in message
+    assert "hf download owner/name --repo-type dataset --revision abc --include 'part/*'" in message
+    assert "--local-dir COPIES/owner/name;" in message
+
+
+def test_all_sources_that_need_a_copy_are_told_at_once() -> None:
+    with pytest.raises(InputError) as caught:
+        Import([settings(kind=kind) for kind in ("mm_math", "arxivqa", "mmk12")])
+    message = str(caught.value)
+    assert "copies for 2 of them" in message
+    assert "source mm_math: expected a copy of THU-KEG/MM_Math, revision none pinned" in message
+    assert "MMInstruction/ArxivQA, revision 85a6dca0e2bdc6f0268ae519be8913f83a83cafd" in message
+    assert message.count("hf download") == 2
 
 
 @pytest.mark.parametrize(
@@ -357,6 +379,63 @@ def test_text_that_no_file_takes_is_left_out_and_said(tmp_path: Path) -> None:
     assert kept.question == "One\u2028two\u0085three?"
 
 
+@pytest.mark.parametrize(
+    ("written", "answer", "kind", "solution"),
+    [
+        ("<answer> 3 </answer>", "3", "number", ""),
+        ("$\\boxed{\\frac{1}{2}}$", "\\frac{1}{2}", "number", ""),
+        ("The answer is 7 cm.", "7 cm", "number", ""),
+        ("Answer: B", "B", "choice", ""),
+        ("答案：5", "5", "number", ""),
+        ("It is two and three.\n#### 5", "5", "number", "It is two and three.\nAnswer: 5"),
+        ("As it is round, there is one.\nAnswer: 1", "1", "number", "As it is round, there is one.\nAnswer: 1"),
+        ("The White House", "The White House", "text", ""),
+    ],
+)
+def test_answers_with_something_around_them(
+    written: str, answer: str, kind: str, solution: str, tmp_path: Path
+) -> None:
+    path = jsonl(tmp_path / "rows.jsonl", [{"question": "Which?", "answer": written, "images": []}])
+    (one,) = outcomes(Import([settings(path=str(path))]), tmp_path)
+    assert isinstance(one, Candidate)
+    assert (one.answer, one.answer_type, one.solution) == (answer, kind, solution)
+
+
+def test_an_answer_in_tags_is_no_solution(tmp_path: Path) -> None:
+    columns = {"question": "problem", "answer": "solution", "images": None}
+    said = ["<answer> 3 </answer>", "There are three of them here. <answer> 3 </answer>"]
+    path = jsonl(tmp_path / "rows.jsonl", [{"problem": f"How many, {one}?", "solution": one} for one in said])
+    bare, worked = outcomes(Import([settings(path=str(path), columns=columns)]), tmp_path)
+    assert isinstance(bare, Candidate)
+    assert isinstance(worked, Candidate)
+    assert (bare.answer, bare.solution, bare.reference) == ("3", "", "")
+    assert (worked.answer, worked.solution, worked.reference) == ("3", said[1], "source")
+
+
+def test_a_path_beside_the_picture_itself(tmp_path: Path) -> None:
+    made = {"question": "Which <image1>?", "answer": "x", "image": "images/1.jpg", "decoded_image": stored(1)}
+    (one,) = outcomes(Import([settings(path=str(parquet(tmp_path / "rows.parquet", [made])))]), tmp_path)
+    assert isinstance(one, Candidate)
+    assert (len(one.images), one.question) == (1, "Which <image>?")
+
+
+def test_options_that_are_pictures(tmp_path: Path) -> None:
+    made = {"question": "Which, <image 1> or <image 2>?", "options": "['<image 1>', '<image 2>']", "answer": "B"}
+    rows = [made | {"image_1": stored(1), "image_2": stored(2)}]
+    (one,) = outcomes(Import([settings(path=str(parquet(tmp_path / "rows.parquet", rows)))]), tmp_path)
+    assert isinstance(one, Candidate)
+    assert (one.question, one.answer) == ("Which, <image> or <image>?\nA. <image 1>\nB. <image 2>", "B")
+    assert len(one.images) == 2
+
+
+def test_the_recipe_may_say_that_answers_are_no_letters(tmp_path: Path) -> None:
+    path = jsonl(tmp_path / "rows.jsonl", [{"question": "Which?\nA. 3\nB. 4", "answer": "4", "images": []}])
+    for kind, answer in (("auto", "B"), ("number", "4")):
+        (one,) = outcomes(Import([settings(path=str(path), answer_type=kind)]), tmp_path)
+        assert isinstance(one, Candidate)
+        assert one.answer == answer
+
+
 def test_a_solution_that_states_no_answer_leaves_its_type_to_the_answer(tmp_path: Path) -> None:
     choice = "Which one is red?\nA. the ball\nB. the cup"
     rows = [
@@ -407,6 +486,18 @@ def test_pictures_under_other_names_are_not_lost(
         return
     store = PictureStore(tmp_path / "pictures")
     assert [store.path(name).read_bytes() for name in one.images] == [png("ab".index(name)) for name in pictures]
+
+
+def test_columns_that_hold_something_else_are_no_fields(tmp_path: Path) -> None:
+    made = row(1) | {"task": "closed choice", "answer_type": "integer", "tolerance": "none"}
+    path = str(parquet(tmp_path / "rows.parquet", [made]))
+    (left_out,) = outcomes(Import([settings(path=path)]), tmp_path)
+    assert isinstance(left_out, Dropped)
+    assert "columns: {answer_type: null}" in left_out.detail
+    columns = {"task": None, "answer_type": None, "tolerance": None}
+    (one,) = outcomes(Import([settings(path=path, columns=columns)]), tmp_path)
+    assert isinstance(one, Candidate)
+    assert (one.answer_type, one.task, one.tolerance) == ("number", "reasoning", None)
 
 
 def test_the_recipe_says_which_column_has_pictures(tmp_path: Path) -> None:

@@ -55,7 +55,13 @@ def test_mmk12() -> None:
         "mmk12", id="a7", question="Given <image>, find y.", answer="$\\frac{1}{2}$", subject="math", image=stored(2)
     )
     assert (one.row_id, one.answer, one.origin) == ("a7", "$\\frac{1}{2}$", {"subject": "math"})
-    assert one.question == "Given  , find y."
+    # The picture stays where the question shows it; one marker is not two pictures.
+    assert one.question == "Given <image>, find y."
+    numbered = {"answer": "1", "subject": None, "image": [stored(1), stored(2)]}
+    assert "<image 2>" in found_in("mmk12", question="Is <image 2> above <image 1>?", **numbered).question
+    assert found_in("mmk12", question="Is <image 3> above it?", **numbered).question == "Is   above it?"
+    twice = found_in("mmk12", question="<image>Given <image>, find y.", answer="1", subject=None, image=stored(2))
+    assert "<image>" not in twice.question
     assert found_in("mmk12", question="y?", answer="1", subject=None, image=None).images == []
 
 
@@ -98,6 +104,18 @@ def test_arxivqa() -> None:
     assert one.question == "How many?\nA) One\nB) Two\nC) Three\nD) Four"
     assert one.solution == "There are three peaks, so option C fits.\nAnswer: C"
     assert (one.images, one.origin) == (["images/1804.00103_0.jpg"], {"paper": "1804.00103"})
+
+
+def test_arxivqa_labels_are_letters_before_texts() -> None:
+    letters = {**ARXIVQA, "options": ["A) c", "B) d", "C) A", "D) b"]}
+    assert found_in("arxivqa", **letters, label="D").answer == "D"
+    assert found_in("arxivqa", **letters, label="A").answer == "A"
+    assert found_in("arxivqa", **letters, label="d").answer == "B"
+    bare = {**ARXIVQA, "options": ["C", "A", "B"]}
+    assert found_in("arxivqa", **{**bare, "options": ["A", "B", "C"]}, label="C").answer == "C"
+    found = asked("arxivqa", **bare, label="C")
+    assert isinstance(found, Sick)
+    assert found.reason == "a letter that is also what another option says"
 
 
 def test_arxivqa_rationales_for_another_option_are_no_solutions() -> None:
@@ -159,6 +177,22 @@ def test_mmfinereason_by_part() -> None:
     assert isinstance(asked("mmfinereason", **common), Sick)
 
 
+def test_mmfinereason_answers_with_letters() -> None:
+    said = {"qwen3vl_235b_thinking_response": "<think>x</think>It barks, so it is the dog.\n<answer>B</answer>"}
+    common = {"question": "<image>Which?\n(A) cat\n(B) dog", "image": stored(1), **said}
+    one = found_in("mmfinereason", **common, answer="dog")
+    assert (one.answer, one.answer_type, one.solution) == (
+        "B",
+        "choice",
+        "It barks, so it is the dog.\n<answer>B</answer>",
+    )
+    found = asked("mmfinereason", **common, answer="A. dog")
+    assert isinstance(found, Sick)
+    for bare in ("B", "The answer is B.", "dog"):
+        own = found_in("mmfinereason", question=common["question"], image=stored(1), solution=bare)
+        assert (own.answer, own.solution) == ("B", ""), "an answer is no solution"
+
+
 def test_mmfinereason_checks_are_ratings() -> None:
     one = found_in("mmfinereason", question="c?", image=stored(1), answer="5", pass_rate=0.25, is_consistent=True)
     assert one.ratings == {"pass_rate": 0.25, "is_consistent": 1.0}
@@ -194,6 +228,21 @@ def test_mm_math(folder: str, tmp_path: Path) -> None:
     assert (one.answer, one.images) == ("6", [f"{folder}/7.png"])
     assert one.solution == MM_MATH["solution"]
     assert one.origin == {"year": "eight", "difficult": "hard", "knowledge": "Properties of Shapes / Triangles"}
+
+
+@pytest.mark.parametrize(
+    ("solution", "answer"),
+    [
+        ("Therefore $x$ is $\\boxed{1}$ or $\\boxed{2}$.", "1 or 2"),
+        ("We get $y=\\boxed{-x^2+3}$. Hence it opens down.", "-x^2+3"),
+        # Half of an answer is none, and neither is a short text without a box.
+        ("(1) As AB = BC, \\boxed{3}; (2) so the area is \\boxed{4}", None),
+        ("Here x = 3.", None),
+    ],
+)
+def test_mm_math_boxes(solution: str, answer: str | None) -> None:
+    found = asked("mm_math", **{**MM_MATH, "solution": solution})
+    assert (found.answer if isinstance(found, Found) else None) == answer
 
 
 def test_mm_math_that_is_sick(tmp_path: Path) -> None:

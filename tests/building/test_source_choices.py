@@ -8,6 +8,7 @@ import pytest
 
 from contextrl.building.import_settings import SourceSettings
 from contextrl.building.sources.choices import NO_OPTION, NO_OPTIONS
+from contextrl.building.sources.options import TWO
 from contextrl.building.sources.rows import own_rows
 from contextrl.building.sources.source import Found, Sick
 from contextrl.data.raw_rows import RawRow
@@ -35,6 +36,9 @@ def found_in(settings: dict[str, Any] | None = None, /, **columns: Any) -> Found
         {"choices": {"A": "cat", "B": "dog", "C": None}},
         {"Choices": {"label": ["A", "B"], "text": ["cat", "dog"]}},
         {"options": '["cat", "dog"]'},
+        {"options": "['cat', 'dog']"},
+        {"options": "['cat' 'dog']"},
+        {"options": "('cat', \"dog\")"},
         {"options": "A. cat B. dog"},
         {"A": "cat", "B": "dog", "C": None, "D": ""},
         {"option_a": "cat", "option_b": "dog"},
@@ -62,6 +66,8 @@ def test_numbers_and_several_letters(options: list[Any], answer: Any, letter: st
         ({"options": ["cat", "dog"], "answer": 1}, NO_OPTION),
         ({"A": "cat", "B": "dog", "answer": "C"}, NO_OPTION),
         ({"options": ["cat", "dog"], "answer": "A, C"}, NO_OPTION),
+        ({"options": ["A", "B", "C"][::-1], "answer": "A"}, TWO),
+        ({"options": "['cat', 'dog'] and more", "answer": "cat"}, NO_OPTIONS),
         ({"options": list("abcdefghijk"), "answer": "a"}, NO_OPTIONS),
         ({"options": [["cat"], ["dog"]], "answer": "A"}, NO_OPTIONS),
         ({"options": "cat, dog", "answer": "cat"}, NO_OPTIONS),
@@ -101,6 +107,28 @@ def test_options_that_a_question_names_without_letters(question: str) -> None:
     assert (one.question, one.answer, one.answer_type) == (question, "dog", None)
     lettered = found_in(question=question, options=["cat", "dog"], answer="B")
     assert (lettered.question, lettered.answer) == (f"{question}\nA. cat\nB. dog", "B")
+
+
+@pytest.mark.parametrize("said", ["None", "null", "nan", "[]", "N/A", " "])
+def test_texts_that_say_that_there_are_no_options(said: str) -> None:
+    one = found_in(options=said, answer="cat")
+    assert (one.question, one.answer, one.answer_type) == (ASKED, "cat", None)
+
+
+def test_options_printed_with_quotes_in_them() -> None:
+    one = found_in(options="['the cat\\'s', \"dog's\"]", answer="dog's")
+    assert (one.question, one.answer) == (f"{ASKED}\nA. the cat's\nB. dog's", "B")
+
+
+def test_places_of_options_are_told() -> None:
+    found = asked(options=["cat", "dog"], answer=1)
+    assert isinstance(found, Sick)
+    assert "write letters" in found.detail
+
+
+def test_letters_that_a_question_lists_are_letters() -> None:
+    one = found_in(question=f"{ASKED} (A) C (B) A (C) B", options=["C", "A", "B"], answer="A")
+    assert one.answer == "A"
 
 
 @pytest.mark.parametrize("beside", [{"options": None}, {"choices": []}, {"options": ["cat"]}, {"A": "cat"}, {"B": "x"}])

@@ -63,6 +63,16 @@ def test_one_turn_has_no_number_and_rows_may_have_no_picture() -> None:
         ("We add them to get $x = 3$. Therefore \\boxed{3}", "We add them to get $x = 3$. Therefore \\boxed{3}", "3"),
         ("Two and two make four.\n#### 4", "Two and two make four.\nAnswer: 4", "4"),
         ("#### 4", "", "4"),
+        ("Therefore, the correct option is (B).", "", "(B)"),
+        ("Answer:\nB", "", "B"),
+        ("Therefore, the final answer is $\\boxed{x=5}$.", "", "x=5"),
+        ("So AB = 5. Therefore, the answer is 5.", "So AB = 5. Therefore, the answer is 5.", "5"),
+        ("Answer: 10 p.m.", "", "10 p.m."),
+        ("U.S.", "", "U.S."),
+        ("Therefore $x$ is \\boxed{1} or \\boxed{2}.", "Therefore $x$ is \\boxed{1} or \\boxed{2}.", "1 or 2"),
+        ("Answer: cab.\nRationale: He has bags.", "He has bags.\nAnswer: cab", "cab"),
+        ("Thirty.\n\n**Explanation:** It says 30.", "It says 30.\nAnswer: Thirty", "Thirty"),
+        ("Answer: B. Reasoning: It barks.", "It barks.\nAnswer: B", "B"),
     ],
 )
 def test_worked_solutions_and_bare_answers(said: str, solution: str, answer: str) -> None:
@@ -73,12 +83,19 @@ def test_worked_solutions_and_bare_answers(said: str, solution: str, answer: str
     "said",
     [
         "",
+        "Answer: ",
         "The picture shows a long street in the evening, with many people who walk home under their umbrellas.",
+        "(1) As AB is 3, \\boxed{3} is BC. (2) So the area is \\boxed{4}.",
         "First we look at the angle. Then we see that it is acute, so that the others are larger than it is.",
     ],
 )
 def test_prose_without_a_final_answer(said: str) -> None:
     assert stated(said) is None
+
+
+def test_a_row_without_turns_is_told() -> None:
+    (found,) = asked(images=[], texts=[], source="x")
+    assert isinstance(found, Sick)
 
 
 def test_sick_turns_leave_the_others() -> None:

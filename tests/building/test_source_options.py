@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from contextrl.building.sources.options import letter_of, options_in, with_options
+from contextrl.building.sources.options import is_two, letter_of, options_in, with_options
 
 FOUR = ["One", "Two", "Three", "Four"]
 
@@ -49,7 +49,11 @@ def test_a_label_that_names_none_or_several(label: str) -> None:
 
 
 def test_texts_come_before_letters() -> None:
-    assert letter_of("A", ["B", "A"]) == "B", "an option whose text is a letter"
+    assert letter_of("A", ["C", "A"]) is None, "a letter and the text of another"
+    assert is_two("A", ["C", "A"])
+    assert (letter_of("C", ["C", "A"]), letter_of("A", ["A", "B"])) == ("A", "A")
+    assert letter_of("D", ["c", "d", "a", "b"]) == "D"
+    assert (letter_of("C", ["A) b", "B) C", "C) a"]), letter_of("c", ["A) b", "B) c", "C) a"])) == ("C", "B")
     assert letter_of("A decrease", ["An increase", "A decrease"]) == "B"
     assert letter_of("B) Two", ["A) One", "B) Two"]) == "B"
     assert letter_of("Same", ["Same", "Same"]) is None

@@ -156,6 +156,13 @@ def test_types_by_the_look_of_an_answer(answer: str, question: str, expected: st
     assert guessed_type(answer, question, f"Some steps.\nAnswer: {answer}") == expected
 
 
+def test_several_boxes_in_one_statement_are_one_answer(tmp_path: Path) -> None:
+    solution = "So $x$ is \\boxed{1} or \\boxed{2}."
+    (tmp_path / "rows.jsonl").write_text(json.dumps({"question": "x?", "images": [], "solution": solution}))
+    (example,) = load_examples(str(tmp_path / "rows.jsonl"), columns={"answer": "solution"})
+    assert example.answer == "1 or 2"
+
+
 def test_a_type_that_the_solution_does_not_confirm_is_not_taken() -> None:
     assert guessed_type("12", "?", "Nothing that could be read.") == "text"
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from contextrl.data.loading import load_examples, rows_to_examples
-from contextrl.data.markers import placed
+from contextrl.data.markers import placed, settled_markers
 from contextrl.data.validation import validate_examples
 from contextrl.errors import InputError
 from contextrl.judge.llm.prompts import PromptSet
@@ -73,6 +73,15 @@ def test_numbered_markers_show_their_own_picture(question: str, order: list[str]
     example = read(question, 2)
     assert colours(example) == order
     assert kept in example.question
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["See <image 1>. In <image 1>, and <image-2>?", "Is <image 2> above <image 1>?", "<image 1><image 2> a?"],
+)
+def test_what_is_settled_stays_as_it_is(question: str) -> None:
+    once, _ = settled_markers(question, 2)
+    assert settled_markers(once, 2) == (once, [0, 1])
 
 
 @pytest.mark.parametrize(

@@ -27,10 +27,15 @@ _CLAUSE = re.compile(
     r"[,;，；]?\s+(?:because|since|which|as shown|based on|given that|rather than|instead of|as opposed to)\b|因为",
     re.IGNORECASE,
 )
-# A period ends a sentence unless it follows an initial or a title; a decimal point has no space after it.
-_SENTENCE_END = re.compile(
-    r"(?<!\bMr)(?<!\bMs)(?<!\bDr)(?<!\bMrs)(?<!\bSt)(?<!\bNo)(?<!\bvs)(?<!\b[A-Z])[.!?](?=\s)|[。！？]"
+#: Words that are written with a period and go on: titles, parts of names, months.
+_SHORTENED = (
+    *("Mr", "Ms", "Dr", "Mrs", "Prof", "Rev", "Gen", "Lt", "Sgt", "Capt", "Gov", "Sen", "St", "Mt", "Ft"),
+    *("No", "Fig", "Vol", "vs", "ca", "approx"),
+    *("Jan", "Feb", "Mar", "Apr", "Jun", "Jul", "Aug", "Sep", "Sept", "Oct", "Nov", "Dec"),
 )
+# A period ends a sentence unless it follows an initial or one of these; a decimal point has no space after it.
+_NOT_SHORTENED = "".join(r"(?<!\b" + word + ")" for word in _SHORTENED)
+_SENTENCE_END = re.compile(rf"{_NOT_SHORTENED}(?<!\b[A-Z])[.!?](?=\s)|[。！？]")
 _LETTER_END = re.compile(r"[.!?](?=\s)|[。！？]")
 #: A statement that there is no answer; as text it may be one.
 _REFUSAL = re.compile(
@@ -67,6 +72,14 @@ def extract_answer(text: str, answer_type: AnswerType) -> str | None:
     """
     stated = read_answer(text, answer_type)
     return None if stated is None else stated.value
+
+
+def whole_answer(text: str, answer_type: AnswerType) -> str | None:
+    """Return what `extract_answer` does, but all of several boxes in one statement: `1 or 2`, not 2."""
+    stated = read_answer(text, answer_type)
+    if stated is None or len(stated.boxes) < 2 or answer_type not in ("text", "math"):
+        return None if stated is None else stated.value
+    return stated.joint.join(stated.boxes)
 
 
 def read_answer(text: str, answer_type: AnswerType) -> Stated | None:

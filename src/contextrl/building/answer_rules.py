@@ -12,13 +12,20 @@ from contextrl.building.filter_settings import FilterSettings
 from contextrl.evaluation.benchmarks.inline_options import split_options
 from contextrl.records.example import AnswerType
 
-EMPTY, TYPE, LONG, UNVERIFIABLE, NOT_LISTED, NO_OPTIONS = (
+EMPTY, ELSEWHERE, TYPE, LONG, UNVERIFIABLE, NOT_LISTED, NO_OPTIONS = (
     "an empty answer",
+    "an answer that says where it is, or that it was left out",
     "an answer type that is not asked for",
     "a text answer that is too long to verify",
     "an answer that the verifier does not accept",
     "a choice that is none of the options",
     "a choice without options",
+)
+#: What worksheets print in place of answers to proofs and drawings: `Omitted`, `See solution`, `见解析`.
+_ELSEWHERE = re.compile(
+    r"[(（]?(?:answer\s+)?(?:is\s+)?(?:omitted|see\s+(?:the\s+)?(?:above|below|solutions?|explanations?|analysis|details?"
+    r"|proof)|(?:详)?见(?:解析|详解|解答|答案|试题解析|证明)|略|证明略|解析略|答案略)[)）]?[.。．]?",
+    re.IGNORECASE,
 )
 _WORD = re.compile(r"[\u3041-\u30fa\u3400-\u9fff\uac00-\ud7a3]|[^\s\u3041-\u30fa\u3400-\u9fff\uac00-\ud7a3]+")
 
@@ -35,6 +42,8 @@ def answer_fault(one: Candidate, settings: FilterSettings) -> tuple[str, str] | 
     answer = one.answer.strip()
     if not answer:
         return EMPTY, ""
+    if _ELSEWHERE.fullmatch(answer):
+        return ELSEWHERE, answer[:80]
     if one.answer_type not in settings.answer_types:
         return TYPE, one.answer_type
     if one.answer_type == "text" and words(answer) > settings.text_words:

@@ -70,8 +70,9 @@ def place_of(settings: SourceSettings, source: Source, local: Path | None) -> Pl
         rows = RowFiles(settings.path, split, revision, streaming=True)
         return Place(rows, None if rows.is_hub or rows.is_pattern else rows.path)
     if source.needs_copy:
+        pinned = f"revision {revision or 'none pinned'}"
         raise InputError(
-            f"a copy of {source.hub}: {source.needs_copy}",
+            f"a copy of {source.hub}, {pinned}: {source.needs_copy}",
             found="none",
             where=f"source {settings.unit}",
             fix=download(settings, source),
@@ -81,11 +82,11 @@ def place_of(settings: SourceSettings, source: Source, local: Path | None) -> Pl
 
 def download(settings: SourceSettings, source: Source) -> str:
     """How a copy comes to be, and where the build looks for it."""
-    revision = settings.revision or source.revision
-    words = ["hf download", source.hub, "--repo-type dataset"]
+    revision, (hub, config) = settings.revision or source.revision, _hub_of(source)
+    words = ["hf download", hub, "--repo-type dataset"]
     words += [f"--revision {revision}"] if revision else []
-    words += [f"--include '{source.config}/*'"] if source.config else []
-    words += [f"--local-dir COPIES/{source.hub}"]
+    words += [f"--include '{config}/*'"] if config else []
+    words += [f"--local-dir COPIES/{hub}"]
     return f"Where the hub can be reached: {' '.join(words)}; then --local COPIES"
 
 
@@ -105,13 +106,14 @@ def _candidates(settings: SourceSettings, source: Source, local: Path) -> Iterat
     """By its name, then as `hf download --local-dir DIR/OWNER/NAME` leaves it."""
     for suffix in ("", *FILE_SUFFIXES):
         yield local / f"{settings.unit}{suffix}"
+    hub, config = _hub_of(source)
+    yield local / hub / config if config else local / hub
+
+
+def _hub_of(source: Source) -> tuple[str, str]:
+    """A set's id, and which of its configurations: `owner/name:config` of rows of one's own names both."""
     hub, _, config = source.hub.partition(":")
-    whole = local / hub
-    config = source.config or config
-    if config:
-        yield whole / config
-    else:
-        yield whole
+    return hub, source.config or config
 
 
 def _with_rows(path: Path, source: Source) -> Path:

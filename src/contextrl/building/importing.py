@@ -16,8 +16,10 @@ from contextrl.building.hub import settle_hub
 from contextrl.building.import_settings import SourceSettings
 from contextrl.building.pipeline import Context, UnitsStep
 from contextrl.building.seen_pictures import SeenPictures
+from contextrl.building.sources.listed import with_letter
 from contextrl.building.sources.registry import source_of
 from contextrl.building.sources.source import Found, Sick, Source
+from contextrl.building.sources.texts import unwrapped
 from contextrl.data.answer_types import guessed_type
 from contextrl.data.confinement import is_inside
 from contextrl.data.images import check_image
@@ -79,11 +81,19 @@ class Import(UnitsStep):
             raise InputError("a folder with copies", found=f"none at {local}", where="--local")
         self._seen = None if seen is None else SeenPictures(seen)
         self._sources: dict[str, _Opened] = {}
+        lacking = list[InputError]()
         for settings in sources:
             least = min((one for one in (settings.limit, limit) if one is not None), default=None)
             settings = settings.model_copy(update={"limit": least})
             source = source_of(settings)
-            self._sources[settings.unit] = _Opened(settings, source, place_of(settings, source, local), decode)
+            try:
+                place = place_of(settings, source, local)
+            except InputError as error:
+                lacking.append(error)
+                continue
+            self._sources[settings.unit] = _Opened(settings, source, place, decode)
+        if lacking:
+            raise lacking[0] if len(lacking) == 1 else _all_of(lacking)
 
     def identity(self) -> Mapping[str, Any]:
         return {name: {**_identity(one), **self._generation(name)} for name, one in self._sources.items()}
@@ -148,6 +158,13 @@ class Import(UnitsStep):
             yield outcome
 
 
+def _all_of(errors: Sequence[InputError]) -> InputError:
+    each = "\n".join(map(str, errors)).rstrip(".")
+    return InputError(
+        f"copies for {len(errors)} of them", found="none", where="sources", fix=f"Each by itself:\n{each}"
+    )
+
+
 def _unnoted(_: Path) -> None:
     """Where nobody looks at pictures again."""
 
@@ -192,7 +209,7 @@ def _found(one: _Opened) -> Iterator[tuple[str, Found | Sick, RawRow]]:
             yield f"{unit}-row{number}", Sick(BAD_LINE, str(row)), RawRow(row.where, "", None, {})
             continue
         try:
-            questions = list(one.source.questions(row))
+            questions = [_settled(found, one.settings) for found in one.source.questions(row)]
         except InputError as error:
             yield f"{unit}-row{number}", Sick(f"expected {error.expected}"[:120], str(error)), row
             continue
@@ -201,6 +218,16 @@ def _found(one: _Opened) -> Iterator[tuple[str, Found | Sick, RawRow]]:
             # A row that is left out has no id: as a bare number it could be that of another.
             own = own if isinstance(found, Found) else f"row{number}"
             yield f"{unit}-{own}{f'-{found.id}' if found.id else ''}", found, row
+
+
+def _settled(found: Found | Sick, settings: SourceSettings) -> Found | Sick:
+    """With an answer and nothing around it, and a letter where the question lists options, unless the recipe says what
+    answers are.
+    """
+    if isinstance(found, Sick):
+        return found
+    found = unwrapped(found)
+    return with_letter(found) if settings.answer_type in ("auto", "choice") else found
 
 
 def _own_id(found: Found | Sick, row: RawRow) -> str:

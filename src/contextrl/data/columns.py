@@ -33,7 +33,8 @@ KNOWN_AS: dict[str, tuple[str, ...]] = {
 }
 #: Columns of options, which no field of an `Example` holds: they belong into the question.
 OPTIONS = ("choices", "options", "candidates")
-#: A field to the column that holds it; for images also several columns, or None: rows have none.
+#: A field to the column that holds it; for images also several columns. None: rows have none, whatever a column of the
+#: field's name holds.
 Columns = Mapping[str, str | Sequence[str] | None]
 
 _MISSING = object()
@@ -98,8 +99,11 @@ class Renaming:
             return row
         fields = dict(row.columns)
         for field, names in self.columns.items():
-            if names is None:
+            if names is None and field == "images":
                 fields[field] = []
+            elif names is None:
+                # What a set calls `task` or `answer_type` may be something else.
+                fields.pop(field, None)
             elif isinstance(names, str):
                 fields[field] = self._value(row, field, names)
             else:

@@ -16,7 +16,8 @@ _FIX = f"Write {MARKER} once where each picture stands, or nowhere: pictures the
 
 
 def settled_markers(question: str, pictures: int) -> tuple[str, list[int]]:
-    """A question with its markers as `placed` reads them, and the order in which its pictures are shown.
+    """A question with its markers as `placed` reads them, and the order in which its pictures are shown. What has been
+    settled is settled.
 
     Markers that stand before all text are left out: that is where pictures are without any. Of a numbered marker that
     is repeated the first shows the picture; the others stay text.
@@ -32,10 +33,11 @@ def settled_markers(question: str, pictures: int) -> tuple[str, list[int]]:
     if not _ANY.sub("", question).strip():
         raise InputError("a question", found=f"only {MARKER} markers" if found else "an empty string")
     order = list(range(pictures))
-    if any(match[1] for match in found):
+    plain = sum(not match[1] for match in found)
+    if plain < len(found) and (plain != pictures or not plain):
         question, order = _numbered(question, found, pictures)
-    elif found and len(found) != pictures:
-        raise _mismatch(pictures, f"{len(found)} in {_shortened(question)}")
+    elif plain not in (0, pictures):
+        raise _mismatch(pictures, f"{plain} in {_shortened(question)}")
     leading = _LEADING.match(question)
     if leading is not None and len(_MARKER.findall(leading[0])) == pictures:
         question = question[leading.end() :]

@@ -9,7 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from contextrl.answers import extract_answer, parse_tolerance
+from contextrl.answers import parse_tolerance
+from contextrl.answers.extraction import whole_answer
 from contextrl.data.answer_types import AUTO, guessed_type
 from contextrl.data.columns import Renaming, missing_field
 from contextrl.data.markers import settled_markers
@@ -146,9 +147,9 @@ class RowReader:
             return answer, cast(AnswerType, _one_of(row, "answer_type", ANSWER_TYPES, default=default))
         default = self.answer_type
         if default == AUTO:
-            default = guessed_type(extract_answer(solution, "text") or "", question, solution)
+            default = guessed_type(whole_answer(solution, "text") or "", question, solution)
         answer_type = cast(AnswerType, _one_of(row, "answer_type", ANSWER_TYPES, default=default))
-        stated = extract_answer(solution, answer_type)
+        stated = whole_answer(solution, answer_type)
         if stated is None:
             found = f"{solution[-60:]!r} at its end"
             raise InputError(
@@ -331,7 +332,8 @@ def _one_of(row: RawRow, field: str, allowed: tuple[str, ...], *, default: str) 
         f"one of {', '.join(allowed)}",
         found=quoted(value),
         where=f"{row.where}, field {field!r}",
-        fix=f"Did you mean {near[0]!r}?" if near else "",
+        fix=f"{f'Did you mean {near[0]!r}? ' if near else ''}Where the column holds something else: columns: "
+        f"{{{field}: null}}",
     )
 
 

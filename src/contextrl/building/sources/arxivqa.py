@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 
 from contextrl.answers import extract_answer
-from contextrl.building.sources.options import letter_of, options_in, with_options
+from contextrl.building.sources.options import TWO, is_two, letter_of, options_in, with_options
 from contextrl.building.sources.source import Found, Sick, Source
 from contextrl.building.sources.texts import list_of, text_of, without_markers
 from contextrl.data.raw_rows import RawRow
@@ -37,11 +37,12 @@ class ArXivQA(Source):
         """See `Source`."""
         question, label = without_markers(text_of(row, "question")), text_of(row, "label")
         options = options_in(list_of(row, "options"))
-        letter = letter_of(label, options) if options else None
-        if options is None or letter is None:
-            yield (
-                Sick(NO_OPTIONS, str(row.columns["options"])[:200]) if options is None else Sick(NO_OPTION, label[:80])
-            )
+        if options is None:
+            yield Sick(NO_OPTIONS, str(row.columns["options"])[:200])
+            return
+        letter = letter_of(label, options)
+        if letter is None:
+            yield Sick(TWO if is_two(label, options) else NO_OPTION, label[:80])
             return
         rationale, image = text_of(row, "rationale", empty=True), text_of(row, "image")
         # Some rationales argue for another option than the label's.

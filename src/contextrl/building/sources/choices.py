@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from contextrl.answers import check_answer, extract_answer
 from contextrl.answers.options import parse_choice
-from contextrl.building.sources.options import LETTERS, letter_of, options_in, with_options, without_letter
+from contextrl.building.sources.options import (
+    LETTERS,
+    TWO,
+    is_two,
+    letter_of,
+    options_in,
+    with_options,
+    without_letter,
+)
 from contextrl.building.sources.source import Found, Sick
 from contextrl.data.columns import OPTIONS
 from contextrl.evaluation.benchmarks.inline_options import split_options
@@ -23,6 +31,12 @@ _COLUMN = re.compile(r"(?:(?i:option|choice)[ _-]?([A-Ja-j])|([A-J]))")
 #: What stands between options that a question lists without letters: `red, blue or green`, `1. red\n2. blue`.
 _BETWEEN = re.compile(r"[\W_]*(?:or|and)?[\W_]*(?:\w{1,2}[.):\]]+)?[\W_]*")
 _MOST_BETWEEN = 20
+_NONE = ("none", "null", "nan", "n/a", "[]", "{}", "()", "")
+_QUOTED = re.compile(r"""'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)\"""")
+_PRINTED = re.compile(rf"[\[(]\s*(?:(?:{_QUOTED.pattern})[\s,]*)+[\])]", re.DOTALL)
+_LONGEST = 10_000
+#: Whether they are counted from 0 or from 1 cannot be seen from a row.
+_PLACE = " (if it counts the options, write letters in its place)"
 
 
 @dataclass(frozen=True)
@@ -67,19 +81,23 @@ def chosen(question: str, answer: str, solution: str, value: object) -> Chosen |
     """
     asis = Chosen(question, answer, solution, None)
     texts = _texts(value)
-    if texts is not None and len(texts) < 2:
+    if _is_none(value) or (texts is not None and len(texts) < 2):
         return asis
     options = None if texts is None else options_in(texts)
     if options is None:
         return asis if split_options(question).options else Sick(NO_OPTIONS, str(value)[:200])
     listed = _as_listed(question, options)
-    label = _label(answer, options if listed is None else listed)
+    if listed is None and is_two(answer, options):
+        return Sick(TWO, answer[:80])
+    shown = options if listed is None else listed
+    label = _label(answer, shown) if listed is None or answer.strip() not in LETTERS[: len(listed)] else answer.strip()
     if listed is None and _stand_together(question, options) and (label is None or _is_text(answer, options)):
         return asis
     if label is None:
-        return Sick(NO_OPTION, answer[:80])
+        is_place = answer.strip().isdecimal() and int(answer) <= len(options)
+        return Sick(NO_OPTION, f"{answer[:80]}{_PLACE if is_place else ''}")
     asked = with_options(question, options) if listed is None else question
-    return Chosen(asked, label, _ends_with(solution, label, options if listed is None else listed), "choice")
+    return Chosen(asked, label, ends_with(solution, label, lambda said: _label(said, shown)), "choice")
 
 
 def with_choice(found: Found, value: object) -> Found | Sick:
@@ -91,11 +109,18 @@ def with_choice(found: Found, value: object) -> Found | Sick:
     return replace(found, question=one.question, answer=one.answer, solution=one.solution, answer_type=kind)
 
 
+def _is_none(value: object) -> bool:
+    """Whether a text says that there are no options, as columns of texts do."""
+    return isinstance(value, str) and value.strip().casefold() in _NONE
+
+
 def _texts(value: object) -> list[str] | None:
-    """Texts of a list, an object by letters, or one of the two as JSON; None where it is none of these."""
+    """Texts of a list, an object by letters, or one of the two as JSON or as Python prints a list; None where it is
+    none of these.
+    """
     if isinstance(value, str):
         read, problem = parse_json(value.encode("utf-8", "replace"))
-        value = list(split_options(f"\n{value}").options.values()) or None if problem is not None else read
+        value = read if problem is None else _printed(value) or [*split_options(f"\n{value}").options.values()] or None
     if isinstance(value, Mapping):
         value = _by_letter({str(name).strip(): text for name, text in value.items() if text not in (None, "")})
     if not isinstance(value, list | tuple):
@@ -104,6 +129,13 @@ def _texts(value: object) -> list[str] | None:
     if not all(isinstance(one, str | int | float) and not isinstance(one, bool) for one in texts):
         return None
     return [str(one) for one in texts]
+
+
+def _printed(text: str) -> list[str] | None:
+    """The texts of a list as Python or numpy print it: `['cat', "dog's"]`, `['cat' 'dog']`; None where it is none."""
+    if len(text) > _LONGEST or not _PRINTED.fullmatch(text.strip()):
+        return None
+    return [re.sub(r"\\([\\'\"])", r"\1", one or other) for one, other in _QUOTED.findall(text)]
 
 
 def _by_letter(options: Mapping[str, Any]) -> object:
@@ -152,28 +184,30 @@ def _label(answer: str, options: Sequence[str]) -> str | None:
     """The letter, or letters, of an answer; None where it is none of the options."""
     if (letter := letter_of(answer, options)) is not None:
         return letter
-    same = [
-        letter for letter, option in zip(LETTERS, options, strict=False) if _is_same(answer, without_letter(option))
-    ]
+    same = [letter for letter, option in zip(LETTERS, options, strict=False) if is_same(answer, without_letter(option))]
     if len(same) == 1:
         return same[0]
     several = parse_choice(answer) if re.fullmatch(r"[A-J](?:[\s,;&]*(?:and\s+)?[A-J])+", answer.strip()) else None
     return answer.strip() if several and several <= set(LETTERS[: len(options)]) else None
 
 
-def _ends_with(solution: str, label: str, options: Sequence[str]) -> str:
-    """A solution that ends with an option's text, ended with its letter as well."""
+def ends_with(solution: str, label: str, named: Callable[[str], str | None]) -> str:
+    """A solution that ends with an option's text, ended with its letter as well.
+
+    Args:
+        named: the letter of what a text says; None where it says no option.
+    """
     if not solution.strip() or check_answer(solution, label, "choice") is True:
         return solution
     said = extract_answer(solution, "text")
-    return f"{solution.rstrip()}\nAnswer: {label}" if said and _label(said, options) == label else solution
+    return f"{solution.rstrip()}\nAnswer: {label}" if said and named(said) == label else solution
 
 
 def _is_text(answer: str, options: Sequence[str]) -> bool:
-    return any(_is_same(answer, without_letter(option)) for option in options)
+    return any(is_same(answer, without_letter(option)) for option in options)
 
 
-def _is_same(one: str, other: str) -> bool:
+def is_same(one: str, other: str) -> bool:
     """Whether two texts are one option: `$4$` and `4`, and 3 and 3.0, which columns of numbers write as they like."""
     number = _number(_plain(one))
     return _plain(one) == _plain(other) or (number is not None and number == _number(_plain(other)))

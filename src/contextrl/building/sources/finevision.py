@@ -76,6 +76,8 @@ class FineVision(Source):
         images = pictures_of(row, "images")
         turns = list_of(row, "texts")
         origin = {"set": text_of(row, "source", empty=True) or self.config}
+        if not turns:
+            yield Sick(NO_TURN)
         for number, turn in enumerate(turns):
             name = str(number + 1) if len(turns) > 1 else ""
             if not isinstance(turn, Mapping) or not all(

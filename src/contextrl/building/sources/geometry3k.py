@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from contextrl.building.sources.source import Found, Sick, Source
-from contextrl.building.sources.texts import EMPTY_QUESTION, pictures_of, text_of, without_markers
+from contextrl.building.sources.texts import EMPTY_QUESTION, marked, pictures_of, text_of
 from contextrl.data.raw_rows import RawRow
 
 NAME = "geometry3k"
@@ -25,9 +25,10 @@ class Geometry3K(Source):
 
     def questions(self, row: RawRow) -> Iterator[Found | Sick]:
         """See `Source`."""
-        question = without_markers(text_of(row, "problem"))
+        images = pictures_of(row, "images")
+        question = marked(text_of(row, "problem"), len(images))
         if question:
-            yield Found(question, text_of(row, "answer"), pictures_of(row, "images"))
+            yield Found(question, text_of(row, "answer"), images)
         else:
             yield Sick(EMPTY_QUESTION)
 

@@ -32,9 +32,11 @@ class MMMath(Source):
     def questions(self, row: RawRow) -> Iterator[Found | Sick]:
         """See `Source`."""
         question = without_markers(text_of(row, "question"))
-        found = stated(text_of(row, "solution"))
-        if found is None or not question:
-            yield Sick(NO_ANSWER if question else EMPTY_QUESTION)
+        worked = text_of(row, "solution")
+        found = stated(worked)
+        # Without a box a short solution is no answer.
+        if found is None or not question or ("\\boxed" not in worked and not found[0]):
+            yield Sick(NO_ANSWER, worked[-120:]) if question else Sick(EMPTY_QUESTION)
             return
         solution, answer = found
         name = text_of(row, "file_name", empty=True)

@@ -13,14 +13,16 @@ from collections.abc import Iterator
 
 from contextrl.answers import check_answer
 from contextrl.answers.extraction import after_thinking
+from contextrl.building.sources.listed import with_letter
 from contextrl.building.sources.source import Found, Sick, Source
 from contextrl.building.sources.texts import (
     EMPTY_QUESTION,
+    is_only,
+    marked,
     numbers_of,
     pictures_of,
     stated,
     text_of,
-    without_markers,
 )
 from contextrl.data.answer_types import guessed_type
 from contextrl.data.raw_rows import RawRow
@@ -57,14 +59,21 @@ class MMFineReason(Source):
 
     def questions(self, row: RawRow) -> Iterator[Found | Sick]:
         """See `Source`."""
-        question = without_markers(text_of(row, "question"))
+        images = pictures_of(row, "image" if "image" in row.columns else "images")
+        question = marked(text_of(row, "question"), len(images))
         own = text_of(row, "solution", empty=True)
         answer = _answer(row, own)
         if not question or answer is None:
             yield Sick(EMPTY_QUESTION if answer is not None else NO_ANSWER)
             return
+        # A letter first: responses end with one where the question lists options.
+        asked = with_letter(Found(question, answer, images))
+        if isinstance(asked, Sick):
+            yield asked
+            return
         said = (after_thinking(text_of(row, _RESPONSE, empty=True)) or "").strip()
-        solution = next((one for one in (said, own) if one and _ends_with(one, answer, question)), "")
+        worked = "" if is_only(own, answer) else own
+        solution = next((one for one in (said, worked) if one and _ends_with(one, asked)), "")
         origin = {
             # An id counts within the set that the row is from.
             "id": text_of(row, "id", empty=True),
@@ -74,9 +83,10 @@ class MMFineReason(Source):
         ratings = {name: row.columns.get(name) for name in ("pass_rate", "is_consistent")}
         yield Found(
             question,
-            answer,
-            pictures_of(row, "image" if "image" in row.columns else "images"),
+            asked.answer,
+            images,
             solution,
+            asked.answer_type,
             ratings=numbers_of({name: int(v) if isinstance(v, bool) else v for name, v in ratings.items()}),
             origin={name: value for name, value in origin.items() if value},
         )
@@ -91,9 +101,9 @@ def _answer(row: RawRow, solution: str) -> str | None:
     return next((found[1] for text in longer if text and (found := stated(text)) is not None), None)
 
 
-def _ends_with(solution: str, answer: str, question: str) -> bool:
-    kind = guessed_type(answer, question, solution)
-    return check_answer(solution, answer, kind) is True
+def _ends_with(solution: str, asked: Found) -> bool:
+    kind = asked.answer_type or guessed_type(asked.answer, asked.question, solution)
+    return check_answer(solution, asked.answer, kind) is True
 
 
 def mmfinereason(config: str) -> MMFineReason:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from contextrl.building.sources.source import Found, Sick, Source
-from contextrl.building.sources.texts import EMPTY_QUESTION, pictures_of, text_of, without_markers
+from contextrl.building.sources.texts import EMPTY_QUESTION, marked, pictures_of, text_of
 from contextrl.data.raw_rows import RawRow
 
 NAME = "mmk12"
@@ -24,13 +24,14 @@ class MMK12(Source):
 
     def questions(self, row: RawRow) -> Iterator[Found | Sick]:
         """See `Source`."""
-        question = without_markers(text_of(row, "question"))
+        images = pictures_of(row, "image")
+        question = marked(text_of(row, "question"), len(images))
         if not question:
             yield Sick(EMPTY_QUESTION)
             return
         origin = {"subject": text_of(row, "subject", empty=True)}
         identity = text_of(row, "id", empty=True)
-        yield Found(question, text_of(row, "answer"), pictures_of(row, "image"), row_id=identity, origin=origin)
+        yield Found(question, text_of(row, "answer"), images, row_id=identity, origin=origin)
 
 
 def mmk12(_config: str) -> MMK12:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+TWO = "a letter that is also what another option says"
 #: Letters that an answer of type `choice` can be.
 LETTERS = "ABCDEFGHIJ"
 #: `A) One`, `(B) Two`, `[C] Three`, `D. Four`. One alone may be a name: `B. cereus`.
@@ -17,6 +18,7 @@ _LABEL = re.compile(
     rf"(?i:(?:option|choice|answer)[\s:]+)?[\[({{'\"*]*([A-J])['\"*]*(?:{_CLOSED}['\"*]*(.*))?", re.DOTALL
 )
 _SMALL_LABEL = re.compile(r"[\[({'\"]*([a-j])[\])}'\".:]*")
+_CAPITAL = re.compile("[A-J]")
 #: The rest of `A) and C)`, a label that names several.
 _ANOTHER = re.compile(r"\s*(?:(?:and|or)\b|[,&/])\s*[\[(]?[A-J](?![A-Za-z'’])")
 
@@ -52,8 +54,13 @@ def with_options(question: str, options: Sequence[str]) -> str:
 
 
 def letter_of(label: str, options: Sequence[str]) -> str | None:
-    """The option that a label names by its letter, or whose text it repeats; None where it is none, or several."""
+    """The option that a label names by its letter, or whose text it repeats; None where it is none, or several.
+
+    A capital alone is a letter before it is a text where options have their letters, as in `A) b`, `B) C`, `C) B`.
+    """
     label, bare = label.strip(), _bare(label)
+    if _CAPITAL.fullmatch(label):
+        return _option_of(label, options)
     same = [letter for letter, option in zip(LETTERS, options, strict=False) if bare in (_text(option), _bare(option))]
     if len(same) == 1:
         return same[0]
@@ -65,6 +72,31 @@ def letter_of(label: str, options: Sequence[str]) -> str | None:
     rest = (named[2] or "").strip() if named else ""
     said = [other for other, option in zip(LETTERS, options, strict=False) if rest and _bare(rest) == _text(option)]
     return None if _ANOTHER.match(rest) or (said and letter not in said) else letter
+
+
+def is_two(label: str, options: Sequence[str]) -> bool:
+    """Whether a label is the letter of one option and the text of another, of options without letters: nobody knows
+    which of them it names.
+    """
+    label = label.strip()
+    same = _letters_of_text(label, options)
+    return label in LETTERS[: len(options)] and bool(same) and same != [label] and not _have_letters(options)
+
+
+def _option_of(capital: str, options: Sequence[str]) -> str | None:
+    is_letter = capital in LETTERS[: len(options)]
+    same = _letters_of_text(capital, options)
+    if not same or (is_letter and _have_letters(options)):
+        return capital if is_letter else None
+    return same[0] if len(same) == 1 and not is_two(capital, options) else None
+
+
+def _letters_of_text(capital: str, options: Sequence[str]) -> list[str]:
+    return [
+        letter
+        for letter, option in zip(LETTERS, options, strict=False)
+        if without_letter(option).strip().rstrip(".") == capital
+    ]
 
 
 def _have_letters(options: Sequence[str]) -> bool:

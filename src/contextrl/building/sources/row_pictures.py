@@ -13,7 +13,8 @@ from contextrl.errors import InputError
 #: Columns that hold something else, though it may look like a picture's name: an id, a question about a file.
 _OTHERS = {*FIELDS, *(name for field, names in KNOWN_AS.items() if field != "images" for name in names)}
 #: Names that say it, whatever a picture's value looks like.
-_STEMS = ("image", "img", "picture", "decoded_image")
+_DECODED = "decoded_image"
+_STEMS = ("image", "img", "picture", _DECODED)
 
 
 def with_pictures(row: RawRow, columns: Renaming) -> RawRow:
@@ -26,6 +27,9 @@ def with_pictures(row: RawRow, columns: Renaming) -> RawRow:
         InputError: a column whose name does not say that it holds the row's pictures looks as if it did.
     """
     fields = row.columns
+    if isinstance(fields.get("image"), str) and fields.get(_DECODED) is not None and _DECODED not in columns.sources():
+        # `image` is then a path on the disk of those who made the set.
+        row = row._replace(columns=(fields := {**fields, "image": fields[_DECODED]}))
     if "images" in columns.columns or any(fields.get(name) is not None for name in ("images", "image")):
         return row
     others = {

@@ -13,8 +13,8 @@ from contextrl.building.sources.choices import Chosen, chosen, options_beside, w
 from contextrl.building.sources.row_pictures import with_pictures
 from contextrl.building.sources.shown import asked_with
 from contextrl.building.sources.source import Found, Sick, Source
-from contextrl.building.sources.texts import pictures_of
-from contextrl.building.sources.turns import Turn, asked_in, conversation
+from contextrl.building.sources.texts import is_only, pictures_of
+from contextrl.building.sources.turns import NO_TURN, Turn, asked_in, conversation
 from contextrl.data.answer_types import AUTO
 from contextrl.data.columns import FIELDS, Renaming
 from contextrl.data.raw_rows import RawRow
@@ -59,11 +59,12 @@ class OwnRows(Source):
             example = self._reader.example(named._replace(columns=fields))
         # The import guesses too, and better: a solution may end otherwise, and is looked at later.
         is_guessed = self._reader.answer_type == AUTO and not within and fields.get("answer_type") is None
+        is_worked = not is_only(example.solution, example.answer) if within else has_solution
         yield Found(
             example.question,
             example.answer,
             example.images,
-            example.solution if has_solution or within else "",
+            example.solution if is_worked else "",
             None if is_guessed else example.answer_type,
             example.task if fields.get("task") else None,
             row_id=example.id,
@@ -98,6 +99,8 @@ class OwnRows(Source):
         own, licence = row.columns.get("id"), _text(row.columns.get("licence") or row.columns.get("license"))
         documents, tolerance = documents_of(row), tolerance_of(row)
         options = options_beside(row.columns, self._taken)
+        if not turns:
+            yield Sick(NO_TURN)
         for number, (turn, (question, shown)) in enumerate(zip(turns, asked_with(turns, images), strict=True), start=1):
             whole = None if turn.asked is None or turn.said is None else (question, turn.said)
             found = asked_in(whole, shown, str(number) if len(turns) > 1 else "", {}, {})

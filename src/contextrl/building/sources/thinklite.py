@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from contextrl.building.sources.choices import with_choice
 from contextrl.building.sources.source import Found, Sick, Source
-from contextrl.building.sources.texts import EMPTY_QUESTION, pictures_of, text_of, without_markers
+from contextrl.building.sources.texts import EMPTY_QUESTION, marked, pictures_of, text_of
 from contextrl.data.raw_rows import RawRow
 from contextrl.errors import InputError, nearest_key
 
@@ -37,12 +37,12 @@ class ThinkLite(Source):
 
     def questions(self, row: RawRow) -> Iterator[Found | Sick]:
         """See `Source`."""
-        question = without_markers(text_of(row, "problem"))
+        images = pictures_of(row, "image")
+        question = marked(text_of(row, "problem"), len(images))
         if not question:
             yield Sick(EMPTY_QUESTION)
             return
         answer = text_of(row, "answer", empty=True) or text_of(row, "ground_truth")
-        images = pictures_of(row, "image")
         # The row's own id is kept, but is no id here: each of the sets that it was made of counts from its beginning.
         origin = {"id": identity} if (identity := text_of(row, "id", empty=True)) else {}
         found = Found(question, answer, images, origin=origin)

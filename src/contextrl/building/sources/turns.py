@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from contextrl.building.sources.listed import letters_said, listed_options
 from contextrl.building.sources.source import Found, Sick
 from contextrl.building.sources.texts import EMPTY_QUESTION, markers_in, stated, without_markers
 from contextrl.data.markers import MARKER
@@ -66,7 +67,7 @@ def _said(entries: Sequence[object]) -> Iterator[tuple[str, object]]:
         if "user" in entry and "assistant" in entry:
             yield from ((who, entry[who]) for who in ("user", "assistant"))
         else:
-            yield str(entry.get("role", entry.get("from"))), entry.get("content", entry.get("value"))
+            yield str(entry.get("role", entry.get("from"))).casefold(), entry.get("content", entry.get("value"))
 
 
 def _text(content: object) -> str:
@@ -133,6 +134,9 @@ def asked_in(
     if not without_markers(question):
         return Sick(EMPTY_QUESTION, id=name)
     said = stated(answered)
+    if said is None and (options := listed_options(question)):
+        letters = letters_said(answered, options)
+        said = None if letters is None else (answered.strip(), letters)
     if said is None:
         return Sick(NO_ANSWER, answered[-120:], id=name)
     solution, answer = said
