@@ -79,12 +79,14 @@ class Figures:
         unreadable: replies without a choice, repeated ones included.
         undecided: pairs without a winner.
         said: all replies.
+        failed: comparisons that nobody has replied to.
     """
 
     comparisons: int = 0
     unreadable: int = 0
     undecided: int = 0
     said: list[Said] = field(default_factory=list)
+    failed: int = 0
 
 
 def addresses_reader(text: str) -> bool:
@@ -165,6 +167,8 @@ class Chooser:
             for key, said in self.asking.answers(asks, kept):
                 self.figures.said.append(said)
                 letters = self._letters(solutions[key[0]][0], key[1])
+                # Asked twice, a comparison has failed if the last reply has never come.
+                self.figures.failed += again and said.failed
                 found = choice_in(said.text or "", letters, ties=self.settings.choose == "pairwise")
                 if found is None:
                     self.figures.unreadable += 1
