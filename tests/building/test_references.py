@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -564,3 +565,14 @@ def test_the_identity_follows_the_prompts(tmp_path: Path) -> None:
 
     assert identity("{{question}} Go.") == identity("{{question}} Go.") != identity("{{question}} Stop.")
     assert str(tmp_path) not in identity("{{question}}")
+
+
+def test_a_part_tells_how_far_it_is(tmp_path: Path) -> None:
+    """It is seen to as a whole, which takes hours."""
+    told: list[str] = []
+    with chat_model(solutions_of(*FOUR, choose=letter_of("Start at 1"))) as model:
+        asked = ReferenceSettings.model_validate({"model": server(model.url)})
+        with client(asked.model, "references.model") as completions:
+            step = References(asked, completions, RULES, tmp_path / "references")
+            list(step.each([summed(1)], replace(context_in(tmp_path), tell=told.append)))
+    assert told == ["1 of 1 answered", "1 of 1 compared"]

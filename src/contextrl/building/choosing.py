@@ -177,7 +177,8 @@ class Chooser:
         self.figures.comparisons += len(open_)
         for again in (False, True):
             asks = self._asks(solutions, open_, again)
-            for key, said in self.asking.answers(asks, kept):
+            for number, (key, said) in enumerate(self.asking.answers(asks, kept), start=1):
+                self.context.tell(f"{number} of {len(open_)} compared")
                 self.figures.said.append(said)
                 letters = self._letters(solutions[key[0]][0], key[1])
                 # Asked twice, a comparison has failed if the last reply has never come.

@@ -53,11 +53,13 @@ class Context:
         seed: of the build; a step draws from `draws(...)`, never from a generator that others move.
         pictures: of the build.
         advance: told how many candidates have been seen to.
+        tell: told how far a part is that is seen to as a whole.
     """
 
     seed: int
     pictures: PictureStore
     advance: Callable[[int], None] = lambda _: None
+    tell: Callable[[str], None] = lambda _: None
 
     def draw(self, *names: object) -> int:
         """A number of 64 bits that depends on the seed and on what it is for, and on nothing else."""

@@ -91,6 +91,7 @@ class References(EachStep):
                 figures.right[str(len(right))] += 1
                 if not right:
                     lacking[candidate.id] = _without(candidate, samples)
+                context.tell(f"{len(solutions)} of {len(wanted)} answered")
             choices = chooser.of(solutions, kept)
         chosen = {
             one.id: self._with(one, texts, choice)

@@ -229,7 +229,7 @@ def _judge(config: JudgeConfig, section: str, stack: ExitStack) -> Judge:
 def _bar(step: Step, candidates: int | None, context: Context, console: Console) -> Iterator[Context]:
     """What a step is run in; one that is done already has no bar. How many a source gives nobody knows."""
     with progress_bar(console, _TITLES[step.name], candidates) as advance:
-        yield replace(context, advance=advance)
+        yield replace(context, advance=advance, tell=lambda note: advance(0, note))
 
 
 def _recorded(recipe: BuildRecipe) -> dict[str, Any]:
