@@ -5,6 +5,7 @@ What a field is besides its type is marked on the field (`Mark`), so that nobody
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -15,6 +16,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from contextrl.errors import InputError, nearest_key
 
 S = TypeVar("S", bound="Section")
+#: What pydantic writes behind a field that may be of several kinds: no key of the user's.
+_KIND = re.compile(
+    r"(?:bool|int|float|str|none|\[key\])\Z|(?:list|dict|tuple|literal|union|nullable|function-\w+|lax-or-strict"
+    r"|json-or-python|is-instance)\["
+)
 
 
 class Section(BaseModel):
@@ -128,7 +134,8 @@ def validated(section: type[S], raw: Mapping[str, Any], *, where: str) -> S:
 
 
 def _describe(problem: Any, section: type[Section]) -> str:
-    location = ".".join(str(part) for part in problem["loc"])
+    # Of a field that may be of several kinds pydantic names each kind after it: `cache.bool`, `trusted.list[str].0`.
+    location = ".".join(str(part) for part in problem["loc"] if not _KIND.match(str(part)))
     if problem["type"] == "extra_forbidden":
         *parents, key = (str(part) for part in problem["loc"])
         return f"unknown key {location}{nearest_key(key, _known_keys(section, parents))}"

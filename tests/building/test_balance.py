@@ -14,6 +14,7 @@ from contextrl.building.candidates import Candidate, Dropped
 from contextrl.building.finish_settings import BalanceSettings
 from contextrl.building.pictures import PictureStore
 from contextrl.building.pipeline import Context
+from contextrl.building.recipe import BuildRecipe
 from contextrl.errors import InputError
 from contextrl.settings import validated
 
@@ -145,6 +146,10 @@ def test_whole_numbers_add_up() -> None:
         {"shares": {"right": {"many": 1}}},
         {"shares": {"source": {"a": 0}}},
         {"shares": {"right": {"0": -1}}},
+        {"shares": {"right": {"04": 1}}},
+        {"shares": {"right": {True: 1}}},
+        {"shares": {"right": {"1": 1e308, "2": 1e308}}},
+        {"shares": {"task": {"reasoning": 1}}, "by": ["right"]},
         {"groups": [{"name": "a"}, {"name": "a"}]},
         {"by": ["right", "right"]},
         {"groups": [{"name": "a", "rows": 0}]},
@@ -153,3 +158,24 @@ def test_whole_numbers_add_up() -> None:
 def test_settings_that_mean_nothing_are_refused(raw: dict[str, Any]) -> None:
     with pytest.raises(InputError):
         validated(BalanceSettings, raw, where="balance")
+
+
+def test_classes_by_number_right_need_no_quotes() -> None:
+    plain = validated(BalanceSettings, {"shares": {"right": {0: 1, 1: 2, "untried": 1}}}, where="balance")
+    assert plain.shares == {"right": {"0": 1, "1": 2, "untried": 1}}
+
+
+@pytest.mark.parametrize(("attempts", "fits"), [(2, False), (3, True)])
+def test_no_class_beyond_the_number_of_attempts(attempts: int, fits: bool) -> None:
+    recipe = {
+        "sources": [{"path": "rows.jsonl"}],
+        "difficulty": {"policy": {"base_url": "http://127.0.0.1:1/v1", "model": "m"}, "attempts": attempts},
+        "balance": {"shares": {"right": {3: 1}}},
+    }
+    if fits:
+        validated(BuildRecipe, recipe, where="recipe")
+    else:
+        with pytest.raises(
+            InputError, match=r"balance.shares.right: expected at most difficulty.attempts \(2\), found 3"
+        ):
+            validated(BuildRecipe, recipe, where="recipe")

@@ -31,6 +31,14 @@ GIVES: list[tuple[str, str, AnswerType, str]] = [
     ("What is 5 + 7? <answer>12</answer>", "12", "number", STATED),
     ("What is 5 + 7?\n#### 12", "12", "number", STATED),
     ("What is 5 + 7? Hint: 12", "12", "number", STATED),
+    ("The answer\u200b i\u00ads 12. What is 5 + 7?", "12", "number", STATED),
+    ("What is 5 + 7? Solution: 12", "12", "number", SAID),
+    ("What is 5 + 7? Key: 12", "12", "number", SAID),
+    ("What is 5 + 7? ANS 12", "12", "number", SAID),
+    ("What is 5 + 7? \u2192 12", "12", "number", SAID),
+    ("What is 5 + 7? The result is 12.", "12", "number", SAID),
+    ("Which is right?\nA. 10\nB. 12\nC. 14\n(B)", "B", "choice", FILLED),
+    ("Which is right?\nA. 10\nB. 12\nC. 14\nB", "B", "choice", FILLED),
     (r"Simplify. The answer is \frac{1}{2}.", r"\frac{1}{2}", "math", STATED),
     ("Which is right? A. 10 B. 12 C. 14\nAnswer: B", "B", "choice", STATED),
     ("Which is right? The answer is (B). A. 10 B. 12 C. 14", "B", "choice", STATED),
@@ -78,6 +86,11 @@ GIVES: list[tuple[str, str, AnswerType, str]] = [
 
 #: (question, answer, type)
 KEEPS: list[tuple[str, str, AnswerType]] = [
+    ("Which point is the centre?\nA\nB\nC", "C", "choice"),
+    ("Which is right?\nA. 10\nB. 12\nC. 14\nA", "B", "choice"),
+    ("Which tuning has a C as its highest note?\nA. E\nB. D\nC. C", "C", "choice"),
+    ("What is |-12|? The result is positive.", "12", "number"),
+    ("How many sides has it? Answer 4 or 12.", "12", "number"),
     ("Is it red or blue?", "red", "text"),
     ("Is the car red or blue? Answer with one word.", "red", "text"),
     ("What colour is the car: red, blue or green?", "red", "text"),

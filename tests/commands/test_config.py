@@ -309,3 +309,18 @@ def test_every_value_of_every_setting_survives_being_recorded() -> None:
     config = RunConfig(objective={"rolled_back_tokens": "after_divergence"})  # type: ignore[arg-type]
     assert parse_config(yaml.safe_load(config.to_yaml())) == config
     assert "[hidden]" not in RunConfig().to_yaml()
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        ({"judge": {"cache": []}}, "judge.cache: "),
+        ({"judge": {"base_url": [1]}}, "judge.base_url.0: "),
+    ],
+)
+def test_a_field_of_several_kinds_is_named_as_the_user_names_it(raw: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError) as caught:
+        parse_config(raw)
+    assert said in caught.value.found
+    for kind in (".bool", "[path_validator", "list[", ".str"):
+        assert kind not in caught.value.found

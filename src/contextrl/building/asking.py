@@ -70,6 +70,13 @@ class Said:
     tokens: int = 0
     error: str = ""
 
+    @property
+    def failed(self) -> bool:
+        """Whether the service is why there is no text: another time there may be one, but not of a request that it
+        rejects.
+        """
+        return self.text is None and bool(self.error) and not self.error.startswith("rejected")
+
 
 class Asking:
     """A model, the pictures that it is shown, and what it has said already.

@@ -32,24 +32,37 @@ _MARKUP = r"[\s>#*_`\"'{(\[\\$-]{0,12}"
 #: A line that names a choice.
 _NAMED = re.compile(
     rf"^{_MARKUP}(?:the[ ])?(?:best|better)(?:[ ](?:one|solution|response|choice))?"
-    r"[*_`\"')\]} \t]{0,6}[:：](.{0,80})",
+    r"[*_`\"')\]} \t]{0,6}[:：]"
+    # Alone on the next line, or on this one.
+    r"([*_ \t]{0,6}\n{1,2}[*_( \t]{0,6}[A-Z][*_). \t]{0,6}$|.{0,80})",
     re.IGNORECASE | re.MULTILINE,
 )
 #: What it names: one letter or a word for none, and not the first of several.
 _VALUE = re.compile(
     rf"{_MARKUP}(?:boxed\{{|(?:an?|response|solution)\s)?{_MARKUP}(?:text\{{)?([A-Z]{{1,8}})(?![\w'-])"
-    r"(?!\W{0,4}(?:or|and|[,/&])\s{0,3}\W{0,4}[A-Z]\b)",
+    r"(?!\W{0,4}(?:or|and|vs\.?|versus|as\s+well\s+as)\b\W{0,4}[A-Z]\b)"
+    # `K; M` and `K M` name two; `K, a clear one` names one.
+    r"(?!\W{0,4}[,/&=|;+]\W{0,4}(?-i:[J-Z])\b)(?![ \t]{1,3}[*_`(]{0,4}(?-i:[J-Z])\b)",
     re.IGNORECASE,
 )
-_ALONE = re.compile(rf"{_MARKUP}(?:boxed\{{)?([A-Z])[\s.*_`\"')\]}}$]{{0,8}}")
+_ALONE = re.compile(rf"{_MARKUP}(?:boxed\{{)?([A-Z]|(?i:tie|neither|both|equal|draw))[\s.*_`\"')\]}}$]{{0,8}}")
 #: What a solution may not write, since a reply that quotes it would be read.
 _FORGED = re.compile(r"(\b(?:best|better)\b[^:：\n]{0,24})[:：]", re.IGNORECASE)
 #: A solution that speaks to whoever compares it: a textbook's does not.
 _ADDRESSED = re.compile(
     r"\b(?:choose|pick|select|prefer|vote for)\s{1,3}(?:(?:this|my)\s{1,3}(?:response|solution)|me)\b"
     r"|\b(?:choose|pick|select|prefer|vote for)\s{1,3}(?:response|solution|candidate)\s{1,3}[A-Z]\b"
+    r"|\b(?:choose|pick|select|prefer|vote for)\s{1,3}(?:the\s{1,3}"
+    r"(?:first|second|third|fourth|last|next|above|following)\s{1,3})?(?:response|candidate)(?:\s{1,3}(?:no\.\s?|number\s|#)?\d{1,2})?(?=\s{0,3}(?:[.,;:!)\"'\n]|$))"
+    r"|(?:^|[.!?]\s{1,3})(?:please\s{1,3})?"
+    r"(?:choose|pick|select|prefer|vote for)\s{1,3}this(?:\s{1,3}one)?\s{0,3}[.!\n]"
     r"|\b(?:this|my)\s{1,3}(?:response|solution)\s{1,3}(?:is|must be|should be)\s{1,3}"
     r"(?:clearly\s{1,3}|by far\s{1,3})?(?:the\s{1,3})?(?:best|better|preferred)\b"
+    r"(?!\s{1,3}(?:approximation|estimate|fit|bound|value|known|possible|linear|rational|integer|choice\s+of|suited)\b)"
+    r"|\b(?:best|better|right|preferred)\s{1,3}(?:response|candidate)\s{1,3}is\s{1,3}(?:this|mine|response|candidate|number)\b"
+    r"|\b(?:note|message|instructions?|reminder)\s{1,3}(?:to|for)\s{1,3}(?:the\s{1,3}|any\s{1,3})?(?:graders?|judges?|evaluators?"
+    r"|reviewers?|verifiers?|chooser)\b"
+    r"|^\W{0,6}(?:dear\s{1,3})?(?:grader|judge|evaluator|reviewer|verifier)\s{0,3}[:,]"
     r"|\b(?:ignore|disregard|forget)\s{1,3}(?:all\s{1,3}|the\s{1,3}|any\s{1,3}|your\s{1,3}){0,2}"
     r"(?:previous|other|above|earlier|prior)\s{1,3}(?:instructions?|responses?|solutions?|prompts?)\b"
     r"|^\W{0,6}(?:best|better)\s{0,3}[:：]\W{0,6}[A-Z]\b",
@@ -79,12 +92,14 @@ class Figures:
         unreadable: replies without a choice, repeated ones included.
         undecided: pairs without a winner.
         said: all replies.
+        failed: comparisons that nobody has replied to.
     """
 
     comparisons: int = 0
     unreadable: int = 0
     undecided: int = 0
     said: list[Said] = field(default_factory=list)
+    failed: int = 0
 
 
 def addresses_reader(text: str) -> bool:
@@ -162,9 +177,12 @@ class Chooser:
         self.figures.comparisons += len(open_)
         for again in (False, True):
             asks = self._asks(solutions, open_, again)
-            for key, said in self.asking.answers(asks, kept):
+            for number, (key, said) in enumerate(self.asking.answers(asks, kept), start=1):
+                self.context.tell(f"{number} of {len(open_)} compared")
                 self.figures.said.append(said)
                 letters = self._letters(solutions[key[0]][0], key[1])
+                # Asked twice, a comparison has failed if the last reply has never come.
+                self.figures.failed += again and said.failed
                 found = choice_in(said.text or "", letters, ties=self.settings.choose == "pairwise")
                 if found is None:
                     self.figures.unreadable += 1

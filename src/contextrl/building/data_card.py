@@ -73,7 +73,7 @@ def _balance(steps: Sequence[Mapping[str, Any]]) -> list[str]:
         parts = (
             (
                 row["group"],
-                ", ".join(row["classes"].values()),
+                ", ".join(f"{feature} {value}" for feature, value in row["classes"].items()) or "all",
                 *(f"{row[k]:,}" for k in ("asked", "available", "taken")),
             )
             for row in table

@@ -15,6 +15,7 @@ from contextrl.building.candidates import Candidate, Dropped
 from contextrl.building.kept import KeptFolder, digest_of
 from contextrl.building.model_settings import DifficultySettings
 from contextrl.building.pipeline import Context, EachStep
+from contextrl.building.step_files import failures
 from contextrl.building.trials import Figures, Trial, Trials, judge_identity
 from contextrl.judge.llm.completions import Completions
 from contextrl.judge.protocol import Judge, check_judge
@@ -90,7 +91,7 @@ class Difficulty(EachStep):
 
     def part_notes(self) -> Mapping[str, Any]:
         """Responses, tokens, cost, verdicts by status, candidates by number right."""
-        return self._figures.notes(self.settings.policy.prices)
+        return self._figures.notes(self.settings.policy.prices) | failures(self._figures.failed)
 
 
 def lacking(candidate: Candidate, responses: Sequence[Trial]) -> Dropped:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from contextrl.records.example import ANSWER_TYPES, TASKS, AnswerType, Task
 from contextrl.settings import INPUT_PATH, OPERATIONAL, Section
@@ -13,7 +13,24 @@ from contextrl.settings import INPUT_PATH, OPERATIONAL, Section
 #: What rows can be balanced by.
 Feature = Literal["right", "task", "source", "answer_type"]
 _BY: tuple[Feature, ...] = ("right", "task", "source", "answer_type")
-Share = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+#: Far more than any proportion needs, and sums of them stay numbers.
+Share = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
+
+
+def named(weights: Any) -> Any:
+    """Classes by number right as YAML has them where they are not in quotes: `{0: 1, 1: 2}`."""
+    if not isinstance(weights, dict):
+        return weights
+    return {str(name) if type(name) is int else name: weight for name, weight in weights.items()}
+
+
+#: Weights by class.
+Weights = Annotated[dict[str, Share], BeforeValidator(named)]
+
+
+def _is_count(name: str) -> bool:
+    """Whether a class is called as its rows' number right is written."""
+    return name.isdecimal() and name == str(int(name))
 
 
 class DuplicateSettings(Section):
@@ -84,8 +101,8 @@ class BalanceSettings(Section):
     by: list[Feature] = Field(default_factory=lambda: list(_BY))
     """What a group is divided by, in this order: each class of the first is divided by the second, and so on."""
 
-    shares: dict[Feature, dict[str, Share]] = Field(default_factory=dict)
-    """Weights of classes by feature: `right: {"0": 1, "1": 2}`; a class that is not named gets none. A feature that is
+    shares: dict[Feature, Weights] = Field(default_factory=dict)
+    """Weights of classes by feature: `right: {0: 1, 1: 2}`; a class that is not named gets none. A feature that is
     not named: its classes are of one size."""
 
     exact: list[Feature] = Field(default_factory=lambda: list(_BY[:1]))
@@ -99,8 +116,12 @@ class BalanceSettings(Section):
             strange = sorted(set(weights) - set(known.get(feature, weights)))
             if strange:
                 raise ValueError(f"shares.{feature}: expected {', '.join(known[feature])}, found {', '.join(strange)}")
-            if feature == "right" and any(not name.isdecimal() and name != "untried" for name in weights):
+            if feature == "right" and any(not _is_count(name) and name != "untried" for name in weights):
                 raise ValueError("shares.right: expected numbers of right responses, or untried")
+            if feature not in self.by:
+                raise ValueError(
+                    f"shares.{feature}: expected {feature} among by, or its shares would count for nothing"
+                )
             if not sum(weights.values()):
                 raise ValueError(f"shares.{feature}: expected a weight above 0, found none")
         return self

@@ -15,6 +15,7 @@ from contextrl.answers.options import parse_choice
 from contextrl.answers.wrapping import boxed, unwrap
 from contextrl.building.candidates import Candidate
 from contextrl.evaluation.benchmarks.inline_options import Asked, split_options
+from contextrl.judge.llm.neutralise import visible
 from contextrl.records.example import AnswerType
 
 STATED, MARKED, FILLED, SAID, PASTED = (
@@ -115,6 +116,14 @@ _FILLED = re.compile(
     r"|_{2,}\s*(?P<b>[^_\n]{1,40}?)\s*_{2,}|[(（](?P<c>[A-J])[)）](?=\s*(?:$|[.。．\n])))"
     r"|[?？。]\s?[(（]\s?(?P<d>[A-J])\s?[)）]\s?(?=$|\n)|\[(?P<e>[A-J])\]\s?$"
 )
+#: A letter below the options. Options that are letters alone stand below each other so.
+_BELOW = re.compile(r"(?<=[^\n]{3})\n[(（\[]?(?P<letter>[A-J])[)）\]]?\.?\Z")
+#: What stands before an answer in a sentence that says nothing else.
+_LEADS = re.compile(
+    r"^(?:(?:ans|answer|key|solution|result)[ .:：]\s?|[A-Za-z]{1,3}\s?=\s?"
+    r"|(?:it|this|that|he|she|they|(?:the|its) (?:result|sum|value))(?:\s+(?:is|are|was|were)|['’]s)\s+)",
+    re.IGNORECASE,
+)
 _SENTENCES = re.compile(
     r"(?<=[.!?])\s+|(?<=[。！？])\s*|\n+|[,，]\s?(?=(?:then\s+)?(?:find|what\s+is|determine|compute|calculate)\b)|，(?=[求问则])",
     re.IGNORECASE,
@@ -173,7 +182,7 @@ def giveaway(one: Candidate) -> tuple[str, str] | None:
 
 def _even(text: str) -> str:
     """Runs of white space are where the patterns here would backtrack; `\\(x\\)` is `$x$`."""
-    text = re.sub(r"\\[()\[\]]", "$", text[:_MAX_CHARS])
+    text = re.sub(r"\\[()\[\]]", "$", visible(text[:_MAX_CHARS]))
     return re.sub(r"\s*\n\s*", "\n", re.sub(r"[^\S\n]+", " ", text)).strip()
 
 
@@ -289,7 +298,8 @@ def _filled(question: str, said: _Said) -> str | None:
         value = next(value for value in match.groups() if value is not None)
         if said.is_answer(value):
             return match[0]
-    return None
+    below = _BELOW.search(question)
+    return below[0].strip() if below and len(said.asked.options) > 1 and {below["letter"]} == said.letters else None
 
 
 def _said(question: str, said: _Said) -> str | None:
@@ -316,13 +326,8 @@ def _said(question: str, said: _Said) -> str | None:
 
 def _bare(sentence: str) -> str:
     """What a sentence in place of an answer says: `(x = 3)` and `It is 3.` say 3."""
-    text = sentence.strip().rstrip(".。").removeprefix("(").removesuffix(")").strip("= ")
-    return re.sub(
-        r"^(?:(?:it|this|that|he|she|they)(?:\s+(?:is|are|was|were)|['’]s)\s+|[A-Za-z]{1,3}\s?=\s?)",
-        "",
-        text,
-        flags=re.IGNORECASE,
-    )
+    text = sentence.strip().rstrip(".。").removeprefix("(").removesuffix(")").strip("= →⇒➜")
+    return _LEADS.sub("", text)
 
 
 def _declares(sentence: str, subject: str, said: _Said) -> bool:

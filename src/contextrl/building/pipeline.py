@@ -21,7 +21,21 @@ from typing import Any
 
 from contextrl.building.candidates import Candidate, Dropped, candidate_of
 from contextrl.building.pictures import PictureStore
-from contextrl.building.step_files import DONE, done_record, forget_damaged, hashes, is_unharmed, unit_parts, unit_rows
+from contextrl.building.step_files import (
+    DONE,
+    FAILED,
+    done_record,
+    forget_damaged,
+    forget_failed,
+    forget_outdated,
+    hashes,
+    is_made_of,
+    is_unharmed,
+    parts_given,
+    summed,
+    unit_parts,
+    unit_rows,
+)
 from contextrl.errors import InputError
 from contextrl.records.files import write_atomically
 from contextrl.records.jsonl import read_objects
@@ -39,11 +53,13 @@ class Context:
         seed: of the build; a step draws from `draws(...)`, never from a generator that others move.
         pictures: of the build.
         advance: told how many candidates have been seen to.
+        tell: told how far a part is that is seen to as a whole.
     """
 
     seed: int
     pictures: PictureStore
     advance: Callable[[int], None] = lambda _: None
+    tell: Callable[[str], None] = lambda _: None
 
     def draw(self, *names: object) -> int:
         """A number of 64 bits that depends on the seed and on what it is for, and on nothing else."""
@@ -176,17 +192,17 @@ class Pipeline:
             number: of the step, from 0.
 
         Returns:
-            The counts of a step that is done with these settings and this input.
+            The counts of a step that is done with these settings and this input, and for which no request failed.
         """
         done = self.done(number)
-        if done is None:
-            self._work(number).begin(self.steps[number])
-        return done
+        if done is not None and not done.notes.get(FAILED):
+            return done
+        self._work(number).begin(self.steps[number])
+        return None
 
     def done(self, number: int) -> Counts | None:
         """The counts of a step that is done with these settings and this input."""
-        work = self._work(number)
-        return _done(work.folder, work.identity)
+        return self._work(number).done()
 
     @property
     def identity(self) -> str:
@@ -254,10 +270,19 @@ class _Work:
             write_atomically(mark, self.identity)
         elif isinstance(step, WholeStep):
             # Its parts are only as good as all of them: it is made again unless it is done.
-            for path in self.folder.glob("*-*.jsonl"):
-                path.unlink()
-        else:
+            for path in (self.folder / DONE, *self.folder.glob("*-*.jsonl")):
+                path.unlink(missing_ok=True)
+        forget_outdated(self.folder, parts_given(self.earlier))
+        if not isinstance(step, WholeStep):
+            forget_failed(self.folder)
             forget_damaged(self.folder, self.identity, self._taken())
+
+    def done(self) -> Counts | None:
+        """The counts of a step that is done with these settings and this input, and still has what it gave."""
+        record = done_record(self.folder, self.identity)
+        if record and is_made_of(self.folder, parts_given(self.earlier)) and is_unharmed(self.folder, record):
+            return Counts(record["taken"], record["given"], record["dropped"], record["notes"])
+        return None
 
     def _taken(self) -> dict[str, int]:
         """Candidates that each part looks at, where that is known: for units `unit_parts` says it."""
@@ -287,7 +312,7 @@ class _Work:
         kept = self.folder / _NOTES
         notes = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else dict(step.notes())
         for path in sorted(self.folder.glob("notes-*.json")):
-            notes = _summed(notes, json.loads(path.read_text(encoding="utf-8")))
+            notes = summed(notes, json.loads(path.read_text(encoding="utf-8")))
         counts = self._count(notes)
         record = {
             "identity": self.identity,
@@ -363,25 +388,6 @@ def _counted(outcomes: Iterable[Candidate | Dropped], context: Context) -> Itera
     for outcome in outcomes:
         yield outcome
         context.advance(1)
-
-
-def _summed(left: Mapping[str, Any], right: Mapping[str, Any]) -> dict[str, Any]:
-    """Figures added name by name; what is rounded stays so."""
-    total = dict(left)
-    for name, value in right.items():
-        if isinstance(value, Mapping):
-            total[name] = _summed(total.get(name, {}), value)
-        else:
-            total[name] = round(total.get(name, 0) + value, 6)
-    return total
-
-
-def _done(folder: Path, identity: str) -> Counts | None:
-    """The counts of a step that is done with these settings and this input, and still has what it gave."""
-    record = done_record(folder, identity)
-    if record is None or not is_unharmed(folder, record):
-        return None
-    return Counts(record["taken"], record["given"], record["dropped"], record["notes"])
 
 
 def _hash(value: Any) -> str:

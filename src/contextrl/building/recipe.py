@@ -56,6 +56,12 @@ class BuildRecipe(Section):
                     f"balance.groups.{number}.sources: expected names of sources ({', '.join(names)}), "
                     f"found {', '.join(strange)}{near}"
                 )
+        tries = self.difficulty.attempts if self.difficulty is not None else None
+        right = self.balance.shares.get("right", {}) if self.balance is not None else {}
+        if tries and (beyond := [name for name in right if name.isdecimal() and int(name) > tries]):
+            raise ValueError(
+                f"balance.shares.right: expected at most difficulty.attempts ({tries}), found {', '.join(beyond)}"
+            )
         weighted = self.balance.shares.get("source", {}) if self.balance is not None else {}
         if strange := sorted(set(weighted) - set(names)):
             raise ValueError(f"balance.shares.source: expected names of sources, found {', '.join(strange)}")

@@ -18,6 +18,7 @@ from contextrl.building.choosing import PROMPTS, Choice, Chooser, addresses_read
 from contextrl.building.kept import KeptFolder, digest_of
 from contextrl.building.model_settings import ReferenceSettings
 from contextrl.building.pipeline import Context, EachStep
+from contextrl.building.step_files import failures
 from contextrl.building.trials import Figures, Trial, Trials, judge_identity, spent
 from contextrl.judge.llm.completions import Completions
 from contextrl.judge.llm.neutralise import visible
@@ -90,6 +91,7 @@ class References(EachStep):
                 figures.right[str(len(right))] += 1
                 if not right:
                     lacking[candidate.id] = _without(candidate, samples)
+                context.tell(f"{len(solutions)} of {len(wanted)} answered")
             choices = chooser.of(solutions, kept)
         chosen = {
             one.id: self._with(one, texts, choice)
@@ -128,6 +130,7 @@ class References(EachStep):
                 "undecided_pairs": made.undecided,
                 "chosen_by": dict(sorted(Counter(choice.by for choice in choices if choice is not None).items())),
             },
+            **failures(figures.failed + made.failed),
         }
 
     def part_notes(self) -> Mapping[str, Any]:

@@ -7,6 +7,7 @@ is damaged is made again.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import pairwise
@@ -14,10 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from contextrl.errors import InputError
+from contextrl.records.files import write_atomically
 from contextrl.records.jsonl import json_lines, read_object
 
 #: What a step has when it is done: counts, settings, and the hash of each of its files.
 DONE = "done.json"
+#: The hashes of the parts that a step works on: with others, what it has made of them is out of date.
+INPUT = "input.json"
+#: In a part's notes: requests to models that failed for good, though another time they may not.
+FAILED = "failed"
 _KINDS = ("part", "dropped", "notes")
 
 
@@ -34,6 +40,74 @@ def done_record(folder: Path, identity: str) -> Mapping[str, Any] | None:
         if record.get("identity") == identity and isinstance(record.get("sha256"), dict):
             return record
     return None
+
+
+def failures(number: int) -> dict[str, int]:
+    """What a part notes of requests that failed for good: nothing where there are none."""
+    return {FAILED: number} if number else {}
+
+
+def summed(left: Mapping[str, Any], right: Mapping[str, Any]) -> dict[str, Any]:
+    """Figures added name by name; what is rounded stays so."""
+    total = dict(left)
+    for name, value in right.items():
+        if isinstance(value, Mapping):
+            total[name] = summed(total.get(name, {}), value)
+        else:
+            total[name] = round(total.get(name, 0) + value, 6)
+    return total
+
+
+def parts_given(folder: Path | None) -> dict[str, str]:
+    """The hash of each part that a step which is done gives, by the part's number; nothing where there is no step."""
+    with suppress(InputError):
+        record = {} if folder is None else read_object(folder / DONE)
+        if isinstance(found := record.get("sha256", {}), dict):
+            parts = ((name.removeprefix("part-"), digest) for name, digest in found.items() if name.startswith("part-"))
+            return {name.removesuffix(".jsonl"): str(digest) for name, digest in parts}
+    return {}
+
+
+def is_made_of(folder: Path, given: Mapping[str, str]) -> bool:
+    """Whether a step has worked on these parts."""
+    return (_input(folder) or {}) == given
+
+
+def forget_outdated(folder: Path, given: Mapping[str, str]) -> None:
+    """Take away what a step has made of parts that are not what they were, and note what it works on now."""
+    was = _input(folder)
+    if (was or {}) == given:
+        return
+    earlier = {path.stem.partition("-")[2] for kind in _KINDS for path in folder.glob(f"{kind}-*.json*")}
+    kept = set() if was is None else {number for number in earlier if was.get(number) == given.get(number, "")}
+    _forget(folder, earlier - kept)
+    (folder / DONE).unlink(missing_ok=True)
+    write_atomically(folder / INPUT, json.dumps(given))
+
+
+def forget_failed(folder: Path) -> None:
+    """Take away parts for which requests to models failed, so that these are made again; what was said is kept."""
+    failed = set()
+    for path in folder.glob("notes-*.json"):
+        with suppress(InputError):
+            if read_object(path).get(FAILED):
+                failed.add(path.stem.partition("-")[2])
+    if failed:
+        (folder / DONE).unlink(missing_ok=True)
+        _forget(folder, failed)
+
+
+def _input(folder: Path) -> dict[str, object] | None:
+    with suppress(InputError):
+        return read_object(folder / INPUT)
+    return None
+
+
+def _forget(folder: Path, numbers: Iterable[str]) -> None:
+    for number in numbers:
+        for kind in _KINDS:
+            for path in folder.glob(f"{kind}-{number}.json*"):
+                path.unlink()
 
 
 def is_unharmed(folder: Path, record: Mapping[str, Any]) -> bool:
@@ -59,10 +133,7 @@ def forget_damaged(folder: Path, identity: str, taken: Mapping[str, int]) -> Non
     if not damaged:
         return
     (folder / DONE).unlink(missing_ok=True)
-    for number in _with_followers(damaged, folder):
-        for kind in _KINDS:
-            for path in folder.glob(f"{kind}-{number}.json*"):
-                path.unlink()
+    _forget(folder, _with_followers(damaged, folder))
 
 
 def unit_rows(folder: Path, unit: str) -> int:

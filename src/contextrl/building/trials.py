@@ -20,7 +20,7 @@ from contextrl.judge.llm.prompts import PromptSet
 from contextrl.judge.protocol import Judge, JudgeRequest
 from contextrl.judge.settings import JudgeConfig, PriceConfig
 from contextrl.records.example import Example
-from contextrl.records.verdict import Status, Verdict
+from contextrl.records.verdict import UNSERVED, Status, Verdict
 from contextrl.settings import OPERATIONAL, without_marked
 
 #: A response's candidate, by its place in the part, and its number.
@@ -51,6 +51,13 @@ class Trial:
     @property
     def right(self) -> bool:
         return self.status == "correct"
+
+    @property
+    def failed(self) -> bool:
+        """Whether a service is why it is not known to be right or wrong."""
+        if self.status is None:
+            return self.said.failed
+        return self.status == "unscored" and self.error.partition(":")[0] in UNSERVED
 
 
 class Trials:
@@ -229,14 +236,17 @@ class Figures:
         right: candidates by number of right responses.
         verdicts: responses by status; `unanswered` where there is none.
         said: what the model said, without texts.
+        failed: responses without a verdict, or that never came, for which a service is the cause.
     """
 
     right: Counter[str] = field(default_factory=Counter)
     verdicts: Counter[str] = field(default_factory=Counter)
     said: list[Said] = field(default_factory=list)
+    failed: int = 0
 
     def count(self, trials: Sequence[Trial]) -> None:
         self.verdicts.update(trial.status or "unanswered" for trial in trials)
+        self.failed += sum(trial.failed for trial in trials)
         self.said += [trial.said for trial in trials if trial.status is not None]
 
     def notes(self, prices: PriceConfig) -> dict[str, Any]:

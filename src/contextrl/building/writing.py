@@ -22,8 +22,9 @@ from contextrl.building.data_card import data_card
 from contextrl.building.finish_settings import WritingSettings
 from contextrl.building.pictures import STORED_NAME, PictureStore
 from contextrl.building.pipeline import Counts, step_folder
+from contextrl.building.step_files import FAILED
 from contextrl.disk import writing
-from contextrl.errors import InputError
+from contextrl.errors import ContextRLError, InputError, ServiceError
 from contextrl.records.files import scratch_name, write_atomically
 from contextrl.records.jsonl import read_objects
 
@@ -77,6 +78,7 @@ def write_set(
 
     Raises:
         InputError: there are none, one has no solution, or two have one id; nothing is written then.
+        ServiceError: there are none, and requests to models have failed.
         DiskError: the disk would not take it.
     """
     counts, documents = _checked(candidates(), record)
@@ -153,7 +155,7 @@ def _checked(candidates: Iterable[Candidate], record: BuildRecord) -> tuple[dict
     return {name: dict(sorted(counter.items())) for name, counter in counts.items()}, documents
 
 
-def _nothing_left(record: BuildRecord) -> InputError:
+def _nothing_left(record: BuildRecord) -> ContextRLError:
     """Which step has removed the last rows, and why."""
     place = next((place for place, (_, step) in enumerate(record.steps) if not step.given), None)
     if place is None or record.folder is None:
@@ -162,13 +164,15 @@ def _nothing_left(record: BuildRecord) -> InputError:
     reasons = sorted(step.dropped.items(), key=lambda item: (-item[1], item[0]))
     found = "; ".join(f"{count:,} {reason}" for reason, count in reasons[:3])
     further = f"; {len(reasons) - 3} other reasons" if len(reasons) > 3 else ""
-    dropped = record.dropped(place)
-    return InputError(
-        "at least one row to write",
-        found=f"none: it removed all of {step.taken:,} ({found}{further})",
-        where=f"the step {name}",
-        fix=f"Each row's reason is in {dropped}/dropped-*.jsonl",
-    )
+    removed = f"it removed all of {step.taken:,} ({found}{further})"
+    fix = f"Each row's reason is in {record.dropped(place)}/dropped-*.jsonl"
+    if failed := step.notes.get(FAILED):
+        # Exit code 3: who starts a build again after a while is right here.
+        return ServiceError(
+            f"the step {name}: {removed}, and {failed:,} requests to its models failed for good. {fix}. The same "
+            "command asks them again."
+        )
+    return InputError("at least one row to write", found=f"none: {removed}", where=f"the step {name}", fix=fix)
 
 
 class _Shards:
@@ -183,6 +187,7 @@ class _Shards:
         self.files, self.names, self.shown = list[str](), set[str](), 0
         self._group: list[dict[str, Any]] = []
         self._writer: Any = None
+        self._file: Any = None
         self._rows = self._bytes = self._group_bytes = 0
         self._arrow: Any = importlib.import_module("pyarrow")
         self._parquet: Any = importlib.import_module("pyarrow.parquet")
@@ -228,7 +233,9 @@ class _Shards:
         path = self.out / scratch_name(f"train-{len(self.files):05}.parquet")
         with writing(path):
             if self._writer is None:
-                self._writer = self._parquet.ParquetWriter(path, schema, compression="zstd")
+                # Opened here: pyarrow takes no path with characters that the locale cannot spell.
+                self._file = path.open("wb")
+                self._writer = self._parquet.ParquetWriter(self._file, schema, compression="zstd")
             self._writer.write_table(self._arrow.Table.from_pylist(self._group, schema=schema))
         self._group, self._group_bytes = [], 0
 
@@ -237,6 +244,7 @@ class _Shards:
         name = f"train-{len(self.files):05}.parquet"
         with writing(self.out / name):
             self._writer.close()
+            self._file.close()
             (self.out / scratch_name(name)).replace(self.out / name)
         self.files.append(name)
         self._writer, self._rows, self._bytes = None, 0, 0

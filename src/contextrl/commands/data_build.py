@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -21,6 +22,7 @@ from contextrl.building.pipeline import Context, Pipeline, Step, WholeStep
 from contextrl.building.recipe import BuildRecipe
 from contextrl.building.references import References
 from contextrl.building.solved import Solved
+from contextrl.building.step_files import FAILED
 from contextrl.building.writing import MANIFEST, BuildRecord, write_set
 from contextrl.commands.data_out import WORK, check_out
 from contextrl.commands.input_paths import without_folders
@@ -107,6 +109,9 @@ def build(options: BuildOptions, console: Console) -> dict[str, Any] | None:
                     return work.write()
             logs = options.out / WORK / "logs" / work.pipeline.identity[:16]
             stages = list(_stages(options, work.pipeline))
+            if options.executor.kind != "slurm" and _has_failed(work.pipeline):
+                # What is done once is passed over by them; no job of an earlier command is left here.
+                shutil.rmtree(logs, ignore_errors=True)
         # Tasks have clients of their own.
         run_stages(stages, options.executor, logs)
         return read_object(options.out / MANIFEST) if options.executor.kind != "slurm" else None
@@ -155,6 +160,12 @@ def _stages(options: BuildOptions, pipeline: Pipeline) -> Iterator[Stage]:
         yield Stage(f"before-{step.name}", partial(_begin, options, number), shared=False)
         yield Stage(step.name, partial(_share, options, number), shared=not isinstance(step, WholeStep))
     yield Stage("write", partial(_write, options), shared=False)
+
+
+def _has_failed(pipeline: Pipeline) -> bool:
+    """Whether requests to models failed in an earlier command, so that they are to be asked again."""
+    done = (pipeline.done(number) for number in range(len(pipeline.steps)))
+    return any(counts is not None and counts.notes.get(FAILED) for counts in done)
 
 
 def _begin(options: BuildOptions, number: int, _rank: int, _tasks: int) -> None:
@@ -218,7 +229,7 @@ def _judge(config: JudgeConfig, section: str, stack: ExitStack) -> Judge:
 def _bar(step: Step, candidates: int | None, context: Context, console: Console) -> Iterator[Context]:
     """What a step is run in; one that is done already has no bar. How many a source gives nobody knows."""
     with progress_bar(console, _TITLES[step.name], candidates) as advance:
-        yield replace(context, advance=advance)
+        yield replace(context, advance=advance, tell=lambda note: advance(0, note))
 
 
 def _recorded(recipe: BuildRecipe) -> dict[str, Any]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+from contextrl.building.step_files import FAILED
 
 #: Reasons and classes that a table names; the manifest has all.
 _MOST = 4
@@ -20,10 +23,18 @@ def show_built(manifest: Mapping[str, Any], out: Path, console: Console) -> None
     for step in manifest["steps"]:
         if table := step["notes"].get("table"):
             console.print(_balance(table))
+    if failed := {step["name"]: step["notes"][FAILED] for step in manifest["steps"] if step["notes"].get(FAILED)}:
+        steps = ", ".join(f"{name} {number:,}" for name, number in failed.items())
+        console.print(
+            f"{sum(failed.values()):,} requests to models failed for good ({steps}), and the set was made without what "
+            "they were to say. The same command asks them again.",
+            soft_wrap=True,
+        )
     there = f"{_many(manifest['rows'], 'row')} and {_many(manifest['pictures']['files'], 'picture')}"
     console.print(f"{there}: {escape(str(out))}", soft_wrap=True)
-    console.print(f"Look at them: contextrl data show {escape(str(out))}", soft_wrap=True, highlight=False)
-    console.print(f"Train on them: contextrl init --data {escape(str(out))}", soft_wrap=True, highlight=False)
+    named = escape(quote(str(out)))
+    console.print(f"Look at them: contextrl data show {named}", soft_wrap=True, highlight=False)
+    console.print(f"Train on them: contextrl init --data {named}", soft_wrap=True, highlight=False)
 
 
 def _funnel(steps: list[Mapping[str, Any]]) -> Table:

@@ -48,6 +48,11 @@ PROVOKED: frozenset[UnscoredKind] = frozenset(
     ("missing", "off_menu", "contradictory", "truncated", "empty", "wrong_language")
 )
 
+#: And the ones that are the service's doing: another time there may be a verdict.
+UNSERVED: frozenset[UnscoredKind] = frozenset(
+    ("timeout", "connection", "server_error", "rate_limited", "malformed", "budget", "gone", "null")
+)
+
 
 @dataclass(frozen=True)
 class Usage:
