@@ -148,3 +148,13 @@ def test_shares_of_several_processes_are_together_the_same_build(tmp_path: Path)
         assert done == counts[number]
     assert files(tmp_path / "one") == files(tmp_path / "shared")
     assert build(tmp_path / "shared", Numbers(), Odd(), Noted()).begin(2) == counts[2], "it is done"
+
+
+def test_a_step_that_decides_otherwise_than_before_is_made_again(tmp_path: Path) -> None:
+    build(tmp_path, Numbers(), Odd()).run()
+    kept, newer = Odd(), Odd()
+    build(tmp_path, Numbers(), kept).run()
+    assert kept.seen == []
+    newer.version = 2
+    build(tmp_path, Numbers(), newer).run()
+    assert len(newer.seen) == 50

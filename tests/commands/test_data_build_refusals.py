@@ -129,6 +129,7 @@ def test_where_no_row_is_left_the_step_and_its_reasons_are_named(build: Any) -> 
     assert code == 2
     assert "the step import" in error
     assert "removed all of 6 (6 expected a column 'q'" in error
+    assert "The first: rows.jsonl, line 1: expected a column 'q'" in error
     code, error = build("sources:\n  - {path: rows.jsonl, ratings: {clarity: 3}}\n", "--out", "set")
     assert "the step filter" in error
     assert "6 no rating clarity" in error

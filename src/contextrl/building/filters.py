@@ -53,6 +53,7 @@ class Filter(EachStep):
     """
 
     name = "filter"
+    version = 2
 
     def __init__(self, settings: FilterSettings, ratings: Mapping[str, Mapping[str, float]]) -> None:
         self.settings = settings

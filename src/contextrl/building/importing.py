@@ -67,6 +67,7 @@ class Import(UnitsStep):
     """
 
     name = "import"
+    version = 2
 
     def __init__(
         self,

@@ -85,9 +85,15 @@ class Counts:
 
 
 class Step(ABC):
-    """One step; `name` is its folder's and its section's in the recipe."""
+    """One step.
+
+    Attributes:
+        name: its folder's, and its section's in the recipe.
+        version: raised when it decides otherwise with the same settings: builds under way then make it again.
+    """
 
     name: str
+    version: int = 1
 
     @abstractmethod
     def identity(self) -> Mapping[str, Any]:
@@ -224,7 +230,7 @@ class Pipeline:
         """Of each step: what it and all before it depend on. Files are hashed for them, so they are asked for once."""
         identities = [""]
         for step in self.steps:
-            identities.append(_hash([identities[-1], step.name, step.identity(), self.context.seed]))
+            identities.append(_hash([identities[-1], step.name, step.version, step.identity(), self.context.seed]))
         return identities[1:]
 
     def _work(self, number: int) -> _Work:

@@ -44,6 +44,7 @@ class References(EachStep):
     """
 
     name = "references"
+    version = 2
 
     def __init__(self, settings: ReferenceSettings, model: Completions, judge: Judge, scratch: Path) -> None:
         self.settings, self.model, self.judge = settings, model, judge

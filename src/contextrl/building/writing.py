@@ -35,6 +35,8 @@ _GROUP = 64
 _PACKAGES = ("contextrl", "pyarrow", "pillow", "numpy", "datasketch", "imagehash")
 #: What a row is counted by, for the manifest and the card.
 _COUNTED = ("source", "task", "answer_type", "right", "reference", "licence")
+#: Characters of what is said of one row in the error that none is left.
+_MOST_SAID = 600
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,7 @@ def _nothing_left(record: BuildRecord) -> ContextRLError:
     found = "; ".join(f"{count:,} {reason}" for reason, count in reasons[:3])
     further = f"; {len(reasons) - 3} other reasons" if len(reasons) > 3 else ""
     removed = f"it removed all of {step.taken:,} ({found}{further})"
-    fix = f"Each row's reason is in {record.dropped(place)}/dropped-*.jsonl"
+    fix = f"{_first_said(record.dropped(place))}Each row's reason is in {record.dropped(place)}/dropped-*.jsonl"
     if failed := step.notes.get(FAILED):
         # Exit code 3: who starts a build again after a while is right here.
         return ServiceError(
@@ -173,6 +175,13 @@ def _nothing_left(record: BuildRecord) -> ContextRLError:
             "command asks them again."
         )
     return InputError("at least one row to write", found=f"none: {removed}", where=f"the step {name}", fix=fix)
+
+
+def _first_said(dropped: Path) -> str:
+    """What was said of one row, with its remedy; all rows may have the same fault."""
+    lines = (line for path in sorted(dropped.glob("dropped-*.jsonl")) for line in read_objects(path))
+    said = str(next(lines, {}).get("detail") or "").strip().rstrip(".")
+    return f"The first: {said[:_MOST_SAID]}. " if said else ""
 
 
 class _Shards:
