@@ -34,6 +34,8 @@ _KEY = (
     r"|r[ée]ponse(?:\s+correcte)?|respuesta(?:\s+correcta)?|resposta(?:\s+correta)?|risposta(?:\s+corretta)?"
     r"|antwort|(?:richtige|korrekte)\s+antwort|odpowiedź|cevap|đáp\s+án|jawaban|(?:правильный\s+)?ответ)"
     r"(?:\s+(?:to|of|for)\s+(?:this|the|that|your|my|our)\s+(?:\w+\s+)?(?:question|problem|exercise|puzzle|task|one|sum))?"
+    # `The answer, of course, is 12`
+    r"(?:[,，][ \t]?[A-Za-z' \t]{1,30}[,，])?"
 )
 _BE = (
     r"(?:[ \t]?[*_`\"'”’]{0,3}[ \t]?(?:[:：=]|[ \t][-–—]{1,2}>?[ \t]|[ \t](?:is|are|was|est|es|é|è|ist|lautet|là|adalah"
@@ -63,6 +65,12 @@ _STATES = (
         r"\s+){1,2}(?:answer|option|choice)\b",
         re.IGNORECASE,
     ),
+    # `What is 5 + 7 = 12?`
+    re.compile(
+        r"\bwhat\s+(?:is|are)\s+(?:(?!\b(?:if|when|where|given|such|that|for|which)\b)[^=?？\n]){1,80}="
+        r"(?P<value>[^=?？\n]{1,60})(?=[?？])",
+        re.IGNORECASE,
+    ),
     # `Why is 7 the correct answer?`, `Why is the correct option B?`
     re.compile(
         rf"\bwhy\s+(?:is|are|was)\s+(?P<value>[^.!?\n]{{1,120}}?)\s+the\s+{_ADJECTIVE}(?:answer|option|choice)\b",
@@ -78,7 +86,9 @@ _NO_STATEMENT = re.compile(
     r"(?:\b(?:if|whether|when|unless|suppose|assuming|e\.?\s?g\.?|for\s+example|for\s+instance|example\s*\d*\s*:?|such\s+as|like|format\w*|form"
     r"|write|type|say|respond\s+with|reply\s+with|output|end\s+with|finish\s+with|conclude\s+with|state|as"
     r"|choose|select|pick|mark|circle|tick|find|give|provide|submit|round|express|not|never|n['’]t|is|why\s+is(?!\s+the\s+correct)"
-    r"|said|says|thinks?|thought|claims?|claimed|believes?|guess(?:ed|es)?|wrote|got|answered|whose)\b"
+    r"|said|says|(?<!\bI )(?<!\bwe )(?:thinks?|believes?|guess)|thought|claims?|claimed|guess(?:ed|es)"
+    r"|wrote|got|answered"
+    r"|whose)\b"
     r"|\be\.\s?g\.|例如|比如|如果|若|假如|选择|格式|写|不是|认为|说)"
     r"[\s\"'“”‘’`:：,，(\[*_]*(?:that\s+|with\s+|by\s+|as\s+|the\s+|your\s+|his\s+|her\s+|their\s+|an?\s+|one\s+|only\s+|just\s+|out\s+|down\s+"
     r"|its\s+)*[\"'“‘`*_(\[]*$",
