@@ -14,6 +14,7 @@ from contextrl.answers import answers_equal
 from contextrl.answers.options import parse_choice
 from contextrl.answers.wrapping import boxed, unwrap
 from contextrl.building.candidates import Candidate
+from contextrl.building.pasted import pasted
 from contextrl.evaluation.benchmarks.inline_options import Asked, split_options
 from contextrl.judge.llm.neutralise import visible
 from contextrl.records.example import AnswerType
@@ -159,18 +160,6 @@ _DECLARED = re.compile(
     re.IGNORECASE,
 )
 _PRONOUNS = frozenset(("it", "this", "that", "they", "he", "she", "these", "those", "there", "here", "we", "you"))
-_HEADER = re.compile(
-    r"(?:^|[\n.?!。？！(（\[])\s?[*#_]{0,4}[ \t]?(?:(?:worked\s+|reference\s+|step[- ]by[- ]step\s+)?"
-    r"solution|explanation|rationale|reasoning|proof|解|解答|解析|解法|分析|详解)"
-    r"[ \t]?[*_]{0,3}[ \t]?[:：][ \t]?[*_]{0,3}(?P<text>.+)",
-    re.IGNORECASE | re.DOTALL,
-)
-_DERIVES = re.compile(
-    r"\b(?:so|therefore|thus|hence|because|since|we\s+(?:get|have|find|obtain|see)|gives|it\s+follows)\b|=|所以|因为|因此|故|∴|∵",
-    re.IGNORECASE,
-)
-_TOKENS = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_\u3400-\u9fff]+|[\u3400-\u9fff]|\\[A-Za-z]+|[^\w\s]")
-_SHINGLE, _LEAST_TOKENS, _COVERED = 5, 14, 0.85
 
 
 def giveaway(one: Candidate) -> tuple[str, str] | None:
@@ -181,13 +170,18 @@ def giveaway(one: Candidate) -> tuple[str, str] | None:
     """
     question, answer, solution = _even(one.question), one.answer.strip(), _even(one.solution)
     if not answer or len(answer) > _LONGEST_ANSWER:
-        return _pasted(question, answer, solution) if answer else None
+        return _with_solution(question, answer, solution) if answer else None
     asked = split_options(question)
     said = _Said(answer, one.answer_type, asked)
     for how, find in ((STATED, _stated), (MARKED, _marked), (FILLED, _filled), (SAID, _said)):
         if (place := find(question, said)) is not None:
             return how, place[:120]
-    return _pasted(question, answer, solution)
+    return _with_solution(question, answer, solution)
+
+
+def _with_solution(question: str, answer: str, solution: str) -> tuple[str, str] | None:
+    place = pasted(question, answer, solution)
+    return None if place is None else (PASTED, place)
 
 
 def _even(text: str) -> str:
@@ -375,33 +369,3 @@ def _counted_again(sentence: str, asked: str, said: _Said) -> bool:
         return [word for word in re.findall(r"\w+", text.casefold()) if word not in dropped]
 
     return words(found[2]) == words(asked)
-
-
-def _pasted(question: str, answer: str, solution: str) -> tuple[str, str] | None:
-    """The solution stands in the question, or one that ends with the answer under a heading of its own."""
-    header = _HEADER.search(question)
-    if header is not None and len(header["text"].split()) + len(re.findall("[\u4e00-\u9fff]", header["text"])) > 4:
-        text = header["text"]
-        if _DERIVES.search(text) and _contains(text, answer):
-            return PASTED, text.strip()[:120]
-    # Statements of the answer at its end are the product's own.
-    worked = re.sub(r"\s?(?:Answer|答案)\s?[:：][^\n]*$", "", solution)
-    own, there = _TOKENS.findall(worked.casefold()), _TOKENS.findall(question.casefold())
-    if len(own) < _LEAST_TOKENS or not _contains(question, answer):
-        return None
-    known = {tuple(there[start : start + _SHINGLE]) for start in range(len(there) - _SHINGLE + 1)}
-    shingles = [tuple(own[start : start + _SHINGLE]) for start in range(len(own) - _SHINGLE + 1)]
-    covered = sum(shingle in known for shingle in shingles) / len(shingles)
-    # A solution may repeat the question; its last sentence is its own.
-    end = all(shingle in known for shingle in shingles[-3:])
-    return (PASTED, worked.strip()[:120]) if covered >= _COVERED and end else None
-
-
-def _contains(text: str, answer: str) -> bool:
-    """Whether an answer occurs in a text as a whole word or number."""
-    bare = unwrap(answer).casefold()
-    if not bare:
-        return False
-    before = r"(?<![A-Za-z0-9.])" if bare[0].isalnum() and bare[0].isascii() else ""
-    after = r"(?![A-Za-z0-9]|\.\d)" if bare[-1].isalnum() and bare[-1].isascii() else ""
-    return re.search(f"{before}{re.escape(bare)}{after}", text.casefold()) is not None
