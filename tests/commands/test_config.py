@@ -95,11 +95,11 @@ def test_bytes_that_are_no_text(tmp_path: Path) -> None:
         load_config(path)
 
 
-@pytest.mark.parametrize("name", ["absent.yaml", "."], ids=["missing", "folder"])
-def test_missing_file(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(("name", "found"), [("absent.yaml", "no such file"), (".", "a folder")])
+def test_missing_file(tmp_path: Path, name: str, found: str) -> None:
     with pytest.raises(InputError) as caught:
         load_config(tmp_path / name)
-    assert str(caught.value) == f"{tmp_path / name}: expected a configuration file, found no such file."
+    assert str(caught.value) == f"{tmp_path / name}: expected a configuration file, found {found}."
     assert caught.value.exit_code == 2
 
 
