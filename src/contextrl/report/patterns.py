@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from contextrl.report.text import normalised, steps_of
 from contextrl.rollout.standalone import standalone_problem
@@ -75,8 +76,10 @@ def found_in(rules: Iterable[Rule], sample: Sample) -> list[str]:
     return [rule.name for rule in rules if rule.finds(sample)]
 
 
-def _words(text: str) -> list[str]:
-    return _WORD.findall(text[: 2 * MOST_READ + 1].casefold())
+@lru_cache(maxsize=64)
+def _words(text: str) -> tuple[str, ...]:
+    # Most rules ask for the words of the same few texts.
+    return tuple(_WORD.findall(text[: 2 * MOST_READ + 1].casefold()))
 
 
 def _answer_only(sample: Sample) -> bool:

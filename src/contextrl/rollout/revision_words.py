@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from contextrl.rollout.word_patterns import from_words
+
 _ADVERB = r"(?:,?\s+of\s+course,?\s+|\s+\w+ly\s+|\s+)"
 _EARLIER = r"(?:previous|earlier|prior|former|revised|corrected|updated)"
 _TEXT = r"(?:answer|attempt|response|solution|try|submission|reply)"
@@ -24,7 +26,7 @@ _MISDONE = (
     r"mis(?:read|judged|counted|identified|interpreted|calculated|taken|understood|placed|labell?ed|applied|stated)"
 )
 
-PHRASES = re.compile(
+PHRASES = from_words(
     rf"""
     \b(?:mistake|error|feedback)[\s-]+report\b
     | \b(?:the|this|your|that|per|by)\s+(?:report|feedback|hint|critique)\b(?!\s+loop)
@@ -105,7 +107,7 @@ OPENINGS = re.compile(
 )
 
 #: A fault of something said before.
-FAULTS = re.compile(
+FAULTS = from_words(
     rf"""
     \b(?:{_EARLIER}|original|initial|first|last)\s+{_WORK}\s+(?:of\s+\S+\s+)?(?:was|is|were|had|contained)\s+
         (?:{_WRONG}|\w+\s+{_WRONG}|an?\s+(?:mistake|error))\b
