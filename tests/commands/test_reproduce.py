@@ -336,3 +336,12 @@ def test_the_help_names_every_study() -> None:
     said = CliRunner().invoke(app, ["reproduce", "--help"], env={"COLUMNS": "200"}).output
     words = set(re.findall(r"[\w-]+", said))
     assert set(STUDIES) <= words
+
+
+def test_a_study_without_a_quick_look_says_so(tmp_path: Path) -> None:
+    said = CliRunner().invoke(app, ["reproduce", "documents", "--quick", "--output", str(tmp_path / "out")])
+    assert isinstance(said.exception, InputError)
+    assert str(said.exception) == (
+        "--quick: expected a study that has a quick look, found documents. Leave --quick out."
+    )
+    assert not (tmp_path / "out").exists()

@@ -69,6 +69,9 @@ def reproduce(
     if not (configs / "contextrl.yaml").is_file():
         raise InputError("the miniature's configurations", found=f"no {configs / 'contextrl.yaml'}", where="--configs")
     if quick:
+        if not any(study.quick for study in chosen):
+            found = ", ".join(study.name for study in chosen)
+            raise InputError("a study that has a quick look", found=found, where="--quick", fix="Leave --quick out")
         output, seeds = output / "quick", 1
     _check_places(output, page, readme)
     store = CellStore(output)
