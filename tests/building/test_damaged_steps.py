@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from made_steps import Turned
 
 from contextrl.building import pipeline
 from contextrl.building.candidates import Candidate, Dropped
 from contextrl.building.pictures import PictureStore
-from contextrl.building.pipeline import Context, EachStep, Pipeline, UnitsStep, WholeStep
+from contextrl.building.pipeline import Context, EachStep, Pipeline, UnitsStep
 from contextrl.errors import InputError
 
 DAMAGES: dict[str, Callable[[bytes], bytes | None]] = {
@@ -57,18 +58,6 @@ class Even(EachStep):
 
     def part_notes(self) -> Mapping[str, Any]:
         return {"seen": self.seen}
-
-
-class Turned(WholeStep):
-    """The other way round."""
-
-    name = "turned"
-
-    def identity(self) -> Mapping[str, Any]:
-        return {}
-
-    def whole(self, candidates: Callable[[], Iterator[Candidate]], context: Context) -> Iterator[Candidate | Dropped]:
-        yield from reversed(list(candidates()))
 
 
 @pytest.fixture(autouse=True)

@@ -7,18 +7,19 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from chat_models import Asked, Reply, chat_model
+from made_steps import Turned
 
 from contextrl.building import pipeline
 from contextrl.building.asking import Said
 from contextrl.building.candidates import Candidate, Dropped
 from contextrl.building.pictures import PictureStore
-from contextrl.building.pipeline import Context, EachStep, Pipeline, UnitsStep, WholeStep
+from contextrl.building.pipeline import Context, EachStep, Pipeline, UnitsStep
 from contextrl.building.trials import Trial
 from contextrl.commands.cli import main
 
@@ -78,18 +79,6 @@ class Looks(EachStep):
         for one in candidates:
             self.seen.append(one.id)
             yield one
-
-
-class Turned(WholeStep):
-    """The other way round."""
-
-    name = "turned"
-
-    def identity(self) -> Mapping[str, Any]:
-        return {}
-
-    def whole(self, candidates: Callable[[], Iterator[Candidate]], context: Context) -> Iterator[Candidate | Dropped]:
-        yield from reversed(list(candidates()))
 
 
 @pytest.fixture(autouse=True)

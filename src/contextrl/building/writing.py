@@ -177,10 +177,15 @@ def _nothing_left(record: BuildRecord) -> ContextRLError:
     return InputError("at least one row to write", found=f"none: {removed}", where=f"the step {name}", fix=fix)
 
 
+def _dropped(folder: Path) -> Iterator[dict[str, Any]]:
+    """What a step has dropped, in order: id, reason, detail."""
+    for path in sorted(folder.glob("dropped-*.jsonl")):
+        yield from read_objects(path)
+
+
 def _first_said(dropped: Path) -> str:
     """What was said of one row, with its remedy; all rows may have the same fault."""
-    lines = (line for path in sorted(dropped.glob("dropped-*.jsonl")) for line in read_objects(path))
-    said = str(next(lines, {}).get("detail") or "").strip().rstrip(".")
+    said = str(next(_dropped(dropped), {}).get("detail") or "").strip().rstrip(".")
     return f"The first: {said[:_MOST_SAID]}. " if said else ""
 
 
@@ -309,9 +314,8 @@ def _write_removed(path: Path, record: BuildRecord) -> None:
     with writing(path):
         with partial.open("w", encoding="utf-8", errors="replace") as file:
             for place, (step, _) in enumerate(record.steps):
-                for dropped in sorted(record.dropped(place).glob("dropped-*.jsonl")) if record.folder else ():
-                    for line in read_objects(dropped):
-                        file.write(json.dumps({"step": step, **line}, ensure_ascii=False, sort_keys=True) + "\n")
+                for line in _dropped(record.dropped(place)) if record.folder else ():
+                    file.write(json.dumps({"step": step, **line}, ensure_ascii=False, sort_keys=True) + "\n")
         partial.replace(path)
 
 

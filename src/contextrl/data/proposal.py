@@ -75,12 +75,12 @@ def propose(
         InputError: no column can be the question, or the answer; rows are wrong.
     """
     source = Source(spec, split, None, limit or LOOKED_AT)
-    rows = [row.columns for row in islice(source.rows(), LOOKED_AT) if isinstance(row, RawRow)]
+    rows = _first_rows(source)
     if not rows:
         load_examples(spec, split=split, limit=limit)  # which says what is wrong with all of them
         raise InputError("at least one row", found="an empty dataset", where=spec)
     proposal = Proposal(dict(given))
-    for find in (_find_question, _find_images, _find_solution_and_answer, _find_id):
+    for find in _FINDS:
         find(proposal, rows, spec)
     options = next((name for name in _names(rows) if name.casefold() in OPTIONS and name not in given.values()), None)
     if options is not None:
@@ -115,14 +115,18 @@ def likely_columns(spec: str, split: str = "train") -> dict[str, str | list[str]
     Raises:
         InputError: the file as a whole cannot be read.
     """
-    rows = [row.columns for row in islice(Source(spec, split).rows(), LOOKED_AT) if isinstance(row, RawRow)]
+    rows = _first_rows(Source(spec, split))
     proposal = Proposal({})
-    for find in (_find_question, _find_images, _find_solution_and_answer, _find_id) if rows else ():
+    for find in _FINDS if rows else ():
         with suppress(InputError):
             find(proposal, rows, spec)
     if proposal.columns.get("solution") == proposal.columns.get("answer"):
         proposal.columns.pop("solution", None)
     return proposal.columns
+
+
+def _first_rows(source: Source) -> list[Mapping[str, Any]]:
+    return [row.columns for row in islice(source.rows(), LOOKED_AT) if isinstance(row, RawRow)]
 
 
 def _find_question(proposal: Proposal, rows: Sequence[Mapping[str, Any]], spec: str) -> None:
@@ -222,6 +226,10 @@ def _find_id(proposal: Proposal, rows: Sequence[Mapping[str, Any]], _: str) -> N
     values = list(_values(rows, column))
     if len(values) == len(rows) == len({str(value) for value in values}):
         proposal.columns["id"] = column
+
+
+#: In this order: later ones look at what earlier ones have found.
+_FINDS = (_find_question, _find_images, _find_solution_and_answer, _find_id)
 
 
 def _unknown(name: str, rows: Sequence[Mapping[str, Any]], spec: str) -> InputError:

@@ -5,11 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import product
 
-from contextrl.statistics.seeds import estimate, paired_difference
 from contextrl.studies.figures import Comparison
 from contextrl.studies.findings import Claim, findings_of
 from contextrl.studies.judge_figure import Series, balanced_figure
-from contextrl.studies.judging import EXAMINED, Measure, Value, balanced, recall, retention, unscored
+from contextrl.studies.judging import (
+    EXAMINED,
+    Measure,
+    balanced,
+    difference,
+    measures_of,
+    over_seeds,
+    recall,
+    retention,
+    unscored,
+)
 from contextrl.studies.study import Finding, Found, Result
 from contextrl.studies.tables import Table, spread
 
@@ -32,15 +41,9 @@ Judges = Mapping[str, Mapping[int, Measure]]
 
 def result(found: Found) -> Result:
     """A table and a figure of both judges in every context."""
-    judges = {
-        label: own
-        for name, label in found.labels.items()
-        if (own := {cell.seed: cell.measures[EXAMINED] for cell in found.cells(name) if EXAMINED in cell.measures})
-    }
-    series = [
-        Series(f"{label}: {_SEEN[name]}", label, _by_seed(own, balanced, name)) for label, own, name in _ways(judges)
-    ]
-    data = {f"{label}, {name}": dict(_by_seed(own, balanced, name)) for label, own, name in _ways(judges)}
+    judges = {label: own for name, label in found.labels.items() if (own := measures_of(found, name))}
+    series = [Series(f"{label}: {_SEEN[name]}", label, _balanced(own, name)) for label, own, name in _ways(judges)]
+    data = {f"{label}, {name}": _balanced(own, name) for label, own, name in _ways(judges)}
     return Result([_table(judges)], _findings(judges), balanced_figure(series), [], data)
 
 
@@ -48,17 +51,14 @@ def _ways(judges: Judges) -> list[tuple[str, Mapping[int, Measure], str]]:
     return [(label, judges[label], name) for label, name in product(judges, _SEEN)]
 
 
-def _by_seed(own: Mapping[int, Measure], value: Value, name: str) -> dict[int, float | None]:
-    return {seed: value(measure, name) for seed, measure in own.items()}
+def _balanced(own: Mapping[int, Measure], name: str) -> dict[int, float | None]:
+    return {seed: balanced(measure, name) for seed, measure in own.items()}
 
 
 def _table(judges: Judges) -> Table:
     rows = []
     for label, own, name in _ways(judges):
-        figures = []
-        for value in (recall, retention, balanced, unscored):
-            known = [one for one in _by_seed(own, value, name).values() if one is not None]
-            figures.append(spread(estimate(known)) if known else "–")
+        figures = [spread(over_seeds(own, value, name)) for value in (recall, retention, balanced, unscored)]
         rows.append([f"{label}: {_SEEN[name]}", *figures, str(len(own))])
     columns = ["judge, and what it sees", "false positives rejected", "true positives kept", "balanced accuracy"]
     note = (
@@ -73,10 +73,8 @@ def _findings(judges: Judges) -> list[Finding]:
     claims = []
     for label, own in judges.items():
         for first, second in _ASKED:
-            both = [(balanced(measure, first), balanced(measure, second)) for measure in own.values()]
-            known = [(one, other) for one, other in both if one is not None and other is not None]
-            if known:
-                apart = paired_difference(*zip(*known, strict=True))
+            apart = difference(own, balanced, first, second)
+            if apart is not None:
                 said = f"{label[:1].upper()}{label[1:]}, balanced accuracy, {_SEEN[first]} less {_SEEN[second]}"
                 claims.append(Claim(Comparison(label, first, second, apart, None), said, of_the_paper=False))
     return findings_of(claims)

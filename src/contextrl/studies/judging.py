@@ -113,7 +113,7 @@ def calibration(bins: Sequence[Sequence[float]]) -> tuple[float, float, float] |
 
 def result(found: Found) -> Result:
     """Tables, figure and findings from both judges' verdicts on the same responses."""
-    judges = {name: by_seed for name in SIZES if (by_seed := _by_seed(found, name))}
+    judges = {name: by_seed for name in SIZES if (by_seed := measures_of(found, name))}
     tables = [_honest(found, judges), _protocol(found, judges), _calibrated(found, judges), _hangs_on(found, judges)]
     comparisons = _comparisons(judges)
     data = {
@@ -126,7 +126,8 @@ def result(found: Found) -> Result:
     return Result(tables, _findings(comparisons, judges), _figure(found, judges), notes, data)
 
 
-def _by_seed(found: Found, name: str) -> dict[int, Measure]:
+def measures_of(found: Found, name: str) -> dict[int, Measure]:
+    """What was examined of an arm's judges, by seed."""
     return {cell.seed: cell.measures[EXAMINED] for cell in found.cells(name) if EXAMINED in cell.measures}
 
 
@@ -134,7 +135,8 @@ def _values(judges: Mapping[int, Measure], value: Value, context: str) -> list[f
     return [one for measure in judges.values() if (one := value(measure, context)) is not None]
 
 
-def _over_seeds(judges: Mapping[int, Measure], value: Value, context: str) -> Estimate | None:
+def over_seeds(judges: Mapping[int, Measure], value: Value, context: str) -> Estimate | None:
+    """A value's mean over judges; None where it is of none."""
     values = _values(judges, value, context)
     return estimate(values) if values else None
 
@@ -143,7 +145,7 @@ def _honest(found: Found, judges: Mapping[str, Mapping[int, Measure]]) -> Table:
     rows = []
     for name, context in product(judges, CONTEXTS):
         own = judges[name]
-        figures = [spread(_over_seeds(own, value, context)) for value in (recall, retention, balanced, unscored)]
+        figures = [spread(over_seeds(own, value, context)) for value in (recall, retention, balanced, unscored)]
         rows.append([f"{found.labels[name]}, {context}", *figures, f"{PAPER[name][context]:.4f}", str(len(own))])
     columns = ["judge, context", "false positives rejected", "true positives kept", "balanced accuracy", "unscored"]
     note = (
@@ -160,7 +162,7 @@ def _protocol(found: Found, judges: Mapping[str, Mapping[int, Measure]]) -> Tabl
     for name, context in product(judges, CONTEXTS):
         shares = list(_chosen_recalls(judges, name, context).values())
         seen = spread(estimate(shares)) if shares else "–"
-        honest = spread(_over_seeds(judges[name], recall, context))
+        honest = spread(over_seeds(judges[name], recall, context))
         bias = _bias_of(judges, name, context)
         apart = "–" if bias is None else f"{bias.mean:+.3f}{ends_of(bias)}"
         rows.append([f"{found.labels[name]}, {context}", seen, honest, apart, f"{PAPER[name][context]:.4f}"])
@@ -313,7 +315,7 @@ def _comparisons(judges: Mapping[str, Mapping[int, Measure]]) -> dict[str, Compa
                 rise = paper[context] - paper["none"]
                 said = f"{size} judge, {what}, {context} less none (the paper's recall: {rise:+.3f})"
                 same = rise if value is recall else None
-                claims[said] = (_difference(own, value, context, "none"), True, same)
+                claims[said] = (difference(own, value, context, "none"), True, same)
     gaps = {context: _gaps(judges, context) for context in ("none", "solution")}
     if gaps["none"] and len(gaps["none"]) == len(gaps["solution"]):
         said = "gap of the sizes in balanced accuracy, solution less none (the paper's recall: +0.001 less +0.050)"
@@ -321,7 +323,8 @@ def _comparisons(judges: Mapping[str, Mapping[int, Measure]]) -> dict[str, Compa
     return claims
 
 
-def _difference(judges: Mapping[int, Measure], value: Value, first: str, second: str) -> PairedDifference | None:
+def difference(judges: Mapping[int, Measure], value: Value, first: str, second: str) -> PairedDifference | None:
+    """A value in the first context less that in the second, judge by judge; None where no judge has both."""
     both = [(value(measure, first), value(measure, second)) for measure in judges.values()]
     known = [(one, other) for one, other in both if one is not None and other is not None]
     return paired_difference(*zip(*known, strict=True)) if known else None
